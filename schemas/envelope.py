@@ -1,0 +1,162 @@
+"""Bytes and headers to a question, and an answer back to bytes and headers.
+
+Three shapes come in: plain JSON (also Azure ML's `input_data`), CloudEvents 1.0 structured, and
+CloudEvents 1.0 binary (the Kafka protocol binding). An answer leaves in its question's shape.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pydantic_core
+from pydantic import ValidationError
+
+from schemas.answer import Answer
+from schemas.question import Question
+from schemas.rejection import Header, Reason, Rejected
+
+ANSWER_TYPE = "qa.answer"
+"""The CloudEvents `type` of an answer."""
+
+CARRIED = frozenset(
+    {
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "correlation-id",
+        "correlation_id",
+        "correlationid",
+        "x-correlation-id",
+        "x-request-id",
+        "kafka_correlationid",
+    }
+)
+"""Headers (lower-cased) that an answer takes over from its question."""
+
+_STRUCTURED = "application/cloudevents+json"
+_JSON = b"application/json"
+
+
+class Mode(Enum):
+    """The shape of an event on its topic."""
+
+    PLAIN = "plain"
+    STRUCTURED = "structured"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A question with its id settled, and the shape in which it came."""
+
+    question: Question
+    mode: Mode
+
+
+def open_envelope(
+    value: bytes | None, headers: Sequence[Header], *, default_id: str, max_bytes: int
+) -> Envelope:
+    """The question in a record. Its id: its own, else the CloudEvents id, else `default_id`.
+
+    Raises `Rejected` for whatever is no question, and nothing else, whatever the bytes.
+    """
+    if value is None:
+        raise Rejected(Reason.NULL_VALUE, "the record has no value")
+    if len(value) > max_bytes:
+        raise Rejected(
+            Reason.RECORD_TOO_LARGE, f"the value has {len(value)} bytes, the limit is {max_bytes}"
+        )
+    document = _parse(value)
+    named = {name.lower(): text for name, text in headers if text is not None}
+    mode, event_id, data = _unwrap(document, named)
+    # Azure ML's endpoint of the same model takes the pair one level down.
+    if isinstance(data, dict) and isinstance(data.get("input_data"), dict):
+        data = data["input_data"]
+    try:
+        question = Question.model_validate(data)
+    except ValidationError as error:
+        raise Rejected(Reason.SCHEMA, _first_error(error)) from None
+    return Envelope(question.named(event_id or default_id), mode)
+
+
+def seal(
+    answer: Answer, mode: Mode, headers: Sequence[Header], *, source: str
+) -> tuple[bytes, list[Header]]:
+    """The answer's bytes and headers in `mode`; `headers` are those of the question's record.
+
+    `source` is the CloudEvents source. There is no `time`, so that a question that is answered
+    again after a crash gives the same bytes again.
+    """
+    carried = [(name, text) for name, text in headers if name.lower() in CARRIED]
+    body = answer.model_dump_json().encode()
+    if mode is Mode.PLAIN:
+        return body, [*carried, ("content-type", _JSON)]
+    attributes = {
+        "specversion": "1.0",
+        "id": answer.id,
+        "source": source,
+        "type": ANSWER_TYPE,
+    }
+    if mode is Mode.BINARY:
+        event = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+        return body, [*carried, *event, ("content-type", _JSON)]
+    head = pydantic_core.to_json({**attributes, "datacontenttype": "application/json"})
+    return (
+        head[:-1] + b',"data":' + body + b"}",
+        [*carried, ("content-type", _STRUCTURED.encode())],
+    )
+
+
+def _parse(value: bytes) -> Any:
+    try:
+        return pydantic_core.from_json(value, allow_inf_nan=False)
+    except ValueError as error:
+        raise Rejected(Reason.NOT_JSON, str(error)) from None
+
+
+def _unwrap(document: Any, headers: dict[str, bytes]) -> tuple[Mode, str | None, Any]:
+    """The mode, the event's id if it has one, and the data inside."""
+    if "ce_specversion" in headers:
+        event_id = headers.get("ce_id", b"").decode("utf-8", "replace")
+        _check_version(headers["ce_specversion"].decode("utf-8", "replace"))
+        return Mode.BINARY, event_id or None, document
+    content_type = headers.get("content-type", b"").decode("utf-8", "replace").lower()
+    if not content_type.startswith(_STRUCTURED) and not _looks_structured(document):
+        return Mode.PLAIN, None, document
+    if not isinstance(document, dict):
+        raise Rejected(Reason.SCHEMA, "a structured CloudEvent is a JSON object")
+    _check_version(document.get("specversion"))
+    event_id = document.get("id")
+    if not isinstance(event_id, str) or not event_id:
+        raise Rejected(Reason.SCHEMA, "id: a CloudEvent needs one, a non-empty text")
+    return Mode.STRUCTURED, event_id, _data(document)
+
+
+def _looks_structured(document: Any) -> bool:
+    # Producers that leave the content type out still mean what they send.
+    return isinstance(document, dict) and "specversion" in document and "question" not in document
+
+
+def _check_version(version: Any) -> None:
+    if version != "1.0":
+        raise Rejected(Reason.SCHEMA, f"specversion: CloudEvents 1.0 is read, not {version!r:.40}")
+
+
+def _data(document: dict[str, Any]) -> Any:
+    if "data_base64" not in document:
+        return document.get("data")
+    try:
+        return _parse(base64.b64decode(document["data_base64"], validate=True))
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise Rejected(Reason.SCHEMA, f"data_base64: {error}") from None
+
+
+def _first_error(error: ValidationError) -> str:
+    """One line for people: where, and what is wrong. The input itself stays out of it."""
+    first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
+    where = ".".join(str(step) for step in first["loc"]) or "the event"
+    more = f" (and {len(rest)} more)" if rest else ""
+    return f"{where}: {first['msg']}{more}"

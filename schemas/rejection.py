@@ -1,0 +1,73 @@
+"""Why a question cannot be answered, and how a dead letter says so.
+
+A dead letter is the question's record, bytes, key and headers unchanged, with headers added in
+the style of Kafka Connect, so that the tools that read Connect's dead letters read ours.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+Header = tuple[str, bytes | None]
+
+
+class Reason(StrEnum):
+    """Every reason for which a record becomes a dead letter."""
+
+    NULL_VALUE = "null_value"
+    """The record has no value (a tombstone)."""
+    RECORD_TOO_LARGE = "record_too_large"
+    """The value is larger than the worker takes."""
+    NOT_JSON = "not_json"
+    """The value is not JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogate, not too deep."""
+    SCHEMA = "schema"
+    """JSON, but no question: a field is missing, blank or of the wrong type."""
+    OPTION_OUT_OF_RANGE = "option_out_of_range"
+    """An option asks for more than this worker allows."""
+    QUESTION_TOO_LONG = "question_too_long"
+    """The question has more tokens than the worker allows."""
+    CONTEXT_TOO_LONG = "context_too_long"
+    """The context needs more windows than the worker allows."""
+    MODEL_FAILED = "model_failed"
+    """The model raised on this question even when it ran alone."""
+    INTERNAL_ERROR = "internal_error"
+    """The worker itself failed on this event: a bug, logged with its traceback."""
+    ANSWER_TOO_LARGE = "answer_too_large"
+    """The answer (its metadata, as a rule) is larger than the answers topic takes."""
+
+
+class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
+    """This event cannot be answered: `reason` for machines, `detail` for people."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+MESSAGE_LIMIT = 1_000
+"""Characters of `detail` kept in a header: a message may quote its input, which may be large."""
+
+PREFIX = "__connect.errors."
+REASON = "qa.reason"
+VALUE_OMITTED = "qa.value.omitted"
+
+
+def dead_letter_headers(
+    rejected: Rejected,
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    headers: Sequence[Header] = (),
+) -> list[Header]:
+    """The record's own headers, then Kafka Connect's error headers, then `qa.reason`."""
+    added = {
+        f"{PREFIX}topic": topic,
+        f"{PREFIX}partition": str(partition),
+        f"{PREFIX}offset": str(offset),
+        f"{PREFIX}exception.class.name": f"{Rejected.__module__}.{Rejected.__qualname__}",
+        f"{PREFIX}exception.message": rejected.detail[:MESSAGE_LIMIT],
+        REASON: rejected.reason.value,
+    }
+    # A message that quotes a lone surrogate must not stop its own dead letter.
+    return [*headers, *((name, text.encode("utf-8", "replace")) for name, text in added.items())]

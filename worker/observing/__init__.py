@@ -1,0 +1,1 @@
+"""Metrics, logs, probes. Called by all rooms, calls none."""

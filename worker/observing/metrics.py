@@ -1,0 +1,54 @@
+"""Every metric of the worker. Times in seconds, sizes in the unit of the name.
+
+Declared here and nowhere else; whoever does the work counts it where it is done.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+# What the process is.
+INFO = Info("qa_worker", "Version, and name, sha256 and precision of the model")
+THREADS = Gauge("qa_reader_threads", "Threads that run the model")
+
+# Records in, records out.
+RECORDS = Counter("qa_records", "Records taken from the questions topic", ["topic", "partition"])
+ANSWERS = Counter("qa_answers", "Answers acknowledged by the broker", ["topic", "partition"])
+REJECTIONS = Counter("qa_rejections", "Dead letters acknowledged by the broker", ["reason"])
+IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records taken and not yet acknowledged")
+IN_FLIGHT_BYTES = Gauge("qa_in_flight_bytes", "Bytes of their values")
+PENDING_TOKENS = Gauge("qa_pending_tokens", "Tokens that wait for the model or are in it")
+LAG = Gauge(
+    "qa_lag_records", "Records of an assigned partition not yet committed", ["topic", "partition"]
+)
+
+# The reader.
+WINDOWS = Counter("qa_windows", "Windows run")
+TOKENS_RUN = Counter("qa_tokens_run", "Tokens run, padding not counted")
+TOKENS_PADDED = Counter("qa_tokens_padded", "Tokens run that were padding")
+BATCH_WINDOWS = Histogram(
+    "qa_batch_windows", "Windows in a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+BATCH_TOKENS = Histogram(
+    "qa_batch_tokens", "Padded tokens in a batch", buckets=(64, 128, 256, 384, 512, 1024, 4096)
+)
+BATCH_SPLITS = Counter("qa_batch_splits", "Batches halved because the model raised on them")
+QUEUE_AGE = Histogram(
+    "qa_queue_age_seconds", "How long the oldest window of a batch waited", buckets=_FAST
+)
+STAGE = Histogram(
+    "qa_stage_seconds",
+    "Time of one step: decode and encode and spans of an event, run of a batch, publish from "
+    "answer to acknowledgement, total from poll to acknowledgement",
+    ["stage"],
+    buckets=_FAST,
+)
+
+# Delivery.
+COMMITS = Counter("qa_commits", "Offset commits", ["outcome"])
+REBALANCES = Counter("qa_rebalances", "Changes of the assignment", ["event"])
+ASSIGNED = Gauge("qa_assigned_partitions", "Partitions that this worker reads")
+SESSIONS = Counter("qa_sessions", "Times that consumer and producer were opened", ["outcome"])
+STALE = Counter(
+    "qa_stale_completions", "Answers that finished after their partition was lost, dropped"
+)

@@ -1,0 +1,1 @@
+"""Questions in, answers out. Threads and futures; no Kafka, no asyncio."""

@@ -1,0 +1,334 @@
+"""`submit(question)` gives a future of its answer: windows, batches, session and spans, on threads.
+
+N equal threads, each of which takes the next piece of work: a question to encode if one waits,
+else the next batch of windows to run. Encoding comes first, so that the batcher sees the real
+lengths of everything that waits; how much that is, is bounded by whoever submits (see
+`pending_tokens`).
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.answer import Answer, ModelInfo
+from schemas.question import Question
+from schemas.rejection import Reason, Rejected
+from worker.observing import metrics
+from worker.reading.batching import Batcher
+from worker.reading.bundle import Bundle, BundleError
+from worker.reading.options import ReadingDefaults
+from worker.reading.session import Logits, Session
+from worker.reading.spans import SpanOptions, rank
+from worker.reading.windows import EncodedContext, Window, Windower
+
+_ENCODE = metrics.STAGE.labels("encode")
+_RUN = metrics.STAGE.labels("run")
+_SPANS = metrics.STAGE.labels("spans")
+
+_CHARACTERS_PER_TOKEN = 4
+"""English text; used for what waits until it is encoded and the count is known."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One question on its way. `left` counts the windows without logits."""
+
+    question: Question
+    future: Future[Answer]
+    pending: int
+    """Tokens this job counts for in `pending_tokens`."""
+    options: SpanOptions | None = None
+    context: EncodedContext | None = None
+    windows: list[Window] = field(default_factory=list)
+    logits: list[Logits | None] = field(default_factory=list)
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One window of a job, waiting to run."""
+
+    job: _Job
+    index: int
+
+    @property
+    def window(self) -> Window:
+        return self.job.windows[self.index]
+
+
+class Reader:
+    """Reads questions against one model. `start` before `submit`, `close` at the end."""
+
+    def __init__(self, bundle: Bundle, defaults: ReadingDefaults) -> None:
+        """Opens the model. Raises `BundleError`."""
+        limit = min(defaults.max_tokens or bundle.max_tokens, bundle.max_tokens)
+        if defaults.max_question_tokens > limit // 2:
+            raise BundleError(
+                f"a question of {defaults.max_question_tokens} tokens leaves less than half of a "
+                f"window of {limit} to its context: lower the limit for questions"
+            )
+        self.defaults = defaults
+        self._max_tokens = limit
+        self._max_batch_tokens = max(defaults.max_batch_tokens or limit, limit)
+        self._max_items = None if bundle.batch_invariant else 1
+        self._windower = Windower(bundle, max_tokens=limit)
+        self._session = Session(bundle)
+        self.model = ModelInfo(
+            name=bundle.name, sha256=bundle.sha256, precision=self._session.precision
+        )
+        self._batcher: Batcher[_Piece] = Batcher(
+            max_tokens=self._max_batch_tokens,
+            max_padding=defaults.max_padding,
+            max_items=self._max_items,
+        )
+        self._questions: deque[_Job] = deque()
+        self._pending = 0
+        self._work = threading.Condition()
+        self._closing = False
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> "Reader":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the threads; each runs the largest batch once, so that memory is known now.
+
+        Blocks until all have. Raises `BundleError` where the model cannot run it.
+        """
+        metrics.THREADS.set(self.defaults.threads)
+        warm: list[Future[None]] = [Future() for _ in range(self.defaults.threads)]
+        for number, ready in enumerate(warm):
+            thread = threading.Thread(
+                target=self._serve, args=(ready,), name=f"qa-reader-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        try:
+            for ready in warm:
+                ready.result()
+        except Exception as error:
+            self.close()
+            raise BundleError(f"{self.model.name}: the model does not run: {error}") from error
+
+    def close(self) -> None:
+        """Stop the threads after the batches in progress; what still waits is cancelled."""
+        with self._work:
+            self._closing = True
+            waiting = {id(job): job for job in self._questions}
+            self._questions.clear()
+            while (batch := self._batcher.take(0.0)) is not None:
+                waiting.update((id(piece.job), piece.job) for piece in batch.items)
+            self._work.notify_all()
+        for job in waiting.values():
+            job.future.cancel()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def pending_tokens(self) -> int:
+        """Tokens that were submitted and are not answered, estimated where not yet encoded."""
+        return self._pending
+
+    def submit(self, question: Question) -> Future[Answer]:
+        """A future of the answer, or of `Rejected`. Never blocks; order is not promised.
+
+        Cancelling the future drops the windows that have not run.
+        """
+        future: Future[Answer] = Future()
+        size = (len(question.question) + len(question.context)) // _CHARACTERS_PER_TOKEN
+        job = _Job(question, future, pending=0)
+        # First of the callbacks: who waits for the answer finds its tokens already gone.
+        future.add_done_callback(lambda _: self._release(job))
+        with self._work:
+            if self._closing:
+                raise RuntimeError("the reader is closed")
+            self._set_pending(job, size)
+            self._questions.append(job)
+            self._work.notify()
+        return future
+
+    # The threads.
+
+    def _serve(self, warm: "Future[None]") -> None:
+        try:
+            self._warm_up()
+        except Exception as error:  # noqa: BLE001 - handed to start()
+            warm.set_exception(error)
+            return
+        warm.set_result(None)
+        while (task := self._next_task()) is not None:
+            task()
+
+    def _warm_up(self) -> None:
+        count = self._max_batch_tokens // self._max_tokens if self._max_items is None else 1
+        ids = np.ones(self._max_tokens, dtype=np.int64)
+        window = Window(ids=ids, types=np.zeros_like(ids), offset=1, first=0, count=len(ids) - 2)
+        for starts, ends in self._session.run([window] * count):
+            if starts.shape != ids.shape or ends.shape != ids.shape:
+                raise ValueError(
+                    f"logits of shape {starts.shape} and {ends.shape} for {len(ids)} tokens"
+                )
+
+    def _next_task(self) -> Callable[[], None] | None:
+        """What to do next; waits for it. `None` when the reader closes."""
+        with self._work:
+            while True:
+                if self._questions:
+                    job = self._questions.popleft()
+                    return lambda: self._encode(job)
+                batch = self._batcher.take(time.monotonic())
+                if batch is not None:
+                    metrics.QUEUE_AGE.observe(batch.oldest_wait)
+                    metrics.BATCH_WINDOWS.observe(len(batch.items))
+                    metrics.BATCH_TOKENS.observe(batch.padded_tokens)
+                    pieces = batch.items
+                    return lambda: self._run(pieces)
+                if self._closing:
+                    return None
+                self._work.wait()
+
+    def _encode(self, job: _Job) -> None:
+        began = time.perf_counter()
+        try:
+            self._cut(job)
+        except Rejected as rejected:
+            self._finish(job, rejected)
+            return
+        except BaseException as error:  # noqa: BLE001 - a panic in tokenizers is no Exception
+            self._finish(job, _internal_error("encode", error))
+            return
+        _ENCODE.observe(time.perf_counter() - began)
+        if not job.windows:
+            self._complete(job)
+            return
+        now = time.monotonic()
+        with self._work:
+            if job.future.done():
+                return
+            self._set_pending(job, sum(len(window) for window in job.windows))
+            for index, window in enumerate(job.windows):
+                self._batcher.add(_Piece(job, index), len(window), now)
+            self._work.notify(len(job.windows))
+
+    def _cut(self, job: _Job) -> None:
+        question = job.question
+        job.options = self.defaults.span_options(question.options)
+        ids = self._windower.encode_question(
+            question.question, max_tokens=self.defaults.max_question_tokens
+        )
+        job.context = self._windower.encode_context(question.context)
+        job.windows = self._windower.cut(
+            ids,
+            job.context,
+            stride=self.defaults.stride(question.options),
+            max_windows=self.defaults.max_windows,
+        )
+        job.logits = [None] * len(job.windows)
+        job.left = len(job.windows)
+
+    def _run(self, pieces: Sequence[_Piece]) -> None:
+        """Run a batch. One that fails is halved until the window that fails is alone."""
+        pieces = [piece for piece in pieces if not piece.job.future.done()]
+        if not pieces:
+            return
+        windows = [piece.window for piece in pieces]
+        began = time.perf_counter()
+        try:
+            logits = self._session.run(windows)
+        except Exception as error:  # noqa: BLE001 - onnxruntime has no common error type
+            if len(pieces) > 1:
+                metrics.BATCH_SPLITS.inc()
+                self._run(pieces[: len(pieces) // 2])
+                self._run(pieces[len(pieces) // 2 :])
+            else:
+                self._finish(pieces[0].job, _model_failed(error))
+            return
+        _RUN.observe(time.perf_counter() - began)
+        tokens = sum(len(window) for window in windows)
+        metrics.WINDOWS.inc(len(windows))
+        metrics.TOKENS_RUN.inc(tokens)
+        metrics.TOKENS_PADDED.inc(max(map(len, windows)) * len(windows) - tokens)
+        for piece, pair in zip(pieces, logits, strict=True):
+            self._collect(piece, pair)
+
+    def _collect(self, piece: _Piece, logits: Logits) -> None:
+        job = piece.job
+        with self._work:
+            job.logits[piece.index] = logits
+            job.left -= 1
+            if job.left:
+                return
+        self._complete(job)
+
+    def _complete(self, job: _Job) -> None:
+        """All windows are read: pick the spans."""
+        assert job.options is not None
+        assert job.context is not None
+        began = time.perf_counter()
+        read = [
+            (window, *pair)
+            for window, pair in zip(job.windows, job.logits, strict=True)
+            if pair is not None
+        ]
+        try:
+            spans = rank(job.question.context, job.context, read, job.options)
+        except ValueError as error:
+            self._finish(job, _model_failed(error))
+            return
+        except Exception as error:  # noqa: BLE001 - one event's failure must not end the thread
+            self._finish(job, _internal_error("spans", error))
+            return
+        best = spans[0]
+        answer = Answer(
+            id=job.question.id or "",
+            answer=best.answer,
+            score=best.score,
+            start=best.start,
+            end=best.end,
+            answered=best.end > best.start,
+            answers=spans,
+            model=self.model,
+            windows=len(job.windows),
+            metadata=job.question.metadata,
+        )
+        _SPANS.observe(time.perf_counter() - began)
+        self._finish(job, answer)
+
+    def _finish(self, job: _Job, outcome: Answer | Exception) -> None:
+        try:
+            if isinstance(outcome, Answer):
+                job.future.set_result(outcome)
+            else:
+                job.future.set_exception(outcome)
+        except InvalidStateError:
+            # Nobody waits any more: the future was cancelled, or another window failed first.
+            return
+
+    def _release(self, job: _Job) -> None:
+        with self._work:
+            self._set_pending(job, 0)
+
+    def _set_pending(self, job: _Job, tokens: int) -> None:
+        """Under the lock."""
+        self._pending += tokens - job.pending
+        job.pending = tokens
+        metrics.PENDING_TOKENS.set(self._pending)
+
+
+def _model_failed(error: Exception) -> Rejected:
+    return Rejected(Reason.MODEL_FAILED, f"{type(error).__name__}: {error}")
+
+
+def _internal_error(stage: str, error: BaseException) -> Rejected:
+    rejected = Rejected(Reason.INTERNAL_ERROR, f"{stage}: {type(error).__name__}: {error}")
+    rejected.__cause__ = error
+    return rejected
