@@ -1,0 +1,339 @@
+"""Every knob, read from the environment; values that cannot work together stop the start.
+
+`QA_...` is ours; `KAFKA_...` goes to the client, in the Java client's property names upper-cased.
+A secret may also come from a file, named by `..._FILE`.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.reading.bundle import DEFAULT_BUNDLE
+from worker.reading.cores import available_cores
+from worker.reading.options import ReadingDefaults
+
+MIB = 1024 * 1024
+
+
+class SettingsError(Exception):
+    """A setting cannot work: one line that names the variable and says what to change."""
+
+
+class _Environment(BaseSettings):
+    """Reads the mapping that `load` was given, and nothing else."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class gives the signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+E = TypeVar("E", bound=_Environment)
+
+
+class WorkerSettings(_Environment):
+    """What is ours. Field `x_y` is the variable `QA_X_Y`."""
+
+    model: Path = Field(DEFAULT_BUNDLE, description="Directory of the model bundle")
+    questions_topic: str = Field("qa.questions", description="Topic that questions come from")
+    answers_topic: str = Field("qa.answers", description="Topic that answers go to")
+    dead_letters_topic: str = Field(
+        "qa.questions.dead", description="Topic for records that cannot be answered"
+    )
+    delivery: Literal["at_least_once"] = Field(
+        "at_least_once", description="Delivery guarantee of answers"
+    )
+
+    threads: int | None = Field(
+        None, ge=1, description="Threads that run the model; unset: the cores of the CPU quota"
+    )
+    max_tokens: int | None = Field(
+        None, ge=32, description="Tokens of a window; unset: the model's own limit"
+    )
+    max_batch_tokens: int | None = Field(
+        None,
+        ge=32,
+        description="Padded tokens of a batch, the bound of the model's memory; unset: one window",
+    )
+    max_padding: float = Field(
+        0.02, ge=0, lt=1, description="Share of a batch that may be padding"
+    )
+    doc_stride: int = Field(128, ge=0, description="Overlap of neighbouring windows, in tokens")
+    max_answer_tokens: int = Field(15, ge=1, description="Longest answer, in tokens")
+    max_answer_tokens_limit: int = Field(100, ge=1, description="What a question may ask for")
+    top_k: int = Field(1, ge=1, description="Spans in an answer")
+    top_k_limit: int = Field(20, ge=1, description="What a question may ask for")
+    align_to_words: bool = Field(True, description="Grow answers to whole words")
+    no_answer: bool = Field(False, description='May an answer be "none"')
+    max_question_tokens: int = Field(256, ge=1, description="Longest question, in tokens")
+    max_windows: int = Field(256, ge=1, description="Windows that a context may take")
+    max_record_bytes: int = Field(MIB, ge=1, description="Largest question record's value")
+
+    max_in_flight_tokens: int = Field(
+        65_536, ge=1, description="Tokens taken and not yet answered, above which polling stops"
+    )
+    max_in_flight_bytes: int = Field(
+        16 * MIB, ge=1, description="Bytes of records taken and not yet acknowledged, likewise"
+    )
+    commit_interval_ms: int = Field(500, ge=10, description="Time between offset commits")
+    drain_seconds: float = Field(
+        15, gt=0, description="Time for work in flight when partitions are revoked"
+    )
+    shutdown_seconds: float = Field(
+        25, gt=0, description="Time from SIGTERM to the end, draining included"
+    )
+    grace_seconds: float = Field(
+        30, gt=0, description="terminationGracePeriodSeconds of the pod, checked against"
+    )
+    stall_seconds: float = Field(
+        120, gt=0, description="Records in flight but none finished for so long: not alive"
+    )
+    outage_seconds: float = Field(
+        900, gt=0, description="Brokers away for so long: the worker gives up and exits"
+    )
+
+    http_host: str = Field("0.0.0.0", description="Address of /metrics, /healthz and /readyz")  # noqa: S104 - a pod's probes come from outside
+    http_port: int = Field(8080, ge=0, le=65535, description="Its port; 0 picks a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON"
+    )
+
+    @model_validator(mode="after")
+    def _defaults_within_limits(self) -> "WorkerSettings":
+        _at_most("QA_TOP_K", self.top_k, "QA_TOP_K_LIMIT", self.top_k_limit)
+        _at_most(
+            "QA_MAX_ANSWER_TOKENS",
+            self.max_answer_tokens,
+            "QA_MAX_ANSWER_TOKENS_LIMIT",
+            self.max_answer_tokens_limit,
+        )
+        _below("QA_DRAIN_SECONDS", self.drain_seconds, "QA_SHUTDOWN_SECONDS", self.shutdown_seconds)
+        _below("QA_SHUTDOWN_SECONDS", self.shutdown_seconds, "QA_GRACE_SECONDS", self.grace_seconds)
+        topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
+        if len(set(topics)) < len(topics):
+            raise ValueError(
+                "QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC and QA_DEAD_LETTERS_TOPIC must differ"
+            )
+        return self
+
+    def reading(self) -> ReadingDefaults:
+        """The part of it that the reader needs."""
+        knobs = {knob.name: getattr(self, knob.name) for knob in fields(ReadingDefaults)}
+        return ReadingDefaults(**{**knobs, "threads": self.threads or available_cores()})
+
+
+class KafkaSettings(_Environment):
+    """What goes to the client. Field `x_y` is the variable `KAFKA_X_Y`."""
+
+    bootstrap_servers: str | None = Field(None, description="host:port, several with commas")
+    group_id: str = Field("qa-worker", min_length=1, description="Consumer group")
+    client_id: str = Field("qa-worker", description="Name in the broker's logs and quotas")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How to log in, with SASL"
+    )
+    sasl_username: str | None = Field(None, description="Who logs in, with SASL")
+    sasl_password: SecretStr | None = Field(None, description="Their password")
+    ssl_truststore_location: Path | None = Field(
+        None, description="PEM file of the authorities to trust; unset: the system's"
+    )
+
+    auto_offset_reset: Literal["earliest", "latest"] = Field(
+        "earliest", description="Where a group without committed offsets begins"
+    )
+    isolation_level: Literal["read_committed", "read_uncommitted"] = Field(
+        "read_committed", description="Whether questions of open transactions are read"
+    )
+    partition_assignment_strategy: Literal["roundrobin", "range"] = Field(
+        "roundrobin", description="How a group shares its partitions"
+    )
+    session_timeout_ms: int = Field(
+        10_000, ge=1_000, description="Silence after which the group drops a worker"
+    )
+    heartbeat_interval_ms: int = Field(3_000, ge=100, description="Time between heartbeats")
+    rebalance_timeout_ms: int = Field(
+        25_000, ge=1_000, description="Time that a rebalance waits for a worker to drain"
+    )
+    max_poll_interval_ms: int = Field(
+        300_000, ge=1_000, description="Time without a poll after which a worker leaves the group"
+    )
+    request_timeout_ms: int = Field(40_000, ge=1_000, description="Time for one request")
+    max_poll_records: int = Field(100, ge=1, description="Records of one poll")
+    max_partition_fetch_bytes: int = Field(
+        MIB, ge=1024, description="Bytes fetched ahead for each partition"
+    )
+    linger_ms: int = Field(5, ge=0, description="Time that answers wait for company in a request")
+    compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "none", description="Compression of answers and dead letters"
+    )
+
+    @model_validator(mode="after")
+    def _work_together(self) -> "KafkaSettings":
+        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
+            raise ValueError(
+                f"KAFKA_HEARTBEAT_INTERVAL_MS ({self.heartbeat_interval_ms}) must be at most a "
+                f"third of KAFKA_SESSION_TIMEOUT_MS ({self.session_timeout_ms})"
+            )
+        # JoinGroup is answered when the rebalance ends, and runs under the request timeout.
+        _below(
+            "KAFKA_REBALANCE_TIMEOUT_MS",
+            self.rebalance_timeout_ms,
+            "KAFKA_REQUEST_TIMEOUT_MS",
+            self.request_timeout_ms,
+        )
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_username and self.sasl_password
+        ):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} needs KAFKA_SASL_USERNAME and "
+                f"KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it, checked."""
+
+    qa: WorkerSettings
+    kafka: KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One line of `qa-worker settings`."""
+
+    name: str
+    default: str
+    meaning: str
+    secret: bool
+
+
+_GROUPS: tuple[tuple[str, type[_Environment]], ...] = (
+    ("QA_", WorkerSettings),
+    ("KAFKA_", KafkaSettings),
+)
+# Kubernetes puts QA_WORKER_SERVICE_HOST and the like into every pod beside a service "qa-worker".
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?$")
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `environment` (that of the process, if not given). Raises `SettingsError`."""
+    environment = os.environ if environment is None else environment
+    _refuse_unknown(environment)
+    qa = _build("QA_", WorkerSettings, environment)
+    kafka = _build("KAFKA_", KafkaSettings, environment)
+    if qa.drain_seconds * 1000 >= kafka.rebalance_timeout_ms:
+        # A drain that outlasts the rebalance finds its partitions already given away.
+        raise SettingsError(
+            f"QA_DRAIN_SECONDS ({qa.drain_seconds:g}) must be less than "
+            f"KAFKA_REBALANCE_TIMEOUT_MS ({kafka.rebalance_timeout_ms})"
+        )
+    return Settings(qa, kafka)
+
+
+def variables() -> Iterator[Variable]:
+    """Every variable, in the order of this file."""
+    for prefix, group in _GROUPS:
+        for name, field in group.model_fields.items():
+            default = field.default
+            yield Variable(
+                name=prefix + name.upper(),
+                default="" if default is None else _show(default),
+                meaning=field.description or "",
+                secret=_is_secret(field),
+            )
+
+
+def current(settings: Settings) -> dict[str, str]:
+    """Variable name to its value, secrets hidden."""
+    return {
+        prefix + name.upper(): "" if value is None else _show(value)
+        for prefix, group in (("QA_", settings.qa), ("KAFKA_", settings.kafka))
+        for name, value in group
+    }
+
+
+def _show(value: Any) -> str:
+    if value == DEFAULT_BUNDLE:
+        return "(the embedded model)"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = [variable.name for variable in variables()]
+    for name in sorted(environment):
+        if not name.startswith("QA_") or name in known or _SERVICE_LINK.search(name):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise SettingsError(f"{name} is no setting; the nearest is {near[0]}")
+
+
+def _build(prefix: str, group: type[E], environment: Mapping[str, str]) -> E:
+    values = {}
+    for name, field in group.model_fields.items():
+        variable = prefix + name.upper()
+        value = environment.get(variable)
+        if _is_secret(field):
+            value = _from_file(variable, value, environment)
+        # An empty variable is an unset one, as compose files and charts write it.
+        if value:
+            values[name] = value
+    try:
+        return group(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise SettingsError(message) from None
+        name = str(first["loc"][0])
+        hidden = _is_secret(group.model_fields[name])
+        shown = "its value" if hidden else repr(values.get(name, ""))
+        raise SettingsError(f"{prefix}{name.upper()} is {shown}: {message}") from None
+
+
+def _from_file(variable: str, value: str | None, environment: Mapping[str, str]) -> str | None:
+    path = environment.get(f"{variable}_FILE")
+    if not path:
+        return value
+    if value:
+        raise SettingsError(f"{variable} and {variable}_FILE are both set; keep one")
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(f"{variable}_FILE is {path!r}: {error.strerror}") from None
+
+
+def _at_most(name: str, value: float, limit_name: str, limit: float) -> None:
+    if value > limit:
+        raise ValueError(f"{name} ({value:g}) must be at most {limit_name} ({limit:g})")
+
+
+def _below(name: str, value: float, limit_name: str, limit: float) -> None:
+    if value >= limit:
+        raise ValueError(f"{name} ({value:g}) must be less than {limit_name} ({limit:g})")

@@ -1,0 +1,1 @@
+"""Records in, records out. No onnxruntime; the event loop lives here."""

@@ -1,0 +1,146 @@
+"""The consumer: polling, rebalances, commits, lag. Thin: what it all means is the session's.
+
+aiokafka's traps are handled here: a poll is never cancelled, commits have deadlines, the
+assignors that work are eager ones and exactly one is named.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from worker.observing import metrics
+from worker.settings import KafkaSettings
+from worker.streaming.client import connection_options
+from worker.streaming.errors import in_a_line, stops_the_worker
+from worker.streaming.messages import Incoming
+
+log = structlog.get_logger(__name__)
+
+_ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
+
+_POLL_MS = 500
+"""A poll that finds nothing returns after this; the loop then looks at the worker's state."""
+
+
+class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """The questions topic, as a member of the group."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        *,
+        assigned: Callable[[Iterable[TopicPartition]], None],
+        revoked: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`revoked` is awaited before partitions are given away, `assigned` called with new ones.
+
+        The protocol is eager: a rebalance takes all partitions away before it gives any.
+        """
+        self._topic = topic
+        self._assigned = assigned
+        self._revoked = revoked
+        self._poll_records = kafka.max_poll_records
+        self._consumer = AIOKafkaConsumer(
+            **connection_options(kafka),
+            group_id=kafka.group_id,
+            enable_auto_commit=False,
+            auto_offset_reset=kafka.auto_offset_reset,
+            isolation_level=kafka.isolation_level,
+            partition_assignment_strategy=[_ASSIGNORS[kafka.partition_assignment_strategy]],
+            session_timeout_ms=kafka.session_timeout_ms,
+            heartbeat_interval_ms=kafka.heartbeat_interval_ms,
+            rebalance_timeout_ms=kafka.rebalance_timeout_ms,
+            max_poll_interval_ms=kafka.max_poll_interval_ms,
+            max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
+        )
+
+    async def start(self) -> None:
+        # Subscribed first: with a topic, start() checks rights and joins the group.
+        self._consumer.subscribe([self._topic], listener=self)
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Leave the group; a poll in progress ends with an error. Whoever calls sets a deadline."""
+        await self._consumer.stop()
+
+    async def poll(self) -> list[Incoming]:
+        """The next records, in order within a partition; none after a while without any.
+
+        Never cancel this: aiokafka would stop watching max.poll.interval for good.
+        """
+        fetched = await self._consumer.getmany(
+            timeout_ms=_POLL_MS, max_records=self._poll_records
+        )
+        return [
+            Incoming(
+                record.topic,
+                record.partition,
+                record.offset,
+                record.key,
+                record.value,
+                record.headers,
+            )
+            for records in fetched.values()
+            for record in records
+        ]
+
+    async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
+        """Commit, or give up after `seconds`. False where it was not done.
+
+        Not to have committed is no error: the records are read again by whoever owns the
+        partition then. Raises what no repetition can cure (rights, say).
+        """
+        if not offsets:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._consumer.commit(dict(offsets))
+        except (CommitFailedError, IllegalStateError) as error:
+            # Normal after a rebalance: the partitions are somebody else's now.
+            outcome, reason = "rebalanced", in_a_line(error)
+        except TimeoutError:
+            outcome, reason = "timed_out", f"no answer within {seconds:g} s"
+        except KafkaError as error:
+            if stops_the_worker(error):
+                raise
+            outcome, reason = "failed", in_a_line(error)
+        else:
+            metrics.COMMITS.labels("done").inc()
+            return True
+        metrics.COMMITS.labels(outcome).inc()
+        log.warning("commit_not_done", outcome=outcome, reason=reason)
+        return False
+
+    async def beginning(self, partition: TopicPartition) -> tuple[int | None, int]:
+        """What the group has committed for it, if anything, and where reading starts.
+
+        Raises `KafkaError` where the partition is taken away meanwhile.
+        """
+        committed = await self._consumer.committed(partition)
+        return committed, await self._consumer.position(partition)
+
+    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last record of each. Asks the brokers. Raises `KafkaError`."""
+        offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
+        return offsets
+
+    async def ping(self) -> None:
+        """Raises `KafkaError` where no broker answers."""
+        await self._consumer.topics()
+
+    # What aiokafka calls. What is raised here is logged by it and otherwise lost.
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 - all of them, in an eager protocol
+        metrics.REBALANCES.labels("revoked").inc()
+        await self._revoked()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        metrics.REBALANCES.labels("assigned").inc()
+        self._assigned(assigned)

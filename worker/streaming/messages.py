@@ -1,0 +1,73 @@
+"""A question's record to a question, and an outcome to the record that is published. Pure.
+
+The only place where the contracts of the topics meet Kafka's records.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.answer import Answer, Source
+from schemas.envelope import Envelope, open_envelope, seal
+from schemas.rejection import VALUE_OMITTED, Header, Rejected, dead_letter_headers
+from worker.streaming.outbox import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record from the questions topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value: what the record costs while it is in flight."""
+        return len(self.key or b"") + len(self.value or b"")
+
+    @property
+    def default_id(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+def open_record(record: Incoming, *, max_bytes: int) -> Envelope:
+    """The question in the record. Raises `Rejected`."""
+    return open_envelope(
+        record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
+    )
+
+
+def answer_record(record: Incoming, envelope: Envelope, answer: Answer, topic: str) -> Outgoing:
+    """The answer, under the question's key, with its trace and correlation headers."""
+    source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
+    value, headers = seal(
+        answer.model_copy(update={"source": source}),
+        envelope.mode,
+        record.headers,
+        source=f"/qa-worker/{record.topic}",
+    )
+    return Outgoing(topic, record.key, value, headers, lane=record.partition)
+
+
+def dead_letter(record: Incoming, rejected: Rejected, topic: str) -> Outgoing:
+    """The question's record, unchanged, with the reason in its headers."""
+    headers = dead_letter_headers(
+        rejected,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        headers=record.headers,
+    )
+    return Outgoing(topic, record.key, record.value, headers, lane=record.partition)
+
+
+def without_value(letter: Outgoing) -> Outgoing:
+    """The same dead letter for a topic that does not take its size: a header says what is gone.
+
+    The bytes stay on the questions topic, at the offset that the headers name.
+    """
+    omitted = (VALUE_OMITTED, str(len(letter.value or b"")).encode())
+    return Outgoing(letter.topic, letter.key, None, [*letter.headers, omitted], letter.lane)

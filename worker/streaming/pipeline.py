@@ -1,0 +1,85 @@
+"""The worker's life on Kafka: check the topics, open a session, work, and open the next one when
+a session breaks, until told to stop or until going on has no use.
+"""
+
+import asyncio
+import contextlib
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from worker.observing import metrics
+from worker.observing.health import Health
+from worker.settings import Settings
+from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.lane import Reading
+from worker.streaming.session import Session
+from worker.streaming.topics import check_topics
+
+log = structlog.get_logger(__name__)
+
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Before the first, second, ... session in a row that replaces a broken one; then the last. Short:
+work is to go on within 10 s of the brokers' return."""
+
+
+class Pipeline:
+    """Questions to answers, until told to stop."""
+
+    def __init__(self, settings: Settings, reader: Reading, health: Health) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._health = health
+        self._opened = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns once `stop` was set and what was in flight is published and committed.
+
+        Raises `StreamingError` where it cannot start, or where going on has no use.
+        """
+        failures = 0
+        # One thread: what is too large for the event loop is rare.
+        with ThreadPoolExecutor(1, "qa-decode") as decoders:
+            while not stop.is_set():
+                try:
+                    session = await self._open(decoders)
+                    failures, self._opened = 0, True
+                    try:
+                        await session.run(stop)
+                    finally:
+                        await session.close()
+                except (KafkaError, OSError, TimeoutError) as error:
+                    self._give_up_on(error)
+                    pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+                    failures += 1
+                    metrics.SESSIONS.labels("broken").inc()
+                    log.warning("session_broken", error=in_a_line(error), again_in=pause)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), pause)
+
+    async def _open(self, decoders: Executor) -> Session:
+        """A session that has joined the group. Topics are checked each time: they may change."""
+        limits = await check_topics(self._settings)
+        session = Session(self._settings, limits, self._reader, self._health, decoders)
+        try:
+            await session.open()
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    def _give_up_on(self, error: Exception) -> None:
+        """Raise `StreamingError` unless another session may do better."""
+        if not self._opened:
+            # At the start somebody is looking: say at once what is wrong.
+            servers = self._settings.kafka.bootstrap_servers
+            raise StreamingError(f"cannot start with {servers}: {in_a_line(error)}") from error
+        if stops_the_worker(error):
+            raise StreamingError(in_a_line(error)) from error
+        silence, limit = self._health.silence, self._settings.qa.outage_seconds
+        if silence > limit:
+            raise StreamingError(
+                f"no session with the brokers for {silence:.0f} s (QA_OUTAGE_SECONDS is "
+                f"{limit:g}); giving up: {in_a_line(error)}"
+            ) from error

@@ -1,0 +1,279 @@
+"""Consumer, producer and lanes, from opening to closing. A session outlives rebalances and
+brokers that come back; what it cannot outlive ends it, and the pipeline opens the next one,
+which begins at the committed offsets.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from worker.observing import metrics
+from worker.observing.health import Health
+from worker.settings import Settings
+from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.inflight import InFlight
+from worker.streaming.intake import Intake
+from worker.streaming.lane import Lane, Reading, Shared
+from worker.streaming.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+PULSE_SECONDS = 5.0
+"""How often the brokers are asked where the partitions end: the lag, and a sign of life."""
+
+COMMIT_SECONDS = 5.0
+"""For one commit. After a drain of 15 s (the default) it ends within the rebalance's 25 s."""
+
+CLOSE_SECONDS = 5.0
+"""For consumer and producer each: with the brokers away, aiokafka would wait for ever."""
+
+Lanes = dict[TopicPartition, Lane]
+
+
+class Session:
+    """`open`, then `run`, then `close`; once each, `close` also after an error."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        limits: Mapping[str, int],
+        reader: Reading,
+        health: Health,
+        decoders: Executor,
+    ) -> None:
+        """`limits` is topic to `max.message.bytes`; `decoders` runs what the loop must not."""
+        qa = settings.qa
+        self._qa = qa
+        self._health = health
+        self._outbox = Outbox(settings.kafka, limits)
+        self._intake = Intake(
+            settings.kafka, qa.questions_topic, assigned=self._assign, revoked=self._revoke
+        )
+        self._in_flight = InFlight(
+            max_bytes=qa.max_in_flight_bytes,
+            max_tokens=qa.max_in_flight_tokens,
+            tokens=lambda: reader.pending_tokens,
+        )
+        self._shared = Shared(
+            reader=reader,
+            outbox=self._outbox,
+            in_flight=self._in_flight,
+            health=health,
+            decoders=decoders,
+            answers_topic=qa.answers_topic,
+            dead_letters_topic=qa.dead_letters_topic,
+            max_record_bytes=qa.max_record_bytes,
+            fail=self._fail,
+        )
+        self._lanes: Lanes = {}
+        self._stopping = False
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._committing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect and join the group. Raises `KafkaError`."""
+        await self._outbox.start()
+        await self._intake.start()
+        self._health.contacted()
+        metrics.SESSIONS.labels("opened").inc()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish what is in flight and commit it.
+
+        Raises what broke the session.
+        """
+        stopped = self._start(_wait_for(stop))
+        parts = [
+            self._start(part)
+            for part in (self._take_records(), self._commit_regularly(), self._watch())
+        ]
+        await asyncio.wait(
+            [stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED
+        )
+        for part in parts:
+            if part.done():
+                part.result()
+        if self._broken.done():
+            self._broken.result()
+        self._stopping = True
+        self._health.ready = False
+        log.info("draining", records=self._in_flight.records)
+        await self._finish(self._lanes)
+
+    async def close(self) -> None:
+        """Leave the group and let go of everything. Raises nothing."""
+        self._stopping = True
+        self._health.ready = False
+        self._drop(self._lanes)
+        for name, stop in (("consumer", self._intake.stop), ("producer", self._outbox.stop)):
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await stop()
+            except Exception as error:  # noqa: BLE001 - closing goes on, whatever a part says
+                log.warning("close_failed", part=name, error=in_a_line(error))
+        # Only now that the consumer is closed may its poll be cancelled.
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._broken.done():
+            self._broken.cancel()
+
+    # The parts that run side by side.
+
+    async def _take_records(self) -> None:
+        while not self._stopping:
+            await self._in_flight.room()
+            try:
+                records = await self._intake.poll()
+            except ConsumerStoppedError:
+                if self._stopping:
+                    return
+                raise
+            # No await up to here since the poll returned: these lanes are of the assignment
+            # under which the records were fetched. A lane closed later refuses them itself.
+            taken = [
+                (record, self._lanes[TopicPartition(record.topic, record.partition)])
+                for record in records
+            ]
+            for record, lane in taken:
+                await self._in_flight.room(record.size)
+                if not self._stopping:
+                    lane.take(record)
+
+    async def _commit_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._qa.commit_interval_ms / 1000)
+            self._committing = asyncio.create_task(self._commit(self._lanes))
+            await asyncio.wait([self._committing])
+            if not self._committing.cancelled():
+                self._committing.result()
+
+    async def _watch(self) -> None:
+        """Lag, signs of life, and the end of patience."""
+        while True:
+            lag = await self._pulse()
+            self._health.due(self._in_flight.records > 0 or lag > 0)
+            if self._health.silence > self._qa.outage_seconds:
+                raise StreamingError(
+                    f"no broker has answered for {self._health.silence:.0f} s "
+                    f"(QA_OUTAGE_SECONDS is {self._qa.outage_seconds:g}); giving up"
+                )
+            if self._health.stalled:
+                raise StreamingError(
+                    f"{self._in_flight.records} records in flight and a lag of {lag}, but none "
+                    f"was finished for {self._qa.stall_seconds:g} s (QA_STALL_SECONDS); giving up"
+                )
+            await asyncio.sleep(PULSE_SECONDS)
+
+    async def _pulse(self) -> int:
+        """The lag of all partitions together; 0 where the brokers do not say."""
+        lanes = dict(self._lanes)
+        try:
+            async with asyncio.timeout(2 * PULSE_SECONDS):
+                if not lanes:
+                    await self._intake.ping()
+                    ends = {}
+                else:
+                    ends = await self._intake.end_offsets(lanes)
+        except (KafkaError, TimeoutError) as error:
+            if stops_the_worker(error):
+                raise
+            log.warning(
+                "brokers_silent", seconds=round(self._health.silence), error=in_a_line(error)
+            )
+            return 0
+        self._health.contacted()
+        total = 0
+        for partition, end in ends.items():
+            lane = lanes[partition]
+            if lane is self._lanes.get(partition) and lane.ledger.safe is not None:
+                lag = max(0, end - lane.ledger.safe)
+                metrics.LAG.labels(partition.topic, str(partition.partition)).set(lag)
+                total += lag
+        return total
+
+    # Assignments.
+
+    def _assign(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            lane = Lane(partition.topic, partition.partition, self._shared)
+            self._lanes[partition] = lane
+            self._start(self._begin(partition, lane))
+        metrics.ASSIGNED.set(len(self._lanes))
+        log.info("assigned", partitions=sorted(tp.partition for tp in self._lanes))
+        self._health.ready = not self._stopping
+
+    async def _begin(self, partition: TopicPartition, lane: Lane) -> None:
+        """Tell the lane where it starts, so that an idle partition has a committed offset too:
+        without one, lag reads as unknown or as everything.
+        """
+        try:
+            lane.committed, position = await self._intake.beginning(partition)
+        except KafkaError as error:
+            log.info("beginning_unknown", partition=partition.partition, error=in_a_line(error))
+            return
+        lane.ledger.begin(position)
+
+    async def _revoke(self) -> None:
+        lanes, self._lanes = self._lanes, {}
+        if not lanes:
+            return
+        log.info("revoked", partitions=sorted(tp.partition for tp in lanes))
+        # A commit in progress would be repeated under the next generation, and could rewind it.
+        if self._committing is not None:
+            self._committing.cancel()
+        await self._finish(lanes)
+        self._drop(lanes)
+        metrics.ASSIGNED.set(0)
+
+    async def _finish(self, lanes: Lanes) -> None:
+        """Let what is in flight finish, within the time for draining, and commit what did."""
+        drained = asyncio.gather(*(lane.drain() for lane in lanes.values()))
+        await asyncio.wait(
+            [drained, self._broken],
+            timeout=self._qa.drain_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not drained.done():
+            drained.cancel()
+            left = sum(lane.ledger.in_flight for lane in lanes.values())
+            log.warning("drain_unfinished", records=left, seconds=self._qa.drain_seconds)
+        await self._commit(lanes)
+
+    async def _commit(self, lanes: Lanes) -> None:
+        offsets = {
+            partition: lane.ledger.safe
+            for partition, lane in lanes.items()
+            if lane.ledger.safe is not None and lane.ledger.safe != lane.committed
+        }
+        if await self._intake.commit(offsets, seconds=COMMIT_SECONDS):
+            for partition, offset in offsets.items():
+                lanes[partition].committed = offset
+
+    def _drop(self, lanes: Lanes) -> None:
+        for partition, lane in lanes.items():
+            lane.close()
+            metrics.LAG.remove(partition.topic, str(partition.partition))
+        lanes.clear()
+
+    # Small things.
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _start(self, part: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(part)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()

@@ -1,0 +1,114 @@
+"""Create the topics, and check that they are there and take what the worker sends."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from worker.settings import KafkaSettings, Settings
+from worker.streaming.client import connection_options
+from worker.streaming.errors import StreamingError
+
+LIMIT = "max.message.bytes"
+
+DEFAULT_LIMIT = 1_048_588
+"""Kafka's own default, for a broker or a user without the right to describe a topic's settings."""
+
+HEADROOM_BYTES = 64 * 1024
+"""What a dead letter may add to its question's record: headers with a message of a few KB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the broker has it; `partitions` is 0 for one that is not there."""
+
+    name: str
+    partitions: int
+    max_message_bytes: int
+
+
+async def describe(settings: Settings) -> list[Topic]:
+    """Questions, answers and dead letters, in this order. Raises `KafkaError`."""
+    names = _names(settings)
+    async with _admin(settings.kafka) as admin:
+        # All topics, since asking for one by name can create it.
+        known = {topic["topic"]: topic for topic in await admin.describe_topics()}
+        present = [name for name in names if name in known and not known[name]["error_code"]]
+        limits = await _limits(admin, present)
+    return [
+        Topic(
+            name,
+            len(known[name]["partitions"]) if name in present else 0,
+            limits.get(name, DEFAULT_LIMIT),
+        )
+        for name in names
+    ]
+
+
+async def check_topics(settings: Settings) -> Mapping[str, int]:
+    """Topic to `max.message.bytes`. Raises `StreamingError` where one is missing, `KafkaError`."""
+    topics = await describe(settings)
+    missing = [topic.name for topic in topics if not topic.partitions]
+    if missing:
+        raise StreamingError(
+            f"no topic {', '.join(missing)} on {settings.kafka.bootstrap_servers}: create it "
+            f"(`qa-worker topics create`), or allow {settings.kafka.client_id} to describe it"
+        )
+    return {topic.name: topic.max_message_bytes for topic in topics}
+
+
+async def create_topics(
+    settings: Settings, *, partitions: int, replication: int
+) -> dict[str, str]:
+    """Create what is missing. Topic to what became of it: `created` or `exists`.
+
+    The topics take the largest record that the worker takes, the dead letters with headroom for
+    their headers. Raises `KafkaError`.
+    """
+    largest = settings.qa.max_record_bytes + HEADROOM_BYTES
+    new = [
+        NewTopic(name, partitions, replication, topic_configs={LIMIT: str(limit)})
+        for name, limit in zip(
+            _names(settings), (largest, largest, largest + HEADROOM_BYTES), strict=True
+        )
+    ]
+    outcome = {}
+    async with _admin(settings.kafka) as admin:
+        response = await admin.create_topics(new)
+    for name, code, *message in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error(f"{name}: {message[0] if message else ''}")
+        outcome[name] = "exists" if code else "created"
+    return outcome
+
+
+def _names(settings: Settings) -> list[str]:
+    qa = settings.qa
+    return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
+
+
+async def _limits(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, configs={LIMIT: None}) for name in names
+    ]
+    limits = {}
+    for response in await admin.describe_configs(resources) if names else []:
+        for code, _, _, name, entries, *_ in response.resources:
+            for key, value, *_ in entries if not code else ():
+                if key == LIMIT:
+                    limits[name] = int(value)
+    return limits
+
+
+@asynccontextmanager
+async def _admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
