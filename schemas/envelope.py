@@ -158,5 +158,6 @@ def _first_error(error: ValidationError) -> str:
     """One line for people: where, and what is wrong. The input itself stays out of it."""
     first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(step) for step in first["loc"]) or "the event"
+    message = first["msg"].removeprefix("Value error, ")
     more = f" (and {len(rest)} more)" if rest else ""
-    return f"{where}: {first['msg']}{more}"
+    return f"{where}: {message}{more}"

@@ -71,9 +71,7 @@ class WorkerSettings(_Environment):
         ge=32,
         description="Padded tokens of a batch, the bound of the model's memory; unset: one window",
     )
-    max_padding: float = Field(
-        0.02, ge=0, lt=1, description="Share of a batch that may be padding"
-    )
+    max_padding: float = Field(0.02, ge=0, lt=1, description="Share of a batch that may be padding")
     doc_stride: int = Field(128, ge=0, description="Overlap of neighbouring windows, in tokens")
     max_answer_tokens: int = Field(15, ge=1, description="Longest answer, in tokens")
     max_answer_tokens_limit: int = Field(100, ge=1, description="What a question may ask for")

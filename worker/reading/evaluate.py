@@ -57,7 +57,9 @@ def load_squad(path: Path) -> list[Example]:
         raise DataError(f"{path}: not a SQuAD file: {type(error).__name__}: {error}") from None
 
 
-def _examples(document: Mapping[str, list[dict[str, list[dict[str, object]]]]]) -> Iterator[Example]:
+def _examples(
+    document: Mapping[str, list[dict[str, list[dict[str, object]]]]],
+) -> Iterator[Example]:
     for article in document["data"]:
         for paragraph in article["paragraphs"]:
             context = str(paragraph["context"])

@@ -33,9 +33,7 @@ class ReadingDefaults:
         """Every choice made. Raises `Rejected` for an option past the worker's limit."""
         top_k = self.top_k if asked.top_k is None else asked.top_k
         longest = (
-            self.max_answer_tokens
-            if asked.max_answer_tokens is None
-            else asked.max_answer_tokens
+            self.max_answer_tokens if asked.max_answer_tokens is None else asked.max_answer_tokens
         )
         _within("top_k", top_k, self.top_k_limit)
         _within("max_answer_tokens", longest, self.max_answer_tokens_limit)

@@ -30,6 +30,8 @@ _ENCODE = metrics.STAGE.labels("encode")
 _RUN = metrics.STAGE.labels("run")
 _SPANS = metrics.STAGE.labels("spans")
 
+CLOSE_SECONDS = 5.0
+
 _CHARACTERS_PER_TOKEN = 4
 """English text; used for what waits until it is encoded and the count is known."""
 
@@ -131,7 +133,8 @@ class Reader:
         for job in waiting.values():
             job.future.cancel()
         for thread in self._threads:
-            thread.join()
+            # A thread that hangs in the model must not hang the process: it is a daemon.
+            thread.join(CLOSE_SECONDS)
 
     @property
     def pending_tokens(self) -> int:

@@ -68,9 +68,7 @@ class Session:
             types[row, : len(window)] = window.types
             mask[row, : len(window)] = 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-        starts, ends = self._session.run(
-            _OUTPUTS, {name: feed[name] for name in self._inputs}
-        )
+        starts, ends = self._session.run(_OUTPUTS, {name: feed[name] for name in self._inputs})
         return [
             (
                 starts[row, : len(window)].astype(np.float32, copy=False),

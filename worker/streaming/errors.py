@@ -38,9 +38,11 @@ def stops_the_worker(error: BaseException) -> bool:
 
 
 def in_a_line(error: BaseException) -> str:
-    """The error as people read it: its name, and its message without line breaks."""
+    """The error as people read it, without line breaks; Kafka's own with their name in front."""
     message = " ".join(str(error).split())
     name = type(error).__name__
-    if isinstance(error, StreamingError) or message.startswith(name):
-        return message
-    return f"{name}: {message}" if message else name
+    if not message:
+        return name
+    if isinstance(error, kafka.KafkaError) and not message.startswith(name):
+        return f"{name}: {message}"
+    return message

@@ -75,9 +75,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
 
         Never cancel this: aiokafka would stop watching max.poll.interval for good.
         """
-        fetched = await self._consumer.getmany(
-            timeout_ms=_POLL_MS, max_records=self._poll_records
-        )
+        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
         return [
             Incoming(
                 record.topic,

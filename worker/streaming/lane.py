@@ -168,9 +168,7 @@ class Lane:
 
     def _reject(self, record: Incoming, name: str, rejected: Rejected) -> _Outcome:
         event = {"offset": record.offset, "id": name, "reason": str(rejected.reason)}
-        self._log.warning(
-            "rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__
-        )
+        self._log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         letter = dead_letter(record, rejected, self._shared.dead_letters_topic)
         if not self._shared.outbox.fits(letter):
             self._log.error("dead_letter_without_value", **event, bytes=record.size)

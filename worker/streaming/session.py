@@ -93,9 +93,7 @@ class Session:
             self._start(part)
             for part in (self._take_records(), self._commit_regularly(), self._watch())
         ]
-        await asyncio.wait(
-            [stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait([stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED)
         for part in parts:
             if part.done():
                 part.result()

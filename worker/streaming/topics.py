@@ -60,9 +60,7 @@ async def check_topics(settings: Settings) -> Mapping[str, int]:
     return {topic.name: topic.max_message_bytes for topic in topics}
 
 
-async def create_topics(
-    settings: Settings, *, partitions: int, replication: int
-) -> dict[str, str]:
+async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
     """Create what is missing. Topic to what became of it: `created` or `exists`.
 
     The topics take the largest record that the worker takes, the dead letters with headroom for

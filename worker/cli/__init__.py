@@ -1,0 +1,66 @@
+"""The commands; the only place where rooms are put together.
+
+Each command is a file. What a user got wrong, or what is not there, ends in one line on stderr
+and a non-zero exit; a traceback is a bug.
+"""
+
+import logging
+import sys
+
+import typer
+from aiokafka.errors import KafkaError
+
+from worker.cli import ask, demo, evaluate, read, run, settings, topics
+from worker.reading.bundle import BundleError
+from worker.reading.evaluate import DataError
+from worker.settings import SettingsError
+from worker.streaming.embedded import BrokerUnavailable
+from worker.streaming.errors import StreamingError, in_a_line
+
+app = typer.Typer(
+    name="qa-worker",
+    help="A question-answering worker for Kafka.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("ask")(ask.ask)
+app.command("read")(read.read)
+app.command("evaluate")(evaluate.evaluate)
+app.command("settings")(settings.show)
+app.add_typer(topics.app, name="topics")
+
+_EXPECTED = (
+    BrokerUnavailable,
+    BundleError,
+    DataError,
+    KafkaError,
+    OSError,
+    SettingsError,
+    StreamingError,
+    TimeoutError,
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits."""
+    # What the client library has to say belongs in the worker's log, which `run` sets up.
+    logging.getLogger().addHandler(logging.NullHandler())
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=arguments or ["--help"], prog_name="qa-worker", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted")
+        sys.exit(130)
+    except typer.TyperException as error:
+        _complain(error.format_message())
+        sys.exit(error.exit_code)
+    except _EXPECTED as error:
+        _complain(in_a_line(error))
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"qa-worker: {message}", err=True)

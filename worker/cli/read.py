@@ -1,0 +1,123 @@
+"""`qa-worker read`: a file of questions to a file of answers, with no broker; resumable.
+
+One line out for one line in, in order: an answer, or what would have been a dead letter. So a
+run that was cut off goes on behind the last whole line of its output.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.answer import Answer
+from schemas.envelope import open_envelope
+from schemas.question import Question
+from schemas.rejection import Rejected
+from worker.cli.console import err, progress
+from worker.reading.bundle import open_bundle
+from worker.reading.reader import Reader
+from worker.reading.sequence import read_in_order
+from worker.settings import load
+
+
+def read(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="one question event a line")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="where answers go; default: FILE with .answers.jsonl")
+    ] = None,
+) -> None:
+    """Answer a file of questions with no broker. Run again, it goes on where it stopped."""
+    settings = load()
+    target = out or file.with_suffix(".answers.jsonl")
+    if target.resolve() == file.resolve():
+        raise typer.BadParameter(f"{target} is the input", param_hint="--out")
+    events = _Events(file, settings.qa.max_record_bytes)
+    done = _whole_lines(target)
+    _check_same(target, done, events)
+    rejected = 0
+    with (
+        Reader(open_bundle(settings.qa.model), settings.qa.reading()) as reader,
+        target.open("ab") as answers,
+        progress() as bar,
+    ):
+        began = time.perf_counter()
+        task = bar.add_task("reading", total=len(events), completed=done, speed="")
+        for count, outcome in enumerate(read_in_order(reader, events.after(done)), start=1):
+            answers.write(_line(outcome, events.name(done + count - 1)))
+            rejected += isinstance(outcome, Rejected)
+            speed = count / (time.perf_counter() - began)
+            bar.update(task, advance=1, speed=f"{speed:.0f}/s")
+    err.print(f"{len(events) - done} read, {rejected} rejected, {done} there before: {target}")
+
+
+class _Events:
+    """The lines of the input, blank ones left out."""
+
+    def __init__(self, file: Path, max_bytes: int) -> None:
+        self._lines = [line for line in file.read_bytes().splitlines() if line.strip()]
+        self._max_bytes = max_bytes
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def after(self, count: int) -> Iterator[Question | Rejected]:
+        return (self._open(index) for index in range(count, len(self._lines)))
+
+    def name(self, index: int) -> str:
+        """The id that the outcome of this line carries."""
+        event = self._open(index)
+        name = None if isinstance(event, Rejected) else event.id
+        return name or f"line-{index + 1}"
+
+    def _open(self, index: int) -> Question | Rejected:
+        try:
+            return open_envelope(
+                self._lines[index], (), default_id=f"line-{index + 1}", max_bytes=self._max_bytes
+            ).question
+        except Rejected as rejected:
+            return rejected
+
+
+def _line(outcome: Answer | Rejected, name: str) -> bytes:
+    if isinstance(outcome, Answer):
+        return outcome.model_dump_json().encode() + b"\n"
+    verdict = {"reason": str(outcome.reason), "detail": outcome.detail}
+    return json.dumps({"id": name, "rejected": verdict}, ensure_ascii=False).encode() + b"\n"
+
+
+def _whole_lines(target: Path) -> int:
+    """How many lines `target` has; a last one that was cut off is taken away."""
+    if not target.exists():
+        return 0
+    with target.open("rb+") as file:
+        whole = 0
+        length = 0
+        for line in file:
+            if line.endswith(b"\n"):
+                whole += 1
+                length += len(line)
+        file.truncate(length)
+    return whole
+
+
+def _check_same(target: Path, done: int, events: _Events) -> None:
+    """The output must be of this input: its last line names the line that it answers."""
+    if not done:
+        return
+    with target.open("rb") as file:
+        last = next(itertools.islice(file, done - 1, None))
+    try:
+        name = json.loads(last)["id"]
+    except (ValueError, KeyError, TypeError):
+        name = None
+    if done > len(events) or name != events.name(done - 1):
+        raise typer.BadParameter(
+            f"{target} has {done} lines that are not of this input; name another file",
+            param_hint="--out",
+        )

@@ -1,0 +1,107 @@
+"""`qa-worker run`: the worker, until SIGTERM."""
+
+import asyncio
+import os
+import signal
+import time
+from typing import NoReturn
+
+import structlog
+
+from worker import __version__
+from worker.observing import logs, metrics
+from worker.observing.health import Health
+from worker.observing.http import Observatory
+from worker.reading.bundle import open_bundle
+from worker.reading.reader import Reader
+from worker.settings import Settings, load
+from worker.streaming.client import connection_options
+from worker.streaming.pipeline import Pipeline
+from worker.streaming.session import PULSE_SECONDS
+
+log = structlog.get_logger(__name__)
+
+CONTACT_SECONDS = 4 * PULSE_SECONDS
+"""The brokers count as away after this silence: two pulses that each waited for their time."""
+
+
+def run() -> None:
+    """Answer questions from the topic until SIGTERM."""
+    settings = load()
+    connection_options(settings.kafka)  # what cannot work stops the start before the model loads
+    logs.configure(settings.qa.log_level, settings.qa.log_format)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    qa = settings.qa
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    health = Health(time.monotonic, stall_after=qa.stall_seconds, contact_after=CONTACT_SECONDS)
+    observatory = Observatory(health, qa.http_host, qa.http_port)
+    await observatory.start()
+    try:
+        # Model and memory first, the group last: a worker that joins can work.
+        reader = await asyncio.to_thread(_open_reader, settings)
+        log.info(
+            "started",
+            version=__version__,
+            model=reader.model.name,
+            sha256=reader.model.sha256,
+            precision=reader.model.precision,
+            threads=reader.defaults.threads,
+            http_port=observatory.port,
+        )
+        try:
+            await _within_budget(Pipeline(settings, reader, health), stop, qa.shutdown_seconds)
+        finally:
+            reader.close()
+    finally:
+        await observatory.stop()
+    log.info("stopped")
+
+
+def _open_reader(settings: Settings) -> Reader:
+    reader = Reader(open_bundle(settings.qa.model), settings.qa.reading())
+    reader.start()
+    metrics.INFO.info(
+        {
+            "version": __version__,
+            "model": reader.model.name,
+            "sha256": reader.model.sha256,
+            "precision": reader.model.precision,
+        }
+    )
+    return reader
+
+
+async def _within_budget(pipeline: Pipeline, stop: asyncio.Event, seconds: float) -> None:
+    """Run; once told to stop, for `seconds` at most. Raises what the pipeline raises."""
+    work = asyncio.create_task(pipeline.run(stop))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    await asyncio.wait([work], timeout=seconds)
+    if not work.done():
+        # What is not committed is read again by whoever takes the partitions over.
+        log.error("shutdown_budget_exceeded", seconds=seconds)
+        _leave()
+    work.result()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def received(number: signal.Signals) -> None:
+        log.info("signal", name=number.name, again=stop.is_set())
+        if stop.is_set():
+            _leave()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received, number)
+
+
+def _leave() -> NoReturn:
+    """End at once. Safe at any point: offsets are committed only behind what was acknowledged."""
+    os._exit(1)
