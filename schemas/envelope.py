@@ -120,9 +120,9 @@ def _parse(value: bytes) -> Any:
 def _unwrap(document: Any, headers: dict[str, bytes]) -> tuple[Mode, str | None, Any]:
     """The mode, the event's id if it has one, and the data inside."""
     if "ce_specversion" in headers:
-        event_id = headers.get("ce_id", b"").decode("utf-8", "replace")
         _check_version(headers["ce_specversion"].decode("utf-8", "replace"))
-        return Mode.BINARY, event_id or None, document
+        name = headers.get("ce_id", b"").decode("utf-8", "replace")
+        return Mode.BINARY, name or None, document
     content_type = headers.get("content-type", b"").decode("utf-8", "replace").lower()
     if not content_type.startswith(_STRUCTURED) and not _looks_structured(document):
         return Mode.PLAIN, None, document

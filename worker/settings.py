@@ -12,9 +12,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.reading.bundle import DEFAULT_BUNDLE
 from worker.reading.cores import available_cores
@@ -27,21 +26,10 @@ class SettingsError(Exception):
     """A setting cannot work: one line that names the variable and says what to change."""
 
 
-class _Environment(BaseSettings):
-    """Reads the mapping that `load` was given, and nothing else."""
+class _Environment(BaseModel):
+    """A group of variables. Texts are turned into the fields' types."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class gives the signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+    model_config = ConfigDict(frozen=True)
 
 
 E = TypeVar("E", bound=_Environment)
@@ -303,7 +291,7 @@ def _build(prefix: str, group: type[E], environment: Mapping[str, str]) -> E:
         if value:
             values[name] = value
     try:
-        return group(**values)
+        return group.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         message = first["msg"].removeprefix("Value error, ")

@@ -27,10 +27,12 @@ _CAFE = (
 )
 _EMOJI = (
     "Release notes 🚀: the rocket emoji marks features, the bug 🐛 marks fixes, and the family "
-    "👨‍👩‍👧‍👦 marks changes by the community. Version 7 was built by Mireille 👩🏽‍🚀 in Toulouse 🇫🇷."
+    "👨‍👩‍👧‍👦 marks changes by the community. "
+    "Version 7 was built by Mireille 👩🏽‍🚀 in Toulouse 🇫🇷."
 )
 _CJK = (
-    "東京タワー is 333 metres tall and was finished in 1958. 北京 hosted the Olympic Games in 2008. "
+    "東京タワー is 333 metres tall and was finished in 1958. "
+    "北京 hosted the Olympic Games in 2008. "
     "The Seoul office (서울) opened in 2016 and is led by 김민준."
 )
 _SHIP = (

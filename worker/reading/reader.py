@@ -164,7 +164,7 @@ class Reader:
     def _serve(self, warm: "Future[None]") -> None:
         try:
             self._warm_up()
-        except Exception as error:  # noqa: BLE001 - handed to start()
+        except Exception as error:
             warm.set_exception(error)
             return
         warm.set_result(None)
@@ -206,7 +206,7 @@ class Reader:
         except Rejected as rejected:
             self._finish(job, rejected)
             return
-        except BaseException as error:  # noqa: BLE001 - a panic in tokenizers is no Exception
+        except BaseException as error:
             self._finish(job, _internal_error("encode", error))
             return
         _ENCODE.observe(time.perf_counter() - began)
@@ -247,7 +247,7 @@ class Reader:
         began = time.perf_counter()
         try:
             logits = self._session.run(windows)
-        except Exception as error:  # noqa: BLE001 - onnxruntime has no common error type
+        except Exception as error:
             if len(pieces) > 1:
                 metrics.BATCH_SPLITS.inc()
                 self._run(pieces[: len(pieces) // 2])
@@ -287,7 +287,7 @@ class Reader:
         except ValueError as error:
             self._finish(job, _model_failed(error))
             return
-        except Exception as error:  # noqa: BLE001 - one event's failure must not end the thread
+        except Exception as error:
             self._finish(job, _internal_error("spans", error))
             return
         best = spans[0]

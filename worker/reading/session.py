@@ -34,7 +34,7 @@ class Session:
             self._session = ort.InferenceSession(
                 str(bundle.model_file), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime has no common error type
+        except Exception as error:
             raise BundleError(f"{bundle.model_file}: {str(error).splitlines()[0]}") from None
         self._inputs = {entry.name for entry in self._session.get_inputs()}
         outputs = {entry.name: entry.type for entry in self._session.get_outputs()}

@@ -156,7 +156,7 @@ class Windower:
 def _open_tokenizer(bundle: Bundle) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+    except Exception as error:
         raise BundleError(f"{bundle.tokenizer_file}: {error}") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -3,8 +3,6 @@
 import ssl
 from typing import Any
 
-from aiokafka.helpers import create_ssl_context
-
 from worker.settings import KafkaSettings, SettingsError
 
 
@@ -29,10 +27,9 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def _trust(kafka: KafkaSettings) -> ssl.SSLContext:
-    if kafka.ssl_truststore_location is None:
-        return create_ssl_context()
+    authorities = kafka.ssl_truststore_location
     try:
-        return create_ssl_context(cafile=str(kafka.ssl_truststore_location))
+        return ssl.create_default_context(cafile=str(authorities) if authorities else None)
     except OSError as error:
         raise SettingsError(
             f"KAFKA_SSL_TRUSTSTORE_LOCATION is {str(kafka.ssl_truststore_location)!r}: {error}"

@@ -44,8 +44,8 @@ class EmbeddedBroker:
         with contextlib.ExitStack() as stack:
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="qa-worker-"))
             output = Path(directory, "output")
-            # Output is kept from the terminal: the binary prints a harmless line about GLIBC. A
-            # session of its own, since Ctrl-C is for the worker, which drains to this broker.
+            # Not to the terminal: the binary prints a harmless line about GLIBC. In a session of
+            # its own: Ctrl-C is for the worker, which drains to this broker.
             with output.open("wb") as log:
                 broker = subprocess.Popen(  # noqa: S603
                     [binary, *_OPTIONS, "--data-dir", f"{directory}/data"],
@@ -72,11 +72,9 @@ class EmbeddedBroker:
 
 
 def guard(pid: int, directory: str) -> subprocess.Popen[bytes]:
-    """A process that kills `pid` and removes `directory` once this one has ended, SIGKILL included.
-
-    It waits for the kernel to close our end of its stdin. Not PR_SET_PDEATHSIG: that needs a
-    preexec_fn, a deadlock where there are threads, and fires when the starting *thread* ends.
-    """
+    """Kills `pid` and removes `directory` once this process has ended, by SIGKILL too."""
+    # It waits for the kernel to close our end of its stdin. Not PR_SET_PDEATHSIG: that needs a
+    # preexec_fn, a deadlock where there are threads, and fires when the starting *thread* ends.
     return subprocess.Popen(  # noqa: S603
         ["/bin/sh", "-c", 'cat; kill -KILL "$1"; rm -rf "$2"', "guard", str(pid), directory],
         stdin=subprocess.PIPE,
@@ -112,8 +110,7 @@ def _answers(host: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), 1.0) as connection:
         connection.sendall(_API_VERSIONS)
         head = connection.recv(10, socket.MSG_WAITALL)
-        # size, correlation id, error code
-        return len(head) == 10 and struct.unpack(">iih", head)[1:] == (1, 0)
+        return head[4:] == struct.pack(">ih", 1, 0)  # after the size: correlation id, error code
     return False
 
 

@@ -113,7 +113,7 @@ class Session:
             try:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await stop()
-            except Exception as error:  # noqa: BLE001 - closing goes on, whatever a part says
+            except Exception as error:
                 log.warning("close_failed", part=name, error=in_a_line(error))
         # Only now that the consumer is closed may its poll be cancelled.
         for task in self._tasks:
@@ -189,11 +189,12 @@ class Session:
         self._health.contacted()
         total = 0
         for partition, end in ends.items():
-            lane = lanes[partition]
-            if lane is self._lanes.get(partition) and lane.ledger.safe is not None:
-                lag = max(0, end - lane.ledger.safe)
-                metrics.LAG.labels(partition.topic, str(partition.partition)).set(lag)
-                total += lag
+            safe = lanes[partition].ledger.safe
+            if safe is None or partition not in self._lanes:
+                continue
+            lag = max(0, end - safe)
+            metrics.LAG.labels(partition.topic, str(partition.partition)).set(lag)
+            total += lag
         return total
 
     # Assignments.
@@ -226,17 +227,20 @@ class Session:
         # A commit in progress would be repeated under the next generation, and could rewind it.
         if self._committing is not None:
             self._committing.cancel()
-        await self._finish(lanes)
-        self._drop(lanes)
-        metrics.ASSIGNED.set(0)
+        try:
+            await self._finish(lanes)
+        except KafkaError as error:
+            # aiokafka would log it and go on.
+            self._fail(error)
+        finally:
+            self._drop(lanes)
 
     async def _finish(self, lanes: Lanes) -> None:
         """Let what is in flight finish, within the time for draining, and commit what did."""
-        drained = asyncio.gather(*(lane.drain() for lane in lanes.values()))
+        drained = self._start(_all_drained(lanes))
+        waiting: list[asyncio.Future[None]] = [drained, self._broken]
         await asyncio.wait(
-            [drained, self._broken],
-            timeout=self._qa.drain_seconds,
-            return_when=asyncio.FIRST_COMPLETED,
+            waiting, timeout=self._qa.drain_seconds, return_when=asyncio.FIRST_COMPLETED
         )
         if not drained.done():
             drained.cancel()
@@ -245,20 +249,22 @@ class Session:
         await self._commit(lanes)
 
     async def _commit(self, lanes: Lanes) -> None:
-        offsets = {
-            partition: lane.ledger.safe
+        due = [
+            (partition, lane, lane.ledger.safe)
             for partition, lane in lanes.items()
             if lane.ledger.safe is not None and lane.ledger.safe != lane.committed
-        }
+        ]
+        offsets = {partition: offset for partition, _, offset in due}
         if await self._intake.commit(offsets, seconds=COMMIT_SECONDS):
-            for partition, offset in offsets.items():
-                lanes[partition].committed = offset
+            for _, lane, offset in due:
+                lane.committed = offset
 
     def _drop(self, lanes: Lanes) -> None:
         for partition, lane in lanes.items():
             lane.close()
             metrics.LAG.remove(partition.topic, str(partition.partition))
         lanes.clear()
+        metrics.ASSIGNED.set(len(self._lanes))
 
     # Small things.
 
@@ -271,6 +277,11 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _all_drained(lanes: Lanes) -> None:
+    for lane in list(lanes.values()):
+        await lane.drain()
 
 
 async def _wait_for(event: asyncio.Event) -> None:
