@@ -310,9 +310,11 @@ def _from_file(variable: str, value: str | None, environment: Mapping[str, str])
     if value:
         raise SettingsError(f"{variable} and {variable}_FILE are both set; keep one")
     try:
-        return Path(path).read_text().rstrip("\r\n")
+        return Path(path).read_text("utf-8").rstrip("\r\n")
     except OSError as error:
         raise SettingsError(f"{variable}_FILE is {path!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}_FILE is {path!r}: not UTF-8") from None
 
 
 def _at_most(name: str, value: float, limit_name: str, limit: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic_core import PydanticSerializationError
 from rich.table import Table
 
 from schemas.answer import Answer
@@ -43,7 +44,11 @@ def ask(
         options=ReadingOptions(top_k=top_k),
         metadata={},
     )
-    value = event.model_dump_json().encode()
+    try:
+        value = event.model_dump_json().encode()
+    except PydanticSerializationError:
+        # Arguments that are not UTF-8 arrive with lone surrogates, which JSON cannot carry.
+        raise typer.BadParameter("question or context is not UTF-8") from None
     try:
         if settings.kafka.bootstrap_servers:
             answer = asyncio.run(_through_the_topics(settings, value, timeout))

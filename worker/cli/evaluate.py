@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from schemas.answer import Answer
 from worker.cli.console import out, progress
@@ -40,7 +41,7 @@ def evaluate(
             bar.update(task, advance=1, speed=f"{speed:.0f}/s")
         seconds = time.perf_counter() - began
     scores = score(examples, predictions)
-    table = Table(title=str(file), show_header=False)
+    table = Table(title=Text(str(file)), show_header=False)
     table.add_row("EM", f"{scores.exact_match:.4f}")
     table.add_row("F1", f"{scores.f1:.4f}")
     table.add_row("questions", f"{scores.total}")

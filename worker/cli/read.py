@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
 from worker.reading.sequence import read_in_order
 from worker.settings import load
+
+_BEGINNING = b'{"id":'
+"""How every line of an output begins."""
 
 
 def read(
@@ -38,7 +41,7 @@ def read(
     if target.resolve() == file.resolve():
         raise typer.BadParameter(f"{target} is the input", param_hint="--out")
     events = _Events(file, settings.qa.max_record_bytes)
-    done = _whole_lines(target)
+    done, length = _whole_lines(target)
     _check_same(target, done, events)
     rejected = 0
     with (
@@ -46,6 +49,7 @@ def read(
         target.open("ab") as answers,
         progress() as bar,
     ):
+        answers.truncate(length)
         began = time.perf_counter()
         task = bar.add_task("reading", total=len(events), completed=done, speed="")
         for count, outcome in enumerate(read_in_order(reader, events.after(done)), start=1):
@@ -53,7 +57,10 @@ def read(
             rejected += isinstance(outcome, Rejected)
             speed = count / (time.perf_counter() - began)
             bar.update(task, advance=1, speed=f"{speed:.0f}/s")
-    err.print(f"{len(events) - done} read, {rejected} rejected, {done} there before: {target}")
+    err.print(
+        f"{len(events) - done} read, {rejected} rejected, {done} there before: {target}",
+        markup=False,
+    )
 
 
 class _Events:
@@ -91,33 +98,38 @@ def _line(outcome: Answer | Rejected, name: str) -> bytes:
     return json.dumps({"id": name, "rejected": verdict}, ensure_ascii=False).encode() + b"\n"
 
 
-def _whole_lines(target: Path) -> int:
-    """How many lines `target` has; a last one that was cut off is taken away."""
+def _whole_lines(target: Path) -> tuple[int, int]:
+    """How many lines `target` has, and how many bytes; one that was cut off counts for neither."""
     if not target.exists():
-        return 0
-    with target.open("rb+") as file:
-        whole = 0
-        length = 0
+        return 0, 0
+    whole = length = 0
+    with target.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
                 whole += 1
                 length += len(line)
-        file.truncate(length)
-    return whole
+    return whole, length
 
 
 def _check_same(target: Path, done: int, events: _Events) -> None:
     """The output must be of this input: its last line names the line that it answers."""
-    if not done:
+    if not target.exists():
         return
     with target.open("rb") as file:
-        last = next(itertools.islice(file, done - 1, None))
-    try:
-        name = json.loads(last)["id"]
-    except (ValueError, KeyError, TypeError):
-        name = None
-    if done > len(events) or name != events.name(done - 1):
+        if done:
+            last = next(itertools.islice(file, done - 1, None))
+            same = done <= len(events) and _named(last) == events.name(done - 1)
+        else:
+            # Cut off in its first line, or somebody's file without a line break.
+            same = _BEGINNING.startswith(file.read(len(_BEGINNING)))
+    if not same:
         raise typer.BadParameter(
-            f"{target} has {done} lines that are not of this input; name another file",
-            param_hint="--out",
+            f"{target} is there and is not of this input; name another file", param_hint="--out"
         )
+
+
+def _named(line: bytes) -> Any:
+    try:
+        return json.loads(line)["id"]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -2,6 +2,7 @@
 
 import os
 
+from rich.markup import escape
 from rich.table import Table
 
 from worker.cli.console import out
@@ -19,7 +20,7 @@ def show() -> None:
             variable.name,
             variable.default or "-",
             variable.meaning,
-            value or "-",
+            escape(value) or "-",
             style="bold" if is_set else None,
         )
     out.print(table)

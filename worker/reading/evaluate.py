@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.question import Question, ReadingOptions
+from pydantic import ValidationError
+
+from schemas.question import Question
+from schemas.rejection import Reason, Rejected
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)
@@ -30,13 +33,12 @@ class Example:
     context: str
     gold: tuple[str, ...]
 
-    def event(self, options: ReadingOptions | None = None) -> Question:
-        return Question(
-            id=self.id,
-            question=self.question,
-            context=self.context,
-            options=options or ReadingOptions(),
-        )
+    def event(self) -> Question | Rejected:
+        """The question, or its rejection: files hold blank ones."""
+        try:
+            return Question(id=self.id, question=self.question, context=self.context)
+        except ValidationError as error:
+            return Rejected(Reason.SCHEMA, error.errors(include_input=False)[0]["msg"])
 
 
 @dataclass(frozen=True, slots=True)

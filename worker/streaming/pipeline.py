@@ -4,6 +4,7 @@ a session breaks, until told to stop or until going on has no use.
 
 import asyncio
 import contextlib
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import structlog
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Before the first, second, ... session in a row that replaces a broken one; then the last. Short:
 work is to go on within 10 s of the brokers' return."""
+
+LASTING_SECONDS = 60.0
+"""A session that worked for so long did not break for what broke the one before it."""
 
 
 class Pipeline:
@@ -43,12 +47,16 @@ class Pipeline:
         with ThreadPoolExecutor(1, "qa-decode") as decoders:
             while not stop.is_set():
                 try:
-                    session = await self._open(decoders)
-                    failures, self._opened = 0, True
+                    session = await self._open(decoders, stop)
+                    if session is None:
+                        return
+                    self._opened, opened = True, time.monotonic()
                     try:
                         await session.run(stop)
                     finally:
                         await session.close()
+                        if time.monotonic() - opened > LASTING_SECONDS:
+                            failures = 0
                 except (KafkaError, OSError, TimeoutError) as error:
                     self._give_up_on(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
@@ -58,16 +66,31 @@ class Pipeline:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), pause)
 
-    async def _open(self, decoders: Executor) -> Session:
-        """A session that has joined the group. Topics are checked each time: they may change."""
+    async def _open(self, decoders: Executor, stop: asyncio.Event) -> Session | None:
+        """A session that has joined the group, or `None` if told to stop meanwhile.
+
+        Topics are checked each time, since they may change. Joining can take as long as the
+        slowest member's drain, so it must not hold up a stop.
+        """
         limits = await check_topics(self._settings)
         session = Session(self._settings, limits, self._reader, self._health, decoders)
+        opening = asyncio.create_task(session.open())
+        stopped = asyncio.create_task(stop.wait())
         try:
-            await session.open()
+            await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+                return session
         except BaseException:
             await session.close()
             raise
-        return session
+        finally:
+            stopped.cancel()
+        # Closing the consumer ends its opening, too; only then may that be cancelled.
+        await session.close()
+        opening.cancel()
+        await asyncio.wait([opening])
+        return None
 
     def _give_up_on(self, error: Exception) -> None:
         """Raise `StreamingError` unless another session may do better."""

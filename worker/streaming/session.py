@@ -30,7 +30,7 @@ COMMIT_SECONDS = 5.0
 """For one commit. After a drain of 15 s (the default) it ends within the rebalance's 25 s."""
 
 CLOSE_SECONDS = 5.0
-"""For consumer and producer each: with the brokers away, aiokafka would wait for ever."""
+"""For producer, last commit and consumer each: with the brokers away, they could wait for ever."""
 
 Lanes = dict[TopicPartition, Lane]
 
@@ -105,22 +105,26 @@ class Session:
         await self._finish(self._lanes)
 
     async def close(self) -> None:
-        """Leave the group and let go of everything. Raises nothing."""
+        """Commit what is done, leave the group, let go of everything. Raises nothing.
+
+        Also a session that broke commits: what was published need not be published again.
+        """
         self._stopping = True
         self._health.ready = False
+        if self._committing is not None:
+            self._committing.cancel()
+        # The producer first: it waits for what it has sent, which then is committed, too.
+        await _attempt("producer", self._outbox.stop())
+        await _attempt("commit", self._commit(self._lanes))
         self._drop(self._lanes)
-        for name, stop in (("consumer", self._intake.stop), ("producer", self._outbox.stop)):
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await stop()
-            except Exception as error:
-                log.warning("close_failed", part=name, error=in_a_line(error))
+        await _attempt("consumer", self._intake.stop())
         # Only now that the consumer is closed may its poll be cancelled.
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if not self._broken.done():
-            self._broken.cancel()
+        # Somebody has looked at it: asyncio would complain of an error that nobody saw.
+        if not self._broken.cancel():
+            self._broken.exception()
 
     # The parts that run side by side.
 
@@ -277,6 +281,15 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _attempt(part: str, closing: Coroutine[Any, Any, None]) -> None:
+    """Close one part in its time; whatever it says, closing goes on."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await closing
+    except Exception as error:
+        log.warning("close_failed", part=part, error=in_a_line(error))
 
 
 async def _all_drained(lanes: Lanes) -> None:

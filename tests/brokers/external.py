@@ -1,0 +1,35 @@
+"""A broker that others run, at the address in `KAFKA_BOOTSTRAP_SERVERS`.
+
+It is taken at its word that it behaves as Apache Kafka does. It is neither started nor stopped
+here, only called once: an address where no one listens should fail at once, not in every test.
+"""
+
+import contextlib
+import os
+import socket
+
+from worker.streaming.embedded import BrokerUnavailable
+
+_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
+
+
+def why_no_external() -> str | None:
+    return None if os.environ.get(_VARIABLE) else f"{_VARIABLE} is not set"
+
+
+class ExternalKafka:
+    name = "external"
+    is_apache = True
+
+    def __init__(self) -> None:
+        self.bootstrap_servers = os.environ.get(_VARIABLE, "")
+
+    def start(self) -> None:
+        for server in self.bootstrap_servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5.0):
+                return
+        raise BrokerUnavailable(f"nobody listens at {_VARIABLE}={self.bootstrap_servers}")
+
+    def stop(self) -> None:
+        pass

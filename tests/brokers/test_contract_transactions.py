@@ -1,0 +1,135 @@
+"""The contract's part on transactions: what exactly-once delivery leans on."""
+
+import asyncio
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
+
+from tests.brokers.clients import committed, read
+from tests.brokers.conftest import Differences, MakeTopic
+
+
+class TestTransactions:
+    async def test_read_committed_sees_nothing_aborted(
+        self, servers: str, make_topic: MakeTopic
+    ) -> None:
+        partition = TopicPartition(await make_topic(), 0)
+        async with AIOKafkaProducer(
+            bootstrap_servers=servers, transactional_id=partition.topic
+        ) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(partition.topic, b"aborted")
+            await producer.abort_transaction()
+            await producer.begin_transaction()
+            await producer.send_and_wait(partition.topic, b"committed")
+            await producer.commit_transaction()
+
+        everything = await read(servers, partition, count=2)
+        (answer,) = await read(servers, partition, count=1, isolation="read_committed")
+
+        assert [r.value for r in everything] == [b"aborted", b"committed"]
+        # The marker of an end takes an offset of its own: lag never reads as the count of records.
+        assert (answer.value, answer.offset) == (b"committed", 2)
+
+    async def test_an_open_transaction_holds_back_what_follows_it(
+        self, servers: str, make_topic: MakeTopic
+    ) -> None:
+        partition = TopicPartition(await make_topic(), 0)
+        async with (
+            AIOKafkaProducer(bootstrap_servers=servers) as plain,
+            AIOKafkaProducer(
+                bootstrap_servers=servers, transactional_id=partition.topic
+            ) as producer,
+        ):
+            await producer.begin_transaction()
+            await producer.send_and_wait(partition.topic, b"open")
+            await plain.send_and_wait(partition.topic, b"after")
+            reading = asyncio.create_task(
+                read(servers, partition, count=2, isolation="read_committed")
+            )
+            # The same records, read by one who may see them, stand for the time in which the
+            # other would have seen them.
+            await read(servers, partition, count=2)
+            assert not reading.done()
+            await producer.commit_transaction()
+            received = await reading
+
+        assert [r.value for r in received] == [b"open", b"after"]
+
+    async def test_offsets_are_committed_with_the_transaction_or_not_at_all(
+        self, servers: str, make_topic: MakeTopic
+    ) -> None:
+        partition = TopicPartition(await make_topic(), 0)
+        group = partition.topic
+        async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=group) as producer:
+            await producer.begin_transaction()
+            await producer.send_offsets_to_transaction({partition: 5}, group)
+            await producer.abort_transaction()
+            after_abort = await committed(servers, group, partition)
+            await producer.begin_transaction()
+            await producer.send_offsets_to_transaction({partition: 7}, group)
+            await producer.commit_transaction()
+
+        assert after_abort is None
+        assert await committed(servers, group, partition) == 7
+
+    async def test_a_newer_producer_fences_the_older_and_aborts_what_it_left(
+        self, servers: str, make_topic: MakeTopic
+    ) -> None:
+        partition = TopicPartition(await make_topic(), 0)
+        topic = group = partition.topic
+        older = AIOKafkaProducer(bootstrap_servers=servers, transactional_id=topic)
+        async with older:
+            await older.begin_transaction()
+            await older.send_and_wait(topic, b"older")
+            await older.send_offsets_to_transaction({partition: 5}, group)
+            async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=topic) as newer:
+                assert await committed(servers, group, partition) is None
+                with pytest.raises(ProducerFenced):
+                    await older.send_and_wait(topic, b"zombie")
+                await newer.begin_transaction()
+                await newer.send_and_wait(topic, b"newer")
+                await newer.commit_transaction()
+
+        (answer,) = await read(servers, partition, count=1, isolation="read_committed")
+        assert answer.value == b"newer"
+        assert await committed(servers, group, partition) is None
+
+    async def test_a_fenced_producer_cannot_commit_offsets(
+        self, servers: str, make_topic: MakeTopic
+    ) -> None:
+        partition = TopicPartition(await make_topic(), 0)
+        group = partition.topic
+        async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=group) as older:
+            await older.begin_transaction()
+            async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=group):
+                with pytest.raises(ProducerFenced):
+                    await older.send_offsets_to_transaction({partition: 5}, group)
+
+        assert await committed(servers, group, partition) is None
+
+    async def test_a_transaction_left_open_is_aborted_after_its_timeout(
+        self, servers: str, make_topic: MakeTopic, differences: Differences
+    ) -> None:
+        partition = TopicPartition(await make_topic(), 0)
+        async with (
+            AIOKafkaProducer(bootstrap_servers=servers) as plain,
+            AIOKafkaProducer(
+                bootstrap_servers=servers,
+                transactional_id=partition.topic,
+                transaction_timeout_ms=100,
+            ) as producer,
+        ):
+            await producer.begin_transaction()
+            await producer.send_and_wait(partition.topic, b"left open")
+            await plain.send_and_wait(partition.topic, b"after")
+
+            reading = read(servers, partition, count=1, isolation="read_committed")
+            if not differences.ends_stale_transactions:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(reading, timeout=1.0)
+                return
+            (record,) = await reading
+
+        assert record.value == b"after"

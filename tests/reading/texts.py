@@ -1,0 +1,34 @@
+"""Texts for property tests: words, scripts, marks, and all of Unicode."""
+
+from hypothesis import strategies as st
+
+PIECES = [
+    "Paris",
+    "unbelievably",
+    "naïve",
+    "cafe\u0301",
+    "Ελλάδα",
+    "東京",
+    "مرحبا",
+    "한국어",
+    "हिन्दी",
+    "👩‍👩‍👧",
+    "🇫🇷",
+    "3.14",
+    "don't",
+    "...",
+    "##ing",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "\u0301",
+    "\u200b",
+    "\x00",
+    "\n",
+]
+
+ANYTHING = st.text(max_size=30)
+"""Code points of every kind; lone surrogates are no text."""
+
+LONG = st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=80).map(" ".join)
+"""Up to some hundred tokens."""

@@ -1,0 +1,49 @@
+"""Events, their bytes, and an answer to send back."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from schemas.answer import Answer, ModelInfo, Source, Span
+from schemas.envelope import Envelope, open_envelope
+from schemas.rejection import Header, Rejected
+
+MAX_BYTES = 100_000
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """A question event as a producer sends it; a field set to `...` is left out."""
+    fields = {"id": "q-1", "question": "Who wrote it?", "context": "Ada wrote it.", **changes}
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+def opened(document: Any, headers: Sequence[Header] = ()) -> Envelope:
+    """What is read from a JSON document, or from bytes."""
+    value = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return open_envelope(value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
+
+
+def verdict(document: Any, headers: Sequence[Header] = ()) -> Rejected:
+    """Why it is refused."""
+    with pytest.raises(Rejected) as caught:
+        opened(document, headers)
+    return caught.value
+
+
+@pytest.fixture
+def answer() -> Answer:
+    return Answer(
+        id="q-1",
+        answer="Ada",
+        score=0.75,
+        start=0,
+        end=3,
+        answered=True,
+        answers=[Span(answer="Ada", score=0.75, start=0, end=3)],
+        model=ModelInfo(name="m", sha256="0" * 64, precision="int8"),
+        windows=1,
+        source=Source(topic="qa.questions", partition=0, offset=7),
+        metadata={"nested": [1, {"deep": None}]},
+    )

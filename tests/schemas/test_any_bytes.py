@@ -1,0 +1,82 @@
+"""Whatever lies on the topic, opening it gives a question or `Rejected`, and nothing else."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.envelope import Envelope, open_envelope
+from schemas.rejection import Header, Reason, Rejected
+from tests.schemas.conftest import event
+
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(["content-type", "ce_specversion", "ce_id", "Content-Type"]) | st.text(),
+        st.none()
+        | st.binary(max_size=20)
+        | st.sampled_from([b"1.0", b"application/cloudevents+json", b"application/json"]),
+    ),
+    max_size=4,
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["1.0", "YQ==", "e30="])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+NESTING = ["input_data", "data", "data_base64"]
+FIELDS = ["question", "context", "id", "options", "metadata", "specversion", *NESTING]
+
+
+def open_or_reject(value: bytes, headers: Sequence[Header]) -> Envelope | Reason:
+    try:
+        return open_envelope(value, headers, default_id="d", max_bytes=10_000)
+    except Rejected as rejected:
+        rejected.detail.encode()  # it goes into a header
+        return rejected.reason
+
+
+@given(st.binary(max_size=200), HEADERS)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_rejected_or_read(value: bytes, headers: list[Header]) -> None:
+    open_or_reject(value, headers)
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=5),
+    st.sampled_from(NESTING) | st.none(),
+    HEADERS,
+)
+@settings(max_examples=500, deadline=None)
+def test_any_value_in_any_field_is_rejected_or_read(
+    changes: dict[str, Any], nested: str | None, headers: list[Header]
+) -> None:
+    document = {**event(), **changes}
+    if nested is not None:
+        document = {"specversion": "1.0", "id": "e", nested: document}
+    result = open_or_reject(json.dumps(document).encode(), headers)
+    if isinstance(result, Envelope):
+        assert result.question.id
+        # What was read can be written: an answer carries it back.
+        result.question.model_dump_json()
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_an_event_with_a_few_bytes_changed_is_rejected_or_read(data: st.DataObject) -> None:
+    value = bytearray(json.dumps(event(metadata={"n": [1, 2.5, None]})).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(value) - 1))
+        value[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    open_or_reject(bytes(value), data.draw(HEADERS))

@@ -1,0 +1,97 @@
+"""An answer leaves in its question's shape, and says the same in each."""
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.answer import Answer
+from schemas.envelope import ANSWER_TYPE, CARRIED, Mode, seal
+from schemas.rejection import Header
+
+SOURCE = "/qa-worker/qa.questions"
+
+
+def data_of(value: bytes, mode: Mode) -> Any:
+    document = json.loads(value)
+    return document["data"] if mode is Mode.STRUCTURED else document
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_answer_comes_back_whole_in_each_mode(answer: Answer, mode: Mode) -> None:
+    value, _ = seal(answer, mode, (), source=SOURCE)
+    assert Answer.model_validate(data_of(value, mode)) == answer
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_metadata_leaves_as_it_came(answer: Answer, mode: Mode) -> None:
+    metadata = {
+        "big": 10**30,
+        "float": 1e22,
+        "text": '"\\ \u2028 é 😀',
+        "none": None,
+        "a": [[], {}],
+    }
+    value, _ = seal(answer.model_copy(update={"metadata": metadata}), mode, (), source=SOURCE)
+    assert json.dumps(data_of(value, mode)["metadata"]) == json.dumps(metadata)
+
+
+def test_a_plain_answer_says_that_it_is_json(answer: Answer) -> None:
+    _, headers = seal(answer, Mode.PLAIN, (), source=SOURCE)
+    assert headers == [("content-type", b"application/json")]
+
+
+def test_a_structured_answer_is_a_cloudevent(answer: Answer) -> None:
+    value, headers = seal(answer, Mode.STRUCTURED, (), source=SOURCE)
+    document = json.loads(value)
+    del document["data"]
+    assert document == {
+        "specversion": "1.0",
+        "id": "q-1",
+        "source": SOURCE,
+        "type": ANSWER_TYPE,
+        "datacontenttype": "application/json",
+    }
+    assert headers == [("content-type", b"application/cloudevents+json")]
+
+
+def test_a_binary_answer_is_a_cloudevent(answer: Answer) -> None:
+    named = answer.model_copy(update={"id": "é"})
+    _, headers = seal(named, Mode.BINARY, (), source=SOURCE)
+    assert dict(headers) == {
+        "ce_specversion": b"1.0",
+        "ce_id": "é".encode(),
+        "ce_source": SOURCE.encode(),
+        "ce_type": ANSWER_TYPE.encode(),
+        "content-type": b"application/json",
+    }
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_trace_and_correlation_headers_are_carried_and_others_are_not(
+    answer: Answer, mode: Mode
+) -> None:
+    carried: list[Header] = [
+        ("traceparent", b"00-1"),
+        ("X-Request-Id", b"r"),
+        ("Correlation_ID", None),
+        ("tracestate", b"a"),
+        ("tracestate", b"b"),
+    ]
+    own: list[Header] = [("content-type", b"text/x"), ("ce_id", b"e"), ("secret", b"s")]
+    _, headers = seal(answer, mode, [own[0], *carried, *own[1:]], source=SOURCE)
+    assert headers[: len(carried)] == carried
+    assert all(header not in headers for header in own)
+    assert sum(name.lower() == "content-type" for name, _ in headers) == 1
+
+
+def test_every_carried_header_is_carried(answer: Answer) -> None:
+    headers: list[Header] = [(name, b"1") for name in sorted(CARRIED)]
+    _, sealed = seal(answer, Mode.PLAIN, headers, source=SOURCE)
+    assert sealed[:-1] == headers
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_same_answer_gives_the_same_bytes(answer: Answer, mode: Mode) -> None:
+    again = Answer.model_validate_json(answer.model_dump_json())
+    assert seal(answer, mode, (), source=SOURCE) == seal(again, mode, (), source=SOURCE)

@@ -1,0 +1,88 @@
+"""Brokers to run the same tests on, and topics for each test."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.brokers.embedded import EmbeddedKafka
+from tests.brokers.protocol import Broker
+from tests.streaming.stub_reader import StubReader
+from tests.streaming.topics import Topics, until
+from worker.observing.health import Health
+from worker.settings import Settings
+from worker.streaming.pipeline import Pipeline
+
+Running = Callable[..., AbstractAsyncContextManager["RunningPipeline"]]
+
+
+class RunningPipeline:
+    """A pipeline at work in this event loop."""
+
+    def __init__(self, settings: Settings, reader: StubReader) -> None:
+        self.health = Health(time.monotonic, stall_after=3600, contact_after=20)
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(Pipeline(settings, reader, self.health).run(self.stop))
+
+    async def ready(self) -> None:
+        await until(lambda: self.health.ready or self.task.done(), "the pipeline is ready")
+        if self.task.done():
+            self.task.result()
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Broker]:
+    broker = EmbeddedKafka()
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(params=["chosen", "embedded"])
+def each_broker(request: pytest.FixtureRequest, broker: Broker) -> Broker:
+    """The same tests on the run's broker and on the embedded one."""
+    if request.param == "chosen":
+        return broker
+    if broker.name == EmbeddedKafka.name:
+        pytest.skip("the chosen broker is the embedded one")
+    embedded: Broker = request.getfixturevalue("embedded")
+    return embedded
+
+
+@pytest.fixture
+async def topics(each_broker: Broker) -> Topics:
+    own = Topics(each_broker.bootstrap_servers)
+    await own.create()
+    return own
+
+
+@pytest.fixture
+async def kafka_topics(broker: Broker) -> Topics:
+    """Where the embedded broker does not do: it refuses commits while a group rebalances
+    (IllegalGeneration), which Kafka takes, and such a group may take long to find together.
+    """
+    if broker.name == EmbeddedKafka.name:
+        pytest.skip("needs a broker that takes commits during a rebalance")
+    own = Topics(broker.bootstrap_servers)
+    await own.create()
+    return own
+
+
+@pytest.fixture
+def running() -> Running:
+    """`async with running(settings, reader) as pipeline`: ready inside, stopped at the end."""
+
+    @contextlib.asynccontextmanager
+    async def run(settings: Settings, reader: StubReader) -> AsyncIterator[RunningPipeline]:
+        pipeline = RunningPipeline(settings, reader)
+        try:
+            await pipeline.ready()
+            yield pipeline
+        finally:
+            pipeline.stop.set()
+            await pipeline.task
+
+    return run
