@@ -67,7 +67,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.waiting.remove(item)  # raises for what never waited or was taken before
         self._check_sums(batch)
         self._check_bounds(batch)
-        self._check_full(batch, oldest)
+        self._check_full(batch)
 
     @precondition(lambda self: not self.waiting)
     @rule()
@@ -91,7 +91,7 @@ class AnyOrder(RuleBasedStateMachine):
         if len(batch.items) > 1:
             assert self._fits([item.tokens for item in batch.items])
 
-    def _check_full(self, batch: Batch[Item], oldest: Item) -> None:
+    def _check_full(self, batch: Batch[Item]) -> None:
         """Of what waits, the next in length on either side would not have fitted."""
         if len(batch.items) == self.max_items:
             return

@@ -51,7 +51,7 @@ def test_any_stride_may_be_asked_for(stride: int) -> None:
 
 
 @pytest.mark.parametrize(("option", "value"), [("top_k", 6), ("max_answer_tokens", 10)])
-def test_an_option_past_its_limit_is_refused_with_both(option: str, value: int) -> None:
+def test_an_option_past_its_limit_is_refused_with_both(option: str, value: Any) -> None:
     with pytest.raises(Rejected) as caught:
         DEFAULTS.span_options(ReadingOptions(**{option: value}))
     assert caught.value.reason is Reason.OPTION_OUT_OF_RANGE

@@ -30,11 +30,17 @@ def answer_to(question: Question) -> Answer:
 class StubReader:
     """Answers at once what `holds` does not hold back; the rest when it is released."""
 
-    def __init__(self, holds: Callable[[Question], bool] = lambda _: False) -> None:
-        self.pending_tokens = 0
+    def __init__(
+        self, holds: Callable[[Question], bool] = lambda _: False, *, tokens_each: int = 0
+    ) -> None:
+        self._tokens_each = tokens_each
         self.held: dict[str, tuple[Question, Future[Answer]]] = {}
         self.seen: list[str] = []
         self._holds = holds
+
+    @property
+    def pending_tokens(self) -> int:
+        return self._tokens_each * len(self.held)
 
     def submit(self, question: Question) -> "Future[Answer]":
         future: Future[Answer] = Future()

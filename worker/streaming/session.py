@@ -147,6 +147,9 @@ class Session:
                 await self._in_flight.room(record.size)
                 if not self._stopping:
                     lane.take(record)
+            # With records at hand and room for them nothing above waits. What was taken must come
+            # to the reader, which counts it, before more is taken; and heartbeats need the loop.
+            await asyncio.sleep(0)
 
     async def _commit_regularly(self) -> None:
         while True:

@@ -1,0 +1,106 @@
+"""The graph: what it must take and give, and that padding leaves no trace."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.reading.bundles import WORDS, tiny_model, write_bundle
+from tests.reading.graphs import table_model
+from worker.reading.bundle import Bundle, BundleError, open_bundle
+from worker.reading.session import Session
+from worker.reading.windows import Window, Windower
+
+TABLE = [float(number) for number in range(20)]
+
+
+def opened(directory: Path, model: bytes) -> Session:
+    return Session(open_bundle(write_bundle(directory / "bundle", model=model)))
+
+
+def window(*ids: int) -> Window:
+    values = np.array(ids, np.int64)
+    return Window(values, np.zeros_like(values), offset=1, first=0, count=len(values) - 2)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ("input_ids",),
+        ("input_ids", "attention_mask"),
+        ("input_ids", "token_type_ids"),
+        ("input_ids", "attention_mask", "token_type_ids"),
+    ],
+)
+def test_a_model_is_fed_what_it_takes(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+    session = opened(tmp_path, table_model(TABLE, TABLE, inputs=inputs))
+    ((starts, ends),) = session.run([window(2, 5, 3)])
+    assert starts.tolist() == ends.tolist() == [2.0, 5.0, 3.0]
+
+
+@pytest.mark.parametrize("inputs", [("tokens", "attention_mask"), ("input_ids", "pixel_values")])
+def test_a_model_that_takes_something_else_is_refused(
+    tmp_path: Path, inputs: tuple[str, ...]
+) -> None:
+    with pytest.raises(BundleError, match="a BERT-family model takes input_ids"):
+        opened(tmp_path, table_model(TABLE, TABLE, inputs=inputs))
+
+
+@pytest.mark.parametrize("outputs", [("logits", "hidden"), ("start_logits", "logits")])
+def test_a_model_that_does_not_answer_questions_is_refused(
+    tmp_path: Path, outputs: tuple[str, str]
+) -> None:
+    with pytest.raises(BundleError, match="extractive question answering"):
+        opened(tmp_path, table_model(TABLE, TABLE, outputs=outputs))
+
+
+@pytest.mark.parametrize("model", [b"not a model", tiny_model()[:200], b"\x00" * 64])
+def test_a_file_that_is_no_graph_is_refused_in_one_line(tmp_path: Path, model: bytes) -> None:
+    with pytest.raises(BundleError, match=r"model\.onnx: ") as caught:
+        opened(tmp_path, model)
+    assert "\n" not in str(caught.value)
+
+
+def test_windows_of_different_lengths_get_their_own_logits(tmp_path: Path) -> None:
+    session = opened(tmp_path, table_model(TABLE, TABLE[::-1]))
+    windows = [window(2, 5, 3), window(2, 6, 7, 8, 3), window(2, 3)]
+    logits = session.run(windows)
+    for each, (starts, ends) in zip(windows, logits, strict=True):
+        assert starts.tolist() == each.ids.tolist()
+        assert ends.tolist() == (19 - each.ids).tolist()
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [(np.float32, "float32"), (np.float16, "float16")])
+def test_logits_are_float32_whatever_the_model_gives(
+    tmp_path: Path, dtype: type[np.floating], precision: str
+) -> None:
+    session = opened(tmp_path, table_model(TABLE, TABLE, dtype=dtype))
+    ((starts, ends),) = session.run([window(2, 5, 3)])
+    assert starts.dtype == ends.dtype == np.float32
+    assert session.precision == precision
+
+
+def test_the_default_model_is_int8(default_bundle: Bundle) -> None:
+    assert Session(default_bundle).precision == "int8"
+
+
+def test_padding_is_no_part_of_an_fp32_answer(tmp_path: Path) -> None:
+    session = opened(tmp_path, tiny_model())
+    windower = Windower(open_bundle(tmp_path / "bundle"), max_tokens=32)
+    texts = ["a answer b", "c", "d e f g h answer"]
+    windows = [
+        piece
+        for text in texts
+        for piece in windower.cut(
+            windower.encode_question("a", max_tokens=4),
+            windower.encode_context(text),
+            stride=0,
+            max_windows=1,
+        )
+    ]
+    together = session.run(windows)
+    for each, (starts, ends) in zip(windows, together, strict=True):
+        ((alone_starts, alone_ends),) = session.run([each])
+        assert starts.tolist() == alone_starts.tolist()
+        assert ends.tolist() == alone_ends.tolist()
+    assert max(together[0][0]) == WORDS["answer"][0]

@@ -1,0 +1,172 @@
+"""Workers as real processes, with the real model, on real Kafka: killed, stopped, cut off."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.brokers.apache import ApacheKafka
+from tests.streaming.topics import Topics, event, until
+from tests.streaming.worker_process import WorkerProcess
+
+StartApacheKafka = Callable[..., ApacheKafka]
+
+
+@pytest.fixture
+async def topics(apache_kafka: ApacheKafka) -> Topics:
+    own = Topics(
+        apache_kafka.bootstrap_servers,
+        # So that a killed worker's partitions are given on within a second or so.
+        {"KAFKA_SESSION_TIMEOUT_MS": "1500"},
+        partitions=4,
+    )
+    await own.create()
+    return own
+
+
+async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(topics: Topics) -> None:
+    sender = _Sender(topics)
+    sending = asyncio.create_task(sender.run())
+    try:
+        for _ in range(5):
+            async with WorkerProcess(topics.environment) as worker:
+                await _answered(worker, 40)
+                worker.kill()
+        async with WorkerProcess(topics.environment) as first:
+            await _answered(first, 40)
+            async with WorkerProcess(topics.environment) as second:
+                await _answered(second, 40)
+                second.signal(signal.SIGTERM)
+                assert await second.ended() == 0
+            took = await first.metric("qa_records_total")
+            await _answered(first, int(took) + 40)
+            sender.enough.set()
+            sent = await sending
+            await until(lambda: _all_committed(topics, sent), "all is committed")
+            first.signal(signal.SIGTERM)
+            assert await first.ended() == 0
+    finally:
+        sender.enough.set()
+        await sending
+    ids = Counter(await topics.ids())
+    missing = [n for n in range(sent) if f"q-{n}" not in ids]
+    repeated = sum(ids.values()) - len(ids)
+    print(f"\n5 kills, 1 join, 1 leave: {sent} sent, {len(missing)} missing, {repeated} repeated")
+    assert not missing
+    assert len(ids) == sent
+
+
+async def test_sigterm_finishes_what_is_in_flight_and_exits_0(topics: Topics) -> None:
+    await topics.send([event(n) for n in range(400)], key=None)
+    async with WorkerProcess(topics.environment) as worker:
+        await _answered(worker, 20)
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+        assert worker.events("stopped")
+    ids = await topics.ids()
+    committed = sum(offset or 0 for offset in (await topics.committed()).values())
+    # What was taken was answered and committed, and nothing was answered without a commit.
+    assert len(ids) == len(set(ids)) == committed
+    assert committed > 0
+
+
+async def test_a_second_sigterm_leaves_at_once_and_loses_nothing(topics: Topics) -> None:
+    await topics.send([event(n, context="word " * 3000) for n in range(40)], key=None)
+    async with WorkerProcess(topics.environment) as worker:
+        await until(lambda: _records(worker, 1), "work is in flight")
+        worker.signal(signal.SIGTERM)
+        await until(lambda: bool(worker.events("draining")), "draining")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 1
+        assert not worker.events("stopped")
+    ids = Counter(await topics.ids())
+    committed = sum(offset or 0 for offset in (await topics.committed()).values())
+    assert committed <= len(ids) < 40
+
+
+async def test_a_broker_that_is_killed_and_returns_needs_no_restart(
+    start_apache_kafka: StartApacheKafka,
+) -> None:
+    kafka = start_apache_kafka()
+    topics = Topics(kafka.bootstrap_servers)
+    await topics.create()
+    await topics.send([event(n) for n in range(200)], key=None)
+    async with WorkerProcess(topics.environment) as worker:
+        await _answered(worker, 20)
+        await asyncio.to_thread(kafka.kill)
+        await until(lambda: bool(worker.events("brokers_silent")), "the worker has noticed")
+        status, _ = await worker.get("/healthz")
+        assert status == 200, "a restart does not bring the brokers back"
+        await asyncio.to_thread(kafka.restart)
+        await topics.send([event(n) for n in range(200, 300)], key=None)
+        await until(lambda: _all_committed(topics, 300), "all is committed")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+    assert set(await topics.ids()) == {f"q-{n}" for n in range(300)}
+
+
+async def test_a_broker_that_stays_away_ends_the_worker_with_the_reason(
+    start_apache_kafka: StartApacheKafka,
+) -> None:
+    kafka = start_apache_kafka()
+    topics = Topics(kafka.bootstrap_servers, {"QA_OUTAGE_SECONDS": "6"})
+    await topics.create()
+    async with WorkerProcess(topics.environment) as worker:
+        await asyncio.to_thread(kafka.kill)
+        assert await worker.ended() == 1
+        last = worker.said.strip().splitlines()[-1]
+        assert last.startswith("qa-worker: no broker has answered for")
+        assert "QA_OUTAGE_SECONDS" in last
+
+
+async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:
+    await topics.send([event(0), b"{", event(2)], partition=0)
+    async with WorkerProcess(topics.environment) as worker:
+        await until(lambda: _all_committed(topics, 3), "all is committed")
+        assert (await worker.get("/healthz"))[0] == 200
+        assert (await worker.get("/readyz"))[0] == 200
+        assert await worker.metric("qa_records_total") == 3
+        assert await worker.metric("qa_answers_total") == 2
+        assert await worker.metric("qa_rejections_total") == 1
+        assert await worker.metric("qa_windows_total") == 2
+        assert await worker.metric("qa_in_flight_records") == 0
+        assert await worker.metric("qa_assigned_partitions") == topics.partitions
+        (rejected,) = worker.events("rejected")
+        assert rejected["topic"] == topics.settings.qa.questions_topic
+        assert (rejected["partition"], rejected["offset"]) == (0, 1)
+        assert rejected["reason"] == "not_json"
+        assert rejected["id"] == f"{rejected['topic']}-0-1"
+
+
+class _Sender:
+    """Sends at a steady rate until it is enough."""
+
+    def __init__(self, topics: Topics) -> None:
+        self.enough = asyncio.Event()
+        self._topics = topics
+
+    async def run(self) -> int:
+        sent = 0
+        while not self.enough.is_set():
+            # About as much as the worker can do: a steady backlog, and no hours of it.
+            await self._topics.send([event(n) for n in range(sent, sent + 20)], key=None)
+            sent += 20
+            await asyncio.sleep(0.1)
+        return sent
+
+
+async def _answered(worker: WorkerProcess, count: int) -> None:
+    async def enough() -> bool:
+        return await worker.metric("qa_answers_total") >= count
+
+    await until(enough, f"{count} answers of this worker")
+
+
+async def _records(worker: WorkerProcess, count: int) -> bool:
+    return await worker.metric("qa_records_total") >= count
+
+
+async def _all_committed(topics: Topics, count: int) -> bool:
+    return sum(offset or 0 for offset in (await topics.committed()).values()) == count
