@@ -159,5 +159,7 @@ def _first_error(error: ValidationError) -> str:
     first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(step) for step in first["loc"]) or "the event"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("model_type", "dict_type"):
+        message = "should be a JSON object"
     more = f" (and {len(rest)} more)" if rest else ""
     return f"{where}: {message}{more}"

@@ -1,0 +1,173 @@
+"""The ledger: whatever is taken and finished in whatever order, safe is never too far."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from worker.streaming.ledger import Ledger
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Against a model that remembers everything and works it out anew each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.began: int | None = None
+        self.taken: list[int] = []
+        self.finished: set[int] = set()
+        self.closed = False
+        self.last_safe: int | None = None
+
+    @property
+    def next_offset(self) -> int:
+        return self.taken[-1] + 1 if self.taken else self.began or 0
+
+    @rule(position=st.integers(0, 50))
+    def begin(self, position: int) -> None:
+        self.ledger.begin(position)
+        if self.began is None and not self.taken:
+            self.began = position
+
+    @rule(gap=st.integers(0, 3))
+    def take_the_next(self, gap: int) -> None:
+        offset = self.next_offset + gap
+        assert self.ledger.take(offset) is not self.closed
+        if not self.closed:
+            self.taken.append(offset)
+
+    @rule(back=st.integers(1, 20))
+    def take_an_old_one(self, back: int) -> None:
+        assert not self.ledger.take(self.next_offset - back)
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data())
+    def finish_one(self, data: st.DataObject) -> None:
+        offset = data.draw(st.sampled_from(self.taken))
+        fresh = offset not in self.finished and not self.closed
+        assert self.ledger.finish(offset) is fresh
+        if fresh:
+            self.finished.add(offset)
+
+    @rule(offset=st.integers(-5, 300))
+    def finish_what_was_never_taken(self, offset: int) -> None:
+        if offset not in self.taken:
+            assert not self.ledger.finish(offset)
+
+    @rule()
+    @precondition(lambda self: len(self.taken) > 5)
+    def close(self) -> None:
+        self.ledger.close()
+        self.closed = True
+
+    @invariant()
+    def safe_lies_behind_the_contiguous_prefix(self) -> None:
+        expected = self.began if self.began is not None or not self.taken else self.taken[0]
+        for offset in self.taken:
+            if offset not in self.finished:
+                break
+            expected = offset + 1
+        assert self.ledger.safe == expected
+
+    @invariant()
+    def nothing_unfinished_lies_before_safe(self) -> None:
+        safe = self.ledger.safe
+        unfinished = [offset for offset in self.taken if offset not in self.finished]
+        assert safe is None or all(offset >= safe for offset in unfinished)
+
+    @invariant()
+    def safe_never_goes_back(self) -> None:
+        safe = self.ledger.safe
+        if self.last_safe is not None:
+            assert safe is not None
+            assert safe >= self.last_safe
+        self.last_safe = safe
+
+    @invariant()
+    def in_flight_is_what_is_taken_and_not_finished(self) -> None:
+        expected = 0 if self.closed else len(self.taken) - len(self.finished)
+        assert self.ledger.in_flight == expected
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def taken(*offsets: int) -> Ledger:
+    ledger = Ledger()
+    for offset in offsets:
+        assert ledger.take(offset)
+    return ledger
+
+
+def test_a_new_ledger_has_nothing_to_commit() -> None:
+    assert (Ledger().safe, Ledger().in_flight) == (None, 0)
+
+
+def test_an_idle_partition_can_commit_where_it_began() -> None:
+    ledger = Ledger()
+    ledger.begin(42)
+    assert ledger.safe == 42
+
+
+def test_a_record_taken_knows_better_than_a_position_told_later() -> None:
+    ledger = taken(10)
+    ledger.begin(12)
+    assert ledger.safe == 10
+    assert ledger.take(11)
+
+
+def test_records_that_wait_to_be_taken_are_not_skipped_by_a_position_behind_them() -> None:
+    ledger = Ledger()
+    ledger.begin(10)
+    ledger.begin(13)
+    assert ledger.safe == 10
+    assert ledger.take(10)
+
+
+def test_a_finished_record_behind_an_unfinished_one_is_not_safe() -> None:
+    ledger = taken(5, 6, 7)
+    ledger.finish(7)
+    ledger.finish(6)
+    assert ledger.safe == 5
+    ledger.finish(5)
+    assert ledger.safe == 8
+
+
+def test_offsets_may_have_gaps() -> None:
+    ledger = taken(5, 9)
+    ledger.finish(5)
+    assert ledger.safe == 6
+    ledger.finish(9)
+    assert ledger.safe == 10
+
+
+def test_a_record_is_taken_once() -> None:
+    ledger = taken(5, 6)
+    assert not ledger.take(5)
+    assert not ledger.take(6)
+    ledger.finish(5)
+    assert not ledger.take(5)
+    assert ledger.in_flight == 1
+
+
+def test_a_record_is_finished_once() -> None:
+    ledger = taken(5)
+    assert ledger.finish(5)
+    assert not ledger.finish(5)
+
+
+def test_a_lost_partition_finishes_nothing_and_takes_nothing() -> None:
+    ledger = taken(5, 6)
+    ledger.finish(5)
+    ledger.close()
+    assert not ledger.finish(6)
+    assert not ledger.take(7)
+    assert (ledger.safe, ledger.in_flight) == (6, 0)
+
+
+def test_a_late_completion_counts_for_no_other_assignment() -> None:
+    lost, again = taken(5, 6), taken(5, 6)
+    lost.close()
+    assert not lost.finish(5)
+    assert (again.safe, again.in_flight) == (5, 2)
