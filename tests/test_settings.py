@@ -215,7 +215,7 @@ def test_values_that_cannot_work_together_are_both_named(
         {"QA_MAX_ANSWER_TOKENS_LIMIT": "15"},
         {"QA_DRAIN_SECONDS": "24.9"},
         {"QA_GRACE_SECONDS": "25.1"},
-        {"KAFKA_HEARTBEAT_INTERVAL_MS": "3333"},
+        {"KAFKA_HEARTBEAT_INTERVAL_MS": "3333", "KAFKA_SESSION_TIMEOUT_MS": "9999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "39999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "15001"},
     ],

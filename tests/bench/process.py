@@ -19,3 +19,9 @@ def peak_rss_mib(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     raise ValueError(f"no VmHWM for {pid}")
+
+
+def idle_seconds() -> float:
+    """Time that all cores together had nothing to do, so far; waiting for disks included."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / _TICKS

@@ -16,7 +16,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.answer import Answer
-from tests.bench.process import cpu_seconds, peak_rss_mib
+from tests.bench.process import cpu_seconds, idle_seconds, peak_rss_mib
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
@@ -57,6 +57,7 @@ class Processor:
     worker: float = 0.0
     broker: float = 0.0
     driver: float = 0.0
+    idle: float = 0.0
 
 
 class Driver:
@@ -154,12 +155,10 @@ async def compare(examples: list[Example], model: Path | None) -> None:
         f"share by piece, median of {len(ratios)} (least, most)",
         f"{median(ratios):.3f} ({min(ratios):.3f}, {max(ratios):.3f})",
     )
-    for name, seconds in (
-        ("worker", spent.worker),
-        ("broker", spent.broker),
-        ("driver", spent.driver),
-    ):
-        figures.add_row(f"processor taken by the {name}", f"{seconds / total:.1%}")
+    for name, seconds in asdict(spent).items():
+        figures.add_row(f"processor: {name}", f"{seconds / total:.1%}")
+    rest = total - sum(asdict(spent).values())
+    figures.add_row("processor: everything else on the machine", f"{rest / total:.1%}")
     figures.add_row("worker's peak RSS", f"{rss:.0f} MiB")
     figures.add_row("windows run by the worker", f"{windows:.0f}")
     figures.add_row("padded tokens / run tokens", f"{padded / run:.4f}")
@@ -181,11 +180,20 @@ async def _take_turns(
     size = -(-len(examples) // PIECES)
 
     async def kafka_turn(start: int) -> None:
-        before = (cpu_seconds(worker.process.pid), cpu_seconds(kafka.pid()), time.process_time())
+        def now() -> Processor:
+            return Processor(
+                cpu_seconds(worker.process.pid),
+                cpu_seconds(kafka.pid()),
+                time.process_time(),
+                idle_seconds(),
+            )
+
+        before = now()
         await driver.through(values[start : start + size], streamed)
-        spent.worker += cpu_seconds(worker.process.pid) - before[0]
-        spent.broker += cpu_seconds(kafka.pid()) - before[1]
-        spent.driver += time.process_time() - before[2]
+        after = now()
+        for part in fields(Processor):
+            took = getattr(after, part.name) - getattr(before, part.name)
+            setattr(spent, part.name, getattr(spent, part.name) + took)
 
     with progress() as bar:
         task = bar.add_task("pieces", total=2 * PIECES, speed="")

@@ -59,7 +59,7 @@ def test_a_traceback_is_a_field_of_one_line(configured: Configure, foreign: bool
     try:
         fail("hunter2")
     except ValueError as error:
-        log.error("failed", exc_info=error)
+        log.warning("failed", exc_info=error)
     (line,) = lines()
     (trace,) = line["exception"]
     assert (trace["exc_type"], trace["exc_value"]) == ("ValueError", "boom\nand more")

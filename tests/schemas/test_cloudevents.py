@@ -69,7 +69,7 @@ def test_azure_mls_shape_may_be_the_data() -> None:
     assert opened(data, BINARY).question.id == "q-1"
 
 
-@pytest.mark.parametrize("data", ["not base64!", "YQ", "é", 5, None, ["YQ=="]])
+@pytest.mark.parametrize("data", ["not base64!", "e!30=", "YQ", "é", 5, None, ["YQ=="]])
 def test_base64_that_is_none_is_refused_and_named(data: Any) -> None:
     rejected = verdict(structured(data=..., data_base64=data))
     assert rejected.reason is Reason.SCHEMA

@@ -27,7 +27,7 @@ def ask(
     context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
     context_file: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, allow_dash=True, help="a file of it; - is stdin"),
+        typer.Option(dir_okay=False, help="a file of it; - is stdin"),
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="how many spans to show")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for the worker")] = 30.0,

@@ -17,8 +17,8 @@ app = typer.Typer(help="Create the topics, or check that they are there.")
 def create(
     partitions: Annotated[int, typer.Option(min=1, help="partitions of each topic")] = 12,
     replication_factor: Annotated[
-        int, typer.Option(min=-1, help="copies of each; -1: the brokers' default")
-    ] = -1,
+        int, typer.Option(min=1, help="copies of each; at most as many as there are brokers")
+    ] = 3,
 ) -> None:
     """Create the topics that are missing."""
     outcome = asyncio.run(

@@ -66,9 +66,22 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         self._consumer.subscribe([self._topic], listener=self)
         await self._consumer.start()
 
-    async def stop(self) -> None:
-        """Leave the group; a poll in progress ends with an error. Whoever calls sets a deadline."""
-        await self._consumer.stop()
+    async def stop(self, *, seconds: float) -> None:
+        """Leave the group; a poll in progress ends with an error.
+
+        Raises `TimeoutError` where there was no time to leave: the connections are closed, and
+        the group will miss this member after its session timeout.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._consumer.stop()
+        except TimeoutError:
+            # A join waits for the group's slowest member, and a stop for the join. Nothing public
+            # ends that; without its parts and connections it has ended.
+            if self._consumer._fetcher is not None:
+                await self._consumer._fetcher.close()
+            await self._consumer._client.close()
+            raise
 
     async def poll(self) -> list[Incoming]:
         """The next records, in order within a partition; none after a while without any.

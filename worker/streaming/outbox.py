@@ -71,9 +71,17 @@ class Outbox:
     async def start(self) -> None:
         await self._producer.start()
 
-    async def stop(self) -> None:
-        """May wait for ever with the brokers away: whoever calls sets a deadline."""
-        await self._producer.stop()
+    async def stop(self, *, seconds: float) -> None:
+        """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long:
+        with the brokers away an idempotent producer would wait for ever.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._producer.stop()
+        except TimeoutError:
+            await self._producer._sender.close()
+            await self._producer.client.close()
+            raise
 
     def fits(self, record: Outgoing) -> bool:
         """Whether the topic takes a record of this size."""

@@ -30,7 +30,7 @@ COMMIT_SECONDS = 5.0
 """For one commit. After a drain of 15 s (the default) it ends within the rebalance's 25 s."""
 
 CLOSE_SECONDS = 5.0
-"""For producer, last commit and consumer each: with the brokers away, they could wait for ever."""
+"""For producer and consumer each: with the brokers away they could wait for ever."""
 
 Lanes = dict[TopicPartition, Lane]
 
@@ -114,10 +114,10 @@ class Session:
         if self._committing is not None:
             self._committing.cancel()
         # The producer first: it waits for what it has sent, which then is committed, too.
-        await _attempt("producer", self._outbox.stop())
+        await _attempt("producer", self._outbox.stop(seconds=CLOSE_SECONDS))
         await _attempt("commit", self._commit(self._lanes))
         self._drop(self._lanes)
-        await _attempt("consumer", self._intake.stop())
+        await _attempt("consumer", self._intake.stop(seconds=CLOSE_SECONDS))
         # Only now that the consumer is closed may its poll be cancelled.
         for task in self._tasks:
             task.cancel()
@@ -291,10 +291,9 @@ class Session:
 
 
 async def _attempt(part: str, closing: Coroutine[Any, Any, None]) -> None:
-    """Close one part in its time; whatever it says, closing goes on."""
+    """Whatever a part says, closing goes on with the next."""
     try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await closing
+        await closing
     except Exception as error:
         log.warning("close_failed", part=part, error=in_a_line(error))
 

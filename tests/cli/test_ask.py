@@ -1,0 +1,109 @@
+"""`qa-worker ask` without a broker: one question, read here."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from schemas.answer import Answer
+from tests.cli.conftest import Command
+
+QUESTION = ("--question", "Who wrote the first algorithm?")
+CONTEXT = "In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine."
+
+
+def test_the_answer_is_shown_in_its_context(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", CONTEXT)
+    assert (done.code, done.err) == (0, "")
+    assert "In 1843 ▸Ada Lovelace◂ wrote" in done.out
+    assert "8-20" in done.out
+
+
+def test_json_is_the_answer_event_and_nothing_else(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--json")
+    answer = Answer.model_validate_json(done.out)
+    assert (answer.answer, answer.start, answer.end) == ("Ada Lovelace", 8, 20)
+    assert done.out.count("\n") == 1
+
+
+def test_json_is_not_taken_for_markup_or_wrapped(command: Command, tiny_model: Path) -> None:
+    context = "[bold]answer[/bold] " + "a b c d " * 60
+    done = command("ask", "--question", "a", "--context", context, "--json", "--top-k", "20")
+    answer = Answer.model_validate_json(done.out)
+    assert all(context[span.start : span.end] == span.answer for span in answer.answers)
+
+
+def test_as_many_spans_are_shown_as_asked_for(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--top-k", "3")
+    assert done.out.count("▸") == 3
+    assert (
+        len(
+            json.loads(
+                command("ask", *QUESTION, "--context", CONTEXT, "--json", "--top-k", "3").out
+            )["answers"]
+        )
+        == 3
+    )
+
+
+def test_the_context_may_be_a_file(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "context.txt"
+    file.write_text(CONTEXT, encoding="utf-8")
+    assert "▸Ada Lovelace◂" in command("ask", *QUESTION, "--context-file", file).out
+
+
+def test_the_context_may_be_stdin(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context-file", "-", stdin=CONTEXT.encode())
+    assert "▸Ada Lovelace◂" in done.out
+
+
+@pytest.mark.parametrize("context", [[], ["--context", "a", "--context-file", "-"]])
+def test_a_context_is_given_once(command: Command, context: list[str]) -> None:
+    done = command("ask", *QUESTION, *context)
+    assert done.code == 2
+    assert "give --context or --context-file, one of them" in done.err
+
+
+def test_a_context_that_is_no_text_is_refused(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context-file", "-", stdin=b"\xff")
+    assert done.code == 2
+    assert "is not UTF-8" in done.err
+
+
+@pytest.mark.parametrize("arguments", [("Who \udcff?", "Ada."), ("Who?", "Ada \udcff.")])
+def test_arguments_that_are_no_text_are_refused(
+    command: Command, arguments: tuple[str, str]
+) -> None:
+    done = command("ask", "--question", arguments[0], "--context", arguments[1])
+    assert (done.code, done.out) == (2, "")
+    assert "is not UTF-8" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--question", " ", "--context", "Ada."), "rejected, schema: question: is blank"),
+        ((*QUESTION, "--context", ""), "rejected, schema: context: "),
+        (("--question", "who " * 300, "--context", "Ada."), "rejected, question_too_long: "),
+        ((*QUESTION, "--context", "a", "--top-k", "21"), "rejected, option_out_of_range: "),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_a_rejection_is_one_line(
+    command: Command, arguments: tuple[str, ...], complaint: str
+) -> None:
+    done = command("ask", *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"qa-worker: {complaint}")
+    assert done.err.count("\n") == 1
+
+
+def test_no_answer_is_shown_as_that(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", "\u200b")
+    assert (done.code, "(no answer)" in done.out) == (0, True)
+
+
+def test_an_answer_over_several_lines_is_shown_on_one(command: Command, tiny_model: Path) -> None:
+    done = command("ask", "--question", "a", "--context", "b\nanswer\r\nsecond\nc")
+    (row,) = [line for line in done.out.splitlines() if "▸" in line]
+    assert "b ▸answer◂  second c" in row

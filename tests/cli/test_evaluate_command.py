@@ -1,0 +1,82 @@
+"""`qa-worker evaluate`: EM and F1 of a model on a SQuAD file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.conftest import Command
+
+
+def squad(directory: Path, *entries: tuple[str, str, list[str]]) -> Path:
+    """A file of question, context and gold answers."""
+    paragraphs: list[dict[str, Any]] = [
+        {
+            "context": context,
+            "qas": [
+                {
+                    "id": str(number),
+                    "question": question,
+                    "answers": [{"text": text, "answer_start": 0} for text in gold],
+                }
+            ],
+        }
+        for number, (question, context, gold) in enumerate(entries)
+    ]
+    file = directory / "squad [v1].json"
+    file.write_text(json.dumps({"data": [{"title": "ours", "paragraphs": paragraphs}]}))
+    return file
+
+
+def cells(out: str) -> dict[str, str]:
+    rows = [line.split("│") for line in out.splitlines() if line.startswith("│")]
+    return {row[1].strip(): row[2].strip() for row in rows}
+
+
+def test_scores_are_those_of_the_answers(
+    command: Command, tmp_path: Path, tiny_model: Path
+) -> None:
+    file = squad(
+        tmp_path,
+        ("a", "b answer c", ["The Answer."]),
+        ("a", "b answer c", ["answer c"]),
+        ("a", "b second c", ["other"]),
+        ("a", "b " * 100 + "answer", ["answer"]),
+    )
+    done = command("evaluate", file)
+    assert done.code == 0
+    shown = cells(done.out)
+    assert (shown["EM"], shown["F1"]) == ("50.0000", f"{100 * (1 + 2 / 3 + 0 + 1) / 4:.4f}")
+    assert (shown["questions"], shown["rejected"]) == ("4", "0")
+    assert int(shown["windows"]) > 4
+    assert shown["model"] == "tiny (float32)"
+    assert "p_start * p_end" in shown["decoder"]
+
+
+def test_rejected_questions_count_and_score_nothing(
+    command: Command, tmp_path: Path, tiny_model: Path
+) -> None:
+    file = squad(
+        tmp_path,
+        ("a", "b answer c", ["answer"]),
+        (" ", "b answer c", ["answer"]),
+        ("a " * 17, "b answer c", ["answer"]),
+        ("a", "", []),
+    )
+    shown = cells(command("evaluate", file).out)
+    assert (shown["EM"], shown["questions"], shown["rejected"]) == ("25.0000", "4", "3")
+
+
+def test_the_file_is_named_as_it_is(command: Command, tmp_path: Path, tiny_model: Path) -> None:
+    done = command("evaluate", squad(tmp_path, ("a", "b answer c", ["answer"])))
+    assert "squad [v1].json" in " ".join(done.out.split())
+
+
+def test_the_default_model_answers_our_own_texts(command: Command, tmp_path: Path) -> None:
+    context = "In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine."
+    file = squad(
+        tmp_path,
+        ("Who wrote the first algorithm?", context, ["Ada Lovelace"]),
+        ("When did Ada Lovelace write it?", context, ["1843", "In 1843"]),
+    )
+    shown = cells(command("evaluate", file).out)
+    assert (shown["EM"], shown["model"]) == ("100.0000", "default (int8)")

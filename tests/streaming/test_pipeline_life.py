@@ -1,0 +1,109 @@
+"""How a worker's life on Kafka begins and ends: what stops the start, what ends the work."""
+
+import asyncio
+import time
+
+import pytest
+from aiokafka import errors as kafka
+from prometheus_client import REGISTRY
+
+from tests.streaming.conftest import Running
+from tests.streaming.stub_reader import StubReader
+from tests.streaming.topics import Topics, event, until
+from worker.observing.health import Health
+from worker.streaming import session
+from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.pipeline import Pipeline
+from worker.streaming.topics import check_topics, create_topics, describe
+
+
+def healthy(stall_after: float = 3600) -> Health:
+    return Health(time.monotonic, stall_after=stall_after, contact_after=20)
+
+
+async def test_a_missing_topic_stops_the_start_and_is_named(kafka_topics: Topics) -> None:
+    settings = kafka_topics.with_(QA_ANSWERS_TOPIC="nobody-made-this")
+    with pytest.raises(StreamingError, match=r"no topic nobody-made-this .*topics create"):
+        await Pipeline(settings, StubReader(), healthy()).run(asyncio.Event())
+
+
+async def test_an_unreachable_broker_stops_the_start_and_is_named(topics: Topics) -> None:
+    settings = topics.with_(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    with pytest.raises(StreamingError, match=r"cannot start with 127\.0\.0\.1:1"):
+        await Pipeline(settings, StubReader(), healthy()).run(asyncio.Event())
+
+
+async def test_work_that_is_due_and_never_done_ends_the_worker(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PULSE_SECONDS", 0.05)
+    await topics.send([event(1)])
+    settings = topics.with_(QA_DRAIN_SECONDS="0.1")
+    pipeline = Pipeline(settings, StubReader(holds=lambda _: True), healthy(stall_after=0.5))
+    with pytest.raises(StreamingError, match=r"1 records in flight .*QA_STALL_SECONDS"):
+        await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
+    assert await topics.ids() == []
+
+
+async def test_a_worker_that_waits_for_its_group_can_still_be_stopped(
+    kafka_topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "CLOSE_SECONDS", 0.5)
+    # The first member does not finish its drain, so the second waits for the rebalance.
+    await kafka_topics.send([event(1)], partition=0)
+    stuck = StubReader(holds=lambda _: True)
+    async with running(kafka_topics.settings, stuck):
+        await until(lambda: len(stuck.seen) == 1, "the first is busy")
+        revocations = _count("revoked")
+        stop = asyncio.Event()
+        waiting = Pipeline(kafka_topics.settings, StubReader(), healthy()).run(stop)
+        second = asyncio.create_task(waiting)
+        await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
+        stop.set()
+        # Well before the first has given up on its drain.
+        await asyncio.wait_for(second, kafka_topics.settings.qa.drain_seconds / 2)
+        stuck.release_all()
+
+
+async def test_creating_topics_twice_is_no_error(topics: Topics) -> None:
+    outcome = await create_topics(topics.settings, partitions=2, replication=1)
+    assert set(outcome.values()) == {"exists"}
+    described = await describe(topics.settings)
+    assert [topic.partitions for topic in described] == [2, 2, 2]
+
+
+async def test_dead_letters_have_room_for_the_largest_record_and_its_headers(
+    topics: Topics,
+) -> None:
+    limits = await check_topics(topics.settings)
+    qa = topics.settings.qa
+    assert limits[qa.dead_letters_topic] > limits[qa.questions_topic] > qa.max_record_bytes
+
+
+@pytest.mark.parametrize(
+    ("error", "stops"),
+    [
+        (kafka.TopicAuthorizationFailedError("qa.questions"), True),
+        (kafka.AuthenticationFailedError("no"), True),
+        (StreamingError("enough"), True),
+        (kafka.KafkaConnectionError("gone"), False),
+        (kafka.OutOfOrderSequenceNumber(), False),
+        (OSError("gone"), False),
+    ],
+)
+def test_only_what_no_new_session_cures_stops_the_worker(error: Exception, stops: bool) -> None:
+    assert stops_the_worker(error) is stops
+    # aiokafka wraps what breaks its coordination.
+    wrapped = kafka.KafkaError("unexpected")
+    wrapped.__cause__ = error
+    assert stops_the_worker(wrapped) is stops
+
+
+def test_an_error_is_one_line_with_the_name_of_kafkas_own() -> None:
+    assert in_a_line(kafka.KafkaConnectionError("a\n  b")) == "KafkaConnectionError: a b"
+    assert in_a_line(StreamingError("as it is")) == "as it is"
+    assert in_a_line(TimeoutError()) == "TimeoutError"
+
+
+def _count(rebalances: str) -> float:
+    return REGISTRY.get_sample_value("qa_rebalances_total", {"event": rebalances}) or 0.0
