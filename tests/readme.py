@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.settings import variables
+from worker.environment import variables
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN = "<!-- settings: python -m tests.readme -->\n"

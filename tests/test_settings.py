@@ -7,17 +7,11 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
+from worker.environment import current, load, variables
 from worker.reading.bundle import DEFAULT_BUNDLE
 from worker.reading.cores import available_cores
 from worker.reading.options import ReadingDefaults
-from worker.settings import (
-    KafkaSettings,
-    SettingsError,
-    WorkerSettings,
-    current,
-    load,
-    variables,
-)
+from worker.settings import KafkaSettings, SettingsError, WorkerSettings
 
 PASSWORD = "hunter2-ünïcode"
 SASL = {

@@ -1,19 +1,12 @@
-"""Every knob, read from the environment; values that cannot work together stop the start.
-
-`QA_...` is ours; `KAFKA_...` goes to the client, in the Java client's property names upper-cased.
-A secret may also come from a file, named by `..._FILE`.
+"""Every knob, with its default, its meaning and its arithmetic; values that cannot work together
+are refused here. How they are read from the environment is environment.py's.
 """
 
-import difflib
-import os
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from worker.reading.bundle import DEFAULT_BUNDLE
 from worker.reading.cores import available_cores
@@ -26,16 +19,13 @@ class SettingsError(Exception):
     """A setting cannot work: one line that names the variable and says what to change."""
 
 
-class _Environment(BaseModel):
+class Group(BaseModel):
     """A group of variables. Texts are turned into the fields' types."""
 
     model_config = ConfigDict(frozen=True)
 
 
-E = TypeVar("E", bound=_Environment)
-
-
-class WorkerSettings(_Environment):
+class WorkerSettings(Group):
     """What is ours. Field `x_y` is the variable `QA_X_Y`."""
 
     model: Path = Field(DEFAULT_BUNDLE, description="Directory of the model bundle")
@@ -67,7 +57,9 @@ class WorkerSettings(_Environment):
     top_k_limit: int = Field(20, ge=1, description="What a question may ask for")
     align_to_words: bool = Field(True, description="Grow answers to whole words")
     no_answer: bool = Field(False, description='May an answer be "none"')
-    max_question_tokens: int = Field(256, ge=1, description="Longest question, in tokens")
+    max_question_tokens: int | None = Field(
+        None, ge=1, description="Longest question, in tokens; unset: half a window"
+    )
     max_windows: int = Field(256, ge=1, description="Windows that a context may take")
     max_record_bytes: int = Field(MIB, ge=1, description="Largest question record's value")
 
@@ -127,7 +119,7 @@ class WorkerSettings(_Environment):
         return ReadingDefaults(**{**knobs, "threads": self.threads or available_cores()})
 
 
-class KafkaSettings(_Environment):
+class KafkaSettings(Group):
     """What goes to the client. Field `x_y` is the variable `KAFKA_X_Y`."""
 
     bootstrap_servers: str | None = Field(None, description="host:port, several with commas")
@@ -200,121 +192,19 @@ class KafkaSettings(_Environment):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of it, checked."""
+    """All of it. Raises `SettingsError` where the two groups do not go together."""
 
     qa: WorkerSettings
     kafka: KafkaSettings
 
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One line of `qa-worker settings`."""
-
-    name: str
-    default: str
-    meaning: str
-    secret: bool
-
-
-_GROUPS: tuple[tuple[str, type[_Environment]], ...] = (
-    ("QA_", WorkerSettings),
-    ("KAFKA_", KafkaSettings),
-)
-# Kubernetes puts QA_WORKER_SERVICE_HOST and the like into every pod beside a service "qa-worker".
-_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?$")
-
-
-def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read `environment` (that of the process, if not given). Raises `SettingsError`."""
-    environment = os.environ if environment is None else environment
-    _refuse_unknown(environment)
-    qa = _build("QA_", WorkerSettings, environment)
-    kafka = _build("KAFKA_", KafkaSettings, environment)
-    if qa.drain_seconds * 1000 >= kafka.rebalance_timeout_ms:
-        # A drain that outlasts the rebalance finds its partitions already given away.
-        raise SettingsError(
-            f"QA_DRAIN_SECONDS ({qa.drain_seconds:g}) must be less than "
-            f"KAFKA_REBALANCE_TIMEOUT_MS ({kafka.rebalance_timeout_ms})"
-        )
-    return Settings(qa, kafka)
-
-
-def variables() -> Iterator[Variable]:
-    """Every variable, in the order of this file."""
-    for prefix, group in _GROUPS:
-        for name, field in group.model_fields.items():
-            default = field.default
-            yield Variable(
-                name=prefix + name.upper(),
-                default="" if default is None else _show(default),
-                meaning=field.description or "",
-                secret=_is_secret(field),
+    def __post_init__(self) -> None:
+        drain_ms, rebalance_ms = self.qa.drain_seconds * 1000, self.kafka.rebalance_timeout_ms
+        if drain_ms >= rebalance_ms:
+            # A drain that outlasts the rebalance finds its partitions already given away.
+            raise SettingsError(
+                f"QA_DRAIN_SECONDS ({self.qa.drain_seconds:g}) must be less than "
+                f"KAFKA_REBALANCE_TIMEOUT_MS ({rebalance_ms})"
             )
-
-
-def current(settings: Settings) -> dict[str, str]:
-    """Variable name to its value, secrets hidden."""
-    return {
-        prefix + name.upper(): "" if value is None else _show(value)
-        for prefix, group in (("QA_", settings.qa), ("KAFKA_", settings.kafka))
-        for name, value in group
-    }
-
-
-def _show(value: Any) -> str:
-    if value == DEFAULT_BUNDLE:
-        return "(the embedded model)"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return SecretStr in (field.annotation, *get_args(field.annotation))
-
-
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    known = [variable.name for variable in variables()]
-    for name in sorted(environment):
-        if not name.startswith("QA_") or name in known or _SERVICE_LINK.search(name):
-            continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        raise SettingsError(f"{name} is no setting; the nearest is {near[0]}")
-
-
-def _build(prefix: str, group: type[E], environment: Mapping[str, str]) -> E:
-    values = {}
-    for name, field in group.model_fields.items():
-        variable = prefix + name.upper()
-        value = environment.get(variable)
-        if _is_secret(field):
-            value = _from_file(variable, value, environment)
-        # An empty variable is an unset one, as compose files and charts write it.
-        if value:
-            values[name] = value
-    try:
-        return group.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise SettingsError(message) from None
-        name = str(first["loc"][0])
-        hidden = _is_secret(group.model_fields[name])
-        shown = "its value" if hidden else repr(values.get(name, ""))
-        raise SettingsError(f"{prefix}{name.upper()} is {shown}: {message}") from None
-
-
-def _from_file(variable: str, value: str | None, environment: Mapping[str, str]) -> str | None:
-    path = environment.get(f"{variable}_FILE")
-    if not path:
-        return value
-    if value:
-        raise SettingsError(f"{variable} and {variable}_FILE are both set; keep one")
-    try:
-        return Path(path).read_text("utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise SettingsError(f"{variable}_FILE is {path!r}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{variable}_FILE is {path!r}: not UTF-8") from None
 
 
 def _at_most(name: str, value: float, limit_name: str, limit: float) -> None:

@@ -176,7 +176,10 @@ async def _take_turns(
     results: tuple[Measured, Measured, Processor],
 ) -> None:
     streamed, direct, spent = results
-    values = [example.event().model_dump_json(exclude_none=True).encode() for example in examples]
+    values = [
+        json.dumps({"id": e.id, "question": e.question, "context": e.context}).encode()
+        for e in examples
+    ]
     size = -(-len(examples) // PIECES)
 
     async def kafka_turn(start: int) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cli.conftest import Command
-from worker.settings import variables
+from worker.environment import variables
 
 PASSWORD = "hunter2"
 

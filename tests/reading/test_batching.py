@@ -127,6 +127,12 @@ def test_windows_of_like_length_run_together() -> None:
     assert batches(batcher, *items) == [["long too", "long"], ["short too", "short"]]
 
 
+def test_the_nearest_in_length_go_first() -> None:
+    batcher: Batcher[str] = Batcher(max_tokens=202, max_padding=0.9)
+    taken = batches(batcher, ("oldest", 100), ("far", 60), ("near", 101))
+    assert taken == [["oldest", "near"], ["far"]]
+
+
 def test_the_oldest_goes_first_though_others_would_fill_a_batch_better() -> None:
     batcher: Batcher[str] = Batcher(max_tokens=100, max_padding=0.0)
     taken = batches(batcher, ("odd", 33), *((f"even {n}", 10) for n in range(10)))

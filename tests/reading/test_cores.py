@@ -49,6 +49,11 @@ def test_the_least_of_nested_v2_quotas_counts(tmp_path: Path) -> None:
     assert cores(tmp_path, files) == 3
 
 
+def test_what_lies_above_the_cgroups_is_no_quota(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": "0::/worker\n", "sys/fs/cpu.max": "100000 100000\n"}
+    assert cores(tmp_path, files) == AFFINITY
+
+
 def test_a_quota_below_one_core_is_one_core(tmp_path: Path) -> None:
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}
     assert cores(tmp_path, files) == 1

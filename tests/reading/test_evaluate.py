@@ -35,6 +35,7 @@ from worker.reading.evaluate import (
         ("the-a", "thea"),
         # Only ASCII punctuation is punctuation.
         ("“Ada” — ¿no?", "“ada” — ¿no"),
+        ("x–the–y", "x– –y"),
         ("ÉCOLE", "école"),
         ("The", ""),
         ("", ""),

@@ -103,6 +103,12 @@ def test_a_mark_of_its_own_belongs_to_nobody(windower: Windower) -> None:
     assert pieces(windower, "a \u0301b") == ["a", "b"]
 
 
+def test_a_text_is_encoded_whole_and_no_more(windower: Windower) -> None:
+    # The default model's tokenizer file asks for 128 tokens, cut off or filled up.
+    assert len(windower.encode_context("word " * 1_000).ids) == 1_000
+    assert len(windower.encode_context("word").ids) == 1
+
+
 def test_a_blank_text_has_no_tokens(windower: Windower) -> None:
     context = windower.encode_context(" \n ")
     assert [len(array) for array in (context.ids, context.starts, context.word_first)] == [0, 0, 0]

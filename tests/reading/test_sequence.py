@@ -1,5 +1,6 @@
 """Many questions through a reader: one outcome each, in their order, few of them at a time."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,6 +66,21 @@ def test_about_as_many_tokens_wait_as_allowed(started: Reader, max_pending: int)
 
     assert len(list(read_in_order(started, counted(), max_pending=max_pending))) == 100
     assert max(seen) <= max_pending + each
+
+
+def test_an_outcome_comes_as_soon_as_the_next_question_is_asked(started: Reader) -> None:
+    asked = 0
+
+    def one_at_a_time() -> Iterator[Question]:
+        nonlocal asked
+        for number in range(100):
+            asked += 1
+            yield question(str(number))
+            while started.pending_tokens:
+                time.sleep(0.001)
+
+    assert told(next(read_in_order(started, one_at_a_time()))) == "0"
+    assert asked <= 2
 
 
 def test_outcomes_come_before_all_questions_are_asked(started: Reader) -> None:

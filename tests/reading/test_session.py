@@ -1,12 +1,13 @@
 """The graph: what it must take and give, and that padding leaves no trace."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.reading.bundles import WORDS, tiny_model, write_bundle
-from tests.reading.graphs import table_model
+from tests.reading.graphs import summing_model, table_model
 from worker.reading.bundle import Bundle, BundleError, open_bundle
 from worker.reading.session import Session
 from worker.reading.windows import Window, Windower
@@ -14,8 +15,9 @@ from worker.reading.windows import Window, Windower
 TABLE = [float(number) for number in range(20)]
 
 
-def opened(directory: Path, model: bytes) -> Session:
-    return Session(open_bundle(write_bundle(directory / "bundle", model=model)))
+def opened(directory: Path, model: bytes, *, pad: int = 0) -> Session:
+    bundle = open_bundle(write_bundle(directory / "bundle", model=model))
+    return Session(replace(bundle, pad_token_id=pad))
 
 
 def window(*ids: int) -> Window:
@@ -68,6 +70,23 @@ def test_windows_of_different_lengths_get_their_own_logits(tmp_path: Path) -> No
     for each, (starts, ends) in zip(windows, logits, strict=True):
         assert starts.tolist() == each.ids.tolist()
         assert ends.tolist() == (19 - each.ids).tolist()
+
+
+def typed(*types: int) -> Window:
+    values = np.array(types, np.int64)
+    return Window(np.ones_like(values), values, offset=1, first=0, count=len(values) - 2)
+
+
+def test_padding_is_masked_has_no_type_and_is_the_padding_token(tmp_path: Path) -> None:
+    inputs = ("input_ids", "attention_mask", "token_type_ids")
+    windows = [typed(0, 0, 1), typed(0, 1, 1, 1, 1)]
+    masked = opened(tmp_path, summing_model("attention_mask", "token_type_ids", inputs=inputs))
+    (mask, types), _ = masked.run(windows)
+    assert mask.tolist() == [3, 2, 1]
+    assert types.tolist() == [1, 1, 1]
+    filled = opened(tmp_path, summing_model("input_ids", "input_ids", inputs=inputs), pad=7)
+    (ids, _), _ = filled.run(windows)
+    assert ids.tolist() == [3 + 2 * 7, 2 + 2 * 7, 1 + 2 * 7]
 
 
 @pytest.mark.parametrize(("dtype", "precision"), [(np.float32, "float32"), (np.float16, "float16")])

@@ -144,6 +144,14 @@ def test_top_k_counts_words_once() -> None:
     assert [span.answer for span in spans] == ["abcd", "abcdefgh", "efgh"]
 
 
+def test_a_long_word_hides_no_other() -> None:
+    # The 28 best spans of tokens are one word.
+    context = letters("aaaaaaab")
+    sure = dict.fromkeys(range(7), 10.0)
+    spans = rank(TEXT, context, [window(sure, sure)], options(3, align=True))
+    assert [span.answer for span in spans] == ["abcdefg", "abcdefgh", "h"]
+
+
 def test_no_answer_competes_with_its_least_share_of_any_window() -> None:
     sure = window({2: 0.0}, {2: 0.0}, cls=(0.0, 0.0), count=4)
     unsure = window({5: 0.0}, {5: 0.0}, cls=(5.0, 5.0), first=4, count=4)

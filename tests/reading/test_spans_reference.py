@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.reading.pipeline import Case, case, reference
 from worker.reading.spans import SpanOptions, rank
 
-WORDS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=3), min_size=1, max_size=12)
+WORDS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=9)
 SEEDS = st.integers(0, 2**32 - 1)
 OPTIONS = st.builds(
     SpanOptions,

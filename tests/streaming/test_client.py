@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.settings import SettingsError, load
+from worker.environment import load
+from worker.settings import SettingsError
 from worker.streaming.client import connection_options
 
 

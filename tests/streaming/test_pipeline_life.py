@@ -11,7 +11,7 @@ from tests.streaming.conftest import Running
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
 from worker.observing.health import Health
-from worker.streaming import session
+from worker.streaming import session, watchdog
 from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
 from worker.streaming.pipeline import Pipeline
 from worker.streaming.topics import check_topics, create_topics, describe
@@ -36,7 +36,7 @@ async def test_an_unreachable_broker_stops_the_start_and_is_named(topics: Topics
 async def test_work_that_is_due_and_never_done_ends_the_worker(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "PULSE_SECONDS", 0.05)
     await topics.send([event(1)])
     settings = topics.with_(QA_DRAIN_SECONDS="0.1")
     pipeline = Pipeline(settings, StubReader(holds=lambda _: True), healthy(stall_after=0.5))

@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.rejection import Header
-from worker.settings import Settings, load
+from worker.environment import load
+from worker.settings import Settings
 from worker.streaming.topics import create_topics
 
 PATIENCE = 30.0

@@ -15,9 +15,10 @@ from schemas.envelope import open_envelope
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from worker.cli.console import marked, out
+from worker.environment import load
 from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
-from worker.settings import Settings, load
+from worker.settings import Settings
 from worker.streaming.asking import Asker
 from worker.streaming.errors import StreamingError
 

@@ -24,7 +24,8 @@ from rich.table import Table
 from schemas.answer import Answer
 from worker.cli.console import err, marked, out
 from worker.cli.demo_texts import DemoEvent, demo_events
-from worker.settings import Settings, load
+from worker.environment import load
+from worker.settings import Settings
 from worker.streaming.asking import Asker, Outcome
 from worker.streaming.embedded import EmbeddedBroker
 from worker.streaming.errors import StreamingError

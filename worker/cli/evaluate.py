@@ -10,11 +10,11 @@ from rich.text import Text
 
 from schemas.answer import Answer
 from worker.cli.console import out, progress
+from worker.environment import load
 from worker.reading.bundle import open_bundle
 from worker.reading.evaluate import load_squad, score
 from worker.reading.reader import Reader
 from worker.reading.sequence import read_in_order
-from worker.settings import load
 
 DECODER = "per-window softmax, p_start * p_end, best span of all windows"
 

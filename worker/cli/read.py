@@ -18,10 +18,10 @@ from schemas.envelope import open_envelope
 from schemas.question import Question
 from schemas.rejection import Rejected
 from worker.cli.console import err, progress
+from worker.environment import load
 from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
 from worker.reading.sequence import read_in_order
-from worker.settings import load
 
 _BEGINNING = b'{"id":'
 """How every line of an output begins."""

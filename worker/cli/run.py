@@ -9,15 +9,16 @@ from typing import NoReturn
 import structlog
 
 from worker import __version__
+from worker.environment import load
 from worker.observing import logs, metrics
 from worker.observing.health import Health
 from worker.observing.http import Observatory
 from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
-from worker.settings import Settings, load
+from worker.settings import Settings
 from worker.streaming.client import connection_options
 from worker.streaming.pipeline import Pipeline
-from worker.streaming.session import PULSE_SECONDS
+from worker.streaming.watchdog import PULSE_SECONDS
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from worker.cli.console import out
-from worker.settings import current, load, variables
+from worker.environment import current, load, variables
 
 
 def show() -> None:

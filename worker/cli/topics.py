@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from worker.cli.console import out
-from worker.settings import load
+from worker.environment import load
 from worker.streaming.topics import create_topics, describe
 
 app = typer.Typer(help="Create the topics, or check that they are there.")

@@ -12,7 +12,7 @@ class ReadingDefaults:
     """How questions are read that do not say otherwise, and how far they may go.
 
     Lengths in tokens. `max_tokens` is a whole window's; `None` is the model's own limit, which
-    is also what `max_batch_tokens` is without a value.
+    is also what `max_batch_tokens` is without a value; half of it is the limit for questions.
     """
 
     threads: int
@@ -26,7 +26,7 @@ class ReadingDefaults:
     top_k_limit: int = 20
     align_to_words: bool = True
     no_answer: bool = False
-    max_question_tokens: int = 256
+    max_question_tokens: int | None = None
     max_windows: int = 256
 
     def span_options(self, asked: ReadingOptions) -> SpanOptions:

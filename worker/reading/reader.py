@@ -10,8 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -21,10 +20,10 @@ from schemas.rejection import Reason, Rejected
 from worker.observing import metrics
 from worker.reading.batching import Batcher
 from worker.reading.bundle import Bundle, BundleError
+from worker.reading.job import Job, Piece
 from worker.reading.options import ReadingDefaults
 from worker.reading.session import Logits, Session
-from worker.reading.spans import SpanOptions, rank
-from worker.reading.windows import EncodedContext, Window, Windower
+from worker.reading.windows import Window, Windower
 
 _ENCODE = metrics.STAGE.labels("encode")
 _RUN = metrics.STAGE.labels("run")
@@ -36,42 +35,16 @@ _CHARACTERS_PER_TOKEN = 4
 """English text; used for what waits until it is encoded and the count is known."""
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
-    """One question on its way. `left` counts the windows without logits."""
-
-    question: Question
-    future: Future[Answer]
-    pending: int
-    """Tokens this job counts for in `pending_tokens`."""
-    options: SpanOptions | None = None
-    context: EncodedContext | None = None
-    windows: list[Window] = field(default_factory=list)
-    logits: list[Logits | None] = field(default_factory=list)
-    left: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One window of a job, waiting to run."""
-
-    job: _Job
-    index: int
-
-    @property
-    def window(self) -> Window:
-        return self.job.windows[self.index]
-
-
 class Reader:
     """Reads questions against one model. `start` before `submit`, `close` at the end."""
 
     def __init__(self, bundle: Bundle, defaults: ReadingDefaults) -> None:
         """Opens the model. Raises `BundleError`."""
         limit = min(defaults.max_tokens or bundle.max_tokens, bundle.max_tokens)
-        if defaults.max_question_tokens > limit // 2:
+        self._max_question_tokens = defaults.max_question_tokens or limit // 2
+        if self._max_question_tokens > limit // 2:
             raise BundleError(
-                f"a question of {defaults.max_question_tokens} tokens leaves less than half of a "
+                f"a question of {self._max_question_tokens} tokens leaves less than half of a "
                 f"window of {limit} to its context: lower the limit for questions"
             )
         self.defaults = defaults
@@ -83,12 +56,12 @@ class Reader:
         self.model = ModelInfo(
             name=bundle.name, sha256=bundle.sha256, precision=self._session.precision
         )
-        self._batcher: Batcher[_Piece] = Batcher(
+        self._batcher: Batcher[Piece] = Batcher(
             max_tokens=self._max_batch_tokens,
             max_padding=defaults.max_padding,
             max_items=self._max_items,
         )
-        self._questions: deque[_Job] = deque()
+        self._questions: deque[Job] = deque()
         self._pending = 0
         self._work = threading.Condition()
         self._closing = False
@@ -148,7 +121,7 @@ class Reader:
         """
         future: Future[Answer] = Future()
         size = (len(question.question) + len(question.context)) // _CHARACTERS_PER_TOKEN
-        job = _Job(question, future, pending=0)
+        job = Job(question, future)
         # First of the callbacks: who waits for the answer finds its tokens already gone.
         future.add_done_callback(lambda _: self._release(job))
         with self._work:
@@ -199,15 +172,15 @@ class Reader:
                     return None
                 self._work.wait()
 
-    def _encode(self, job: _Job) -> None:
+    def _encode(self, job: Job) -> None:
         began = time.perf_counter()
         try:
-            self._cut(job)
+            job.cut(self._windower, self.defaults, self._max_question_tokens)
         except Rejected as rejected:
-            self._finish(job, rejected)
+            job.finish(rejected)
             return
         except BaseException as error:
-            self._finish(job, _internal_error("encode", error))
+            job.finish(_internal_error("encode", error))
             return
         _ENCODE.observe(time.perf_counter() - began)
         if not job.windows:
@@ -219,26 +192,10 @@ class Reader:
                 return
             self._set_pending(job, sum(len(window) for window in job.windows))
             for index, window in enumerate(job.windows):
-                self._batcher.add(_Piece(job, index), len(window), now)
+                self._batcher.add(Piece(job, index), len(window), now)
             self._work.notify(len(job.windows))
 
-    def _cut(self, job: _Job) -> None:
-        question = job.question
-        job.options = self.defaults.span_options(question.options)
-        ids = self._windower.encode_question(
-            question.question, max_tokens=self.defaults.max_question_tokens
-        )
-        job.context = self._windower.encode_context(question.context)
-        job.windows = self._windower.cut(
-            ids,
-            job.context,
-            stride=self.defaults.stride(question.options),
-            max_windows=self.defaults.max_windows,
-        )
-        job.logits = [None] * len(job.windows)
-        job.left = len(job.windows)
-
-    def _run(self, pieces: Sequence[_Piece]) -> None:
+    def _run(self, pieces: Sequence[Piece]) -> None:
         """Run a batch. One that fails is halved until the window that fails is alone."""
         pieces = [piece for piece in pieces if not piece.job.future.done()]
         if not pieces:
@@ -253,7 +210,7 @@ class Reader:
                 self._run(pieces[: len(pieces) // 2])
                 self._run(pieces[len(pieces) // 2 :])
             else:
-                self._finish(pieces[0].job, _model_failed(error))
+                pieces[0].job.finish(_model_failed(error))
             return
         _RUN.observe(time.perf_counter() - began)
         tokens = sum(len(window) for window in windows)
@@ -263,64 +220,32 @@ class Reader:
         for piece, pair in zip(pieces, logits, strict=True):
             self._collect(piece, pair)
 
-    def _collect(self, piece: _Piece, logits: Logits) -> None:
+    def _collect(self, piece: Piece, logits: Logits) -> None:
         job = piece.job
         with self._work:
-            job.logits[piece.index] = logits
-            job.left -= 1
+            job.collect(piece.index, logits)
             if job.left:
                 return
         self._complete(job)
 
-    def _complete(self, job: _Job) -> None:
-        """All windows are read: pick the spans."""
-        assert job.options is not None
-        assert job.context is not None
+    def _complete(self, job: Job) -> None:
+        """All windows are read."""
         began = time.perf_counter()
-        read = [
-            (window, *pair)
-            for window, pair in zip(job.windows, job.logits, strict=True)
-            if pair is not None
-        ]
+        outcome: Answer | Rejected
         try:
-            spans = rank(job.question.context, job.context, read, job.options)
+            outcome = job.answer(self.model)
         except ValueError as error:
-            self._finish(job, _model_failed(error))
-            return
+            outcome = _model_failed(error)
         except Exception as error:
-            self._finish(job, _internal_error("spans", error))
-            return
-        best = spans[0]
-        answer = Answer(
-            id=job.question.id or "",
-            answer=best.answer,
-            score=best.score,
-            start=best.start,
-            end=best.end,
-            answered=best.end > best.start,
-            answers=spans,
-            model=self.model,
-            windows=len(job.windows),
-            metadata=job.question.metadata,
-        )
+            outcome = _internal_error("spans", error)
         _SPANS.observe(time.perf_counter() - began)
-        self._finish(job, answer)
+        job.finish(outcome)
 
-    def _finish(self, job: _Job, outcome: Answer | Exception) -> None:
-        try:
-            if isinstance(outcome, Answer):
-                job.future.set_result(outcome)
-            else:
-                job.future.set_exception(outcome)
-        except InvalidStateError:
-            # Nobody waits any more: the future was cancelled, or another window failed first.
-            return
-
-    def _release(self, job: _Job) -> None:
+    def _release(self, job: Job) -> None:
         with self._work:
             self._set_pending(job, 0)
 
-    def _set_pending(self, job: _Job, tokens: int) -> None:
+    def _set_pending(self, job: Job, tokens: int) -> None:
         """Under the lock."""
         self._pending += tokens - job.pending
         job.pending = tokens

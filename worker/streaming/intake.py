@@ -5,7 +5,7 @@ assignors that work are eager ones and exactly one is named.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -72,16 +72,31 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         Raises `TimeoutError` where there was no time to leave: the connections are closed, and
         the group will miss this member after its session timeout.
         """
+        task = asyncio.current_task()
+        assert task is not None
         try:
             async with asyncio.timeout(seconds):
                 await self._consumer.stop()
         except TimeoutError:
-            # A join waits for the group's slowest member, and a stop for the join. Nothing public
-            # ends that; without its parts and connections it has ended.
-            if self._consumer._fetcher is not None:
-                await self._consumer._fetcher.close()
-            await self._consumer._client.close()
+            await self._abandon()
             raise
+        except asyncio.CancelledError:
+            # aiokafka awaits the fetches that it cancels, and lets their ends out as its own.
+            await self._abandon()
+            if task.cancelling():
+                raise
+
+    async def _abandon(self) -> None:
+        """End what a stop has left. A join waits for the group's slowest member, and a stop for
+        the join; nothing public ends that, but without connections it has ended.
+        """
+        fetcher = self._consumer._fetcher
+        if fetcher is not None:
+            left = [fetcher._fetch_task, *fetcher._pending_tasks]
+            for fetch in left:
+                fetch.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        await self._consumer._client.close()
 
     async def poll(self) -> list[Incoming]:
         """The next records, in order within a partition; none after a while without any.
@@ -137,14 +152,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         committed = await self._consumer.committed(partition)
         return committed, await self._consumer.position(partition)
 
-    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset after the last record of each. Asks the brokers. Raises `KafkaError`."""
+    async def end_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The offset after the last record of each. Asks the brokers, also where there is no
+        partition to ask about. Raises `KafkaError` where none answers.
+        """
+        if not partitions:
+            await self._consumer.topics()
+            return {}
         offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
         return offsets
-
-    async def ping(self) -> None:
-        """Raises `KafkaError` where no broker answers."""
-        await self._consumer.topics()
 
     # What aiokafka calls. What is raised here is logged by it and otherwise lost.
 

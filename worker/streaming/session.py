@@ -15,16 +15,14 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
-from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.errors import in_a_line
 from worker.streaming.inflight import InFlight
 from worker.streaming.intake import Intake
 from worker.streaming.lane import Lane, Reading, Shared
 from worker.streaming.outbox import Outbox
+from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
-
-PULSE_SECONDS = 5.0
-"""How often the brokers are asked where the partitions end: the lag, and a sign of life."""
 
 COMMIT_SECONDS = 5.0
 """For one commit. After a drain of 15 s (the default) it ends within the rebalance's 25 s."""
@@ -71,6 +69,13 @@ class Session:
             fail=self._fail,
         )
         self._lanes: Lanes = {}
+        self._watchdog = Watchdog(
+            qa,
+            self._intake,
+            self._in_flight,
+            health,
+            lambda: {partition: lane.ledger for partition, lane in self._lanes.items()},
+        )
         self._stopping = False
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: asyncio.Task[None] | None = None
@@ -91,7 +96,7 @@ class Session:
         stopped = self._start(_wait_for(stop))
         parts = [
             self._start(part)
-            for part in (self._take_records(), self._commit_regularly(), self._watch())
+            for part in (self._take_records(), self._commit_regularly(), self._watchdog.watch())
         ]
         await asyncio.wait([stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED)
         for part in parts:
@@ -162,51 +167,6 @@ class Session:
             await asyncio.wait([self._committing])
             if not self._committing.cancelled():
                 self._committing.result()
-
-    async def _watch(self) -> None:
-        """Lag, signs of life, and the end of patience."""
-        while True:
-            lag = await self._pulse()
-            self._health.due(self._in_flight.records > 0 or lag > 0)
-            if self._health.silence > self._qa.outage_seconds:
-                raise StreamingError(
-                    f"no broker has answered for {self._health.silence:.0f} s "
-                    f"(QA_OUTAGE_SECONDS is {self._qa.outage_seconds:g}); giving up"
-                )
-            if self._health.stalled:
-                raise StreamingError(
-                    f"{self._in_flight.records} records in flight and a lag of {lag}, but none "
-                    f"was finished for {self._qa.stall_seconds:g} s (QA_STALL_SECONDS); giving up"
-                )
-            await asyncio.sleep(PULSE_SECONDS)
-
-    async def _pulse(self) -> int:
-        """The lag of all partitions together; 0 where the brokers do not say."""
-        lanes = dict(self._lanes)
-        try:
-            async with asyncio.timeout(2 * PULSE_SECONDS):
-                if not lanes:
-                    await self._intake.ping()
-                    ends = {}
-                else:
-                    ends = await self._intake.end_offsets(lanes)
-        except (KafkaError, TimeoutError) as error:
-            if stops_the_worker(error):
-                raise
-            log.warning(
-                "brokers_silent", seconds=round(self._health.silence), error=in_a_line(error)
-            )
-            return 0
-        self._health.contacted()
-        total = 0
-        for partition, end in ends.items():
-            safe = lanes[partition].ledger.safe
-            if safe is None or partition not in self._lanes:
-                continue
-            lag = max(0, end - safe)
-            metrics.LAG.labels(partition.topic, str(partition.partition)).set(lag)
-            total += lag
-        return total
 
     # Assignments.
 
