@@ -69,7 +69,7 @@ class WorkerSettings(Group):
     max_in_flight_bytes: int = Field(
         16 * MIB, ge=1, description="Bytes of records taken and not yet acknowledged, likewise"
     )
-    commit_interval_ms: int = Field(500, ge=10, description="Time between offset commits")
+    commit_interval_ms: int = Field(1000, ge=10, description="Time between offset commits")
     drain_seconds: float = Field(
         15, gt=0, description="Time for work in flight when partitions are revoked"
     )

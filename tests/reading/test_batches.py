@@ -50,9 +50,9 @@ def test_what_shares_a_batch_does_not_change_an_answer(
         Question(question="a b", context=context, options=ReadingOptions(top_k=5))
         for context in contexts
     ]
-    alone = [wide_reader.submit(question).result(60) for question in questions]
+    alone = [wide_reader.submit(question).result(30) for question in questions]
     futures = [wide_reader.submit(question) for question in questions]
-    assert [future.result(60) for future in futures] == alone
+    assert [future.result(30) for future in futures] == alone
 
 
 def test_waiting_windows_run_together(tiny_reader: Reader) -> None:
@@ -60,7 +60,7 @@ def test_waiting_windows_run_together(tiny_reader: Reader) -> None:
     futures = [tiny_reader.submit(Question(question="a", context="b c")) for _ in range(20)]
     tiny_reader.start()
     for future in futures:
-        future.result(60)
+        future.result(30)
     assert [counted.since for counted in before] == [1, 20]
 
 
@@ -74,7 +74,7 @@ def test_windows_that_would_change_each_other_never_run_together(tmp_path: Path)
     futures = [reader.submit(Question(question="a", context="b c")) for _ in range(5)]
     reader.start()
     for future in futures:
-        future.result(60)
+        future.result(30)
     reader.close()
     assert [counted.since for counted in before] == [5, 5]
     assert reader.model.precision == "int8"
@@ -87,6 +87,6 @@ def test_a_window_is_as_long_as_the_model_or_the_worker_allows(tmp_path: Path) -
     for limit in (16, 32, 64, 1_000, None):
         defaults = ReadingDefaults(threads=1, max_tokens=limit, max_question_tokens=8)
         with Reader(bundle, defaults) as reader:
-            windows[limit] = reader.submit(question).result(60).windows
+            windows[limit] = reader.submit(question).result(30).windows
     # Each holds as many tokens less one of the question and three special ones.
     assert windows == {16: 9, 32: 4, 64: 2, 1_000: 2, None: 2}

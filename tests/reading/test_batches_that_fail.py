@@ -24,7 +24,7 @@ def submitted(reader: Reader, *contexts: str) -> list[Future[Answer]]:
 
 def outcome(future: Future[Answer]) -> str:
     try:
-        return future.result(60).answer
+        return future.result(30).answer
     except Rejected as rejected:
         return rejected.reason
 
@@ -70,7 +70,7 @@ def test_the_rejection_quotes_the_model(tiny_reader: Reader) -> None:
     (future,) = submitted(tiny_reader, BAD)
     tiny_reader.start()
     with pytest.raises(Rejected, match="out of data bounds"):
-        future.result(60)
+        future.result(30)
 
 
 def test_logits_that_are_no_numbers_fail_their_question_alone(tiny_reader: Reader) -> None:

@@ -14,7 +14,7 @@ from worker.reading.bundle import Bundle
 from worker.reading.options import ReadingDefaults
 from worker.reading.reader import Reader
 
-SECONDS = 60
+SECONDS = 30
 
 
 def question(context: str) -> Question:

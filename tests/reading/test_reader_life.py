@@ -30,7 +30,7 @@ def threads_before(reader: Reader) -> int:
 
 
 def assert_at_work(reader: Reader) -> None:
-    assert reader.submit(GOOD).result(60).answer == "answer"
+    assert reader.submit(GOOD).result(30).answer == "answer"
 
 
 def test_a_reader_has_as_many_threads_as_asked_and_ends_them(
@@ -86,7 +86,7 @@ def test_an_internal_error_is_a_rejection_with_its_cause(tiny_reader: Reader) ->
         id="x", question="\ud800", context="b", options=ReadingOptions(), metadata={}
     )
     with pytest.raises(Rejected) as caught:
-        tiny_reader.submit(bug).result(60)
+        tiny_reader.submit(bug).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
     assert caught.value.detail.startswith("encode: TypeError: ")
     assert isinstance(caught.value.__cause__, TypeError)
@@ -106,7 +106,7 @@ def test_a_panic_of_the_tokenizer_is_a_rejection(
     monkeypatch.setattr(Windower, "encode_context", encode_or_panic)
     tiny_reader.start()
     with pytest.raises(Rejected) as caught:
-        tiny_reader.submit(Question(question="a", context="panic")).result(60)
+        tiny_reader.submit(Question(question="a", context="panic")).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
     assert "PanicException" in caught.value.detail
     assert not isinstance(caught.value.__cause__, Exception)
@@ -130,7 +130,7 @@ def test_an_error_while_picking_spans_is_a_rejection(
     with monkeypatch.context() as broken:
         broken.setattr("worker.reading.job.rank", fail)
         with pytest.raises(Rejected) as caught:
-            tiny_reader.submit(GOOD).result(60)
+            tiny_reader.submit(GOOD).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
     assert caught.value.detail == "spans: ZeroDivisionError: no spans"
     assert_at_work(tiny_reader)

@@ -39,6 +39,8 @@ def progress() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err,
+        # Drawing takes milliseconds of the processor that reading could use.
+        refresh_per_second=2,
     )
 
 
