@@ -79,6 +79,18 @@ def test_a_question_may_take_half_of_a_window_and_no_more(tmp_path: Path) -> Non
         Reader(bundle, ReadingDefaults(threads=1, max_tokens=20, max_question_tokens=16))
 
 
+def test_without_a_limit_of_its_own_a_question_may_take_half_of_a_window(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "tiny", max_tokens=32)
+    with Reader(bundle, ReadingDefaults(threads=1)) as reader:
+        fits, too_long = (
+            reader.submit(Question(question="a " * tokens, context="answer")) for tokens in (16, 17)
+        )
+        assert fits.result(30).answered
+        with pytest.raises(Rejected) as caught:
+            too_long.result(30)
+    assert caught.value.detail == "the question has 17 tokens, the limit is 16"
+
+
 def test_an_internal_error_is_a_rejection_with_its_cause(tiny_reader: Reader) -> None:
     tiny_reader.start()
     # No text: the tokenizer raises TypeError. It cannot come off a topic.
