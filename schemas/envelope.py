@@ -119,13 +119,15 @@ def _parse(value: bytes) -> Any:
 
 def _unwrap(document: Any, headers: dict[str, bytes]) -> tuple[Mode, str | None, Any]:
     """The mode, the event's id if it has one, and the data inside."""
-    if "ce_specversion" in headers:
-        _check_version(headers["ce_specversion"].decode("utf-8", "replace"))
-        name = headers.get("ce_id", b"").decode("utf-8", "replace")
-        return Mode.BINARY, name or None, document
+    # The Kafka binding: the content type decides, then the attributes in the headers.
     content_type = headers.get("content-type", b"").decode("utf-8", "replace").lower()
-    if not content_type.startswith(_STRUCTURED) and not _looks_structured(document):
-        return Mode.PLAIN, None, document
+    if not content_type.startswith(_STRUCTURED):
+        if "ce_specversion" in headers:
+            _check_version(headers["ce_specversion"].decode("utf-8", "replace"))
+            name = headers.get("ce_id", b"").decode("utf-8", "replace")
+            return Mode.BINARY, name or None, document
+        if not _looks_structured(document):
+            return Mode.PLAIN, None, document
     if not isinstance(document, dict):
         raise Rejected(Reason.SCHEMA, "a structured CloudEvent is a JSON object")
     _check_version(document.get("specversion"))

@@ -132,6 +132,10 @@ def test_what_kubernetes_says_of_services_is_ignored(name: str) -> None:
     assert load({name: "tcp://10.0.0.1:80"}) == load({})
 
 
+def test_a_slip_of_the_pen_in_a_port_is_no_service() -> None:
+    assert "QA_HTPP_PORT is no setting; the nearest is QA_HTTP_PORT" in refused(QA_HTPP_PORT="9000")
+
+
 def test_variables_of_others_are_ignored() -> None:
     assert load({"PATH": "/bin", "KAFKA_HEAP_OPTS": "-Xmx1g", "QAX": "1"}) == load({})
 

@@ -36,7 +36,7 @@ _GROUPS: tuple[tuple[str, type[Group]], ...] = (
     ("KAFKA_", KafkaSettings),
 )
 # Kubernetes puts QA_WORKER_SERVICE_HOST and the like into every pod beside a service "qa-worker".
-_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?$")
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$")
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -82,11 +82,16 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [variable.name for variable in variables()]
-    for name in sorted(environment):
-        if not name.startswith("QA_") or name in known or _SERVICE_LINK.search(name):
+    for name, value in sorted(environment.items()):
+        if not name.startswith("QA_") or name in known or _is_service_link(name, value):
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise SettingsError(f"{name} is no setting; the nearest is {near[0]}")
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    # A bare ..._PORT could be a slip of the pen, but no port of ours is written tcp://10.0.0.1:80.
+    return bool(_SERVICE_LINK.search(name)) or (name.endswith("_PORT") and "://" in value)
 
 
 def _build(prefix: str, group: type[G], environment: Mapping[str, str]) -> G:

@@ -95,8 +95,7 @@ def test_a_broker_that_is_not_there_is_named(
     command: Command, closed_port: int, arguments: tuple[str, ...]
 ) -> None:
     said = complaint(command(*arguments), 1)
-    assert said.startswith("KafkaConnectionError: ")
-    assert f"'127.0.0.1', {closed_port}" in said
+    assert said == f"no broker answers at 127.0.0.1:{closed_port} (KAFKA_BOOTSTRAP_SERVERS)"
 
 
 def test_a_trust_store_that_is_not_there_is_named(

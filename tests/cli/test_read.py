@@ -123,6 +123,18 @@ def test_a_file_that_is_not_of_this_input_is_refused_and_kept(
     assert target.read_bytes() == content
 
 
+def test_answers_to_another_input_without_ids_are_refused_and_kept(
+    command: Command, questions: Path, target: Path
+) -> None:
+    questions.write_text(line(context="answer first"))
+    command("read", str(questions))
+    kept = target.read_bytes()
+    assert json.loads(kept)["id"] == "line-1"
+    questions.write_text("\n".join([line(context="something else"), line()]))
+    assert command("read", str(questions)).code == 2
+    assert target.read_bytes() == kept
+
+
 def test_the_input_is_never_the_output(command: Command, questions: Path) -> None:
     before = questions.read_bytes()
     done = command("read", questions, "--out", questions)

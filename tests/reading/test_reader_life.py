@@ -146,3 +146,22 @@ def test_an_error_while_picking_spans_is_a_rejection(
     assert caught.value.reason is Reason.INTERNAL_ERROR
     assert caught.value.detail == "spans: ZeroDivisionError: no spans"
     assert_at_work(tiny_reader)
+
+
+def test_a_bug_between_the_steps_costs_its_question_and_not_the_thread(
+    tiny_reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_reader.start()
+    failed = threading.Event()
+
+    def collect(*_: object) -> None:
+        failed.set()
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Reader, "_collect", collect)
+        lost = tiny_reader.submit(Question(question="a", context="b answer"))
+        assert failed.wait(30)
+    found = tiny_reader.submit(Question(question="a", context="b answer")).result(30)
+    assert found.answered
+    assert not lost.done()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from schemas.answer import Span
 from tests.reading.pipeline import QUESTION, Read
-from worker.reading.spans import SpanOptions, rank
+from worker.reading.spans import LogitsError, SpanOptions, rank
 from worker.reading.windows import EncodedContext, Window
 
 TEXT = "abcdefgh"
@@ -181,9 +181,9 @@ def test_a_context_that_was_not_read_holds_nothing(no_answer: bool) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("place", [-QUESTION - 2, 0, 7])
 def test_logits_that_are_not_finite_are_no_answer(value: float, place: int) -> None:
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(LogitsError, match="not finite"):
         best(window({place: value}, {}))
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(LogitsError, match="not finite"):
         best(window({}, {place: value}))
 
 

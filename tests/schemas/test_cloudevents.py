@@ -40,6 +40,15 @@ def test_the_content_type_says_structured(content_type: bytes) -> None:
     assert envelope.question.question == "Who wrote it?"
 
 
+def test_the_content_type_decides_where_headers_say_binary_too() -> None:
+    headers = [
+        ("content-type", b"application/cloudevents+json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"e-2"),
+    ]
+    assert opened(structured(), headers).mode is Mode.STRUCTURED
+
+
 def test_a_structured_event_is_known_without_its_content_type() -> None:
     assert opened(structured()).mode is Mode.STRUCTURED
 

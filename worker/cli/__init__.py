@@ -5,10 +5,11 @@ and a non-zero exit; a traceback is a bug.
 """
 
 import logging
+import os
 import sys
 
 import typer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from worker.cli import ask, demo, evaluate, read, run, settings, topics
 from worker.reading.bundle import BundleError
@@ -56,6 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.TyperException as error:
         _complain(error.format_message())
         sys.exit(error.exit_code)
+    except KafkaConnectionError:
+        servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        _complain(f"no broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS)")
+        sys.exit(1)
     except _EXPECTED as error:
         _complain(in_a_line(error))
         sys.exit(1)

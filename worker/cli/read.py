@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -82,6 +82,19 @@ class _Events:
         name = None if isinstance(event, Rejected) else event.id
         return name or f"line-{index + 1}"
 
+    def answered_by(self, index: int, line: bytes) -> bool:
+        """Whether `line` can be the outcome of this event: its id, and its span of this context."""
+        try:
+            outcome = json.loads(line)
+            if outcome["id"] != self.name(index):
+                return False
+            event = self._open(index)
+            if isinstance(event, Rejected) or "answer" not in outcome:
+                return "rejected" in outcome
+            return event.context[outcome["start"] : outcome["end"]] == str(outcome["answer"])
+        except (ValueError, KeyError, TypeError):
+            return False
+
     def _open(self, index: int) -> Question | Rejected:
         try:
             return open_envelope(
@@ -118,7 +131,7 @@ def _check_same(target: Path, done: int, events: _Events) -> None:
     with target.open("rb") as file:
         if done:
             last = next(itertools.islice(file, done - 1, None))
-            same = done <= len(events) and _named(last) == events.name(done - 1)
+            same = done <= len(events) and events.answered_by(done - 1, last)
         else:
             # Cut off in its first line, or somebody's file without a line break.
             same = _BEGINNING.startswith(file.read(len(_BEGINNING)))
@@ -126,10 +139,3 @@ def _check_same(target: Path, done: int, events: _Events) -> None:
         raise typer.BadParameter(
             f"{target} is there and is not of this input; name another file", param_hint="--out"
         )
-
-
-def _named(line: bytes) -> Any:
-    try:
-        return json.loads(line)["id"]
-    except (ValueError, KeyError, TypeError):
-        return None

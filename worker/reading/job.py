@@ -50,7 +50,7 @@ class Job:
         self.left -= 1
 
     def answer(self, model: ModelInfo) -> Answer:
-        """All windows are read: pick the spans. Raises `ValueError` for logits not finite."""
+        """All windows are read: pick the spans. Raises `LogitsError`."""
         assert self._options is not None
         assert self._context is not None
         read = [

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
+import structlog
 
 from schemas.answer import Answer, ModelInfo
 from schemas.question import Question
@@ -23,16 +24,22 @@ from worker.reading.bundle import Bundle, BundleError
 from worker.reading.job import Job, Piece
 from worker.reading.options import ReadingDefaults
 from worker.reading.session import Logits, Session
+from worker.reading.spans import LogitsError
 from worker.reading.windows import Window, Windower
+
+log = structlog.get_logger(__name__)
 
 _ENCODE = metrics.STAGE.labels("encode")
 _RUN = metrics.STAGE.labels("run")
 _SPANS = metrics.STAGE.labels("spans")
 
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 3.0
+"""For all threads together; less than what the pod's grace leaves of the shutdown's time."""
 
-_CHARACTERS_PER_TOKEN = 4
-"""English text; used for what waits until it is encoded and the count is known."""
+
+def _estimate(text: str) -> int:
+    """Tokens of a text until it is encoded: English has four characters to one, Chinese one."""
+    return len(text) // 4 if text.isascii() else len(text)
 
 
 class Reader:
@@ -40,7 +47,15 @@ class Reader:
 
     def __init__(self, bundle: Bundle, defaults: ReadingDefaults) -> None:
         """Opens the model. Raises `BundleError`."""
-        limit = min(defaults.max_tokens or bundle.max_tokens, bundle.max_tokens)
+        limit = defaults.max_tokens or bundle.max_tokens
+        if limit > bundle.max_tokens:
+            raise BundleError(
+                f"windows of {limit} tokens are too long: {bundle.name} takes {bundle.max_tokens}"
+            )
+        if defaults.max_batch_tokens is not None and defaults.max_batch_tokens < limit:
+            raise BundleError(
+                f"a batch of {defaults.max_batch_tokens} tokens does not hold a window of {limit}"
+            )
         self._max_question_tokens = defaults.max_question_tokens or limit // 2
         if self._max_question_tokens > limit // 2:
             raise BundleError(
@@ -49,7 +64,7 @@ class Reader:
             )
         self.defaults = defaults
         self._max_tokens = limit
-        self._max_batch_tokens = max(defaults.max_batch_tokens or limit, limit)
+        self._max_batch_tokens = defaults.max_batch_tokens or limit
         self._max_items = None if bundle.batch_invariant else 1
         self._windower = Windower(bundle, max_tokens=limit)
         self._session = Session(bundle)
@@ -105,9 +120,10 @@ class Reader:
             self._work.notify_all()
         for job in waiting.values():
             job.future.cancel()
+        deadline = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
             # A thread that hangs in the model must not hang the process: it is a daemon.
-            thread.join(CLOSE_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
     def pending_tokens(self) -> int:
@@ -120,9 +136,9 @@ class Reader:
         Cancelling the future drops the windows that have not run.
         """
         future: Future[Answer] = Future()
-        size = (len(question.question) + len(question.context)) // _CHARACTERS_PER_TOKEN
+        size = sum(_estimate(text) for text in (question.question, question.context))
         job = Job(question, future)
-        # First of the callbacks: who waits for the answer finds its tokens already gone.
+        # The first of the callbacks: those added later find the tokens already gone.
         future.add_done_callback(lambda _: self._release(job))
         with self._work:
             if self._closing:
@@ -137,12 +153,17 @@ class Reader:
     def _serve(self, warm: "Future[None]") -> None:
         try:
             self._warm_up()
-        except Exception as error:
+        except BaseException as error:
             warm.set_exception(error)
             return
         warm.set_result(None)
         while (task := self._next_task()) is not None:
-            task()
+            try:
+                task()
+            except Exception:
+                # A bug. The thread goes on; that nothing comes of this work is seen by whoever
+                # watches progress, and this says why.
+                log.exception("reader_thread_failed")
 
     def _warm_up(self) -> None:
         count = self._max_batch_tokens // self._max_tokens if self._max_items is None else 1
@@ -234,7 +255,7 @@ class Reader:
         outcome: Answer | Rejected
         try:
             outcome = job.answer(self.model)
-        except ValueError as error:
+        except LogitsError as error:
             outcome = _model_failed(error)
         except Exception as error:
             outcome = _internal_error("spans", error)

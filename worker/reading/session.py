@@ -29,7 +29,8 @@ class Session:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
+        # What fails is raised, and reported by whoever asked; a log of its own would be a second.
+        options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(
                 str(bundle.model_file), options, providers=["CPUExecutionProvider"]

@@ -19,6 +19,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+class LogitsError(Exception):
+    """The model gave logits that no probability can be made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpanOptions:
     """What counts as an answer, every choice made."""
@@ -39,7 +43,7 @@ def rank(
 
     `read` holds each window with its start and end logits, (length,) each. A span's score is
     p_start * p_end, both softmaxed over its window; `no_answer` adds the empty span with the
-    least p_start[CLS] * p_end[CLS] of any window. Raises `ValueError` for logits that are not
+    least p_start[CLS] * p_end[CLS] of any window. Raises `LogitsError` for logits that are not
     finite.
     """
     best: dict[tuple[int, int], float] = {}
@@ -73,7 +77,7 @@ def _probabilities(logits: NDArray[np.float32], window: Window) -> tuple[Floats,
     allowed[0] = logits[0]
     allowed[1:] = logits[window.offset : window.offset + window.count]
     if not np.isfinite(allowed).all():
-        raise ValueError("the model gave logits that are not finite")
+        raise LogitsError("the model gave logits that are not finite")
     allowed -= allowed.max()
     np.exp(allowed, out=allowed)
     allowed /= allowed.sum()

@@ -1,0 +1,62 @@
+"""Records that wait for room while their lane learns, late, where reading began."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from aiokafka import TopicPartition
+
+from tests.streaming.stub_reader import StubReader
+from tests.streaming.topics import until
+from worker.environment import load
+from worker.observing.health import Health
+from worker.streaming.intake import Intake
+from worker.streaming.messages import Incoming
+from worker.streaming.session import Session
+
+FIRST, SECOND = TopicPartition("qa.questions", 0), TopicPartition("qa.questions", 1)
+
+
+def record(partition: TopicPartition, offset: int) -> Incoming:
+    text = f'{{"question": "{partition.partition}-{offset}", "context": "{"c" * 70}"}}'
+    return Incoming(partition.topic, partition.partition, offset, None, text.encode(), ())
+
+
+async def test_a_late_word_of_the_position_skips_no_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The consumer's position is behind all that a poll returned. The first record fills the
+    # worker; while the second partition's wait for room, its lane hears that position.
+    polls = [[record(FIRST, 0), *(record(SECOND, offset) for offset in range(3))]]
+    answered = asyncio.Event()
+
+    async def beginning(_: Intake, partition: TopicPartition) -> tuple[None, int]:
+        if partition == SECOND:
+            await answered.wait()
+        return None, 0 if partition == FIRST else 3
+
+    async def poll(_: Intake) -> list[Incoming]:
+        if not polls:
+            await asyncio.Event().wait()
+        return polls.pop()
+
+    monkeypatch.setattr(Intake, "beginning", beginning)
+    monkeypatch.setattr(Intake, "poll", poll)
+    reader = StubReader(holds=lambda _: True)
+    settings = load({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "QA_MAX_IN_FLIGHT_BYTES": "100"})
+    limits = dict.fromkeys((settings.qa.answers_topic, settings.qa.dead_letters_topic), 10**6)
+    health = Health(time.monotonic, stall_after=60, contact_after=20)
+    with ThreadPoolExecutor(1) as decoders:
+        session = Session(settings, limits, reader, health, decoders)
+        session._assign([FIRST, SECOND])
+        taking = asyncio.create_task(session._take_records())
+        await until(lambda: reader.seen == ["0-0"], "the first fills the worker")
+        answered.set()
+        await until(lambda: len(session._tasks) == 0, "the lane has heard its position")
+        assert session._lanes[SECOND].ledger.safe == 0
+        session._in_flight.leave(session._in_flight.bytes)
+        await until(lambda: "1-0" in reader.seen, "room for the next")
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        await session.close()
