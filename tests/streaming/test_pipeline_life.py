@@ -65,6 +65,29 @@ async def test_a_worker_that_waits_for_its_group_can_still_be_stopped(
         stuck.release_all()
 
 
+async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_flight(
+    kafka_topics: Topics, running: Running
+) -> None:
+    await kafka_topics.send([event(n) for n in range(5)], partition=0)
+    busy = StubReader(holds=lambda _: True)
+    async with running(kafka_topics.settings, busy) as first:
+        await until(lambda: len(busy.seen) == 5, "the first is busy")
+        revocations = _count("revoked")
+        stop = asyncio.Event()
+        other = Pipeline(kafka_topics.settings, StubReader(), healthy()).run(stop)
+        second = asyncio.create_task(other)
+        await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
+        first.stop.set()
+        await until(lambda: not first.health.ready, "the first is stopping")
+        busy.release_all()
+        await first.task
+        # Taken, answered, committed; so the second finds nothing left to do.
+        assert await kafka_topics.ids() == [f"q-{n}" for n in range(5)]
+        assert (await kafka_topics.committed())[0] == 5
+        stop.set()
+        await second
+
+
 async def test_creating_topics_twice_is_no_error(topics: Topics) -> None:
     outcome = await create_topics(topics.settings, partitions=2, replication=1)
     assert set(outcome.values()) == {"exists"}

@@ -79,6 +79,7 @@ class Session:
         self._stopping = False
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: asyncio.Task[None] | None = None
+        self._finishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -207,17 +208,22 @@ class Session:
             self._drop(lanes)
 
     async def _finish(self, lanes: Lanes) -> None:
-        """Let what is in flight finish, within the time for draining, and commit what did."""
-        drained = self._start(_all_drained(lanes))
-        waiting: list[asyncio.Future[None]] = [drained, self._broken]
-        await asyncio.wait(
-            waiting, timeout=self._qa.drain_seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        if not drained.done():
-            drained.cancel()
-            left = sum(lane.ledger.in_flight for lane in lanes.values())
-            log.warning("drain_unfinished", records=left, seconds=self._qa.drain_seconds)
-        await self._commit(lanes)
+        """Let what is in flight finish, within the time for draining, and commit what did.
+
+        One at a time: a stop in the middle of a rebalance waits for the lanes that it revoked,
+        since closing the producer would cut them off.
+        """
+        async with self._finishing:
+            drained = self._start(_all_drained(lanes))
+            waiting: list[asyncio.Future[None]] = [drained, self._broken]
+            await asyncio.wait(
+                waiting, timeout=self._qa.drain_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not drained.done():
+                drained.cancel()
+                left = sum(lane.ledger.in_flight for lane in lanes.values())
+                log.warning("drain_unfinished", records=left, seconds=self._qa.drain_seconds)
+            await self._commit(lanes)
 
     async def _commit(self, lanes: Lanes) -> None:
         due = [
