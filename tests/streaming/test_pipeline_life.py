@@ -13,6 +13,7 @@ from tests.streaming.topics import Topics, event, until
 from worker.observing.health import Health
 from worker.streaming import session, watchdog
 from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.outbox import Outbox
 from worker.streaming.pipeline import Pipeline
 from worker.streaming.topics import check_topics, create_topics, describe
 
@@ -66,10 +67,18 @@ async def test_a_worker_that_waits_for_its_group_can_still_be_stopped(
 
 
 async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_flight(
-    kafka_topics: Topics, running: Running
+    kafka_topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await kafka_topics.send([event(n) for n in range(5)], partition=0)
     busy = StubReader(holds=lambda _: True)
+    unanswered_at_the_producers_end: list[int] = []
+    stop_producer = Outbox.stop
+
+    async def stop_and_note(outbox: Outbox, *, seconds: float) -> None:
+        unanswered_at_the_producers_end.append(len(busy.held))
+        await stop_producer(outbox, seconds=seconds)
+
+    monkeypatch.setattr(Outbox, "stop", stop_and_note)
     async with running(kafka_topics.settings, busy) as first:
         await until(lambda: len(busy.seen) == 5, "the first is busy")
         revocations = _count("revoked")
@@ -79,8 +88,12 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
         await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
         first.stop.set()
         await until(lambda: not first.health.ready, "the first is stopping")
+        # Turns of the loop, in which nothing that needs the network could come in between.
+        for _ in range(100):
+            await asyncio.sleep(0)
         busy.release_all()
         await first.task
+        assert unanswered_at_the_producers_end == [0]
         # Taken, answered, committed; so the second finds nothing left to do.
         assert await kafka_topics.ids() == [f"q-{n}" for n in range(5)]
         assert (await kafka_topics.committed())[0] == 5

@@ -166,8 +166,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
 
     # What aiokafka calls. What is raised here is logged by it and otherwise lost.
 
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 - all of them, in an eager protocol
-        metrics.REBALANCES.labels("revoked").inc()
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        # Called before the first assignment, too, with nothing.
+        if revoked:
+            metrics.REBALANCES.labels("revoked").inc()
         await self._revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
