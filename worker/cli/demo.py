@@ -145,5 +145,8 @@ def _stay(servers: str, port: int) -> None:
     ):
         err.print(f"  {command}", soft_wrap=True, markup=False)
     err.print("\nCtrl-C ends it.")
+    # However it is told to end, and also where a shell started it with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
