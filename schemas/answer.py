@@ -24,8 +24,10 @@ class ModelInfo(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
+    revision: str | None = Field(None, description="the commit that the weights are from")
     sha256: str = Field(description="of the model file")
-    precision: str = Field(description="int8, float16 or float32")
+    precision: str = Field(description="of the weights: int8, float16, float32 …")
+    provider: str = Field("cpu", description="what ran it: cpu, cuda or openvino")
 
 
 class Source(BaseModel):

@@ -44,6 +44,13 @@ class ReadingOptions(BaseModel):
         None, ge=0, description="the overlap of neighbouring windows, in tokens"
     )
     no_answer: bool | None = Field(None, description='may the answer be "none"?')
+    no_answer_threshold: float | None = Field(
+        None,
+        ge=-100,
+        le=100,
+        allow_inf_nan=False,
+        description='"none" wins where its logits are above those of the best span by more',
+    )
     align_to_words: bool | None = Field(None, description="grow answers to whole words?")
 
 

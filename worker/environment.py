@@ -73,6 +73,8 @@ def current(settings: Settings) -> dict[str, str]:
 def _show(value: Any) -> str:
     if value == DEFAULT_BUNDLE:
         return "(the embedded model)"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

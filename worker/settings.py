@@ -4,13 +4,15 @@ are refused here. How they are read from the environment is environment.py's.
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from worker.reading.bundle import DEFAULT_BUNDLE
 from worker.reading.cores import available_cores
 from worker.reading.options import ReadingDefaults
+from worker.reading.providers import Provider
+from worker.reading.spans import WindowScores
 
 MIB = 1024 * 1024
 
@@ -23,6 +25,13 @@ class Group(BaseModel):
     """A group of variables. Texts are turned into the fields' types."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def _listed(value: object) -> object:
+    return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+
+
+Providers = Annotated[tuple[Provider, ...], BeforeValidator(_listed)]
 
 
 class WorkerSettings(Group):
@@ -41,6 +50,14 @@ class WorkerSettings(Group):
     threads: int | None = Field(
         None, ge=1, description="Threads that run the model; unset: the cores of the CPU quota"
     )
+    providers: Providers = Field(
+        (Provider.CPU,),
+        min_length=1,
+        description="Where the model runs, best first, with commas: cpu, cuda, openvino",
+    )
+    provider_fallback: bool = Field(
+        False, description="Start with the next provider where one is missing"
+    )
     max_tokens: int | None = Field(
         None, ge=32, description="Tokens of a window; unset: the model's own limit"
     )
@@ -57,6 +74,16 @@ class WorkerSettings(Group):
     top_k_limit: int = Field(20, ge=1, description="What a question may ask for")
     align_to_words: bool = Field(True, description="Grow answers to whole words")
     no_answer: bool = Field(False, description='May an answer be "none"')
+    no_answer_threshold: float = Field(
+        0.0,
+        ge=-100,
+        le=100,
+        description='"none" wins where its logits are above those of the best span by more',
+    )
+    window_scores: WindowScores = Field(
+        WindowScores.JOINT,
+        description="How spans of different windows compare: joint or per_window",
+    )
     max_question_tokens: int | None = Field(
         None, ge=1, description="Longest question, in tokens; unset: half a window"
     )

@@ -5,6 +5,7 @@ logits for a model. Opened in milliseconds, and fp32: their windows run in batch
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -14,6 +15,7 @@ from tokenizers.processors import TemplateProcessing
 
 from tests.reading.graphs import table_model
 from worker.reading.bundle import Bundle, open_bundle
+from worker.reading.manifest import MANIFEST, Manifest, file_hashes
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -55,13 +57,28 @@ def write_bundle(
     model: bytes | None = None,
     tokenizer: Tokenizer | None = None,
     max_tokens: int = 32,
+    **described: Any,
 ) -> Path:
-    """A bundle directory; what is not given is the tiny one's."""
+    """A bundle directory; what is not given is the tiny one's. `described` goes to the manifest."""
     directory.mkdir(exist_ok=True)
     (directory / "model.onnx").write_bytes(tiny_model() if model is None else model)
     (tokenizer or bert_tokenizer([*WORDS, POISON])).save(str(directory / "tokenizer.json"))
     config = {"max_position_embeddings": max_tokens, "pad_token_id": 0}
     (directory / "config.json").write_text(json.dumps(config))
+    manifest = Manifest.model_validate(
+        {
+            "task": "question-answering",
+            "name": "tiny",
+            "precision": "float32",
+            "batch_invariant": True,
+            "files": file_hashes(directory),
+            "inputs": ["input_ids", "attention_mask"],
+            "outputs": ["start_logits", "end_logits"],
+            "max_tokens": max_tokens,
+            **described,
+        }
+    )
+    (directory / MANIFEST).write_bytes(manifest.to_json())
     return directory
 
 

@@ -1,20 +1,24 @@
-"""Hugging Face's question-answering pipeline, written down naively: what `spans` must equal.
+"""What `spans` must equal, written down naively: two loops over all pairs of tokens.
 
-Two loops over all pairs of tokens, as shared by transformers 4.57, less its bugs: spans are told
-apart by place and not by text, and `top_k` is cut last.
+A softmax for each window gives Hugging Face's question-answering pipeline (transformers 4.57),
+less its bugs: spans are told apart by place and not by text, and `top_k` is cut last. A joint
+softmax gives the ranking by summed logits of the decoder for SQuAD.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.answer import Span
-from worker.reading.spans import SpanOptions
+from worker.reading.spans import SpanOptions, WindowScores
 from worker.reading.windows import EncodedContext, Window, window_starts
 
 Read = tuple[Window, NDArray[np.float32], NDArray[np.float32]]
+
+Shares = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 QUESTION = 3
 """Tokens of the question in windows made here."""
@@ -31,13 +35,12 @@ class Case:
 
 def reference(case: Case, options: SpanOptions) -> list[Span]:
     scores: dict[tuple[int, int], float] = {}
-    nothing = []
-    for window, start_logits, end_logits in case.read:
-        start, end = _softmax(start_logits, window), _softmax(end_logits, window)
-        nothing.append(float(start[0] * end[0]))
+    joint = options.window_scores is WindowScores.JOINT
+    shares, nothing = _jointly(case) if joint else _by_window(case)
+    for (window, _, _), (start, end) in zip(case.read, shares, strict=True):
         for i in range(window.count):
             for j in range(i, min(i + options.max_answer_tokens, window.count)):
-                score = float(start[1 + i] * end[1 + j])
+                score = float(start[i] * end[j])
                 place = _place(case.context, window.first + i, window.first + j, options)
                 scores[place] = max(score, scores.get(place, 0.0))
     spans = [
@@ -45,8 +48,50 @@ def reference(case: Case, options: SpanOptions) -> list[Span]:
         for (first, last), score in scores.items()
     ]
     if options.no_answer:
-        spans.append(Span(answer="", score=min(nothing), start=0, end=0))
-    return sorted(spans, key=lambda span: (-span.score, span.start, span.end))[: options.top_k]
+        spans.append(Span(answer="", score=nothing, start=0, end=0))
+
+    def order(span: Span) -> tuple[float, int, int]:
+        worth = span.score if span.end else span.score * exp(-options.no_answer_threshold)
+        return -worth, span.start, span.end
+
+    return sorted(spans, key=order)[: options.top_k]
+
+
+def _by_window(case: Case) -> tuple[list[Shares], float]:
+    both = [(_softmax(start, window), _softmax(end, window)) for window, start, end in case.read]
+    nothing = min(float(start[0] * end[0]) for start, end in both)
+    return [(start[1:], end[1:]) for start, end in both], nothing
+
+
+def _jointly(case: Case) -> tuple[list[Shares], float]:
+    """One distribution over all tokens of the context and one [CLS]."""
+    cls = min(((float(s[0]), float(e[0])) for _, s, e in case.read), key=lambda c: (sum(c), c[0]))
+    totals, tops = [], []
+    for side in (0, 1):
+        logits = {-1: cls[side]}
+        for window, *pair in case.read:
+            for i in range(window.count):
+                value = float(pair[side][window.offset + i])
+                place = window.first + i
+                logits[place] = max(value, logits.get(place, value))
+        ordered = np.array([logits[place] for place in sorted(logits)])
+        tops.append(ordered.max())
+        totals.append(np.exp(ordered - tops[-1]).sum())
+    shares = []
+    for window, *pair in case.read:
+        context = [
+            values[window.offset : window.offset + window.count].astype(np.float64)
+            for values in pair
+        ]
+        start, end = (
+            np.exp(values - top) / total
+            for values, top, total in zip(context, tops, totals, strict=True)
+        )
+        shares.append((start, end))
+    start, end = (
+        np.exp(value - top) / total for value, top, total in zip(cls, tops, totals, strict=True)
+    )
+    return shares, float(start * end)
 
 
 def _softmax(logits: NDArray[np.float32], window: Window) -> NDArray[np.float64]:

@@ -45,7 +45,12 @@ def test_an_answer_is_whole(reader: Reader, default_bundle: Bundle) -> None:
     assert answer.windows == 1
     assert answer.source is None
     assert answer.metadata == asked.metadata
-    assert answer.model == ModelInfo(name="default", sha256=default_bundle.sha256, precision="int8")
+    assert answer.model == ModelInfo(
+        name="default",
+        sha256=default_bundle.manifest.sha256,
+        precision="int8",
+        provider="cpu",
+    )
 
 
 def test_an_answer_at_the_end_of_a_long_context_is_found(reader: Reader) -> None:

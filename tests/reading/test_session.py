@@ -1,23 +1,24 @@
 """The graph: what it must take and give, and that padding leaves no trace."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from tests.reading.bundles import WORDS, tiny_model, write_bundle
 from tests.reading.graphs import summing_model, table_model
-from worker.reading.bundle import Bundle, BundleError, open_bundle
-from worker.reading.session import Session
+from worker.reading.bundle import BundleError, open_bundle
+from worker.reading.providers import Provider, ProviderError
+from worker.reading.session import Session, SessionOptions
 from worker.reading.windows import Window, Windower
 
 TABLE = [float(number) for number in range(20)]
 
 
 def opened(directory: Path, model: bytes, *, pad: int = 0) -> Session:
-    bundle = open_bundle(write_bundle(directory / "bundle", model=model))
-    return Session(replace(bundle, pad_token_id=pad))
+    bundle = open_bundle(write_bundle(directory / "bundle", model=model, pad_token_id=pad))
+    return Session(bundle, SessionOptions())
 
 
 def window(*ids: int) -> Window:
@@ -52,7 +53,7 @@ def test_a_model_that_takes_something_else_is_refused(
 def test_a_model_that_does_not_answer_questions_is_refused(
     tmp_path: Path, outputs: tuple[str, str]
 ) -> None:
-    with pytest.raises(BundleError, match="extractive question answering"):
+    with pytest.raises(BundleError, match="a model for question-answering gives"):
         opened(tmp_path, table_model(TABLE, TABLE, outputs=outputs))
 
 
@@ -89,18 +90,34 @@ def test_padding_is_masked_has_no_type_and_is_the_padding_token(tmp_path: Path) 
     assert ids.tolist() == [3 + 2 * 7, 2 + 2 * 7, 1 + 2 * 7]
 
 
-@pytest.mark.parametrize(("dtype", "precision"), [(np.float32, "float32"), (np.float16, "float16")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_logits_are_float32_whatever_the_model_gives(
-    tmp_path: Path, dtype: type[np.floating], precision: str
+    tmp_path: Path, dtype: type[np.floating]
 ) -> None:
     session = opened(tmp_path, table_model(TABLE, TABLE, dtype=dtype))
     ((starts, ends),) = session.run([window(2, 5, 3)])
     assert starts.dtype == ends.dtype == np.float32
-    assert session.precision == precision
 
 
-def test_the_default_model_is_int8(default_bundle: Bundle) -> None:
-    assert Session(default_bundle).precision == "int8"
+def test_a_provider_that_is_missing_stops_the_start(tmp_path: Path) -> None:
+    bundle = open_bundle(write_bundle(tmp_path / "bundle"))
+    with pytest.raises(ProviderError, match=r"QA_PROVIDERS: cuda is not available here: install"):
+        Session(bundle, SessionOptions(providers=[Provider.CUDA, Provider.CPU]))
+
+
+def test_a_provider_that_is_missing_is_replaced_where_that_is_allowed(tmp_path: Path) -> None:
+    bundle = open_bundle(write_bundle(tmp_path / "bundle"))
+    with capture_logs() as logs:
+        session = Session(bundle, SessionOptions(providers=[Provider.CUDA], fallback=True))
+    assert session.provider is Provider.CPU
+    assert logs == [
+        {
+            "event": "provider_missing",
+            "log_level": "warning",
+            "missing": ["cuda"],
+            "used": Provider.CPU,
+        }
+    ]
 
 
 def test_padding_is_no_part_of_an_fp32_answer(tmp_path: Path) -> None:

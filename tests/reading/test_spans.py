@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from schemas.answer import Span
 from tests.reading.pipeline import QUESTION, Read
-from worker.reading.spans import LogitsError, SpanOptions, rank
+from worker.reading.spans import LogitsError, SpanOptions, WindowScores, rank
 from worker.reading.windows import EncodedContext, Window
 
 TEXT = "abcdefgh"
@@ -49,10 +49,21 @@ def window(
 
 
 def options(
-    top_k: int = 1, *, longest: int = 15, align: bool = False, no_answer: bool = False
+    top_k: int = 1,
+    *,
+    longest: int = 15,
+    align: bool = False,
+    no_answer: bool = False,
+    threshold: float = 0.0,
+    scores: WindowScores = WindowScores.JOINT,
 ) -> SpanOptions:
     return SpanOptions(
-        top_k=top_k, max_answer_tokens=longest, align_to_words=align, no_answer=no_answer
+        top_k=top_k,
+        max_answer_tokens=longest,
+        align_to_words=align,
+        no_answer=no_answer,
+        no_answer_threshold=threshold,
+        window_scores=scores,
     )
 
 
@@ -96,22 +107,38 @@ def test_an_answer_has_at_most_as_many_tokens_as_allowed() -> None:
 def test_the_same_span_in_two_windows_counts_once_with_its_best_score() -> None:
     weak = window({3: 1.0, 0: 0.0}, {3: 0.0}, count=5)
     strong = window({3: 3.0, 6: 0.0}, {3: 0.0}, first=3, count=5)
-    spans = rank(TEXT, letters(), [weak, strong], options(10))
+    asked = options(10, scores=WindowScores.PER_WINDOW)
+    spans = rank(TEXT, letters(), [weak, strong], asked)
     scores = [span.score for span in spans if span.answer == "d"]
     assert scores == [pytest.approx(e**3 / (e**3 + 1))]
 
 
-def test_spans_of_several_windows_compete() -> None:
-    spans = rank(
-        TEXT,
-        letters(),
-        [
-            window({1: 0.0}, {1: 0.0}, cls=(0.0, 0.0), count=4),
-            window({6: 0.0}, {6: 0.0}, first=4, count=4),
-        ],
-        options(2),
-    )
+def test_joint_scores_count_a_token_of_two_windows_once_with_its_larger_logit() -> None:
+    weak = window({3: 1.0, 0: 0.0}, {3: 0.0}, count=5)
+    strong = window({3: 3.0, 6: 0.0}, {3: 0.0}, first=3, count=5)
+    spans = rank(TEXT, letters(), [weak, strong], options(10))
+    scores = [span.score for span in spans if span.answer == "d"]
+    assert scores == [pytest.approx(e**3 / (e**3 + 2))]
+
+
+def test_with_a_softmax_for_each_window_a_window_without_rivals_wins() -> None:
+    read = [
+        window({1: 5.0}, {1: 5.0}, cls=(5.0, 5.0), count=4),
+        window({6: 0.0}, {6: 0.0}, first=4, count=4),
+    ]
+    spans = rank(TEXT, letters(), read, options(2, scores=WindowScores.PER_WINDOW))
     assert [(span.answer, round(span.score, 3)) for span in spans] == [("g", 1.0), ("b", 0.25)]
+
+
+def test_with_joint_scores_the_larger_logits_win() -> None:
+    read = [
+        window({1: 5.0}, {1: 5.0}, cls=(5.0, 5.0), count=4),
+        window({6: 0.0}, {6: 0.0}, first=4, count=4),
+    ]
+    spans = rank(TEXT, letters(), read, options(2))
+    share = e**5 / (e**5 + 1)
+    assert [span.answer for span in spans] == ["b", "g"]
+    assert spans[0].score == pytest.approx(share**2)
 
 
 def test_the_same_text_at_two_places_is_two_spans() -> None:
@@ -155,10 +182,39 @@ def test_a_long_word_hides_no_other() -> None:
 def test_no_answer_competes_with_its_least_share_of_any_window() -> None:
     sure = window({2: 0.0}, {2: 0.0}, cls=(0.0, 0.0), count=4)
     unsure = window({5: 0.0}, {5: 0.0}, cls=(5.0, 5.0), first=4, count=4)
-    spans = rank(TEXT, letters(), [sure, unsure], options(10, no_answer=True))
-    nothing = [span for span in spans if span.end == 0]
+    asked = options(10, no_answer=True, scores=WindowScores.PER_WINDOW)
+    nothing = [s for s in rank(TEXT, letters(), [sure, unsure], asked) if s.end == 0]
     assert nothing == [Span(answer="", score=nothing[0].score, start=0, end=0)]
     assert nothing[0].score == pytest.approx(0.25)
+
+
+def test_the_joint_null_is_that_of_the_window_with_the_least_null_logits() -> None:
+    one = window({2: 0.0}, {2: 0.0}, cls=(1.0, 2.0), count=4)
+    other = window({5: 0.0}, {5: 0.0}, cls=(5.0, 0.0), first=4, count=4)
+    (nothing,) = [
+        s for s in rank(TEXT, letters(), [one, other], options(10, no_answer=True)) if not s.end
+    ]
+    assert nothing.score == pytest.approx(e / (e + 2) * e**2 / (e**2 + 2))
+
+
+@pytest.mark.parametrize(("threshold", "answered"), [(2.9, False), (3.1, True), (-100.0, False)])
+def test_none_wins_where_its_logits_are_above_the_best_spans_by_the_threshold(
+    threshold: float, answered: bool
+) -> None:
+    # Null logits 1 + 4, those of the best span 2 + 0: the difference is 3.
+    read = window({2: 2.0}, {2: 0.0}, cls=(1.0, 4.0))
+    spans = rank(TEXT, letters(), [read], options(2, no_answer=True, threshold=threshold))
+    assert [bool(span.end) for span in spans] == [answered, not answered]
+    assert {span.answer for span in spans} == {"", "c"}
+
+
+def test_a_threshold_moves_no_score() -> None:
+    read = window({2: 2.0}, {2: 0.0}, cls=(1.0, 4.0))
+    scores = [
+        {span.answer: span.score for span in rank(TEXT, letters(), [read], asked)}
+        for asked in (options(9, no_answer=True), options(9, no_answer=True, threshold=50.0))
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_no_answer_can_win() -> None:

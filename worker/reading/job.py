@@ -10,7 +10,7 @@ from schemas.answer import Answer, ModelInfo
 from schemas.question import Question
 from schemas.rejection import Rejected
 from worker.reading.options import ReadingDefaults
-from worker.reading.session import Logits
+from worker.reading.session import Outputs
 from worker.reading.spans import SpanOptions, rank
 from worker.reading.windows import EncodedContext, Window, Windower
 
@@ -27,7 +27,7 @@ class Job:
     left: int = 0
     _options: SpanOptions | None = None
     _context: EncodedContext | None = None
-    _logits: list[Logits | None] = field(default_factory=list)
+    _logits: list[Outputs | None] = field(default_factory=list)
 
     def cut(self, windower: Windower, defaults: ReadingDefaults, max_question_tokens: int) -> None:
         """Encode and cut into windows. Raises `Rejected`."""
@@ -44,7 +44,7 @@ class Job:
         self._logits = [None] * len(self.windows)
         self.left = len(self.windows)
 
-    def collect(self, index: int, logits: Logits) -> None:
+    def collect(self, index: int, logits: Outputs) -> None:
         """The logits of one window."""
         self._logits[index] = logits
         self.left -= 1
@@ -54,7 +54,7 @@ class Job:
         assert self._options is not None
         assert self._context is not None
         read = [
-            (window, *pair)
+            (window, pair[0], pair[1])
             for window, pair in zip(self.windows, self._logits, strict=True)
             if pair is not None
         ]

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from schemas.question import ReadingOptions
 from schemas.rejection import Reason, Rejected
-from worker.reading.spans import SpanOptions
+from worker.reading.providers import Provider
+from worker.reading.spans import SpanOptions, WindowScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,12 @@ class ReadingDefaults:
     top_k_limit: int = 20
     align_to_words: bool = True
     no_answer: bool = False
+    no_answer_threshold: float = 0.0
+    window_scores: WindowScores = WindowScores.JOINT
     max_question_tokens: int | None = None
     max_windows: int = 256
+    providers: tuple[Provider, ...] = (Provider.CPU,)
+    provider_fallback: bool = False
 
     def span_options(self, asked: ReadingOptions) -> SpanOptions:
         """Every choice made. Raises `Rejected` for an option past the worker's limit."""
@@ -44,6 +49,12 @@ class ReadingDefaults:
                 self.align_to_words if asked.align_to_words is None else asked.align_to_words
             ),
             no_answer=self.no_answer if asked.no_answer is None else asked.no_answer,
+            no_answer_threshold=(
+                self.no_answer_threshold
+                if asked.no_answer_threshold is None
+                else asked.no_answer_threshold
+            ),
+            window_scores=self.window_scores,
         )
 
     def stride(self, asked: ReadingOptions) -> int:

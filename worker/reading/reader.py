@@ -23,7 +23,7 @@ from worker.reading.batching import Batcher
 from worker.reading.bundle import Bundle, BundleError
 from worker.reading.job import Job, Piece
 from worker.reading.options import ReadingDefaults
-from worker.reading.session import Logits, Session
+from worker.reading.session import Outputs, Session, SessionOptions
 from worker.reading.spans import LogitsError
 from worker.reading.windows import Window, Windower
 
@@ -47,10 +47,11 @@ class Reader:
 
     def __init__(self, bundle: Bundle, defaults: ReadingDefaults) -> None:
         """Opens the model. Raises `BundleError`."""
-        limit = defaults.max_tokens or bundle.max_tokens
-        if limit > bundle.max_tokens:
+        manifest = bundle.manifest
+        limit = defaults.max_tokens or manifest.max_tokens
+        if limit > manifest.max_tokens:
             raise BundleError(
-                f"windows of {limit} tokens are too long: {bundle.name} takes {bundle.max_tokens}"
+                f"windows of {limit} tokens are too long: {bundle.name} takes {manifest.max_tokens}"
             )
         if defaults.max_batch_tokens is not None and defaults.max_batch_tokens < limit:
             raise BundleError(
@@ -65,11 +66,22 @@ class Reader:
         self.defaults = defaults
         self._max_tokens = limit
         self._max_batch_tokens = defaults.max_batch_tokens or limit
-        self._max_items = None if bundle.batch_invariant else 1
+        self._max_items = None if manifest.batch_invariant else 1
         self._windower = Windower(bundle, max_tokens=limit)
-        self._session = Session(bundle)
+        self._session = Session(
+            bundle,
+            SessionOptions(
+                callers=defaults.threads,
+                providers=defaults.providers,
+                fallback=defaults.provider_fallback,
+            ),
+        )
         self.model = ModelInfo(
-            name=bundle.name, sha256=bundle.sha256, precision=self._session.precision
+            name=bundle.name,
+            revision=manifest.revision,
+            sha256=manifest.sha256,
+            precision=manifest.precision,
+            provider=self._session.provider,
         )
         self._batcher: Batcher[Piece] = Batcher(
             max_tokens=self._max_batch_tokens,
@@ -241,7 +253,7 @@ class Reader:
         for piece, pair in zip(pieces, logits, strict=True):
             self._collect(piece, pair)
 
-    def _collect(self, piece: Piece, logits: Logits) -> None:
+    def _collect(self, piece: Piece, logits: Outputs) -> None:
         job = piece.job
         with self._work:
             job.collect(piece.index, logits)

@@ -8,10 +8,13 @@ truncation, for any stride, without state in the tokenizer that threads would sh
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
+from tokenizers.models import WordPiece
 
 from schemas.rejection import Reason, Rejected
 from worker.reading.bundle import Bundle, BundleError
@@ -44,7 +47,7 @@ class Window:
     """One input of the model, unpadded.
 
     ids      int64 (length,)  [CLS] question [SEP] context-slice [SEP]
-    types    int64 (length,)  0 up to the first [SEP], 1 behind it
+    types    int64 (length,)  0 up to the first [SEP], the template's `context_type` behind it
     offset   position in `ids` of the slice's first token
     first    index in the whole context of that token
     count    tokens in the slice
@@ -58,6 +61,19 @@ class Window:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """The ids of [CLS] and [SEP], and the token type of the context and its [SEP].
+
+    That type is 1 for BERT. Where a tokenizer gives 0 to both texts, so did whoever trained with
+    it: the model gets what it knows.
+    """
+
+    cls: int
+    sep: int
+    context_type: int
 
 
 def window_starts(tokens: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
@@ -80,8 +96,8 @@ class Windower:
 
     def __init__(self, bundle: Bundle, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
-        self._tokenizer = _open_tokenizer(bundle)
-        self._cls, self._sep = _pair_template(self._tokenizer, bundle)
+        self._tokenizer = open_tokenizer(bundle.tokenizer_file)
+        self._template = pair_template(self._tokenizer, bundle.tokenizer_file)
         self._max_tokens = max_tokens
 
     def encode_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
@@ -137,27 +153,37 @@ class Windower:
                 f"the context has {tokens} tokens, which takes {needed} windows of "
                 f"{self._max_tokens}; the limit is {max_windows} windows",
             )
-        head = np.concatenate(([self._cls], question, [self._sep]))
+        head = np.concatenate(([self._template.cls], question, [self._template.sep]))
         return [
             self._window(head, context.ids[first : first + count], first)
             for first, count in window_starts(tokens, capacity, stride)
         ]
 
     def _window(self, head: NDArray[np.int64], piece: NDArray[np.int64], first: int) -> Window:
-        ids = np.concatenate((head, piece, [self._sep]))
+        ids = np.concatenate((head, piece, [self._template.sep]))
         types = np.zeros(len(ids), dtype=np.int64)
-        types[len(head) :] = 1
+        types[len(head) :] = self._template.context_type
         return Window(ids=ids, types=types, offset=len(head), first=first, count=len(piece))
 
-    def _encode(self, text: str):  # type: ignore[no-untyped-def]  # the stubs hide Encoding
+    def _encode(self, text: str) -> Encoding:
         return self._tokenizer.encode(text, add_special_tokens=False)
 
 
-def _open_tokenizer(bundle: Bundle) -> Tokenizer:
+def open_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer.json, set to encode any text whole and as text. Raises `BundleError`."""
     try:
-        tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
-        raise BundleError(f"{bundle.tokenizer_file}: {error}") from None
+        raise BundleError(f"{path}: {error}") from None
+    model = tokenizer.model
+    if isinstance(model, WordPiece) and tokenizer.token_to_id(model.unk_token) is None:
+        # Else the first word that the vocabulary lacks would raise, in the middle of the work.
+        raise BundleError(f"{path}: {model.unk_token}, for unknown words, is not in the vocabulary")
+    if tokenizer.padding is not None and tokenizer.padding["direction"] == "left":
+        raise BundleError(
+            f"{path}: pads on the left, which moves [CLS] off position 0; "
+            "only the BERT family is read, which pads on the right"
+        )
     tokenizer.no_truncation()
     tokenizer.no_padding()
     # "[CLS]" typed by a user is text like any other.
@@ -165,16 +191,37 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
     return tokenizer
 
 
-def _pair_template(tokenizer: Tokenizer, bundle: Bundle) -> tuple[int, int]:
-    """The ids of [CLS] and [SEP], read off an encoded pair. Refuses every other template."""
+def pair_template(tokenizer: Tokenizer, path: Path) -> PairTemplate:
+    """BERT's template, read off an encoded pair. Raises `BundleError` for every other one.
+
+    `path` is the tokenizer's file, for the message.
+    """
     pair = tokenizer.encode("a", "b")
-    ids, sequences = pair.ids, pair.sequence_ids
-    if sequences != [None, 0, None, 1, None] or ids[2] != ids[4] or pair.type_ids[3] != 1:
+    parts = _parts(pair)
+    if len(parts) != 5 or parts[1::2] != ["question", "context"] or parts[2] != parts[4]:
         raise BundleError(
-            f"{bundle.tokenizer_file}: pairs are not encoded as [CLS] question [SEP] context "
-            f"[SEP] with BERT's token types; only the BERT family is read"
+            f"{path}: pairs are encoded as {' '.join(parts) or 'nothing'}; only the BERT family is "
+            "read: [CLS] question [SEP] context [SEP]"
         )
-    return ids[0], ids[2]
+    context = pair.sequence_ids.index(1)
+    types = [*dict.fromkeys(pair.type_ids[:context]), *dict.fromkeys(pair.type_ids[context:])]
+    if types not in ([0, 0], [0, 1]):
+        raise BundleError(
+            f"{path}: pairs have the token types {pair.type_ids} for {' '.join(parts)}; only the "
+            "BERT family is read: 0 up to the first [SEP], and behind it all 1 or all 0"
+        )
+    return PairTemplate(cls=pair.ids[0], sep=pair.ids[-1], context_type=types[1])
+
+
+def _parts(pair: Encoding) -> list[str]:
+    """What a pair was made into: special tokens by name, the texts as "question", "context"."""
+    parts = []
+    for sequence, run in groupby(zip(pair.sequence_ids, pair.tokens, strict=True), lambda x: x[0]):
+        if sequence is None:
+            parts += [token for _, token in run]
+        else:
+            parts.append(("question", "context")[sequence])
+    return parts
 
 
 def _word_bounds(words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
