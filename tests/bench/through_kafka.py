@@ -30,8 +30,8 @@ from tests.bench.process import cpu_seconds, idle_seconds, peak_rss_mib
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
+from worker.bundles.store import Store
 from worker.cli.console import progress
-from worker.reading.bundle import open_bundle
 from worker.reading.cores import available_cores
 from worker.reading.evaluate import Example, Scores, load_squad, score
 from worker.reading.reader import Reader
@@ -129,7 +129,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
         await topics.create()
         await _warm_up(kafka.bootstrap_servers)
         settings = topics.settings
-        reader = Reader(open_bundle(settings.qa.model), settings.qa.reading())
+        reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
         driver = Driver(topics)
         async with WorkerProcess(topics.environment) as worker:
             await driver.start()

@@ -53,7 +53,9 @@ def graph_facts(model_file: Path) -> GraphFacts:
         raise BundleError(
             f"{model_file}: keeps its weights in other files; save it as one file (below 2 GB)"
         )
-    inputs = tuple(entry.name for entry in model.graph.input)
+    # Old exports list their weights among the inputs.
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = tuple(entry.name for entry in model.graph.input if entry.name not in weights)
     outputs = tuple(entry.name for entry in model.graph.output)
     if "input_ids" not in inputs or not INPUTS.issuperset(inputs):
         raise BundleError(

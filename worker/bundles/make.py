@@ -1,18 +1,17 @@
-"""A directory with a model in it to a bundle: whole under its name, or not there at all.
+"""What stands in a bundle beside the weights: its manifest, its model card, its configuration.
 
-Files are put together in a hidden directory beside the target and renamed when the manifest is
-written, so whatever stops the work leaves nothing under the bundle's name.
+Knows how the facts of a graph and what the caller knows become a manifest; where the files come
+from is the affair of `published`, how they get their name that of `building`.
 """
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from worker.bundles.facts import graph_facts
 from worker.reading.bundle import BundleError
@@ -32,40 +31,36 @@ CARDS = ("MODEL_CARD.md", "README.md", "LICENSE", "LICENSE.txt")
 """What else of a model's directory belongs in its bundle: who made it, and under which licence."""
 
 
-MEAN = Pooling()
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the files cannot say of themselves."""
+    """What the graph and its configuration cannot say of themselves.
+
+    `max_tokens` is the tokenizer's limit, `None` where it has none. `pooling` is for embeddings;
+    `None` is the mean for them.
+    """
 
     name: str
     source: str | None = None
     revision: str | None = None
     method: str | None = None
+    max_tokens: int | None = None
     knows_no_answer: bool = False
-    pooling: Pooling = MEAN
+    pooling: Pooling | None = None
     scores: tuple[Scores, ...] = ()
 
-
-@contextmanager
-def building(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """An empty directory to put the files in; it is `target` once the block ends without an error.
-
-    Raises `BundleError` where `target` is there and may not be replaced.
-    """
-    if target.exists() and not replace:
-        raise BundleError(f"{target} is there already; take another name, or --replace it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    )
-    try:
-        yield partial
-        partial.chmod(0o755)
-        _put(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    @staticmethod
+    def of(manifest: Manifest, name: str) -> "Origin":
+        """That of a bundle, for a copy of it under another name."""
+        return Origin(
+            name=name,
+            source=manifest.source,
+            revision=manifest.revision,
+            method=manifest.method,
+            max_tokens=manifest.max_tokens,
+            knows_no_answer=manifest.knows_no_answer,
+            pooling=manifest.pooling,
+            scores=manifest.scores,
+        )
 
 
 def write_manifest(directory: Path, origin: Origin) -> Manifest:
@@ -74,26 +69,35 @@ def write_manifest(directory: Path, origin: Origin) -> Manifest:
     if missing:
         raise BundleError(f"{directory}: {', '.join(missing)} is missing; a bundle needs it")
     facts = graph_facts(directory / MODEL)
+    is_embedder = facts.task is Task.EMBEDDINGS
+    if origin.pooling and not is_embedder:
+        raise BundleError(f"{origin.name} is for {facts.task}; pooling is for embeddings")
     config = read_config(directory)
     pad = config.get("pad_token_id")
     files = sorted(path.name for path in directory.iterdir() if path.name != MANIFEST)
-    manifest = Manifest(
-        task=facts.task,
-        name=origin.name,
-        source=origin.source,
-        revision=origin.revision,
-        precision=facts.precision,
-        method=origin.method,
-        batch_invariant=facts.batch_invariant,
-        files=file_hashes(directory, files),
-        inputs=facts.inputs,
-        outputs=facts.outputs,
-        max_tokens=_positions(directory, config),
-        pad_token_id=pad if isinstance(pad, int) else 0,
-        knows_no_answer=origin.knows_no_answer,
-        pooling=origin.pooling if facts.task is Task.EMBEDDINGS else None,
-        scores=origin.scores,
-    )
+    try:
+        manifest = Manifest(
+            task=facts.task,
+            name=origin.name,
+            source=origin.source,
+            revision=origin.revision,
+            precision=facts.precision,
+            method=origin.method,
+            batch_invariant=facts.batch_invariant,
+            files=file_hashes(directory, files),
+            inputs=facts.inputs,
+            outputs=facts.outputs,
+            max_tokens=min(_positions(directory, config), origin.max_tokens or sys.maxsize),
+            # Where it is left out or null, the tokenizers of the BERT family pad with 0.
+            pad_token_id=0 if pad is None else pad,
+            knows_no_answer=origin.knows_no_answer,
+            pooling=origin.pooling or Pooling() if is_embedder else None,
+            scores=origin.scores,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{directory}: {where} {first['input']!r}: {first['msg']}") from None
     (directory / MANIFEST).write_bytes(manifest.to_json())
     return manifest
 
@@ -124,22 +128,3 @@ def _positions(directory: Path, config: dict[str, Any]) -> int:
     if not isinstance(positions, int) or positions < 8:
         raise BundleError(f"{directory / CONFIG}: max_position_embeddings is {positions!r}")
     return positions
-
-
-def _put(partial: Path, target: Path) -> None:
-    """Rename over `target`. On the disk before it has its name, so that a power cut cannot leave
-    a whole name on half a file.
-    """
-    for path in [*partial.iterdir(), partial]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    if not target.exists():
-        partial.rename(target)
-        return
-    # A directory that is not empty cannot be renamed over: the old one steps aside first.
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
-        target.rename(Path(aside, "old"))
-        partial.rename(target)

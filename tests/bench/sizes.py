@@ -1,0 +1,103 @@
+"""Converted models of real sizes, read at their full length: `python -m tests.bench.sizes`.
+
+Random weights of DistilBERT-base's and of multilingual BERT-base's size are written as
+safetensors, converted, opened by the reader and asked: a window of 512 tokens, whose answer is
+worked out a second time by hand, and a context of several windows. The table: millions of
+parameters, size of the graph, seconds to write and convert it, shape of a long window's logits,
+windows of the long context, a run of 512 tokens, memory. Takes 4 GB of memory and 2 GB of disk.
+Needs the extra `bench`.
+"""
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tests.bundles.random_weights import BERT_BASE_MULTILINGUAL, DISTILBERT_BASE, Config
+from tests.bundles.word_models import (
+    QUESTION_WORDS,
+    Words,
+    random_words,
+    spread_weights,
+    word_bundle,
+)
+from worker.reading.bundle import Bundle
+from worker.reading.options import ReadingDefaults
+from worker.reading.reader import Reader
+from worker.reading.session import Session, SessionOptions
+from worker.reading.windows import SPECIAL_TOKENS, Windower
+
+SIZES = {"DistilBERT-base": DISTILBERT_BASE, "BERT-base, multilingual": BERT_BASE_MULTILINGUAL}
+
+LENGTH = 512
+REPEATS = 5
+
+
+def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
+    """One row of the table. Raises `SystemExit` where an answer is not what it should be."""
+    weights = spread_weights(config)
+    parameters = sum(array.size for array in weights.values())
+    began = time.perf_counter()
+    bundle = word_bundle(directory, config, weights)
+    made = time.perf_counter() - began
+    del weights
+    defaults = ReadingDefaults(threads=1)
+    capacity = LENGTH - QUESTION_WORDS - SPECIAL_TOKENS
+    with Reader(bundle, defaults) as reader:
+        one = random_words(config, capacity)
+        answer = reader.submit(one.event).result()
+        expected = one.best_span(bundle, max_words=defaults.max_answer_tokens)
+        if (answer.windows, answer.start, answer.end) != (1, *expected):
+            raise SystemExit(f"{name}: the answer is {answer}, by hand {expected}")
+        several = random_words(config, capacity + 2 * (capacity - defaults.doc_stride))
+        answer = reader.submit(several.event).result()
+        spans = several.spans(max_words=defaults.max_answer_tokens)
+        if answer.windows != 3 or (answer.start, answer.end) not in spans:
+            raise SystemExit(f"{name}: the answer in three windows is {answer}")
+    shape, seconds = run_window(bundle, one)
+    return (
+        name,
+        f"{parameters / 1e6:.1f}",
+        f"{bundle.model_file.stat().st_size / 1e6:.0f}",
+        f"{made:.1f}",
+        f"{shape}",
+        f"{answer.windows}",
+        f"{seconds * 1e3:.0f}",
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f}",
+    )
+
+
+def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
+    """The shape of the logits of a window of 512 tokens, and the median seconds of a run."""
+    windower = Windower(bundle, max_tokens=LENGTH)
+    question = windower.encode_question(words.event.question, max_tokens=LENGTH)
+    context = windower.encode_context(words.event.context)
+    (window,) = windower.cut(question, context, stride=128, max_windows=1)
+    session = Session(bundle, SessionOptions())
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        ((starts, ends),) = session.run([window])
+        times.append(time.perf_counter() - began)
+    if len(window) != LENGTH or starts.shape != ends.shape:
+        raise SystemExit(f"{len(window)} tokens gave logits of {starts.shape} and {ends.shape}")
+    return starts.shape, float(np.median(times))
+
+
+def main() -> None:
+    table = Table(title="converted from random weights, float32, one thread")
+    for heading in ("size", "M", "MB", "made, s", "logits", "windows", "run, ms", "peak, GB"):
+        table.add_column(heading, justify="left" if heading == "size" else "right")
+    # The small one first: the peak is that of the process so far.
+    for name, config in SIZES.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            table.add_row(*read_size(name, config, Path(scratch)))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

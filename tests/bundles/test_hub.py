@@ -1,0 +1,322 @@
+"""Fetching with the real client, from a hub on this machine."""
+
+import errno
+import json
+import socket
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from tests.bundles import published_models as published
+from tests.bundles.hub_server import MEMBER, STRANGER, Commit, HubServer, hub_server
+from tests.bundles.random_weights import TINY_DISTILBERT
+from worker.bundles.contents import Contents
+from worker.bundles.errors import ContentsError, ConvertError, TokenizerError
+from worker.bundles.hub import Hub
+from worker.bundles.hub_errors import (
+    AccessRefusedError,
+    Asked,
+    DiskFullError,
+    FileMismatchError,
+    HubUnreachableError,
+    NoSuchRepoError,
+    NoSuchRevisionError,
+    NotCachedError,
+    RepoMovedError,
+    in_hub_terms,
+)
+from worker.reading.bundle import BundleError
+
+REPO = "ada/tiny"
+MODEL = "onnx/model.onnx"
+TEN_MB = 10 * 1024 * 1024
+"""What the client writes at once; of a piece that breaks off it keeps nothing."""
+
+
+@pytest.fixture(autouse=True)
+def _unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the client asks the real hub which program starts it."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+
+
+@pytest.fixture
+def server() -> Iterator[HubServer]:
+    with hub_server() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(tmp_path: Path, server: HubServer) -> Hub:
+    """For somebody who never logged in."""
+    return Hub(server.url, tmp_path / "cache", token=False)
+
+
+def said_by(error: pytest.ExceptionInfo[BundleError]) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+# Which files.
+
+
+def test_the_files_lie_under_their_commit_as_the_hub_has_them(server: HubServer, hub: Hub) -> None:
+    files = published.export()
+    commit = server.put(REPO, files)
+    fetched = hub.fetch(REPO)
+    assert (fetched.commit, fetched.directory.name) == (commit.sha, commit.sha)
+    assert fetched.contents.weights == MODEL
+    for name in (MODEL, "config.json", "tokenizer.json", "README.md"):
+        assert (fetched.directory / name).read_bytes() == files[name]
+
+
+def test_nothing_is_asked_for_that_no_bundle_needs(server: HubServer, hub: Hub) -> None:
+    files = published.export()
+    server.put(REPO, files)
+    hub.fetch(REPO)
+    asked = {name for name in files if server.asked_for(name) or server.asked_for(name, "HEAD")}
+    assert asked == set(files) - {"onnx/model_quantized.onnx", "pytorch_model.bin"}
+
+
+def test_weights_are_fetched_where_there_is_no_export(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.vocabulary_alone())
+    assert hub.fetch(REPO).contents == Contents(
+        "model.safetensors",
+        ("config.json", "tokenizer_config.json", "README.md", "LICENSE", "vocab.txt"),
+    )
+
+
+@pytest.mark.parametrize("revision", ["v1.0", "refs/pr/7", "commit"])
+def test_a_revision_is_a_tag_a_pull_request_or_a_commit(
+    server: HubServer, hub: Hub, revision: str
+) -> None:
+    server.put(REPO, published.export())
+    wanted = server.put(REPO, published.export(unused_rows=1), branch=revision)
+    asked = wanted.sha if revision == "commit" else revision
+    assert hub.fetch(REPO, asked).commit == wanted.sha
+    assert hub.fetch(REPO, asked, offline=True).commit == wanted.sha
+
+
+def test_a_pickle_is_not_fetched(server: HubServer, hub: Hub) -> None:
+    files = published.safetensors()
+    del files["model.safetensors"]
+    server.put(REPO, {**files, "pytorch_model.bin": b"a pickle"})
+    with pytest.raises(ContentsError, match=r"a pickle \(pytorch_model.bin\).*refs/pr/N"):
+        hub.fetch(REPO)
+    assert [request.path for request in server.requests] == [f"/api/models/{REPO}?blobs=true"]
+
+
+def test_another_family_is_refused_before_its_weights_are_fetched(
+    server: HubServer, hub: Hub
+) -> None:
+    config = json.dumps({**TINY_DISTILBERT, "model_type": "roberta"}).encode()
+    server.put(REPO, {**published.safetensors(), "config.json": config})
+    with pytest.raises(ConvertError, match="model_type is 'roberta'"):
+        hub.fetch(REPO)
+    assert server.asked_for("model.safetensors", "HEAD") == []
+
+
+def test_a_tokenizer_that_cannot_be_is_refused_before_the_weights_are_fetched(
+    server: HubServer, hub: Hub
+) -> None:
+    server.put(REPO, {**published.export(), "tokenizer.json": b"{}"})
+    with pytest.raises(TokenizerError):
+        hub.fetch(REPO)
+    assert server.asked_for(MODEL, "HEAD") == []
+
+
+# Whether they are the announced ones.
+
+
+def test_a_cut_connection_goes_on_where_it_was(server: HubServer, hub: Hub) -> None:
+    files = published.export(unused_rows=TEN_MB // 8 + 1000)
+    server.put(REPO, files)
+    server.faults.cut_after[MODEL] = TEN_MB + 1000
+    fetched = hub.fetch(REPO)
+    ranges = [request.range for request in server.requests if request.origin == "storage"]
+    assert ranges == [None, f"bytes={TEN_MB}-"]
+    assert (fetched.directory / MODEL).read_bytes() == files[MODEL]
+
+
+@pytest.mark.parametrize(("file", "kind"), [(MODEL, "sha256"), ("tokenizer.json", "git hash")])
+def test_a_file_with_other_bytes_is_refused_and_not_kept(
+    server: HubServer, hub: Hub, file: str, kind: str
+) -> None:
+    server.put(REPO, published.export())
+    server.faults.corrupt.add(file)
+    with pytest.raises(FileMismatchError) as refused:
+        hub.fetch(REPO)
+    assert said_by(refused).startswith(f"{file} came wrong ({kind} ")
+    assert (hub.fetch(REPO).directory / file).read_bytes() == published.export()[file]
+
+
+def test_a_file_that_is_too_short_is_refused_and_not_kept(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    server.faults.shorten.add(MODEL)
+    with pytest.raises(FileMismatchError) as refused:
+        hub.fetch(REPO)
+    assert "file should be of size" in said_by(refused)
+    hub.fetch(REPO)
+
+
+def test_a_size_that_the_listing_does_not_have_is_refused(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    server.faults.listed_size["README.md"] = 1
+    with pytest.raises(FileMismatchError) as refused:
+        hub.fetch(REPO)
+    assert f"{len(published.CARD)} bytes long, announced are 1" in said_by(refused)
+
+
+def test_a_commit_between_two_files_is_noticed(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    server.faults.move = ("main", Commit(published.export(unused_rows=1)))
+    with pytest.raises(RepoMovedError):
+        hub.fetch(REPO)
+
+
+# The cache.
+
+
+def test_what_was_fetched_once_is_there_offline(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.vocabulary_alone())
+    fetched = hub.fetch(REPO)
+    before = len(server.requests)
+    assert hub.fetch(REPO, offline=True) == fetched
+    assert len(server.requests) == before
+
+
+def test_what_the_cache_holds_is_not_fetched_again(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    hub.fetch(REPO)
+    server.requests.clear()
+    hub.fetch(REPO)
+    bodies = [request.path for request in server.requests if request.method == "GET"]
+    assert bodies == [f"/api/models/{REPO}?blobs=true"]
+
+
+def test_offline_and_never_fetched_is_said(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    with pytest.raises(NotCachedError) as refused:
+        hub.fetch(REPO, offline=True)
+    said = said_by(refused)
+    assert said.startswith(f"{REPO} at main is not in the hub client's cache ({hub.cache}); ")
+    assert server.requests == []
+
+
+def test_offline_with_a_commit_that_was_never_fetched_is_said(hub: Hub) -> None:
+    with pytest.raises(NotCachedError):
+        hub.fetch(REPO, "0" * 40, offline=True)
+
+
+# Who may.
+
+
+@pytest.mark.parametrize("token", [False, STRANGER])
+def test_a_gated_model_is_for_those_who_were_let_in(
+    server: HubServer, hub: Hub, token: str | bool
+) -> None:
+    server.put(REPO, published.export())
+    server.repos[REPO].gated = True
+    with pytest.raises(AccessRefusedError) as refused:
+        Hub(hub.endpoint, hub.cache, token).fetch(REPO)
+    assert said_by(refused).startswith(f"{REPO} is gated: ask for access on its page")
+    Hub(hub.endpoint, hub.cache, MEMBER).fetch(REPO)
+
+
+@pytest.mark.parametrize("token", [False, STRANGER])
+def test_a_private_model_is_not_there_for_others(
+    server: HubServer, hub: Hub, token: str | bool
+) -> None:
+    server.put(REPO, published.export())
+    server.repos[REPO].private = True
+    with pytest.raises(NoSuchRepoError) as refused:
+        Hub(hub.endpoint, hub.cache, token).fetch(REPO)
+    assert said_by(refused).startswith(f"{REPO}: the hub has no such repo, or it is private")
+    Hub(hub.endpoint, hub.cache, MEMBER).fetch(REPO)
+
+
+def test_a_token_goes_to_the_hub_and_to_nobody_else(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    Hub(hub.endpoint, hub.cache, MEMBER).fetch(REPO)
+    assert {(request.origin, request.has_token) for request in server.requests} == {
+        ("hub", True),
+        ("storage", False),
+    }
+
+
+def test_a_token_that_the_hub_does_not_know_is_refused_and_not_shown(
+    server: HubServer, hub: Hub
+) -> None:
+    server.put(REPO, published.export())
+    with pytest.raises(AccessRefusedError) as refused:
+        Hub(hub.endpoint, hub.cache, "hf_nonsense").fetch(REPO)
+    said = said_by(refused)
+    assert "the hub refuses (Invalid credentials in Authorization header)" in said
+    assert "nonsense" not in said
+
+
+# What is not there.
+
+
+def test_a_missing_repo_is_named(hub: Hub) -> None:
+    with pytest.raises(NoSuchRepoError, match=f"^{REPO}: "):
+        hub.fetch(REPO)
+
+
+def test_a_missing_revision_is_named(server: HubServer, hub: Hub) -> None:
+    server.put(REPO, published.export())
+    with pytest.raises(NoSuchRevisionError) as refused:
+        hub.fetch(REPO, "v9")
+    assert said_by(refused) == f"{REPO} has no revision 'v9'"
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize("repo", ["a/b/c", "a--b", "../up", "a b"])
+def test_what_is_no_repo_id_is_refused(
+    server: HubServer, hub: Hub, repo: str, offline: bool
+) -> None:
+    with pytest.raises(NoSuchRepoError) as refused:
+        hub.fetch(repo, offline=offline)
+    assert said_by(refused) == f"{repo!r} is no repo id; they look like owner/name"
+    assert server.requests == []
+
+
+def test_a_hub_that_does_not_answer_is_named(hub: Hub) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(HubUnreachableError) as refused:
+            Hub(url, hub.cache, token=False).fetch(REPO)
+    said = said_by(refused)
+    assert said.startswith(f"{REPO}: {url} cannot be reached (")
+    assert "--offline" in said
+
+
+def test_an_address_that_is_none_is_named(hub: Hub) -> None:
+    with pytest.raises(HubUnreachableError, match="nowhere at all cannot be reached"):
+        Hub("nowhere at all", hub.cache, token=False).fetch(REPO)
+
+
+def test_a_hub_that_fails_is_named(server: HubServer, hub: Hub) -> None:
+    server.faults.status = HTTPStatus.SERVICE_UNAVAILABLE
+    with pytest.raises(HubUnreachableError) as refused:
+        hub.fetch(REPO)
+    assert said_by(refused).startswith(f"{REPO}: {server.url} answers 503 Service Unavailable")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named(hub: Hub, number: int) -> None:
+    asked = Asked(REPO, "main", hub.endpoint, hub.cache)
+    with pytest.raises(DiskFullError, match=str(hub.cache)), in_hub_terms(asked, offline=False):
+        raise OSError(number, "no space")
+
+
+def test_what_is_not_of_the_hub_passes_as_it_is(hub: Hub) -> None:
+    asked = Asked(REPO, "main", hub.endpoint, hub.cache)
+    error = PermissionError(errno.EACCES, "not yours")
+    with pytest.raises(PermissionError) as passed, in_hub_terms(asked, offline=False):
+        raise error
+    assert passed.value is error

@@ -1,0 +1,135 @@
+"""A model's directory to a bundle that was run, or to nothing and a reason."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.bundles import published_models as published
+from tests.bundles.random_weights import TINY_BERT
+from tests.reading.bundles import write_bundle
+from tests.reading.graphs import table_model
+from worker.bundles.contents import choose, names_in
+from worker.bundles.make import Origin
+from worker.bundles.published import Made, copy_bundle, make_bundle
+from worker.reading.bundle import BundleError, open_bundle
+from worker.reading.manifest import MANIFEST, Task
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "large"
+
+
+def made(source: Path, files: published.Files, target: Path) -> Made:
+    published.write(source, files)
+    contents = choose(names_in(source), "source")
+    return make_bundle(source, contents, target, Origin(target.name, "ada/large"))
+
+
+def refusal(source: Path, files: published.Files, target: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        made(source, files, target)
+    assert list(target.parent.iterdir()) == []
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "qa-partial" not in said
+    return said
+
+
+def test_an_export_becomes_a_bundle(source: Path, target: Path) -> None:
+    files = published.export()
+    bundle = made(source, files, target).bundle
+    assert bundle == open_bundle(target)
+    assert bundle.model_file.read_bytes() == files["onnx/model.onnx"]
+    assert set(bundle.manifest.files) == {
+        "README.md",
+        "config.json",
+        "model.onnx",
+        "tokenizer.json",
+    }
+
+
+def test_weights_become_a_bundle(source: Path, target: Path) -> None:
+    bundle = made(source, published.safetensors(TINY_BERT), target).bundle
+    assert bundle.manifest.task is Task.QUESTION_ANSWERING
+    assert bundle.manifest.max_tokens == TINY_BERT["max_position_embeddings"]
+
+
+def test_what_was_guessed_is_noted(source: Path, target: Path) -> None:
+    files = {**published.vocabulary_alone(), "tokenizer_config.json": b"{}"}
+    (note,) = made(source, files, target).notes
+    assert "no file says do_lower_case" in note
+
+
+def test_a_model_with_fewer_positions_than_it_says_is_refused(source: Path, target: Path) -> None:
+    files = published.safetensors()
+    onnx = published.write(source.with_name("first"), files)
+    made_first = make_bundle(
+        onnx, choose(names_in(onnx), "first"), target.with_name("first"), Origin("first")
+    )
+    target = target.parent.with_name("others") / "large"
+    config = {**json.loads(files["config.json"]), "max_position_embeddings": 512}
+    said = refusal(
+        source,
+        {
+            "config.json": json.dumps(config).encode(),
+            "tokenizer.json": files["tokenizer.json"],
+            "model.onnx": made_first.bundle.model_file.read_bytes(),
+        },
+        target,
+    )
+    assert said.startswith("large/model.onnx: 512 tokens with the id 29")
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(source: Path, target: Path) -> None:
+    words = published.vocabulary(30)[4:]
+    files = {**published.export(), "tokenizer.json": published.tokenizer_file(words)}
+    assert "8 tokens with the id 29, the tokenizer's last, do not run: " in refusal(
+        source, files, target
+    )
+
+
+def test_outputs_that_are_not_finite_are_refused(source: Path, target: Path) -> None:
+    table = np.full(len(published.vocabulary(15)), np.nan, np.float32)
+    files = {**published.export(), "onnx/model.onnx": table_model(table, table)}
+    assert "give numbers that are not finite" in refusal(source, files, target)
+
+
+def test_what_is_no_graph_is_refused(source: Path, target: Path) -> None:
+    files = {**published.export(), "onnx/model.onnx": b"no graph"}
+    assert refusal(source, files, target).startswith("large/model.onnx: not an ONNX file")
+
+
+def test_a_copy_is_the_same_under_another_name(source: Path, target: Path) -> None:
+    bundle = made(source, published.export(), target).bundle
+    other = target.with_name("other")
+    copy = copy_bundle(bundle, other, Origin.of(bundle.manifest, "other")).bundle
+    assert copy.manifest == bundle.manifest.model_copy(update={"name": "other"})
+    assert copy.model_file.read_bytes() == bundle.model_file.read_bytes()
+
+
+def test_a_bundle_that_is_true_to_its_manifest_and_does_not_run_is_not_copied(
+    tmp_path: Path, target: Path
+) -> None:
+    # Its tokenizer has a word that its model does not know.
+    bundle = open_bundle(write_bundle(tmp_path / "poisoned"))
+    with pytest.raises(BundleError, match="do not run"):
+        copy_bundle(bundle, target, Origin.of(bundle.manifest, "large"))
+    assert not target.exists()
+
+
+def test_an_overwritten_bundle_is_the_new_one(source: Path, target: Path) -> None:
+    made(source, published.export(), target)
+    contents = choose(names_in(source), "source")
+    with pytest.raises(BundleError, match="is there already"):
+        make_bundle(source, contents, target, Origin("large"))
+    make_bundle(source, contents, target, Origin("large", "new"), overwrite=True)
+    assert open_bundle(target).manifest.source == "new"
+    assert (target / MANIFEST).is_file()

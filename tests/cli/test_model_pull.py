@@ -1,0 +1,144 @@
+"""`qa-worker model pull`, from the hub to an answer, each command a process of its own."""
+
+import json
+import os
+import pty
+import signal
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bundles import published_models as published
+from tests.bundles.commands import Machine, complaint
+from tests.bundles.hub_server import MEMBER, Hold, HubServer, hub_server
+from tests.bundles.random_weights import TINY_BERT
+from worker.reading.bundle import open_bundle
+from worker.reading.manifest import Pooling, Task
+
+REPO = "ada/tiny"
+ASK = ("ask", "--question", "a", "--context", "b answer c", "--json")
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with hub_server() as server:
+        yield server
+
+
+@pytest.fixture
+def machine(tmp_path: Path, hub: HubServer) -> Machine:
+    return Machine(tmp_path, hub)
+
+
+def pulled(machine: Machine, *options: str, **variables: str) -> str:
+    """What the command said."""
+    done = machine.run("model", "pull", REPO, *options, **variables)
+    assert (done.code, done.err) == (0, "")
+    return done.out
+
+
+def test_a_pulled_export_answers_by_its_name(machine: Machine, hub: HubServer) -> None:
+    files = published.export()
+    commit = hub.put(REPO, files)
+    assert "(QA_MODEL=tiny)" in pulled(machine, "--knows-no-answer")
+    bundle = open_bundle(machine.models / "tiny")
+    assert bundle.model_file.read_bytes() == files["onnx/model.onnx"]
+    assert (bundle.directory / "README.md").read_bytes() == published.CARD
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.source, manifest.revision) == ("tiny", REPO, commit.sha)
+    assert (manifest.max_tokens, manifest.knows_no_answer) == (64, True)
+    assert machine.hidden() == []
+    done = machine.run(*ASK, QA_MODEL="tiny")
+    assert (done.code, done.err) == (0, "")
+    answer = json.loads(done.out)
+    assert (answer["answer"], answer["model"]["name"]) == ("answer", "tiny")
+
+
+def test_pulled_weights_are_converted_and_answer(machine: Machine, hub: HubServer) -> None:
+    hub.put(REPO, published.vocabulary_alone(TINY_BERT))
+    pulled(machine, "--name", "bert.v2")
+    manifest = open_bundle(machine.models / "bert.v2").manifest
+    assert manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
+    assert (manifest.task, manifest.precision) == (Task.QUESTION_ANSWERING, "float32")
+    # Of the tokenizer's configuration; the model itself would take 16.
+    assert manifest.max_tokens == 12
+    done = machine.run(*ASK, QA_MODEL="bert.v2")
+    assert (done.code, done.err) == (0, "")
+    answer = json.loads(done.out)
+    assert answer["answer"] == "b answer c"[answer["start"] : answer["end"]]
+
+
+def test_an_encoder_becomes_an_embedder_that_pools_as_published(
+    machine: Machine, hub: HubServer
+) -> None:
+    normalize = {"idx": 2, "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
+    files = {
+        **published.safetensors(head=False),
+        "modules.json": json.dumps([normalize]).encode(),
+        "1_Pooling/config.json": json.dumps({"pooling_mode_cls_token": True}).encode(),
+    }
+    hub.put(REPO, files)
+    pulled(machine)
+    manifest = open_bundle(machine.models / "tiny").manifest
+    assert manifest.task is Task.EMBEDDINGS
+    assert manifest.pooling == Pooling(mode="cls", normalize=True)
+
+
+def test_a_killed_pull_leaves_nothing_and_the_next_succeeds(
+    machine: Machine, hub: HubServer
+) -> None:
+    hub.put(REPO, published.export())
+    hold = hub.faults.hold["onnx/model.onnx"] = Hold(after=100)
+    with machine.start("model", "pull", REPO) as process:
+        assert hold.reached.wait(60)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not machine.models.exists()
+    pulled(machine)
+    assert open_bundle(machine.models / "tiny").name == "tiny"
+
+
+def test_the_clients_own_variables_count(machine: Machine, hub: HubServer) -> None:
+    hub.put(REPO, published.export())
+    hub.repos[REPO].gated = True
+    said = complaint(machine.run("model", "pull", REPO))
+    assert said.startswith(f"{REPO} is gated: ask for access on its page, then give a token")
+    login = machine.home / "hf" / "token"
+    login.parent.mkdir()
+    login.write_text(MEMBER)
+    pulled(machine)
+    login.unlink()
+    pulled(machine, "--replace", HF_TOKEN=MEMBER)
+    hub.requests.clear()
+    pulled(machine, "--replace", HF_HUB_OFFLINE="1")
+    pulled(machine, "--replace", "--offline")
+    assert hub.requests == []
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_asked_for(
+    machine: Machine, hub: HubServer
+) -> None:
+    hub.put(REPO, published.export())
+    (machine.models / "tiny").mkdir(parents=True)
+    said = complaint(machine.run("model", "pull", REPO))
+    assert said.endswith("models/tiny is there already; take another --name, or --replace it")
+    assert hub.requests == []
+
+
+def test_on_a_terminal_there_is_a_progress_bar(machine: Machine, hub: HubServer) -> None:
+    hub.put(REPO, published.export())
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    termios.tcsetwinsize(theirs, (24, 120))
+    try:
+        machine.stderr = theirs
+        done = machine.run("model", "pull", REPO)
+        shown = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.code == 0
+    assert "100%" in shown

@@ -1,0 +1,16 @@
+"""Whether the packages are there that making bundles needs and reading does not."""
+
+import importlib.util
+
+from worker.reading.bundle import BundleError
+
+_PACKAGES = ("huggingface_hub", "onnx", "safetensors")
+
+
+def need_extra() -> None:
+    """Raises `BundleError` with the one command that installs what is missing."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BundleError(
+            f'this needs {", ".join(missing)}: pip install "qa-worker[models]" brings it'
+        )

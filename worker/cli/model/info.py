@@ -1,0 +1,68 @@
+"""`qa-worker model info`: everything that a bundle says of itself, and whether it is true."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from worker.bundles.store import Store
+from worker.cli.console import out
+from worker.environment import load
+from worker.reading.bundle import read_manifest
+from worker.reading.manifest import Manifest, file_hashes
+
+
+def info(
+    model: Annotated[
+        str | None, typer.Argument(metavar="NAME|DIR", help="default: what QA_MODEL means")
+    ] = None,
+) -> None:
+    """Show a model's manifest, and whether its files are the listed ones; exits 1 if not."""
+    settings = load()
+    directory = Store(settings.qa.models).find(model or settings.qa.model)
+    manifest = read_manifest(directory)
+    table = Table(show_header=False)
+    for field, value in _rows(directory, manifest):
+        table.add_row(field, Text(value))
+    whole = True
+    for name, listed in manifest.files.items():
+        state = _state(directory, name, listed)
+        whole = whole and state == "ok"
+        table.add_row(Text(name), Text(f"{listed}  {state}"), style="" if state == "ok" else "red")
+    out.print(table)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _rows(directory: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    yield "directory", str(directory)
+    for field, value in manifest.model_dump(mode="json", exclude={"files", "scores"}).items():
+        yield field, _shown(value)
+    for scores in manifest.scores:
+        yield (
+            "scores",
+            f"EM {scores.exact_match:.4f}, F1 {scores.f1:.4f} on {scores.questions} questions of "
+            f"{scores.data}, {scores.decoder}",
+        )
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{key}: {_shown(entry)}" for key, entry in value.items())
+    return str(value)
+
+
+def _state(directory: Path, name: str, listed: str) -> str:
+    if not (directory / name).is_file():
+        return "missing"
+    return "ok" if file_hashes(directory, [name])[name] == listed else "differs"

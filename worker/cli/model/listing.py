@@ -1,0 +1,50 @@
+"""`qa-worker model list`: the models that have a name, and the one that QA_MODEL means."""
+
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.bundles.store import Store
+from worker.cli.console import out
+from worker.environment import load
+from worker.reading.bundle import DEFAULT_NAME, BundleError, read_manifest
+from worker.reading.manifest import Manifest
+
+
+def show() -> None:
+    """List the models: the package's own, and those in QA_MODELS."""
+    settings = load()
+    store = Store(settings.qa.models)
+    names = [DEFAULT_NAME, *(name for name in store.names() if name != DEFAULT_NAME)]
+    chosen = settings.qa.model
+    if chosen not in names:
+        names.append(chosen)
+    table = Table("", "Name", "Task", "Precision", "Size", "EM / F1", "Source")
+    for name in names:
+        mark = "*" if name == chosen else ""
+        try:
+            directory = store.find(name)
+            manifest = read_manifest(directory)
+        except BundleError as error:
+            table.add_row(mark, Text(name), Text(str(error)), style="red")
+            continue
+        table.add_row(mark, *(Text(cell) for cell in _cells(name, directory, manifest)))
+    out.print(table)
+    out.print(f"* QA_MODEL; names are directories in {store.directory}", markup=False)
+
+
+def _cells(name: str, directory: Path, manifest: Manifest) -> list[str]:
+    size = sum(
+        path.stat().st_size for file in manifest.files if (path := directory / file).exists()
+    )
+    scores = [f"{each.exact_match:.2f} / {each.f1:.2f}" for each in manifest.scores[-1:]]
+    commit = f"@{manifest.revision[:12]}" if manifest.revision else ""
+    return [
+        name,
+        manifest.task,
+        manifest.precision,
+        f"{size / 1e6:,.1f} MB",
+        *(scores or ["-"]),
+        f"{manifest.source or '-'}{commit}",
+    ]
