@@ -4,6 +4,8 @@ The flat fields carry the names of Hugging Face's question-answering pipeline. A
 `context[start:end] == answer`, in Unicode code points, end exclusive.
 """
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
@@ -19,7 +21,7 @@ class Span(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """The model that answered."""
+    """The model that read the event."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +33,7 @@ class ModelInfo(BaseModel):
 
 
 class Source(BaseModel):
-    """The record that asked."""
+    """The record that held the event."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +46,9 @@ class Answer(BaseModel):
     """An answer event."""
 
     model_config = ConfigDict(frozen=True)
+
+    TYPE: ClassVar[str] = "qa.answer"
+    """The CloudEvents `type`."""
 
     id: str
     answer: str

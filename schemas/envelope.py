@@ -1,7 +1,7 @@
-"""Bytes and headers to a question, and an answer back to bytes and headers.
+"""Bytes and headers to an event, and its outcome back to bytes and headers.
 
 Three shapes come in: plain JSON (also Azure ML's `input_data`), CloudEvents 1.0 structured, and
-CloudEvents 1.0 binary (the Kafka protocol binding). An answer leaves in its question's shape.
+CloudEvents 1.0 binary (the Kafka protocol binding). An outcome leaves in its event's shape.
 """
 
 import base64
@@ -9,17 +9,15 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pydantic_core
 from pydantic import ValidationError
 
-from schemas.answer import Answer
-from schemas.question import Question
+from schemas.event import Event, Outcome
 from schemas.rejection import Header, Reason, Rejected
 
-ANSWER_TYPE = "qa.answer"
-"""The CloudEvents `type` of an answer."""
+E = TypeVar("E", bound=Event[Any])
 
 CARRIED = frozenset(
     {
@@ -34,7 +32,7 @@ CARRIED = frozenset(
         "kafka_correlationid",
     }
 )
-"""Headers (lower-cased) that an answer takes over from its question."""
+"""Headers (lower-cased) that an outcome takes over from its event."""
 
 _STRUCTURED = "application/cloudevents+json"
 _JSON = b"application/json"
@@ -49,19 +47,25 @@ class Mode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
-    """A question with its id settled, and the shape in which it came."""
+class Envelope(Generic[E]):
+    """An event with its id settled, and the shape in which it came."""
 
-    question: Question
+    event: E
     mode: Mode
 
 
 def open_envelope(
-    value: bytes | None, headers: Sequence[Header], *, default_id: str, max_bytes: int
-) -> Envelope:
-    """The question in a record. Its id: its own, else the CloudEvents id, else `default_id`.
+    kind: type[E],
+    value: bytes | None,
+    headers: Sequence[Header],
+    *,
+    default_id: str,
+    max_bytes: int,
+) -> Envelope[E]:
+    """The event of this kind in a record. Its id: its own, else the CloudEvents id, else
+    `default_id`.
 
-    Raises `Rejected` for whatever is no question, and nothing else, whatever the bytes.
+    Raises `Rejected` for whatever is no such event, and nothing else, whatever the bytes.
     """
     if value is None:
         raise Rejected(Reason.NULL_VALUE, "the record has no value")
@@ -71,34 +75,34 @@ def open_envelope(
         )
     document = _parse(value)
     named = {name.lower(): text for name, text in headers if text is not None}
-    mode, event_id, data = _unwrap(document, named)
+    mode, event_id, data = _unwrap(kind, document, named)
     # Azure ML's endpoint of the same model takes the pair one level down.
     if isinstance(data, dict) and isinstance(data.get("input_data"), dict):
         data = data["input_data"]
     try:
-        question = Question.model_validate(data)
+        event = kind.model_validate(data)
     except ValidationError as error:
-        raise Rejected(Reason.SCHEMA, _first_error(error)) from None
-    return Envelope(question.named(event_id or default_id), mode)
+        raise Rejected(Reason.SCHEMA, _first_error(kind, error)) from None
+    return Envelope(event.named(event_id or default_id), mode)
 
 
 def seal(
-    answer: Answer, mode: Mode, headers: Sequence[Header], *, source: str
+    outcome: Outcome, mode: Mode, headers: Sequence[Header], *, source: str
 ) -> tuple[bytes, list[Header]]:
-    """The answer's bytes and headers in `mode`; `headers` are those of the question's record.
+    """The outcome's bytes and headers in `mode`; `headers` are those of the event's record.
 
-    `source` is the CloudEvents source. There is no `time`, so that a question that is answered
-    again after a crash gives the same bytes again.
+    `source` is the CloudEvents source. There is no `time`, so that an event that is read again
+    after a crash gives the same bytes again.
     """
     carried = [(name, text) for name, text in headers if name.lower() in CARRIED]
-    body = answer.model_dump_json().encode()
+    body = outcome.model_dump_json().encode()
     if mode is Mode.PLAIN:
         return body, [*carried, ("content-type", _JSON)]
     attributes = {
         "specversion": "1.0",
-        "id": answer.id,
+        "id": outcome.id,
         "source": source,
-        "type": ANSWER_TYPE,
+        "type": outcome.TYPE,
     }
     if mode is Mode.BINARY:
         event = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
@@ -117,7 +121,9 @@ def _parse(value: bytes) -> Any:
         raise Rejected(Reason.NOT_JSON, str(error)) from None
 
 
-def _unwrap(document: Any, headers: dict[str, bytes]) -> tuple[Mode, str | None, Any]:
+def _unwrap(
+    kind: type[Event[Any]], document: Any, headers: dict[str, bytes]
+) -> tuple[Mode, str | None, Any]:
     """The mode, the event's id if it has one, and the data inside."""
     # The Kafka binding: the content type decides, then the attributes in the headers.
     content_type = headers.get("content-type", b"").decode("utf-8", "replace").lower()
@@ -126,7 +132,7 @@ def _unwrap(document: Any, headers: dict[str, bytes]) -> tuple[Mode, str | None,
             _check_version(headers["ce_specversion"].decode("utf-8", "replace"))
             name = headers.get("ce_id", b"").decode("utf-8", "replace")
             return Mode.BINARY, name or None, document
-        if not _looks_structured(document):
+        if not _looks_structured(kind, document):
             return Mode.PLAIN, None, document
     if not isinstance(document, dict):
         raise Rejected(Reason.SCHEMA, "a structured CloudEvent is a JSON object")
@@ -137,9 +143,15 @@ def _unwrap(document: Any, headers: dict[str, bytes]) -> tuple[Mode, str | None,
     return Mode.STRUCTURED, event_id, _data(document)
 
 
-def _looks_structured(document: Any) -> bool:
-    # Producers that leave the content type out still mean what they send.
-    return isinstance(document, dict) and "specversion" in document and "question" not in document
+def _looks_structured(kind: type[Event[Any]], document: Any) -> bool:
+    # Producers that leave the content type out still mean what they send. An event that has all
+    # its fields at hand, and by chance a `specversion`, is a plain one.
+    needed = (name for name, field in kind.model_fields.items() if field.is_required())
+    return (
+        isinstance(document, dict)
+        and "specversion" in document
+        and not all(name in document for name in needed)
+    )
 
 
 def _check_version(version: Any) -> None:
@@ -156,7 +168,7 @@ def _data(document: dict[str, Any]) -> Any:
         raise Rejected(Reason.SCHEMA, f"data_base64: {error}") from None
 
 
-def _first_error(error: ValidationError) -> str:
+def _first_error(kind: type[Event[Any]], error: ValidationError) -> str:
     """One line for people: where, and what is wrong. The input itself stays out of it."""
     first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(step) for step in first["loc"]) or "the event"
@@ -164,4 +176,6 @@ def _first_error(error: ValidationError) -> str:
     if first["type"] in ("model_type", "dict_type"):
         message = "should be a JSON object"
     more = f" (and {len(rest)} more)" if rest else ""
-    return f"{where}: {message}{more}"
+    # A field that is missing may be that of another kind of event, on the wrong topic.
+    taken = f"; this worker takes {kind.TAKES}" if first["type"] == "missing" else ""
+    return f"{where}: {message}{more}{taken}"

@@ -1,32 +1,11 @@
-"""What a producer sends: a question, the context that holds its answer, and how to read it.
+"""What a producer sends to have answered: a question, the context, and how to read it."""
 
-Types are strict (a number is no text), unknown fields are ignored so that producers can add
-their own, and `metadata` is anything that JSON can say; it comes back untouched.
-"""
+from typing import ClassVar
 
-import math
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict, Field
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
-
-
-def _finite(value: JsonValue) -> JsonValue:
-    # 1e999 is JSON, but it reads as infinity, which cannot be written back as JSON.
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("holds a number out of range")
-    if isinstance(value, dict):
-        for item in value.values():
-            _finite(item)
-    elif isinstance(value, list):
-        for item in value:
-            _finite(item)
-    return value
-
-
-def _says_something(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is blank")
-    return text
+from schemas.answer import Answer
+from schemas.event import Event, Words
 
 
 class ReadingOptions(BaseModel):
@@ -54,21 +33,11 @@ class ReadingOptions(BaseModel):
     align_to_words: bool | None = Field(None, description="grow answers to whole words?")
 
 
-class Question(BaseModel):
+class Question(Event[Answer]):
     """A question event. Offsets in its answer count Unicode code points of `context`."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    TAKES: ClassVar[str] = "questions with their contexts, and answers them"
 
-    id: str | None = Field(None, min_length=1, description="comes back on the answer")
-    question: Annotated[str, AfterValidator(_says_something)]
+    question: Words
     context: str = Field(min_length=1)
     options: ReadingOptions = ReadingOptions()
-    metadata: dict[str, Annotated[JsonValue, AfterValidator(_finite)]] = Field(
-        default_factory=dict, description="comes back on the answer, untouched"
-    )
-
-    def named(self, default_id: str) -> "Question":
-        """This question with an id: its own, or `default_id` where it has none."""
-        if self.id is not None:
-            return self
-        return self.model_copy(update={"id": default_id})

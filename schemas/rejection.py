@@ -1,6 +1,6 @@
-"""Why a question cannot be answered, and how a dead letter says so.
+"""Why an event cannot be read, and how a dead letter says so.
 
-A dead letter is the question's record, bytes, key and headers unchanged, with headers added in
+A dead letter is the event's record, bytes, key and headers unchanged, with headers added in
 the style of Kafka Connect, so that the tools that read Connect's dead letters read ours.
 """
 
@@ -20,23 +20,25 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     """The value is not JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogate, not too deep."""
     SCHEMA = "schema"
-    """JSON, but no question: a field is missing, blank or of the wrong type."""
+    """JSON, but no event for this worker: a field is missing, blank or of the wrong type."""
     OPTION_OUT_OF_RANGE = "option_out_of_range"
     """An option asks for more than this worker allows."""
     QUESTION_TOO_LONG = "question_too_long"
     """The question has more tokens than the worker allows."""
     CONTEXT_TOO_LONG = "context_too_long"
     """The context needs more windows than the worker allows."""
+    TEXT_TOO_LONG = "text_too_long"
+    """The text to embed needs more windows than the worker allows."""
     MODEL_FAILED = "model_failed"
-    """The model raised on this question even when it ran alone."""
+    """The model raised on this event even when it ran alone, or what it gave is not finite."""
     INTERNAL_ERROR = "internal_error"
     """The worker itself failed on this event: a bug, logged with its traceback."""
     ANSWER_TOO_LARGE = "answer_too_large"
-    """The answer (its metadata, as a rule) is larger than the answers topic takes."""
+    """The outcome (its metadata, as a rule) is larger than the answers topic takes."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
-    """This event cannot be answered: `reason` for machines, `detail` for people."""
+    """This event cannot be read: `reason` for machines, `detail` for people."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

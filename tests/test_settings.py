@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from worker.environment import current, load, variables
-from worker.reading.bundle import DEFAULT_BUNDLE
+from worker.reading.bundle import DEFAULT_NAME
 from worker.reading.cores import available_cores
 from worker.reading.options import ReadingDefaults
 from worker.settings import KafkaSettings, SettingsError, WorkerSettings
@@ -33,7 +33,7 @@ def refused(**environment: str) -> str:
 
 def test_an_empty_environment_is_enough() -> None:
     settings = load({})
-    assert settings.qa.model == DEFAULT_BUNDLE
+    assert settings.qa.model == DEFAULT_NAME
     assert settings.kafka.bootstrap_servers is None
 
 
@@ -64,7 +64,7 @@ def test_each_variable_sets_its_field() -> None:
             "KAFKA_SESSION_TIMEOUT_MS": "12000",
         }
     )
-    assert settings.qa.model == Path("/models/large")
+    assert settings.qa.model == "/models/large"
     assert (settings.qa.top_k, settings.qa.align_to_words) == (3, False)
     assert (settings.qa.max_padding, settings.qa.log_level) == (0.5, "debug")
     assert settings.kafka.bootstrap_servers == "a:1,b:2"

@@ -15,7 +15,6 @@ from typing import Any, TypeVar, get_args
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from worker.reading.bundle import DEFAULT_BUNDLE
 from worker.settings import Group, KafkaSettings, Settings, SettingsError, WorkerSettings
 
 G = TypeVar("G", bound=Group)
@@ -71,8 +70,6 @@ def current(settings: Settings) -> dict[str, str]:
 
 
 def _show(value: Any) -> str:
-    if value == DEFAULT_BUNDLE:
-        return "(the embedded model)"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

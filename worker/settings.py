@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from worker.reading.bundle import DEFAULT_BUNDLE
+from worker.reading.bundle import DEFAULT_NAME
 from worker.reading.cores import available_cores
 from worker.reading.options import ReadingDefaults
 from worker.reading.providers import Provider
@@ -37,7 +37,14 @@ Providers = Annotated[tuple[Provider, ...], BeforeValidator(_listed)]
 class WorkerSettings(Group):
     """What is ours. Field `x_y` is the variable `QA_X_Y`."""
 
-    model: Path = Field(DEFAULT_BUNDLE, description="Directory of the model bundle")
+    model: str = Field(
+        DEFAULT_NAME, description="The model: a name (see `qa-worker model list`) or a directory"
+    )
+    models: Path | None = Field(
+        None,
+        description="Directory of named models; unset: qa-worker/models in $XDG_DATA_HOME or "
+        "~/.local/share",
+    )
     questions_topic: str = Field("qa.questions", description="Topic that questions come from")
     answers_topic: str = Field("qa.answers", description="Topic that answers go to")
     dead_letters_topic: str = Field(

@@ -33,6 +33,16 @@ def table_model(
     return _model(nodes, tensors, inputs, [_value(name, element, rank) for name in outputs])
 
 
+def vector_model(table: np.ndarray, *, inputs: Sequence[str] = ("input_ids",)) -> bytes:
+    """A model whose token vectors are the rows of `table`, looked up by token id. An id past the
+    table makes it raise.
+    """
+    output = "last_hidden_state"
+    node = _text(1, "table") + _text(1, inputs[0]) + _text(2, output) + _text(4, "Gather")
+    tensors = [_tensor("table", table.astype(np.float32), FLOAT)]
+    return _model([node], tensors, inputs, [_value(output, FLOAT, 1 + table.ndim)])
+
+
 def summing_model(first: str, second: str, *, inputs: Sequence[str]) -> bytes:
     """A model whose start logits are sums over `first` from a token to the end of its row, padding
     included, and whose end logits are those of `second`: they show what was fed.

@@ -140,7 +140,7 @@ def test_an_error_while_picking_spans_is_a_rejection(
 
     tiny_reader.start()
     with monkeypatch.context() as broken:
-        broken.setattr("worker.reading.job.rank", fail)
+        broken.setattr("worker.reading.question_job.rank", fail)
         with pytest.raises(Rejected) as caught:
             tiny_reader.submit(GOOD).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR

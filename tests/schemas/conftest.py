@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from schemas.answer import Answer, ModelInfo, Source, Span
+from schemas.embedding import Embedding
 from schemas.envelope import Envelope, open_envelope
+from schemas.question import Question
 from schemas.rejection import Header, Rejected
 
 MAX_BYTES = 100_000
@@ -19,10 +21,10 @@ def event(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not ...}
 
 
-def opened(document: Any, headers: Sequence[Header] = ()) -> Envelope:
-    """What is read from a JSON document, or from bytes."""
+def opened(document: Any, headers: Sequence[Header] = ()) -> Envelope[Question]:
+    """What question is read from a JSON document, or from bytes."""
     value = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return open_envelope(value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
+    return open_envelope(Question, value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
 
 
 def verdict(document: Any, headers: Sequence[Header] = ()) -> Rejected:
@@ -30,6 +32,23 @@ def verdict(document: Any, headers: Sequence[Header] = ()) -> Rejected:
     with pytest.raises(Rejected) as caught:
         opened(document, headers)
     return caught.value
+
+
+MODEL = ModelInfo(name="m", sha256="0" * 64, precision="int8")
+PLACE = Source(topic="qa.questions", partition=0, offset=7)
+
+
+@pytest.fixture
+def embedding() -> Embedding:
+    return Embedding(
+        id="t-1",
+        embedding=[0.1, -2.5e-08, 0.0, 12345679.0],
+        dims=4,
+        model=MODEL,
+        windows=2,
+        source=PLACE,
+        metadata={"nested": [1, {"deep": None}]},
+    )
 
 
 @pytest.fixture
@@ -42,8 +61,8 @@ def answer() -> Answer:
         end=3,
         answered=True,
         answers=[Span(answer="Ada", score=0.75, start=0, end=3)],
-        model=ModelInfo(name="m", sha256="0" * 64, precision="int8"),
+        model=MODEL,
         windows=1,
-        source=Source(topic="qa.questions", partition=0, offset=7),
+        source=PLACE,
         metadata={"nested": [1, {"deep": None}]},
     )

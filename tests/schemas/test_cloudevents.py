@@ -37,7 +37,7 @@ def structured(**changes: Any) -> dict[str, Any]:
 def test_the_content_type_says_structured(content_type: bytes) -> None:
     envelope = opened(structured(), [("Content-Type", content_type)])
     assert envelope.mode is Mode.STRUCTURED
-    assert envelope.question.question == "Who wrote it?"
+    assert envelope.event.question == "Who wrote it?"
 
 
 def test_the_content_type_decides_where_headers_say_binary_too() -> None:
@@ -58,24 +58,24 @@ def test_a_plain_question_may_have_a_field_called_specversion() -> None:
 
 
 def test_a_question_without_an_id_takes_the_events() -> None:
-    assert opened(structured()).question.id == "e-1"
-    assert opened(event(id=...), BINARY).question.id == "e-1"
+    assert opened(structured()).event.id == "e-1"
+    assert opened(event(id=...), BINARY).event.id == "e-1"
 
 
 def test_a_questions_own_id_comes_before_the_events() -> None:
-    assert opened(structured(data=event())).question.id == "q-1"
-    assert opened(event(), BINARY).question.id == "q-1"
+    assert opened(structured(data=event())).event.id == "q-1"
+    assert opened(event(), BINARY).event.id == "q-1"
 
 
 def test_data_may_come_as_base64() -> None:
     data = base64.b64encode(json.dumps(event()).encode()).decode()
-    assert opened(structured(data=..., data_base64=data)).question.id == "q-1"
+    assert opened(structured(data=..., data_base64=data)).event.id == "q-1"
 
 
 def test_azure_mls_shape_may_be_the_data() -> None:
     data = {"input_data": event()}
-    assert opened(structured(data=data)).question.id == "q-1"
-    assert opened(data, BINARY).question.id == "q-1"
+    assert opened(structured(data=data)).event.id == "q-1"
+    assert opened(data, BINARY).event.id == "q-1"
 
 
 @pytest.mark.parametrize("data", ["not base64!", "e!30=", "YQ", "é", 5, None, ["YQ=="]])
@@ -109,7 +109,7 @@ def test_a_structured_event_without_an_id_is_refused(event_id: Any) -> None:
 
 
 def test_a_binary_event_without_an_id_is_named_after_its_place() -> None:
-    assert opened(event(id=...), [("ce_specversion", b"1.0")]).question.id == "topic-0-7"
+    assert opened(event(id=...), [("ce_specversion", b"1.0")]).event.id == "topic-0-7"
 
 
 def test_a_structured_event_is_an_object() -> None:
@@ -123,4 +123,4 @@ def test_a_structured_event_without_data_is_no_question() -> None:
 def test_header_names_are_read_in_any_case_and_values_in_any_bytes() -> None:
     headers: list[Header] = [("CE_SpecVersion", b"1.0"), ("Ce_Id", b"\xff\xfe")]
     envelope = opened(event(id=...), headers)
-    assert (envelope.mode, envelope.question.id) == (Mode.BINARY, "\ufffd\ufffd")
+    assert (envelope.mode, envelope.event.id) == (Mode.BINARY, "\ufffd\ufffd")

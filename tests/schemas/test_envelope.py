@@ -11,24 +11,24 @@ from tests.schemas.conftest import MAX_BYTES, event, opened, verdict
 def test_plain_json_is_a_question() -> None:
     envelope = opened(event(metadata={"a": 1}))
     assert envelope.mode is Mode.PLAIN
-    assert envelope.question == Question(
+    assert envelope.event == Question(
         id="q-1", question="Who wrote it?", context="Ada wrote it.", metadata={"a": 1}
     )
 
 
 def test_a_question_without_an_id_is_named_after_its_place() -> None:
-    assert opened(event(id=...)).question.id == "topic-0-7"
-    assert opened(event(id=None)).question.id == "topic-0-7"
+    assert opened(event(id=...)).event.id == "topic-0-7"
+    assert opened(event(id=None)).event.id == "topic-0-7"
 
 
 def test_azure_mls_shape_is_a_plain_question() -> None:
     envelope = opened({"input_data": {"question": "Who?", "context": "Ada."}})
     assert envelope.mode is Mode.PLAIN
-    assert (envelope.question.question, envelope.question.context) == ("Who?", "Ada.")
+    assert (envelope.event.question, envelope.event.context) == ("Who?", "Ada.")
 
 
 def test_input_data_that_is_no_object_is_an_unknown_field() -> None:
-    assert opened(event(input_data="x")).question.id == "q-1"
+    assert opened(event(input_data="x")).event.id == "q-1"
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ def test_json_that_is_no_event_is_refused_as_that(value: bytes) -> None:
 
 def test_a_tombstone_is_refused() -> None:
     with pytest.raises(Rejected) as caught:
-        open_envelope(None, (), default_id="d", max_bytes=MAX_BYTES)
+        open_envelope(Question, None, (), default_id="d", max_bytes=MAX_BYTES)
     assert caught.value.reason is Reason.NULL_VALUE
 
 
 def test_a_value_at_the_limit_is_read_and_one_byte_more_is_not() -> None:
     value = b'{"question": "Who?", "context": "Ada."}'
-    assert open_envelope(value, (), default_id="d", max_bytes=len(value)).question.id == "d"
+    assert open_envelope(Question, value, (), default_id="d", max_bytes=len(value)).event.id == "d"
     with pytest.raises(Rejected) as caught:
-        open_envelope(value, (), default_id="d", max_bytes=len(value) - 1)
+        open_envelope(Question, value, (), default_id="d", max_bytes=len(value) - 1)
     assert caught.value.reason is Reason.RECORD_TOO_LARGE
     assert str(len(value)) in caught.value.detail
 

@@ -48,7 +48,7 @@ def test_an_empty_context_is_refused() -> None:
 
 
 def test_a_blank_context_is_a_context() -> None:
-    assert opened(event(context="  ")).question.context == "  "
+    assert opened(event(context="  ")).event.context == "  "
 
 
 def test_an_empty_id_is_refused() -> None:
@@ -76,14 +76,14 @@ def test_an_option_of_the_wrong_type_or_sign_is_refused_and_named(option: str, v
 
 
 def test_options_left_out_are_the_workers_choice() -> None:
-    asked = opened(event(options={"doc_stride": 0, "no_answer": False})).question.options
+    asked = opened(event(options={"doc_stride": 0, "no_answer": False})).event.options
     assert asked == ReadingOptions(doc_stride=0, no_answer=False)
     assert (asked.top_k, asked.max_answer_tokens, asked.align_to_words) == (None, None, None)
 
 
 def test_unknown_fields_are_ignored() -> None:
     document = event(tenant="t", options={"top_k": 2, "beam": 5})
-    assert opened(document).question.options == ReadingOptions(top_k=2)
+    assert opened(document).event.options == ReadingOptions(top_k=2)
 
 
 def test_of_several_mistakes_the_first_is_told_and_the_rest_counted() -> None:
@@ -123,7 +123,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 @settings(max_examples=200, deadline=None)
 def test_metadata_is_whatever_json_can_say(metadata: dict[str, Any]) -> None:
-    read = opened(event(metadata=metadata)).question.metadata
+    read = opened(event(metadata=metadata)).event.metadata
     # As text, since 1 == 1.0 == True would hide a change of type.
     assert json.dumps(read) == json.dumps(metadata)
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.answer import Answer
-from schemas.envelope import ANSWER_TYPE, CARRIED, Mode, seal
+from schemas.embedding import Embedding
+from schemas.envelope import CARRIED, Mode, seal
 from schemas.rejection import Header
 
 SOURCE = "/qa-worker/qa.questions"
@@ -21,6 +22,24 @@ def data_of(value: bytes, mode: Mode) -> Any:
 def test_the_answer_comes_back_whole_in_each_mode(answer: Answer, mode: Mode) -> None:
     value, _ = seal(answer, mode, (), source=SOURCE)
     assert Answer.model_validate(data_of(value, mode)) == answer
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_embedding_comes_back_whole_in_each_mode(embedding: Embedding, mode: Mode) -> None:
+    value, _ = seal(embedding, mode, (), source=SOURCE)
+    assert Embedding.model_validate(data_of(value, mode)) == embedding
+
+
+def test_an_embedding_is_a_cloudevent_of_its_own_type(embedding: Embedding) -> None:
+    value, _ = seal(embedding, Mode.STRUCTURED, (), source=SOURCE)
+    _, headers = seal(embedding, Mode.BINARY, (), source=SOURCE)
+    assert json.loads(value)["type"] == "qa.embedding"
+    assert dict(headers)["ce_type"] == b"qa.embedding"
+
+
+def test_an_embedding_is_written_with_the_digits_that_it_has(embedding: Embedding) -> None:
+    value, _ = seal(embedding, Mode.PLAIN, (), source=SOURCE)
+    assert b'"embedding":[0.1,-2.5e-8,0.0,12345679.0]' in value
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -49,7 +68,7 @@ def test_a_structured_answer_is_a_cloudevent(answer: Answer) -> None:
         "specversion": "1.0",
         "id": "q-1",
         "source": SOURCE,
-        "type": ANSWER_TYPE,
+        "type": Answer.TYPE,
         "datacontenttype": "application/json",
     }
     assert headers == [("content-type", b"application/cloudevents+json")]
@@ -62,7 +81,7 @@ def test_a_binary_answer_is_a_cloudevent(answer: Answer) -> None:
         "ce_specversion": b"1.0",
         "ce_id": "é".encode(),
         "ce_source": SOURCE.encode(),
-        "ce_type": ANSWER_TYPE.encode(),
+        "ce_type": Answer.TYPE.encode(),
         "content-type": b"application/json",
     }
 

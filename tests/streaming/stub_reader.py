@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from schemas.answer import Answer, ModelInfo, Span
 from schemas.question import Question
@@ -42,13 +43,18 @@ class StubReader:
     def pending_tokens(self) -> int:
         return self._tokens_each * len(self.held)
 
-    def submit(self, question: Question) -> "Future[Answer]":
+    @property
+    def event_type(self) -> type[Question]:
+        return Question
+
+    def submit(self, event: Any) -> "Future[Any]":
+        assert isinstance(event, Question)
         future: Future[Answer] = Future()
-        self.seen.append(question.question)
-        if self._holds(question):
-            self.held[question.question] = (question, future)
+        self.seen.append(event.question)
+        if self._holds(event):
+            self.held[event.question] = (event, future)
         else:
-            future.set_result(answer_to(question))
+            future.set_result(answer_to(event))
         return future
 
     def release(self, name: str) -> None:

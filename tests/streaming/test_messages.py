@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from schemas.answer import Answer, ModelInfo, Source
+from schemas.question import Question
 from schemas.rejection import Header, Reason, Rejected
 from worker.streaming.messages import (
     Incoming,
-    answer_record,
     dead_letter,
     open_record,
+    outcome_record,
     without_value,
 )
 from worker.streaming.outbox import RECORD_OVERHEAD
@@ -42,14 +43,14 @@ def answer(name: str) -> Answer:
 
 
 def test_a_record_without_an_id_is_named_after_its_place() -> None:
-    assert open_record(RECORD, max_bytes=1_000).question.id == "qa.questions-3-17"
+    assert open_record(Question, RECORD, max_bytes=1_000).event.id == "qa.questions-3-17"
 
 
 def test_the_limit_is_on_the_value() -> None:
     assert RECORD.value is not None
-    assert open_record(RECORD, max_bytes=len(RECORD.value))
+    assert open_record(Question, RECORD, max_bytes=len(RECORD.value))
     with pytest.raises(Rejected) as caught:
-        open_record(RECORD, max_bytes=len(RECORD.value) - 1)
+        open_record(Question, RECORD, max_bytes=len(RECORD.value) - 1)
     assert caught.value.reason is Reason.RECORD_TOO_LARGE
 
 
@@ -60,8 +61,8 @@ def test_a_record_weighs_its_key_and_its_value() -> None:
 
 
 def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
-    envelope = open_record(RECORD, max_bytes=1_000)
-    outgoing = answer_record(RECORD, envelope, answer("q"), "qa.answers")
+    envelope = open_record(Question, RECORD, max_bytes=1_000)
+    outgoing = outcome_record(RECORD, envelope.mode, answer("q"), "qa.answers")
     assert (outgoing.topic, outgoing.key, outgoing.lane) == ("qa.answers", b"\x00key", 3)
     assert outgoing.value is not None
     published = Answer.model_validate_json(outgoing.value)
@@ -70,16 +71,16 @@ def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
 
 
 def test_an_answer_carries_trace_headers_and_no_others() -> None:
-    envelope = open_record(RECORD, max_bytes=1_000)
-    outgoing = answer_record(RECORD, envelope, answer("q"), "qa.answers")
+    envelope = open_record(Question, RECORD, max_bytes=1_000)
+    outgoing = outcome_record(RECORD, envelope.mode, answer("q"), "qa.answers")
     assert outgoing.headers == [("traceparent", b"00-1"), ("content-type", b"application/json")]
 
 
 def test_an_answer_to_a_cloudevent_is_one_from_this_worker() -> None:
     headers: list[Header] = [("ce_specversion", b"1.0"), ("ce_id", b"e-1")]
     record = replace(RECORD, headers=headers)
-    envelope = open_record(record, max_bytes=1_000)
-    outgoing = answer_record(record, envelope, answer("e-1"), "qa.answers")
+    envelope = open_record(Question, record, max_bytes=1_000)
+    outgoing = outcome_record(record, envelope.mode, answer("e-1"), "qa.answers")
     named = dict(outgoing.headers)
     assert (named["ce_id"], named["ce_source"]) == (b"e-1", b"/qa-worker/qa.questions")
 
@@ -88,8 +89,8 @@ def test_an_answer_to_a_structured_event_is_structured() -> None:
     data = {"question": "Who?", "context": "Ada."}
     event = {"specversion": "1.0", "id": "e-1", "source": "/s", "type": "t", "data": data}
     record = replace(RECORD, value=json.dumps(event).encode())
-    envelope = open_record(record, max_bytes=1_000)
-    value = answer_record(record, envelope, answer("e-1"), "qa.answers").value
+    envelope = open_record(Question, record, max_bytes=1_000)
+    value = outcome_record(record, envelope.mode, answer("e-1"), "qa.answers").value
     assert value is not None
     document = json.loads(value)
     assert (document["id"], document["data"]["source"]["offset"]) == ("e-1", 17)

@@ -1,4 +1,4 @@
-"""`qa-worker ask`: one question, through the topics where a broker is configured, else directly."""
+"""`qa-worker ask`: one event, through the topics where a broker is configured, else directly."""
 
 import asyncio
 import sys
@@ -7,60 +7,88 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 from rich.table import Table
 
-from schemas.answer import Answer
+from schemas.embedding import Embedding
 from schemas.envelope import open_envelope
+from schemas.event import Outcome
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
+from schemas.text import Text
+from worker.bundles.store import Store
 from worker.cli.console import marked, out
 from worker.environment import load
-from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
 from worker.settings import Settings
 from worker.streaming.asking import Asker
 from worker.streaming.errors import StreamingError
 
+_OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+
+_SHOWN = 6
+"""Numbers of an embedding that are shown; --json has all."""
+
 
 def ask(
-    question: Annotated[str, typer.Option(help="the question")],
+    question: Annotated[str | None, typer.Option(help="the question")] = None,
     context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
     context_file: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="a file of it; - is stdin"),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="instead: a text to embed, where the model is one for embeddings"),
+    ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="how many spans to show")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for the worker")] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="print the answer event")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the whole event")] = False,
 ) -> None:
-    """Ask one question: through the topics if KAFKA_BOOTSTRAP_SERVERS is set, else directly."""
+    """Ask a question, or embed a text: through the topics if KAFKA_BOOTSTRAP_SERVERS is set, else
+    directly.
+    """
     settings = load()
-    text = _context(context, context_file)
-    # A blank question is rejected like any other event, with the same words.
-    event = Question.model_construct(
-        id=f"ask-{uuid.uuid4()}",
-        question=question,
-        context=text,
-        options=ReadingOptions(top_k=top_k),
-        metadata={},
-    )
+    event = _event(question, context, context_file, text, top_k)
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:
         # Arguments that are not UTF-8 arrive with lone surrogates, which JSON cannot carry.
-        raise typer.BadParameter("question or context is not UTF-8") from None
+        raise typer.BadParameter("question, context or text is not UTF-8") from None
     try:
         if settings.kafka.bootstrap_servers:
-            answer = asyncio.run(_through_the_topics(settings, value, timeout))
+            outcome = asyncio.run(_through_the_topics(settings, value, timeout))
         else:
-            answer = _directly(settings, value)
+            outcome = _directly(settings, value)
     except Rejected as rejected:
         raise StreamingError(f"rejected, {rejected}") from None
     if as_json:
-        out.print(answer.model_dump_json(), soft_wrap=True, markup=False)
+        out.print(outcome.model_dump_json(), soft_wrap=True, markup=False)
     else:
-        _show(answer, text)
+        out.print(_table(event, outcome))
+
+
+def _event(
+    question: str | None,
+    context: str | None,
+    context_file: Path | None,
+    text: str | None,
+    top_k: int | None,
+) -> Question | Text:
+    # A blank question is rejected like any other event, with the same words: so, no checks here.
+    name = f"ask-{uuid.uuid4()}"
+    if question is not None and text is None:
+        return Question.model_construct(
+            id=name,
+            question=question,
+            context=_context(context, context_file),
+            options=ReadingOptions(top_k=top_k),
+            metadata={},
+        )
+    if text is not None and (question, context, context_file, top_k) == (None,) * 4:
+        return Text.model_construct(id=name, text=text, metadata={})
+    raise typer.BadParameter("give --question and its context, or --text alone")
 
 
 def _context(context: str | None, file: Path | None) -> str:
@@ -76,32 +104,42 @@ def _context(context: str | None, file: Path | None) -> str:
         raise typer.BadParameter(f"{file} is not UTF-8: {error.reason}") from None
 
 
-def _directly(settings: Settings, value: bytes) -> Answer:
-    event = open_envelope(value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes)
-    with Reader(open_bundle(settings.qa.model), settings.qa.reading()) as reader:
-        return reader.submit(event.question).result()
+def _directly(settings: Settings, value: bytes) -> Outcome:
+    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
+    opened = open_envelope(
+        reader.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
+    )
+    with reader:
+        return reader.submit(opened.event).result()
 
 
-async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Answer:
+async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Outcome:
     async with Asker(settings) as asker:
         place = await asker.send(value)
         try:
             outcome = await asker.outcome(place, seconds=seconds)
         except TimeoutError:
             raise StreamingError(
-                f"no answer within {seconds:g} s; the question is at {place[0]}-{place[1]}, "
+                f"nothing came back within {seconds:g} s; the event is at {place[0]}-{place[1]}, "
                 f"offset {place[2]}: is a worker running (`qa-worker run`)?"
             ) from None
     if outcome.reason:
         raise StreamingError(f"rejected, {outcome.reason}: {outcome.detail}")
     assert outcome.value is not None
-    return Answer.model_validate_json(outcome.value)
+    return _OUTCOMES.validate_json(outcome.value)
 
 
-def _show(answer: Answer, context: str) -> None:
+def _table(event: Question | Text, outcome: Outcome) -> Table:
+    if isinstance(outcome, Embedding):
+        table = Table("Model", "Windows", "Numbers", "Embedding")
+        first = ", ".join(f"{number:g}" for number in outcome.embedding[:_SHOWN])
+        more = ", …" if outcome.dims > _SHOWN else ""
+        table.add_row(outcome.model.name, str(outcome.windows), str(outcome.dims), f"{first}{more}")
+        return table
+    assert isinstance(event, Question)
     table = Table("Score", "At", "Answer in its context")
-    for span in answer.answers:
+    for span in outcome.answers:
         place = f"{span.start}-{span.end}"
-        shown = marked(context, span.start, span.end) if span.end else "(no answer)"
+        shown = marked(event.context, span.start, span.end) if span.end else "(no answer)"
         table.add_row(f"{span.score:.4f}", place, shown)
-    out.print(table)
+    return table

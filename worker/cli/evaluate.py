@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.answer import Answer
+from worker.bundles.store import Store
 from worker.cli.console import out, progress
 from worker.environment import load
-from worker.reading.bundle import open_bundle
+from worker.reading.bundle import BundleError
 from worker.reading.evaluate import load_squad, score
+from worker.reading.manifest import Task
 from worker.reading.reader import Reader
 from worker.reading.sequence import read_in_order
 
@@ -27,9 +29,14 @@ def evaluate(
     """Score the model on a SQuAD file: EM and F1 with the official normalisation."""
     settings = load()
     examples = load_squad(file)
+    bundle = Store(settings.qa.models).open(settings.qa.model)
+    if bundle.manifest.task is not Task.QUESTION_ANSWERING:
+        raise BundleError(
+            f"{bundle.name} is a model for {bundle.manifest.task}: SQuAD has no gold for those"
+        )
     predictions: dict[str, str] = {}
     windows = 0
-    with Reader(open_bundle(settings.qa.model), settings.qa.reading()) as reader, progress() as bar:
+    with Reader(bundle, settings.qa.reading()) as reader, progress() as bar:
         began = time.perf_counter()
         task = bar.add_task("evaluating", total=len(examples), speed="")
         outcomes = read_in_order(reader, (example.event() for example in examples))

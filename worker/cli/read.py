@@ -1,7 +1,8 @@
-"""`qa-worker read`: a file of questions to a file of answers, with no broker; resumable.
+"""`qa-worker read`: a file of events to a file of their outcomes, with no broker; resumable.
 
-One line out for one line in, in order: an answer, or what would have been a dead letter. So a
-run that was cut off goes on behind the last whole line of its output.
+One line out for one line in, in order: an answer or an embedding, as the model's task has it, or
+what would have been a dead letter. So a run that was cut off goes on behind the last whole line
+of its output.
 """
 
 import itertools
@@ -13,13 +14,13 @@ from typing import Annotated
 
 import typer
 
-from schemas.answer import Answer
 from schemas.envelope import open_envelope
+from schemas.event import Event, Outcome
 from schemas.question import Question
 from schemas.rejection import Rejected
+from worker.bundles.store import Store
 from worker.cli.console import err, progress
 from worker.environment import load
-from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
 from worker.reading.sequence import read_in_order
 
@@ -28,32 +29,37 @@ _BEGINNING = b'{"id":'
 
 
 def read(
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="one question event a line")
-    ],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="one event a line")],
     out: Annotated[
-        Path | None, typer.Option(help="where answers go; default: FILE with .answers.jsonl")
+        Path | None,
+        typer.Option(
+            help="where outcomes go; default: FILE with .answers.jsonl or .embeddings.jsonl"
+        ),
     ] = None,
 ) -> None:
-    """Answer a file of questions with no broker. Run again, it goes on where it stopped."""
+    """Answer a file of questions, or embed one of texts, with no broker. Run again, it goes on
+    where it stopped.
+    """
     settings = load()
-    target = out or file.with_suffix(".answers.jsonl")
+    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
+    kind = reader.event_type
+    target = out or file.with_suffix(".answers.jsonl" if kind is Question else ".embeddings.jsonl")
     if target.resolve() == file.resolve():
         raise typer.BadParameter(f"{target} is the input", param_hint="--out")
-    events = _Events(file, settings.qa.max_record_bytes)
+    events = _Events(kind, file, settings.qa.max_record_bytes)
     done, length = _whole_lines(target)
     _check_same(target, done, events)
     rejected = 0
     with (
-        Reader(open_bundle(settings.qa.model), settings.qa.reading()) as reader,
-        target.open("ab") as answers,
+        reader,
+        target.open("ab") as outcomes,
         progress() as bar,
     ):
-        answers.truncate(length)
+        outcomes.truncate(length)
         began = time.perf_counter()
         task = bar.add_task("reading", total=len(events), completed=done, speed="")
         for count, outcome in enumerate(read_in_order(reader, events.after(done)), start=1):
-            answers.write(_line(outcome, events.name(done + count - 1)))
+            outcomes.write(_line(outcome, events.name(done + count - 1)))
             rejected += isinstance(outcome, Rejected)
             speed = count / (time.perf_counter() - began)
             bar.update(task, advance=1, speed=f"{speed:.0f}/s")
@@ -66,14 +72,15 @@ def read(
 class _Events:
     """The lines of the input, blank ones left out."""
 
-    def __init__(self, file: Path, max_bytes: int) -> None:
+    def __init__(self, kind: type[Event[Outcome]], file: Path, max_bytes: int) -> None:
+        self._kind = kind
         self._lines = [line for line in file.read_bytes().splitlines() if line.strip()]
         self._max_bytes = max_bytes
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def after(self, count: int) -> Iterator[Question | Rejected]:
+    def after(self, count: int) -> Iterator[Event[Outcome] | Rejected]:
         return (self._open(index) for index in range(count, len(self._lines)))
 
     def name(self, index: int) -> str:
@@ -82,30 +89,38 @@ class _Events:
         name = None if isinstance(event, Rejected) else event.id
         return name or f"line-{index + 1}"
 
-    def answered_by(self, index: int, line: bytes) -> bool:
-        """Whether `line` can be the outcome of this event: its id, and its span of this context."""
+    def settled_by(self, index: int, line: bytes) -> bool:
+        """Whether `line` can be the outcome of this event: its id, and an answer's span of this
+        context. An embedding does not show its text.
+        """
         try:
             outcome = json.loads(line)
             if outcome["id"] != self.name(index):
                 return False
             event = self._open(index)
-            if isinstance(event, Rejected) or "answer" not in outcome:
+            if isinstance(event, Rejected) or "rejected" in outcome:
                 return "rejected" in outcome
+            if not isinstance(event, Question):
+                return "embedding" in outcome
             return event.context[outcome["start"] : outcome["end"]] == str(outcome["answer"])
         except (ValueError, KeyError, TypeError):
             return False
 
-    def _open(self, index: int) -> Question | Rejected:
+    def _open(self, index: int) -> Event[Outcome] | Rejected:
         try:
             return open_envelope(
-                self._lines[index], (), default_id=f"line-{index + 1}", max_bytes=self._max_bytes
-            ).question
+                self._kind,
+                self._lines[index],
+                (),
+                default_id=f"line-{index + 1}",
+                max_bytes=self._max_bytes,
+            ).event
         except Rejected as rejected:
             return rejected
 
 
-def _line(outcome: Answer | Rejected, name: str) -> bytes:
-    if isinstance(outcome, Answer):
+def _line(outcome: Outcome | Rejected, name: str) -> bytes:
+    if not isinstance(outcome, Rejected):
         return outcome.model_dump_json().encode() + b"\n"
     verdict = {"reason": str(outcome.reason), "detail": outcome.detail}
     return json.dumps({"id": name, "rejected": verdict}, ensure_ascii=False).encode() + b"\n"
@@ -131,7 +146,7 @@ def _check_same(target: Path, done: int, events: _Events) -> None:
     with target.open("rb") as file:
         if done:
             last = next(itertools.islice(file, done - 1, None))
-            same = done <= len(events) and events.answered_by(done - 1, last)
+            same = done <= len(events) and events.settled_by(done - 1, last)
         else:
             # Cut off in its first line, or somebody's file without a line break.
             same = _BEGINNING.startswith(file.read(len(_BEGINNING)))

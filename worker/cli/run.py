@@ -9,11 +9,11 @@ from typing import NoReturn
 import structlog
 
 from worker import __version__
+from worker.bundles.store import Store
 from worker.environment import load
 from worker.observing import logs, metrics
 from worker.observing.health import Health
 from worker.observing.http import Observatory
-from worker.reading.bundle import open_bundle
 from worker.reading.reader import Reader
 from worker.settings import Settings
 from worker.streaming.client import connection_options
@@ -63,7 +63,7 @@ async def _serve(settings: Settings) -> None:
 
 
 def _open_reader(settings: Settings) -> Reader:
-    reader = Reader(open_bundle(settings.qa.model), settings.qa.reading())
+    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
     reader.start()
     metrics.INFO.info(
         {

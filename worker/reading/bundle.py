@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from worker.reading.manifest import MANIFEST, MODEL, REQUIRED, TOKENIZER, Manifest, file_hashes
 
-DEFAULT_BUNDLE = Path(__file__).parent.parent / "models" / "default"
+DEFAULT_NAME = "default"
+DEFAULT_BUNDLE = Path(__file__).parent.parent / "models" / DEFAULT_NAME
+"""The model that ships with the package."""
 
 
 class BundleError(Exception):
@@ -41,7 +43,7 @@ def open_bundle(directory: Path) -> Bundle:
     """Read and check `directory`. Raises `BundleError` with what is missing or wrong."""
     if not directory.is_dir():
         raise BundleError(f"{directory}: there is no such directory")
-    manifest = _read_manifest(directory)
+    manifest = read_manifest(directory)
     for name in manifest.files:
         if not (directory / name).is_file():
             raise BundleError(f"{directory}: {name} is missing; its manifest lists it")
@@ -54,7 +56,8 @@ def open_bundle(directory: Path) -> Bundle:
     return Bundle(directory, manifest)
 
 
-def _read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path) -> Manifest:
+    """What `directory` says of itself, its files unseen. Raises `BundleError`."""
     path = directory / MANIFEST
     try:
         content = path.read_bytes()

@@ -1,95 +1,98 @@
-"""One question on its way through the reader: cut into windows, its logits collected, answered.
+"""One event on its way through the reader: cut into windows, its outputs collected, settled.
 
-Knows no threads; whoever has the job calls the next step.
+Knows no threads; whoever has the job calls the next step. What a step does depends on the kind of
+event: `question_job` and `text_job` say.
 """
 
+from abc import ABC, abstractmethod
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from schemas.answer import Answer, ModelInfo
-from schemas.question import Question
+from schemas.answer import ModelInfo
+from schemas.event import Event, Outcome
 from schemas.rejection import Rejected
-from worker.reading.options import ReadingDefaults
 from worker.reading.session import Outputs
-from worker.reading.spans import SpanOptions, rank
-from worker.reading.windows import EncodedContext, Window, Windower
+from worker.reading.windows import Window
+
+R = TypeVar("R", bound=Outcome)
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """A question and the future of its answer. `left` counts the windows without logits."""
+class Job(ABC, Generic[R]):
+    """An event and the future of its outcome."""
 
-    question: Question
-    future: Future[Answer]
-    pending: int = 0
-    """Tokens that this job counts for in the reader's `pending_tokens`."""
-    windows: list[Window] = field(default_factory=list)
-    left: int = 0
-    _options: SpanOptions | None = None
-    _context: EncodedContext | None = None
-    _logits: list[Outputs | None] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.future: Future[R] = Future()
+        self.pending = 0
+        """Tokens that this job counts for in the reader's `pending_tokens`."""
+        self.windows: list[Window] = []
+        self.left = 0
+        """How many windows have not run."""
 
-    def cut(self, windower: Windower, defaults: ReadingDefaults, max_question_tokens: int) -> None:
+    @property
+    @abstractmethod
+    def texts(self) -> tuple[str, ...]:
+        """What will be encoded."""
+
+    @property
+    def estimate(self) -> int:
+        """Tokens, until they are known: English has four characters to one, Chinese one."""
+        return sum(len(text) // 4 if text.isascii() else len(text) for text in self.texts)
+
+    @abstractmethod
+    def encode(self) -> list[Window]:
+        """The windows. Raises `Rejected`."""
+
+    @abstractmethod
+    def collect(self, index: int, outputs: Outputs) -> None:
+        """What the model made of one window. Each is handed over once, by any thread."""
+
+    @abstractmethod
+    def settle(self, model: ModelInfo) -> R:
+        """All windows have run: what comes of it.
+
+        Raises `LogitsError` or `VectorError` for numbers that nothing can be made of.
+        """
+
+    def cut(self) -> None:
         """Encode and cut into windows. Raises `Rejected`."""
-        asked = self.question.options
-        self._options = defaults.span_options(asked)
-        ids = windower.encode_question(self.question.question, max_tokens=max_question_tokens)
-        self._context = windower.encode_context(self.question.context)
-        self.windows = windower.cut(
-            ids,
-            self._context,
-            stride=defaults.stride(asked),
-            max_windows=defaults.max_windows,
-        )
-        self._logits = [None] * len(self.windows)
+        self.windows = self.encode()
         self.left = len(self.windows)
 
-    def collect(self, index: int, logits: Outputs) -> None:
-        """The logits of one window."""
-        self._logits[index] = logits
-        self.left -= 1
-
-    def answer(self, model: ModelInfo) -> Answer:
-        """All windows are read: pick the spans. Raises `LogitsError`."""
-        assert self._options is not None
-        assert self._context is not None
-        read = [
-            (window, pair[0], pair[1])
-            for window, pair in zip(self.windows, self._logits, strict=True)
-            if pair is not None
-        ]
-        spans = rank(self.question.context, self._context, read, self._options)
-        best = spans[0]
-        return Answer(
-            id=self.question.id or "",
-            answer=best.answer,
-            score=best.score,
-            start=best.start,
-            end=best.end,
-            answered=best.end > best.start,
-            answers=spans,
-            model=model,
-            windows=len(self.windows),
-            metadata=self.question.metadata,
-        )
-
-    def finish(self, outcome: Answer | Rejected) -> None:
+    def finish(self, outcome: R | Rejected) -> None:
         """Hand the outcome to whoever waits, unless nobody does any more."""
         try:
-            if isinstance(outcome, Answer):
-                self.future.set_result(outcome)
-            else:
+            if isinstance(outcome, Rejected):
                 self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
         except InvalidStateError:
             # It was cancelled, or another of its windows failed first.
             return
+
+
+class Jobs(Protocol):
+    """How a bundle's task is done: what a reader must know of it."""
+
+    @property
+    def event_type(self) -> type[Event[Any]]: ...
+
+    @property
+    def stage(self) -> str:
+        """The name of the step that settles a job, for the metrics."""
+
+    def make(self, event: Any) -> Job[Any]:
+        """The job of an `event_type`."""
+
+    def check(self, window: Window, outputs: Outputs) -> None:
+        """Raises `ValueError` where outputs of this shape are none for this task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One window of a job, waiting to run."""
 
-    job: Job
+    job: Job[Any]
     index: int
 
     @property

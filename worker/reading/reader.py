@@ -1,7 +1,8 @@
-"""`submit(question)` gives a future of its answer: windows, batches, session and spans, on threads.
+"""`submit(event)` gives a future of its outcome: windows, batches and session, on threads.
 
-N equal threads, each of which takes the next piece of work: a question to encode if one waits,
-else the next batch of windows to run. Encoding comes first, so that the batcher sees the real
+What kind of event it is, a question or a text, is the bundle's choice; the jobs know the rest. N
+equal threads, each of which takes the next piece of work: an event to encode if one waits, else
+the next batch of windows to run. Encoding comes first, so that the batcher sees the real
 lengths of everything that waits; how much that is, is bounded by whoever submits (see
 `pending_tokens`).
 """
@@ -11,39 +12,36 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import structlog
 
-from schemas.answer import Answer, ModelInfo
-from schemas.question import Question
+from schemas.answer import ModelInfo
+from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.observing import metrics
 from worker.reading.batching import Batcher
 from worker.reading.bundle import Bundle, BundleError
-from worker.reading.job import Job, Piece
+from worker.reading.job import Job, Piece, R
+from worker.reading.jobs import open_jobs
 from worker.reading.options import ReadingDefaults
+from worker.reading.pooling import VectorError
 from worker.reading.session import Outputs, Session, SessionOptions
 from worker.reading.spans import LogitsError
-from worker.reading.windows import Window, Windower
+from worker.reading.windows import Window
 
 log = structlog.get_logger(__name__)
 
 _ENCODE = metrics.STAGE.labels("encode")
 _RUN = metrics.STAGE.labels("run")
-_SPANS = metrics.STAGE.labels("spans")
 
 CLOSE_SECONDS = 3.0
 """For all threads together; less than what the pod's grace leaves of the shutdown's time."""
 
 
-def _estimate(text: str) -> int:
-    """Tokens of a text until it is encoded: English has four characters to one, Chinese one."""
-    return len(text) // 4 if text.isascii() else len(text)
-
-
 class Reader:
-    """Reads questions against one model. `start` before `submit`, `close` at the end."""
+    """Reads events with one model. `start` before `submit`, `close` at the end."""
 
     def __init__(self, bundle: Bundle, defaults: ReadingDefaults) -> None:
         """Opens the model. Raises `BundleError`."""
@@ -57,17 +55,12 @@ class Reader:
             raise BundleError(
                 f"a batch of {defaults.max_batch_tokens} tokens does not hold a window of {limit}"
             )
-        self._max_question_tokens = defaults.max_question_tokens or limit // 2
-        if self._max_question_tokens > limit // 2:
-            raise BundleError(
-                f"a question of {self._max_question_tokens} tokens leaves less than half of a "
-                f"window of {limit} to its context: lower the limit for questions"
-            )
         self.defaults = defaults
         self._max_tokens = limit
         self._max_batch_tokens = defaults.max_batch_tokens or limit
         self._max_items = None if manifest.batch_invariant else 1
-        self._windower = Windower(bundle, max_tokens=limit)
+        self._jobs = open_jobs(bundle, defaults, max_tokens=limit)
+        self._settling = metrics.STAGE.labels(self._jobs.stage)
         self._session = Session(
             bundle,
             SessionOptions(
@@ -88,7 +81,7 @@ class Reader:
             max_padding=defaults.max_padding,
             max_items=self._max_items,
         )
-        self._questions: deque[Job] = deque()
+        self._arrived: deque[Job[Any]] = deque()
         self._pending = 0
         self._work = threading.Condition()
         self._closing = False
@@ -125,8 +118,8 @@ class Reader:
         """Stop the threads after the batches in progress; what still waits is cancelled."""
         with self._work:
             self._closing = True
-            waiting = {id(job): job for job in self._questions}
-            self._questions.clear()
+            waiting = {id(job): job for job in self._arrived}
+            self._arrived.clear()
             while (batch := self._batcher.take(0.0)) is not None:
                 waiting.update((id(piece.job), piece.job) for piece in batch.items)
             self._work.notify_all()
@@ -138,27 +131,36 @@ class Reader:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
+    def event_type(self) -> type[Event[Outcome]]:
+        """What `submit` takes: the bundle's task decides."""
+        return self._jobs.event_type
+
+    @property
     def pending_tokens(self) -> int:
-        """Tokens that were submitted and are not answered, estimated where not yet encoded."""
+        """Tokens that were submitted and are not settled, estimated where not yet encoded."""
         return self._pending
 
-    def submit(self, question: Question) -> Future[Answer]:
-        """A future of the answer, or of `Rejected`. Never blocks; order is not promised.
+    def submit(self, event: Event[R]) -> Future[R]:
+        """A future of the outcome, or of `Rejected`. Never blocks; order is not promised.
 
-        Cancelling the future drops the windows that have not run.
+        Cancelling the future drops the windows that have not run. Raises `TypeError` for an event
+        that is no `event_type`.
         """
-        future: Future[Answer] = Future()
-        size = sum(_estimate(text) for text in (question.question, question.context))
-        job = Job(question, future)
+        if not isinstance(event, self.event_type):
+            raise TypeError(
+                f"{self.model.name} reads a {self.event_type.__name__}, not a "
+                f"{type(event).__name__}"
+            )
+        job: Job[R] = self._jobs.make(event)
         # The first of the callbacks: those added later find the tokens already gone.
-        future.add_done_callback(lambda _: self._release(job))
+        job.future.add_done_callback(lambda _: self._release(job))
         with self._work:
             if self._closing:
                 raise RuntimeError("the reader is closed")
-            self._set_pending(job, size)
-            self._questions.append(job)
+            self._set_pending(job, job.estimate)
+            self._arrived.append(job)
             self._work.notify()
-        return future
+        return job.future
 
     # The threads.
 
@@ -181,18 +183,15 @@ class Reader:
         count = self._max_batch_tokens // self._max_tokens if self._max_items is None else 1
         ids = np.ones(self._max_tokens, dtype=np.int64)
         window = Window(ids=ids, types=np.zeros_like(ids), offset=1, first=0, count=len(ids) - 2)
-        for starts, ends in self._session.run([window] * count):
-            if starts.shape != ids.shape or ends.shape != ids.shape:
-                raise ValueError(
-                    f"logits of shape {starts.shape} and {ends.shape} for {len(ids)} tokens"
-                )
+        for outputs in self._session.run([window] * count):
+            self._jobs.check(window, outputs)
 
     def _next_task(self) -> Callable[[], None] | None:
         """What to do next; waits for it. `None` when the reader closes."""
         with self._work:
             while True:
-                if self._questions:
-                    job = self._questions.popleft()
+                if self._arrived:
+                    job = self._arrived.popleft()
                     return lambda: self._encode(job)
                 batch = self._batcher.take(time.monotonic())
                 if batch is not None:
@@ -205,10 +204,10 @@ class Reader:
                     return None
                 self._work.wait()
 
-    def _encode(self, job: Job) -> None:
+    def _encode(self, job: Job[Any]) -> None:
         began = time.perf_counter()
         try:
-            job.cut(self._windower, self.defaults, self._max_question_tokens)
+            job.cut()
         except Rejected as rejected:
             job.finish(rejected)
             return
@@ -236,7 +235,7 @@ class Reader:
         windows = [piece.window for piece in pieces]
         began = time.perf_counter()
         try:
-            logits = self._session.run(windows)
+            outputs = self._session.run(windows)
         except Exception as error:
             if len(pieces) > 1:
                 metrics.BATCH_SPLITS.inc()
@@ -250,35 +249,36 @@ class Reader:
         metrics.WINDOWS.inc(len(windows))
         metrics.TOKENS_RUN.inc(tokens)
         metrics.TOKENS_PADDED.inc(max(map(len, windows)) * len(windows) - tokens)
-        for piece, pair in zip(pieces, logits, strict=True):
-            self._collect(piece, pair)
+        for piece, output in zip(pieces, outputs, strict=True):
+            self._collect(piece, output)
 
-    def _collect(self, piece: Piece, logits: Outputs) -> None:
+    def _collect(self, piece: Piece, outputs: Outputs) -> None:
         job = piece.job
+        job.collect(piece.index, outputs)
         with self._work:
-            job.collect(piece.index, logits)
+            job.left -= 1
             if job.left:
                 return
         self._complete(job)
 
-    def _complete(self, job: Job) -> None:
+    def _complete(self, job: Job[Any]) -> None:
         """All windows are read."""
         began = time.perf_counter()
-        outcome: Answer | Rejected
+        outcome: Outcome | Rejected
         try:
-            outcome = job.answer(self.model)
-        except LogitsError as error:
+            outcome = job.settle(self.model)
+        except (LogitsError, VectorError) as error:
             outcome = _model_failed(error)
         except Exception as error:
-            outcome = _internal_error("spans", error)
-        _SPANS.observe(time.perf_counter() - began)
+            outcome = _internal_error(self._jobs.stage, error)
+        self._settling.observe(time.perf_counter() - began)
         job.finish(outcome)
 
-    def _release(self, job: Job) -> None:
+    def _release(self, job: Job[Any]) -> None:
         with self._work:
             self._set_pending(job, 0)
 
-    def _set_pending(self, job: Job, tokens: int) -> None:
+    def _set_pending(self, job: Job[Any], tokens: int) -> None:
         """Under the lock."""
         self._pending += tokens - job.pending
         job.pending = tokens

@@ -1,12 +1,12 @@
-"""Many questions through a reader, outcomes in the order of the questions, memory bounded."""
+"""Many events through a reader, outcomes in the order of the events, memory bounded."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 
-from schemas.answer import Answer
-from schemas.question import Question
+from schemas.event import Event
 from schemas.rejection import Rejected
+from worker.reading.job import R
 from worker.reading.reader import Reader
 
 MAX_PENDING_TOKENS = 65_536
@@ -14,21 +14,21 @@ MAX_PENDING_TOKENS = 65_536
 
 def read_in_order(
     reader: Reader,
-    questions: Iterable[Question | Rejected],
+    events: Iterable[Event[R] | Rejected],
     *,
     max_pending: int = MAX_PENDING_TOKENS,
-) -> Iterator[Answer | Rejected]:
-    """One outcome for each question; what was rejected before comes out in its turn.
+) -> Iterator[R | Rejected]:
+    """One outcome for each event; what was rejected before comes out in its turn.
 
     At most about `max_pending` tokens wait in the reader.
     """
-    waiting: deque[Future[Answer]] = deque()
-    for question in questions:
-        if isinstance(question, Rejected):
-            future: Future[Answer] = Future()
-            future.set_exception(question)
+    waiting: deque[Future[R]] = deque()
+    for event in events:
+        if isinstance(event, Rejected):
+            future: Future[R] = Future()
+            future.set_exception(event)
         else:
-            future = reader.submit(question)
+            future = reader.submit(event)
         waiting.append(future)
         while waiting and (waiting[0].done() or reader.pending_tokens >= max_pending):
             yield _outcome(waiting.popleft())
@@ -36,7 +36,7 @@ def read_in_order(
         yield _outcome(waiting.popleft())
 
 
-def _outcome(future: Future[Answer]) -> Answer | Rejected:
+def _outcome(future: Future[R]) -> R | Rejected:
     try:
         return future.result()
     except Rejected as rejected:

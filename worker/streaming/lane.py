@@ -1,6 +1,6 @@
 """One assigned partition, from assignment to revocation: records in, outcomes out in their order.
 
-Questions are read side by side and finish in any order; a lane publishes what became of them in
+Events are read side by side and finish in any order; a lane publishes what became of them in
 the order of their offsets. It belongs to one assignment: once closed, whatever still comes in
 for it is stale and counts for nothing.
 """
@@ -15,8 +15,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
 
-from schemas.answer import Answer
-from schemas.question import Question
+from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.observing import metrics
 from worker.observing.health import Health
@@ -24,9 +23,9 @@ from worker.streaming.inflight import InFlight
 from worker.streaming.ledger import Ledger
 from worker.streaming.messages import (
     Incoming,
-    answer_record,
     dead_letter,
     open_record,
+    outcome_record,
     without_value,
 )
 from worker.streaming.outbox import Outbox, Outgoing
@@ -41,6 +40,7 @@ _TOTAL = metrics.STAGE.labels("total")
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R", bound=Outcome)
 
 
 class Reading(Protocol):
@@ -49,7 +49,11 @@ class Reading(Protocol):
     @property
     def pending_tokens(self) -> int: ...
 
-    def submit(self, question: Question) -> "Future[Answer]": ...
+    @property
+    def event_type(self) -> type[Event[Outcome]]:
+        """What it reads."""
+
+    def submit(self, event: Event[R]) -> "Future[R]": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +143,24 @@ class Lane:
         try:
             began = time.perf_counter()
             envelope = await self._off_loop(
-                record, open_record, record, max_bytes=shared.max_record_bytes
+                record,
+                open_record,
+                shared.reader.event_type,
+                record,
+                max_bytes=shared.max_record_bytes,
             )
             _DECODE.observe(time.perf_counter() - began)
-            name = envelope.question.id or name
-            answer = await asyncio.wrap_future(shared.reader.submit(envelope.question))
+            name = envelope.event.id or name
+            outcome = await asyncio.wrap_future(shared.reader.submit(envelope.event))
             outgoing = await self._off_loop(
-                record, answer_record, record, envelope, answer, shared.answers_topic
+                record, outcome_record, record, envelope.mode, outcome, shared.answers_topic
             )
             if shared.outbox.fits(outgoing):
-                self._log.debug("answered", offset=record.offset, id=name, score=answer.score)
+                self._log.debug("answered", offset=record.offset, id=name, type=outcome.TYPE)
                 return _Outcome(outgoing, None)
             raise Rejected(
                 Reason.ANSWER_TOO_LARGE,
-                f"the answer takes {outgoing.size} bytes, more than {outgoing.topic} allows",
+                f"the outcome takes {outgoing.size} bytes, more than {outgoing.topic} allows",
             )
         except Rejected as rejected:
             return self._reject(record, name, rejected)

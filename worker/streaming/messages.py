@@ -1,4 +1,4 @@
-"""A question's record to a question, and an outcome to the record that is published. Pure.
+"""A record to its event, and the event's outcome to the record that is published. Pure.
 
 The only place where the contracts of the topics meet Kafka's records.
 """
@@ -6,8 +6,9 @@ The only place where the contracts of the topics meet Kafka's records.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.answer import Answer, Source
-from schemas.envelope import Envelope, open_envelope, seal
+from schemas.answer import Source
+from schemas.envelope import E, Envelope, Mode, open_envelope, seal
+from schemas.event import Outcome
 from schemas.rejection import VALUE_OMITTED, Header, Rejected, dead_letter_headers
 from worker.streaming.outbox import Outgoing
 
@@ -33,19 +34,19 @@ class Incoming:
         return f"{self.topic}-{self.partition}-{self.offset}"
 
 
-def open_record(record: Incoming, *, max_bytes: int) -> Envelope:
-    """The question in the record. Raises `Rejected`."""
+def open_record(kind: type[E], record: Incoming, *, max_bytes: int) -> Envelope[E]:
+    """The event of this kind in the record. Raises `Rejected`."""
     return open_envelope(
-        record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
+        kind, record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
     )
 
 
-def answer_record(record: Incoming, envelope: Envelope, answer: Answer, topic: str) -> Outgoing:
-    """The answer, under the question's key, with its trace and correlation headers."""
+def outcome_record(record: Incoming, mode: Mode, outcome: Outcome, topic: str) -> Outgoing:
+    """The outcome, under the event's key, in its shape, with its trace and correlation headers."""
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
     value, headers = seal(
-        answer.model_copy(update={"source": source}),
-        envelope.mode,
+        outcome.model_copy(update={"source": source}),
+        mode,
         record.headers,
         source=f"/qa-worker/{record.topic}",
     )
@@ -53,7 +54,7 @@ def answer_record(record: Incoming, envelope: Envelope, answer: Answer, topic: s
 
 
 def dead_letter(record: Incoming, rejected: Rejected, topic: str) -> Outgoing:
-    """The question's record, unchanged, with the reason in its headers."""
+    """The event's record, unchanged, with the reason in its headers."""
     headers = dead_letter_headers(
         rejected,
         topic=record.topic,

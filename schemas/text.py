@@ -1,0 +1,16 @@
+"""What a producer sends to have embedded: a text."""
+
+from typing import ClassVar
+
+from schemas.embedding import Embedding
+from schemas.event import Event, Words
+
+
+class Text(Event[Embedding]):
+    """A text event. There is nothing to choose: vectors that are to be compared must be made in
+    one way, which the model's bundle says.
+    """
+
+    TAKES: ClassVar[str] = "texts, and embeds them"
+
+    text: Words

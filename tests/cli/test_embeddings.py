@@ -1,0 +1,159 @@
+"""The commands with a model for embeddings: they take the task from the bundle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.embedding import Embedding
+from tests.cli.conftest import Command
+from tests.reading.embeddings import DIMS, expected, write_embedding_bundle
+from worker.reading.manifest import Pooling
+
+LINES = [
+    {"id": "first", "text": "answer a", "metadata": {"n": 10**30}},
+    {"text": "b c d"},
+    {"id": "question", "question": "a", "context": "b"},
+    {"id": "blank", "text": " "},
+    {"id": "last", "text": "b " * 100},
+]
+
+
+@pytest.fixture
+def embedding_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = write_embedding_bundle(tmp_path / "tiny")
+    monkeypatch.setenv("QA_MODEL", str(directory))
+    return directory
+
+
+@pytest.fixture
+def texts(tmp_path: Path, embedding_model: Path) -> Path:
+    file = tmp_path / "texts.jsonl"
+    file.write_text("\n".join(map(json.dumps, LINES)))
+    return file
+
+
+@pytest.fixture
+def target(texts: Path) -> Path:
+    return texts.with_suffix(".embeddings.jsonl")
+
+
+def test_a_file_of_texts_becomes_a_file_of_embeddings(
+    command: Command, texts: Path, target: Path
+) -> None:
+    done = command("read", texts)
+    assert (done.code, done.out) == (0, "")
+    assert "5 read, 2 rejected, 0 there before" in done.err
+    outcomes = [json.loads(line) for line in target.read_bytes().splitlines()]
+    assert [each["id"] for each in outcomes] == ["first", "line-2", "line-3", "line-4", "last"]
+    first = Embedding.model_validate(outcomes[0])
+    assert first.metadata == {"n": 10**30}
+    np.testing.assert_allclose(first.embedding, expected(["answer", "a"], Pooling()), atol=1e-6)
+    assert outcomes[4]["windows"] == 10
+
+
+def test_a_question_among_texts_is_told_what_is_taken(
+    command: Command, texts: Path, target: Path
+) -> None:
+    command("read", texts)
+    third = json.loads(target.read_bytes().splitlines()[2])
+    assert third["rejected"] == {
+        "reason": "schema",
+        "detail": "text: Field required; this worker takes texts, and embeds them",
+    }
+
+
+def test_a_run_that_was_cut_off_anywhere_goes_on(
+    command: Command, texts: Path, target: Path
+) -> None:
+    command("read", texts)
+    whole = target.read_bytes()
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
+    for cut in [0, 3, ends[0] - 1, ends[0], ends[1] + 40, ends[2], ends[3] + 1, ends[4]]:
+        target.write_bytes(whole[:cut])
+        done = command("read", texts)
+        assert (done.code, target.read_bytes() == whole) == (0, True), f"cut at {cut}"
+
+
+def test_answers_are_not_continued_with_embeddings(
+    command: Command, texts: Path, target: Path
+) -> None:
+    kept = b'{"id":"first","answer":"a","start":0,"end":1}\n'
+    target.write_bytes(kept)
+    done = command("read", texts)
+    assert done.code == 2
+    assert "is not of this input" in done.err
+    assert target.read_bytes() == kept
+
+
+@pytest.mark.usefixtures("embedding_model")
+def test_a_text_is_embedded(command: Command) -> None:
+    done = command("ask", "--text", "answer a", "--json")
+    embedding = Embedding.model_validate_json(done.out)
+    assert (done.code, embedding.dims) == (0, DIMS)
+    np.testing.assert_allclose(embedding.embedding, expected(["answer", "a"], Pooling()), atol=1e-6)
+
+
+@pytest.mark.usefixtures("embedding_model")
+def test_the_beginning_of_an_embedding_is_shown(command: Command) -> None:
+    done = command("ask", "--text", "answer a")
+    whole = json.loads(command("ask", "--text", "answer a", "--json").out)["embedding"]
+    assert (done.code, done.err) == (0, "")
+    assert ", ".join(f"{number:g}" for number in whole) in done.out
+    assert "tiny-vectors" in done.out
+
+
+@pytest.mark.usefixtures("embedding_model")
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--text", " "), "rejected, schema: text: is blank"),
+        (("--text", "a " * 2561), "rejected, text_too_long: "),
+        (("--question", "a", "--context", "b"), "rejected, schema: text: Field required; "),
+    ],
+)
+def test_a_rejection_is_one_line(
+    command: Command, arguments: tuple[str, ...], complaint: str
+) -> None:
+    done = command("ask", *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"qa-worker: {complaint}")
+    assert done.err.count("\n") == 1
+
+
+def test_a_text_is_no_question(command: Command, tiny_model: Path) -> None:
+    done = command("ask", "--text", "a")
+    assert done.code == 1
+    assert "question: Field required" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--context", "b"),
+        ("--text", "a", "--question", "a", "--context", "b"),
+        ("--text", "a", "--context", "b"),
+        ("--text", "a", "--top-k", "2"),
+    ],
+)
+def test_a_question_or_a_text_is_asked(command: Command, arguments: tuple[str, ...]) -> None:
+    done = command("ask", *arguments)
+    assert done.code == 2
+    assert "give --question and its context, or --text alone" in done.err
+
+
+def test_a_text_that_is_not_utf_8_is_refused(command: Command) -> None:
+    done = command("ask", "--text", "Ada \udcff.")
+    assert done.code == 2
+    assert "is not UTF-8" in done.err
+
+
+@pytest.mark.usefixtures("embedding_model")
+def test_squad_does_not_score_embeddings(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "squad.json"
+    file.write_text('{"data": []}')
+    done = command("evaluate", file)
+    assert done.code == 1
+    assert "tiny-vectors is a model for embeddings" in done.err

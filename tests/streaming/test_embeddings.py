@@ -1,0 +1,79 @@
+"""A worker with a model for embeddings: texts through real topics, with all that questions have."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from schemas.embedding import Embedding
+from schemas.rejection import Header
+from tests.brokers.protocol import Broker
+from tests.reading.embeddings import CAPACITY, expected, write_embedding_bundle
+from tests.streaming.topics import Topics, event, until
+from tests.streaming.worker_process import WorkerProcess
+from worker.reading.manifest import Pooling
+
+NORMAL = Pooling(normalize=True)
+
+
+def text(number: int, words: list[str], **more: Any) -> bytes:
+    return json.dumps({"id": f"t-{number}", "text": " ".join(words), **more}).encode()
+
+
+async def test_texts_come_back_as_embeddings_in_their_order_and_questions_as_dead_letters(
+    broker: Broker, tmp_path: Path
+) -> None:
+    bundle = write_embedding_bundle(tmp_path / "tiny", NORMAL)
+    topics = Topics(broker.bootstrap_servers, {"QA_MODEL": str(bundle)}, partitions=1)
+    await topics.create()
+    # Long ones take several windows, so that short ones behind them are done before.
+    words = [["answer", "a", "b"] * (3 * CAPACITY if n % 4 == 0 else 1) for n in range(20)]
+    await topics.send([text(n, each, metadata={"n": n}) for n, each in enumerate(words)])
+    await topics.send([event(1), text(99, ["nan"]), text(98, [" "])])
+    structured = {
+        "specversion": "1.0",
+        "id": "ce-1",
+        "source": "/test",
+        "type": "qa.text",
+        "data": {"text": "answer"},
+    }
+    await topics.send([json.dumps(structured).encode()])
+    binary: list[Header] = [("ce_specversion", b"1.0"), ("ce_id", b"ce-2"), ("traceparent", b"00")]
+    await topics.send([b'{"text": "answer"}'], key=b"own", headers=binary)
+    async with WorkerProcess(topics.environment) as worker:
+
+        async def all_committed() -> bool:
+            return (await topics.committed())[0] == 25
+
+        await until(all_committed, "everything is committed")
+        assert await worker.metric("qa_answers_total") == 22
+        assert await worker.metric("qa_rejections_total") == 3
+
+    records = await topics.answers()
+    for n, record in enumerate(records[:20]):
+        embedding = Embedding.model_validate_json(record.value)
+        assert (embedding.id, embedding.metadata) == (f"t-{n}", {"n": n})
+        assert embedding.source is not None
+        assert embedding.source.offset == n
+        assert embedding.windows == -(-len(words[n]) // CAPACITY)
+        np.testing.assert_allclose(embedding.embedding, expected(words[n], NORMAL), atol=1e-6)
+    _check_cloud_events(*records[20:])
+
+    letters = [dict(letter.headers) for letter in await topics.dead_letters()]
+    assert [letter["qa.reason"] for letter in letters] == [b"schema", b"model_failed", b"schema"]
+    assert letters[0]["__connect.errors.exception.message"] == (
+        b"text: Field required; this worker takes texts, and embeds them"
+    )
+
+
+def _check_cloud_events(structured: Any, binary: Any) -> None:
+    document = json.loads(structured.value)
+    assert (document["id"], document["type"]) == ("ce-1", "qa.embedding")
+    one = Embedding.model_validate(document["data"])
+    headers = dict(binary.headers)
+    assert (binary.key, headers["ce_type"]) == (b"own", b"qa.embedding")
+    assert (headers["ce_id"], headers["traceparent"]) == (b"ce-2", b"00")
+    other = Embedding.model_validate_json(binary.value)
+    assert one.embedding == other.embedding
+    np.testing.assert_allclose(one.embedding, expected(["answer"], NORMAL), atol=1e-6)
