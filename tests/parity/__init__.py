@@ -1,0 +1,1 @@
+"""Comparisons with Hugging Face's question-answering pipeline."""

@@ -1,0 +1,131 @@
+"""How far embeddings are from transformers': `python -m tests.parity.embeddings`.
+
+Random weights of DistilBERT-base's size, as no trained encoder ships with us. Theirs: AutoModel on
+padded batches, then the recipe on the model cards of sentence-transformers, word by word. Ours: the
+converter and the reader. Ends with 1 above the limit. Needs the extra `parity`.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from tokenizers import Tokenizer
+
+from schemas.embedding import Embedding
+from schemas.text import Text
+from tests.bundles.random_weights import DISTILBERT_BASE, random_weights, write_model
+from tests.bundles.word_models import random_words, word_bundle
+from worker.reading.bundle import Bundle, open_bundle
+from worker.reading.manifest import MANIFEST, Manifest, Pooling
+from worker.reading.options import ReadingDefaults
+from worker.reading.reader import Reader
+from worker.reading.sequence import read_in_order
+
+LIMIT = 1e-5
+"""Of one number; the largest are around 3. float32 sums in another order differ by less."""
+
+LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 509, 510]
+"""Of the texts, in tokens; 510 fill a window."""
+
+BATCH = 4
+
+POOLINGS = [
+    Pooling(mode="mean", normalize=False),
+    Pooling(mode="mean", normalize=True),
+    Pooling(mode="cls", normalize=False),
+    Pooling(mode="cls", normalize=True),
+]
+
+Vectors = NDArray[np.float32]
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Token vectors, (texts, longest, dims), and mask, (texts, longest)."""
+
+
+def theirs(model: torch.nn.Module, bundle: Bundle, texts: Sequence[Text]) -> Iterator[Batch]:
+    tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
+    tokenizer.enable_padding(pad_id=bundle.manifest.pad_token_id)
+    for first in range(0, len(texts), BATCH):
+        encodings = tokenizer.encode_batch([text.text for text in texts[first : first + BATCH]])
+        ids = torch.tensor([encoding.ids for encoding in encodings])
+        mask = torch.tensor([encoding.attention_mask for encoding in encodings])
+        with torch.inference_mode():
+            vectors = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        yield vectors, mask
+
+
+def pooled(batches: Sequence[Batch], pooling: Pooling) -> Vectors:
+    """Mean pooling and `normalize` as the cards of sentence-transformers write them."""
+    found = []
+    for vectors, mask in batches:
+        if pooling.mode == "cls":
+            embeddings = vectors[:, 0]
+        else:
+            expanded = mask.unsqueeze(-1).expand(vectors.size()).float()
+            total = torch.sum(vectors * expanded, 1)
+            embeddings = total / torch.clamp(expanded.sum(1), min=1e-9)
+        if pooling.normalize:
+            embeddings = torch.nn.functional.normalize(embeddings, p=2, dim=1)
+        found.append(embeddings.numpy())
+    return np.concatenate(found)
+
+
+def ours(bundle: Bundle, texts: Sequence[Text]) -> Vectors:
+    defaults = ReadingDefaults(threads=1, max_batch_tokens=2048, max_padding=0.9)
+    with Reader(bundle, defaults) as reader:
+        outcomes = list(read_in_order(reader, texts))
+    assert all(isinstance(outcome, Embedding) and outcome.windows == 1 for outcome in outcomes)
+    return np.array([each.embedding for each in outcomes if isinstance(each, Embedding)])
+
+
+def with_pooling(bundle: Bundle, pooling: Pooling) -> Bundle:
+    path = bundle.directory / MANIFEST
+    manifest = Manifest.model_validate_json(path.read_bytes())
+    path.write_bytes(manifest.model_copy(update={"pooling": pooling}).to_json())
+    return open_bundle(bundle.directory)
+
+
+def main() -> None:
+    texts = [
+        Text(id=str(count), text=random_words(DISTILBERT_BASE, count, count).event.context)
+        for count in LENGTHS
+    ]
+    weights = random_weights(DISTILBERT_BASE, head=False)
+    table = Table(
+        title=f"{len(texts)} texts of {LENGTHS[0]} to {LENGTHS[-1]} tokens; torch "
+        f"{torch.__version__}, transformers {transformers.__version__}"
+    )
+    for heading in ("pooling", "normalised", "largest difference", "mean", "largest number"):
+        table.add_column(heading)
+    largest = []
+    with tempfile.TemporaryDirectory() as scratch:
+        source = write_model(Path(scratch, "theirs"), DISTILBERT_BASE, weights)
+        bundle = word_bundle(Path(scratch, "ours"), DISTILBERT_BASE, weights)
+        model = transformers.AutoModel.from_pretrained(source, dtype=torch.float32).eval()
+        batches = list(theirs(model, bundle, texts))
+        for pooling in POOLINGS:
+            one = ours(with_pooling(bundle, pooling), texts)
+            other = pooled(batches, pooling)
+            difference = np.abs(one.astype(np.float64) - other)
+            largest.append(float(difference.max()))
+            table.add_row(
+                pooling.mode,
+                "yes" if pooling.normalize else "no",
+                f"{difference.max():.2e}",
+                f"{difference.mean():.2e}",
+                f"{np.abs(other).max():.3f}",
+            )
+    Console().print(table)
+    # A NaN is not within the limit.
+    if not all(each <= LIMIT for each in largest):
+        sys.exit(f"a difference is above {LIMIT}")
+
+
+if __name__ == "__main__":
+    main()

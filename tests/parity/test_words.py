@@ -1,0 +1,54 @@
+"""Words found from the characters alone are the words that the worker's tokenizers find."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.parity.words import words_of
+from worker.reading.bundle import DEFAULT_BUNDLE, open_bundle
+from worker.reading.windows import Windower
+
+CLUSTERS = [
+    *"aZé东あ한ก7",
+    "e\u0301",
+    "हि",
+    "ก็",
+    "нй",
+    "👩‍👧",
+    "👍🏽",
+    *".,'-#$[«。",
+    *" \t\n\u00a0\u3000",
+    *"\u200b\u200c\u00ad\ufeff\x00\x85\ufffd\ue000",
+    "\U000e0fff",
+]
+"""Marks stand behind letters: an uncased tokenizer drops one that stands alone."""
+
+
+@pytest.fixture(scope="module")
+def windower() -> Windower:
+    return Windower(open_bundle(DEFAULT_BUNDLE), max_tokens=512)
+
+
+@given(st.lists(st.sampled_from(CLUSTERS), max_size=24).map("".join))
+def test_every_word_begins_and_ends_with_a_token(windower: Windower, text: str) -> None:
+    words, context = words_of(text), windower.encode_context(text)
+    assert sorted(words.starts) == np.unique(context.starts[context.word_first]).tolist()
+    assert sorted(words.ends) == np.unique(context.ends[context.word_last]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Ada wrote it.", ["Ada", "wrote", "it", "."]),
+        ("so-called", ["so", "-", "called"]),
+        ("東京に", ["東", "京", "に"]),
+        ("soft\u00adhyphen \u200bstart", ["soft\u00adhyphen", "start"]),
+        ("ฉันรักเธอ มาก", ["ฉันรักเธอ", "มาก"]),
+        (" \n", []),
+    ],
+)
+def test_words_are_these(text: str, words: list[str]) -> None:
+    found = words_of(text)
+    pairs = zip(sorted(found.starts), sorted(found.ends), strict=True)
+    assert [text[start:end] for start, end in pairs] == words
