@@ -144,12 +144,13 @@ def test_a_table_of_words_does_not_decide_the_precision(tmp_path: Path) -> None:
 
 
 def test_most_of_the_weights_decide(tmp_path: Path) -> None:
-    head = numpy_helper.from_array(np.ones((4, 2), np.float32), "head")
+    heads = [numpy_helper.from_array(np.ones((4, 1), np.float32), name) for name in "ab"]
     nodes = [
         helper.make_node("MatMulInteger", ["x", "weights"], ["y"]),
-        helper.make_node("MatMul", ["y", "head"], ["z"]),
+        helper.make_node("MatMul", ["y", "a"], ["z"]),
+        helper.make_node("MatMul", ["y", "b"], ["z"]),
     ]
-    model = graph(nodes, [tensor("weights", TensorProto.INT8), head])
+    model = graph(nodes, [tensor("weights", TensorProto.INT8), *heads])
     assert facts(tmp_path, model).precision == "int8"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.bundles import published_models as published
 from tests.bundles.random_weights import TINY_BERT
@@ -62,6 +63,16 @@ def test_weights_become_a_bundle(source: Path, target: Path) -> None:
     assert bundle.manifest.max_tokens == TINY_BERT["max_position_embeddings"]
 
 
+def test_a_tokenizer_that_allows_fewer_tokens_than_the_model_has_the_say(
+    source: Path, target: Path
+) -> None:
+    files = {
+        **published.export(),
+        "tokenizer_config.json": json.dumps({"model_max_length": 48}).encode(),
+    }
+    assert made(source, files, target).bundle.manifest.max_tokens == 48
+
+
 def test_what_was_guessed_is_noted(source: Path, target: Path) -> None:
     files = {**published.vocabulary_alone(), "tokenizer_config.json": b"{}"}
     (note,) = made(source, files, target).notes
@@ -100,6 +111,22 @@ def test_outputs_that_are_not_finite_are_refused(source: Path, target: Path) -> 
     table = np.full(len(published.vocabulary(15)), np.nan, np.float32)
     files = {**published.export(), "onnx/model.onnx": table_model(table, table)}
     assert "give numbers that are not finite" in refusal(source, files, target)
+
+
+def test_outputs_that_are_not_one_for_each_token_are_refused(source: Path, target: Path) -> None:
+    fixed = numpy_helper.from_array(np.zeros((1, 3), np.float32), "fixed")
+    logits = ("start_logits", "end_logits")
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["fixed"], [name]) for name in logits],
+        "graph",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in logits],
+        [fixed],
+    )
+    opset = [helper.make_opsetid("", 13)]
+    export = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    files = {**published.export(), "onnx/model.onnx": export}
+    assert "give 3 rows" in refusal(source, files, target)
 
 
 def test_what_is_no_graph_is_refused(source: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -109,6 +109,7 @@ def test_numbers_read_back_from_json_are_the_same_float32(vector: Floats) -> Non
         elements=st.floats(2**-30, 2**20, width=32) | st.floats(-(2**20), -(2**-30), width=32),
     )
 )
+@example(np.array([0.000976565, 9.31409e-10, 9.53692e-07], np.float32))
 @settings(max_examples=500)
 def test_numbers_have_no_digit_too_many(vector: Floats) -> None:
     assert shortest(vector) == [float(str(number)) for number in vector]

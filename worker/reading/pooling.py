@@ -20,7 +20,7 @@ LEAST_NORM = 1e-12
 
 DIGITS = range(9, 5, -1)
 """Decimal digits to try for a float32, most first: nine always tell it from its neighbours, and
-six or fewer are found with six."""
+six or fewer are found with six, but not always with seven."""
 
 
 class VectorError(Exception):

@@ -49,7 +49,8 @@ def add(
     target = store.place(name or directory.resolve().name)
     origin = Origin(
         name=target.name,
-        source=str(directory.resolve()),
+        # Not its path: bundles travel, and a path says where its maker keeps things.
+        source=directory.resolve().name,
         knows_no_answer=knows_no_answer,
         pooling=wanted_pooling,
     )

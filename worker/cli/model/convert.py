@@ -33,7 +33,8 @@ def convert(
     contents = choose(names_in(directory), str(directory), (SAFETENSORS,))
     origin = Origin(
         name=target.name,
-        source=str(directory.resolve()),
+        # Not its path: bundles travel, and a path says where its maker keeps things.
+        source=directory.resolve().name,
         knows_no_answer=knows_no_answer,
         pooling=find_pooling(directory, pooling, normalize),
     )
