@@ -1,7 +1,8 @@
 """A hub on this machine: the paths, headers and errors that the real client meets, and faults.
 
 Two HTTP servers, as in life: the hub itself, and another origin that large files are redirected to,
-which must never see a token. Nothing announces Xet, so the client uses plain HTTP.
+which must never see a token. Xet is announced only where a test wants it; else the client uses
+plain HTTP.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 MEMBER, STRANGER = "hf_member", "hf_stranger"
 """Tokens that the hub knows: one with access to everything, one with access to what is open."""
 
+_XET_TOKEN = "/api/xet-token"
 _LARGE = (".onnx", ".safetensors", ".bin")
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?")
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
@@ -91,6 +93,8 @@ class Faults:
     hold: dict[str, Hold] = field(default_factory=dict)
     listed_size: dict[str, int] = field(default_factory=dict)
     """What the listing says instead of the file's size; stays."""
+    xet: bool = False
+    """Large files are said to be in Xet's storage, which lets nobody in; stays."""
     status: HTTPStatus | None = None
     """What the hub answers to everything; stays."""
     move: tuple[str, Commit] | None = None
@@ -255,6 +259,8 @@ class _HubHandler(_Handler):
         elif token not in ("", MEMBER, STRANGER):
             message = "Invalid credentials in Authorization header"
             self._refuse(HTTPStatus.UNAUTHORIZED, message=message)
+        elif self.path == _XET_TOKEN:
+            self._xet_token()
         elif match := _API.fullmatch(urlsplit(self.path).path):
             self._info(token, match["repo"], unquote(match["revision"] or "main"))
         elif match := _FILE.fullmatch(urlsplit(self.path).path):
@@ -262,6 +268,14 @@ class _HubHandler(_Handler):
             self._file(token, match["repo"], revision, name)
         else:
             self._refuse(HTTPStatus.NOT_FOUND)
+
+    def _xet_token(self) -> None:
+        headers = {
+            "X-Xet-Cas-Url": self.hub.storage_url,
+            "X-Xet-Access-Token": "xet",
+            "X-Xet-Token-Expiration": str(2**40),
+        }
+        self._head(HTTPStatus.OK, 0, headers)
 
     def _find(self, token: str, name: str, revision: str) -> tuple[Repo, Commit] | None:
         """Answers itself, and gives nothing, where the asker gets nothing."""
@@ -321,6 +335,9 @@ class _HubHandler(_Handler):
                 "X-Linked-Etag": f'"{_sha256(content)}"',
                 "Location": f"{self.hub.storage_url}/{name}/{commit.sha}/{file}?signature=s",
             }
+            if self.hub.faults.xet:
+                headers["X-Xet-Hash"] = _sha256(content)
+                headers["X-Xet-Refresh-Route"] = self.hub.url + _XET_TOKEN
             self._head(HTTPStatus.FOUND, 0, headers)
         else:
             etag = {"ETag": f'"{_git_hash(content)}"', "X-Repo-Commit": commit.sha}
@@ -334,7 +351,7 @@ class _StorageHandler(_Handler):
         path = unquote(urlsplit(self.path).path)
         owner, name, commit, file = path.lstrip("/").split("/", 3)
         if self.headers.get("Authorization"):
-            self._refuse(HTTPStatus.BAD_REQUEST, message="two kinds of authorization")
+            self._refuse(HTTPStatus.UNAUTHORIZED, message="a signature is enough")
             return
         found = self.hub.repos[f"{owner}/{name}"].at(commit)
         assert found is not None

@@ -128,6 +128,17 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_asked_for(
     assert hub.requests == []
 
 
+def test_a_storage_that_fails_is_said_with_the_way_around_it(
+    machine: Machine, hub: HubServer
+) -> None:
+    hub.put(REPO, published.export())
+    hub.faults.xet = True
+    said = complaint(machine.run("model", "pull", REPO, HF_XET_CLIENT_RETRY_MAX_ATTEMPTS="0"))
+    assert said.startswith(f"{REPO}: the storage of the hub fails (")
+    assert said.endswith("or with HF_HUB_DISABLE_XET=1, over plain HTTP")
+    pulled(machine, HF_HUB_DISABLE_XET="1")
+
+
 def test_on_a_terminal_there_is_a_progress_bar(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.export())
     ours, theirs = pty.openpty()

@@ -82,6 +82,11 @@ _ODD = (
     Text("Korean, decomposed", "어디?", "\u1112\u1161\u11ab\u1100\u1173\u11af Paris"),
     Text("Thai", "ใครร้องเพลง", "น้ำผึ้งร้องเพลงที่กรุงเทพฯ"),
     Text("Hindi", "राजधानी क्या है?", "भारत की राजधानी नई दिल्ली है।"),
+    Text(
+        "Hindi, dropped mark before a vowel",
+        "क्या?",
+        "क\u093c\u093e ख\u093c\u093e ग\u093c\u093e",
+    ),
     Text("Arabic with vowels", "ما هي العاصمة؟", "العَاصِمَةُ هِيَ القَاهِرَةُ."),
     Text("Hebrew with points", "מי שר?", "שָׁלוֹם שָׁר בִּירוּשָׁלַיִם"),
     Text("accents, composed", "Who owns the café?", "The café in Orléans is owned by Zoé Prévôt."),

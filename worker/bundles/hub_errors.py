@@ -83,7 +83,7 @@ def in_hub_terms(asked: Asked, *, offline: bool) -> Iterator[None]:
     """What the client raises in the block becomes a `HubError`; what is not its own passes."""
     try:
         yield
-    except (*_CLIENTS, OSError) as error:
+    except (*_CLIENTS, OSError, RuntimeError) as error:
         explained = _answered(error, asked) or _not_answered(error, asked, offline=offline)
         if explained is None:
             raise
@@ -126,6 +126,12 @@ def _not_answered(error: Exception, asked: Asked, *, offline: bool) -> HubError 
         return HubUnreachableError(
             f"{asked.repo}: {asked.endpoint} cannot be reached ({cause}); --offline takes what "
             f"the cache holds"
+        )
+    if isinstance(error, RuntimeError):
+        # hf_xet has no other type for what goes wrong in the storage of large files.
+        return HubUnreachableError(
+            f"{asked.repo}: the storage of the hub fails ({_line(error)}); try again, or with "
+            f"HF_HUB_DISABLE_XET=1, over plain HTTP"
         )
     if _SIZE_CHECK in str(error):
         said = _line(error).removeprefix(f"{_SIZE_CHECK}: ")
