@@ -1,6 +1,6 @@
 """A bundle of DistilBERT's architecture with random weights: for speed and memory, not for answers.
 
-`python -m tests.bench.random_model DIR` writes one of DistilBERT-base's size, int8, per channel.
+`python -m tests.bench.random_model DIR` writes one of DistilBERT-base's size, int8, per token.
 Needs the extra `bench`.
 """
 
@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from tests.bundles.random_weights import DISTILBERT_BASE, random_weights
 from worker.bundles.architecture import read_architecture
 from worker.bundles.convert import convert
 from worker.bundles.make import Origin, write_manifest
+from worker.bundles.quantize import Method, describe, quantize_file
 from worker.reading.bundle import DEFAULT_BUNDLE
 from worker.reading.manifest import CONFIG, MODEL, TOKENIZER
 
@@ -29,11 +29,11 @@ def write_bundle(directory: Path) -> None:
         onnx.save(
             convert(random_weights(DISTILBERT_BASE), read_architecture(DISTILBERT_BASE)), plain
         )
-        quantize_dynamic(plain, directory / MODEL, per_channel=True, weight_type=QuantType.QInt8)
+        quantize_file(plain, directory / MODEL, Method.PER_TOKEN)
     (directory / CONFIG).write_text(json.dumps(dict(DISTILBERT_BASE)))
     shutil.copyfile(DEFAULT_BUNDLE / TOKENIZER, directory / TOKENIZER)
     write_manifest(
-        directory, Origin(name="distilbert-base-random", method="dynamic int8, per channel")
+        directory, Origin(name="distilbert-base-random", method=describe(Method.PER_TOKEN))
     )
 
 

@@ -156,7 +156,7 @@ def test_most_of_the_weights_decide(tmp_path: Path) -> None:
 
 def test_the_default_model_is_what_it_is(tmp_path: Path) -> None:
     found = graph_facts(DEFAULT_BUNDLE / MODEL)
-    assert (found.precision, found.batch_invariant) == ("int8", False)
+    assert (found.precision, found.batch_invariant) == ("int8", True)
 
 
 # Whether windows change each other.

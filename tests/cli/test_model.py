@@ -258,7 +258,10 @@ def test_reading_needs_none_of_what_making_needs(tiny_model: Path) -> None:
     assert without_extra("model", "list").code == 0
 
 
-@pytest.mark.parametrize("arguments", [("pull", "ada/x"), ("add", "/"), ("convert", "/")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("pull", "ada/x"), ("add", "/"), ("convert", "/"), ("quantize", "default"), ("verify",)],
+)
 def test_making_names_the_extra_that_is_missing(arguments: tuple[str, ...]) -> None:
     said = complaint(without_extra("model", *arguments))
     assert said.endswith(

@@ -13,3 +13,7 @@ class TokenizerError(BundleError):
 
 class ContentsError(BundleError):
     """These files make no bundle; the message says what is missing, or why a file is not used."""
+
+
+class QuantizeError(BundleError):
+    """This graph cannot be quantized; the message says why, in one line."""

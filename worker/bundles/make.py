@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker.bundles.facts import graph_facts
-from worker.reading.bundle import BundleError
+from worker.reading.bundle import Bundle, BundleError
 from worker.reading.manifest import (
     CONFIG,
     MANIFEST,
@@ -100,6 +100,19 @@ def write_manifest(directory: Path, origin: Origin) -> Manifest:
         raise BundleError(f"{directory}: {where} {first['input']!r}: {first['msg']}") from None
     (directory / MANIFEST).write_bytes(manifest.to_json())
     return manifest
+
+
+def record_scores(bundle: Bundle, scores: Scores) -> None:
+    """Write them into the manifest, over what it says of the same file and decoder."""
+    kept = [
+        each
+        for each in bundle.manifest.scores
+        if (each.data, each.decoder) != (scores.data, scores.decoder)
+    ]
+    manifest = bundle.manifest.model_copy(update={"scores": (*kept, scores)})
+    written = bundle.directory / f".{MANIFEST}"
+    written.write_bytes(manifest.to_json())
+    written.replace(bundle.directory / MANIFEST)
 
 
 def copy_cards(source: Path, directory: Path) -> None:

@@ -1,5 +1,5 @@
 """A directory as models are published (config, tokenizer, weights) to a bundle, and a bundle to
-one under another name.
+one under another name, or in another precision.
 
 Puts the pieces together: files, tokenizer, converter, manifest, trial. Where the directory comes
 from is the caller's affair.
@@ -18,6 +18,7 @@ from worker.bundles.building import building
 from worker.bundles.contents import Contents
 from worker.bundles.convert import convert_directory
 from worker.bundles.make import Origin, copy_cards, read_config, write_manifest
+from worker.bundles.quantize import Method, describe, quantize_file
 from worker.bundles.tokenizer import make_tokenizer
 from worker.bundles.trial import try_out
 from worker.reading.bundle import Bundle, BundleError, open_bundle
@@ -43,15 +44,26 @@ def check_source(source: Path, contents: Contents) -> None:
 
 
 def make_bundle(
-    source: Path, contents: Contents, target: Path, origin: Origin, *, overwrite: bool = False
+    source: Path,
+    contents: Contents,
+    target: Path,
+    origin: Origin,
+    *,
+    method: Method | None = None,
+    overwrite: bool = False,
 ) -> Made:
-    """The bundle of `contents`, which stand in `source`. Raises `BundleError`, `OSError`."""
+    """The bundle of `contents`, which stand in `source`, quantized where there is a `method`.
+
+    Raises `BundleError`, `OSError`.
+    """
     tokenizer = make_tokenizer(source)
     with building(target, replace=overwrite) as partial, _named(partial, target):
         if contents.is_export:
             shutil.copyfile(source / contents.weights, partial / MODEL)
         else:
             onnx.save(convert_directory(source), partial / MODEL)
+        if method:
+            origin = _quantize(partial / MODEL, partial / MODEL, method, origin)
         (partial / TOKENIZER).write_bytes(tokenizer.content)
         shutil.copyfile(source / CONFIG, partial / CONFIG)
         copy_cards(source, partial)
@@ -68,6 +80,28 @@ def copy_bundle(source: Bundle, target: Path, origin: Origin, *, overwrite: bool
         write_manifest(partial, origin)
         try_out(open_bundle(partial))
     return Made(open_bundle(target))
+
+
+def quantize_bundle(
+    source: Bundle, target: Path, origin: Origin, *, method: Method, overwrite: bool = False
+) -> Made:
+    """The same model in int8 under another name. Raises `BundleError`, `OSError`."""
+    with building(target, replace=overwrite) as partial, _named(partial, target):
+        for name in source.manifest.files:
+            if name != MODEL:
+                shutil.copyfile(source.directory / name, partial / name)
+        write_manifest(
+            partial,
+            _quantize(source.model_file, partial / MODEL, method, origin),
+        )
+        try_out(open_bundle(partial))
+    return Made(open_bundle(target))
+
+
+def _quantize(source: Path, target: Path, method: Method, origin: Origin) -> Origin:
+    """Scores go: they are another graph's."""
+    quantize_file(source, target, method)
+    return replace(origin, method=describe(method), scores=())
 
 
 @contextmanager

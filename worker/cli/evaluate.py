@@ -13,12 +13,10 @@ from worker.bundles.store import Store
 from worker.cli.console import out, progress
 from worker.environment import load
 from worker.reading.bundle import BundleError
-from worker.reading.evaluate import load_squad, score
+from worker.reading.evaluate import describe_decoder, load_squad, score
 from worker.reading.manifest import Task
 from worker.reading.reader import Reader
 from worker.reading.sequence import read_in_order
-
-DECODER = "per-window softmax, p_start * p_end, best span of all windows"
 
 
 def evaluate(
@@ -56,5 +54,5 @@ def evaluate(
     table.add_row("windows", f"{windows}")
     table.add_row("questions/s", f"{scores.total / seconds:.1f}")
     table.add_row("model", f"{reader.model.name} ({reader.model.precision})")
-    table.add_row("decoder", DECODER)
+    table.add_row("decoder", describe_decoder(settings.qa.reading(), bundle.manifest.max_tokens))
     out.print(table)

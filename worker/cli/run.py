@@ -43,13 +43,14 @@ async def _serve(settings: Settings) -> None:
     await observatory.start()
     try:
         # Model and memory first, the group last: a worker that joins can work.
-        reader = await asyncio.to_thread(_open_reader, settings)
+        reader = await asyncio.to_thread(open_reader, settings)
         log.info(
             "started",
             version=__version__,
             model=reader.model.name,
             sha256=reader.model.sha256,
             precision=reader.model.precision,
+            provider=reader.model.provider,
             threads=reader.defaults.threads,
             http_port=observatory.port,
         )
@@ -62,8 +63,16 @@ async def _serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-def _open_reader(settings: Settings) -> Reader:
-    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
+def open_reader(settings: Settings) -> Reader:
+    """Open the model and start the threads. Raises `BundleError` and `ProviderError`."""
+    bundle = Store(settings.qa.models).open(settings.qa.model)
+    if settings.qa.no_answer and not bundle.manifest.knows_no_answer:
+        log.warning(
+            "no_answer_means_little",
+            model=bundle.name,
+            why="its manifest does not say that it was trained on unanswerable questions",
+        )
+    reader = Reader(bundle, settings.qa.reading())
     reader.start()
     metrics.INFO.info(
         {
@@ -71,6 +80,7 @@ def _open_reader(settings: Settings) -> Reader:
             "model": reader.model.name,
             "sha256": reader.model.sha256,
             "precision": reader.model.precision,
+            "provider": reader.model.provider,
         }
     )
     return reader

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram, Info
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 # What the process is.
-INFO = Info("qa_worker", "Version, and name, sha256 and precision of the model")
+INFO = Info("qa_worker", "Version, and name, sha256, precision and provider of the model")
 THREADS = Gauge("qa_reader_threads", "Threads that run the model")
 
 # Records in, records out.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from schemas.answer import ModelInfo
 from worker.reading.manifest import MANIFEST, MODEL, REQUIRED, TOKENIZER, Manifest, file_hashes
 
 DEFAULT_NAME = "default"
@@ -29,6 +30,17 @@ class Bundle:
     @property
     def name(self) -> str:
         return self.manifest.name
+
+    def model_info(self, provider: str) -> ModelInfo:
+        """What answers say of the model that made them."""
+        manifest = self.manifest
+        return ModelInfo(
+            name=manifest.name,
+            revision=manifest.revision,
+            sha256=manifest.sha256,
+            precision=manifest.precision,
+            provider=provider,
+        )
 
     @property
     def model_file(self) -> Path:

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
+from worker.reading.options import ReadingDefaults
+from worker.reading.spans import WindowScores
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)
@@ -48,6 +50,22 @@ class Scores:
     exact_match: float
     f1: float
     total: int
+
+
+def describe_decoder(defaults: ReadingDefaults, longest: int) -> str:
+    """How answers are picked, in words: figures without it say little.
+
+    `longest` is the model's own limit for a window, in tokens.
+    """
+    words = ", aligned to words" if defaults.align_to_words else ""
+    across = {
+        WindowScores.JOINT: "one softmax over all windows",
+        WindowScores.PER_WINDOW: "a softmax for each window",
+    }[defaults.window_scores]
+    return (
+        f"windows of {defaults.max_tokens or longest} tokens, stride {defaults.doc_stride}; "
+        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}"
+    )
 
 
 def load_squad(path: Path) -> list[Example]:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import structlog
 
-from schemas.answer import ModelInfo
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.observing import metrics
@@ -69,13 +68,7 @@ class Reader:
                 fallback=defaults.provider_fallback,
             ),
         )
-        self.model = ModelInfo(
-            name=bundle.name,
-            revision=manifest.revision,
-            sha256=manifest.sha256,
-            precision=manifest.precision,
-            provider=self._session.provider,
-        )
+        self.model = bundle.model_info(self._session.provider)
         self._batcher: Batcher[Piece] = Batcher(
             max_tokens=self._max_batch_tokens,
             max_padding=defaults.max_padding,
@@ -144,7 +137,8 @@ class Reader:
         """A future of the outcome, or of `Rejected`. Never blocks; order is not promised.
 
         Cancelling the future drops the windows that have not run. Raises `TypeError` for an event
-        that is no `event_type`.
+        that is no `event_type`, and `RuntimeError` after `close`. What comes before `start` waits
+        for it.
         """
         if not isinstance(event, self.event_type):
             raise TypeError(

@@ -8,6 +8,7 @@ from worker.cli.model.options import (
     Name,
     Normalize,
     PoolingMode,
+    Quantize,
     Replace,
     say,
 )
@@ -21,6 +22,7 @@ def convert(
     knows_no_answer: KnowsNoAnswer = False,
     pooling: PoolingMode = None,
     normalize: Normalize = None,
+    quantize: Quantize = None,
 ) -> None:
     """Convert config.json, tokenizer and model.safetensors to a bundle, without torch."""
     need_extra()
@@ -28,6 +30,7 @@ def convert(
     from worker.bundles.make import Origin
     from worker.bundles.pooling import find_pooling
     from worker.bundles.published import make_bundle
+    from worker.bundles.quantize import Method
 
     target = Store(load().qa.models).place(name or directory.resolve().name)
     contents = choose(names_in(directory), str(directory), (SAFETENSORS,))
@@ -38,4 +41,5 @@ def convert(
         knows_no_answer=knows_no_answer,
         pooling=find_pooling(directory, pooling, normalize),
     )
-    say(make_bundle(directory, contents, target, origin, overwrite=replace))
+    method = Method(quantize) if quantize else None
+    say(make_bundle(directory, contents, target, origin, method=method, overwrite=replace))

@@ -20,7 +20,11 @@ def show() -> None:
     chosen = settings.qa.model
     if chosen not in names:
         names.append(chosen)
-    table = Table("", "Name", "Task", "Precision", "Size", "EM / F1", "Source")
+    table = Table("")
+    # A name is there to be copied, so it stays on one line.
+    table.add_column("Name", no_wrap=True)
+    for heading in ("Task", "Precision", "Size", "EM / F1", "Source"):
+        table.add_column(heading)
     for name in names:
         mark = "*" if name == chosen else ""
         try:

@@ -29,6 +29,10 @@ Normalize = Annotated[
     bool | None,
     typer.Option("--normalize/--no-normalize", help="embeddings: bring vectors to length 1"),
 ]
+Quantize = Annotated[
+    Literal["per-token", "dynamic"] | None,
+    typer.Option("--quantize", help="bring it to int8 right away"),
+]
 
 
 def say(made: "Made") -> None:

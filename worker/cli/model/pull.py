@@ -6,7 +6,15 @@ import typer
 
 from worker.bundles.store import Store
 from worker.cli.model.extra import need_extra
-from worker.cli.model.options import KnowsNoAnswer, Name, Normalize, PoolingMode, Replace, say
+from worker.cli.model.options import (
+    KnowsNoAnswer,
+    Name,
+    Normalize,
+    PoolingMode,
+    Quantize,
+    Replace,
+    say,
+)
 from worker.environment import load
 
 
@@ -23,6 +31,7 @@ def pull(
     knows_no_answer: KnowsNoAnswer = False,
     pooling: PoolingMode = None,
     normalize: Normalize = None,
+    quantize: Quantize = None,
 ) -> None:
     """Fetch a model from the Hugging Face Hub: its ONNX export, else model.safetensors, converted.
 
@@ -34,6 +43,7 @@ def pull(
     from worker.bundles.make import Origin
     from worker.bundles.pooling import find_pooling
     from worker.bundles.published import make_bundle
+    from worker.bundles.quantize import Method
 
     target = Store(load().qa.models).place(name or repo.rpartition("/")[2])
     # Now, and not after the download.
@@ -46,4 +56,9 @@ def pull(
         knows_no_answer=knows_no_answer,
         pooling=find_pooling(fetched.directory, pooling, normalize),
     )
-    say(make_bundle(fetched.directory, fetched.contents, target, origin, overwrite=replace))
+    method = Method(quantize) if quantize else None
+    say(
+        make_bundle(
+            fetched.directory, fetched.contents, target, origin, method=method, overwrite=replace
+        )
+    )

@@ -1,0 +1,41 @@
+"""What `qa-worker run` says of the model that it opens."""
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from structlog.testing import capture_logs
+
+from tests.reading.bundles import write_bundle
+from worker.cli.run import open_reader
+from worker.environment import load
+
+
+@pytest.mark.parametrize(
+    ("asked", "knows", "warnings"),
+    [
+        ("true", False, ["no_answer_means_little"]),
+        ("true", True, []),
+        ("false", False, []),
+    ],
+)
+def test_no_answer_from_a_model_that_never_saw_one_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, knows: bool, warnings: list[str]
+) -> None:
+    directory = write_bundle(tmp_path / "tiny", knows_no_answer=knows)
+    monkeypatch.setenv("QA_MODEL", str(directory))
+    monkeypatch.setenv("QA_NO_ANSWER", asked)
+    with capture_logs() as logged:
+        open_reader(load()).close()
+    assert [entry["event"] for entry in logged] == warnings
+
+
+def test_what_runs_the_model_is_a_label_of_the_info_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_MODEL", str(write_bundle(tmp_path / "tiny")))
+    open_reader(load()).close()
+    shown = generate_latest().decode()
+    (line,) = [line for line in shown.splitlines() if line.startswith("qa_worker_info")]
+    assert 'model="tiny"' in line
+    assert 'provider="cpu"' in line

@@ -1,0 +1,39 @@
+"""`qa-worker model quantize`: a float32 bundle to an int8 one in the store."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from worker.bundles.store import Store
+from worker.cli.model.extra import need_extra
+from worker.cli.model.options import Replace, say
+from worker.environment import load
+
+
+def quantize(
+    model: Annotated[str, typer.Argument(metavar="NAME|DIR", help="a float32 bundle")],
+    method: Annotated[
+        Literal["per-token", "dynamic"],
+        typer.Option(help="one scale for each token, or one for all of a run"),
+    ] = "per-token",
+    name: Annotated[str | None, typer.Option(help="default: the source's, with -int8")] = None,
+    replace: Replace = False,
+) -> None:
+    """Bring a model's linear layers and words to int8: a quarter of the size, twice the speed."""
+    need_extra()
+    from worker.bundles.make import Origin
+    from worker.bundles.published import quantize_bundle
+    from worker.bundles.quantize import Method
+
+    store = Store(load().qa.models)
+    source = store.open(model)
+    target = store.place(name or f"{source.name}-int8")
+    say(
+        quantize_bundle(
+            source,
+            target,
+            Origin.of(source.manifest, target.name),
+            method=Method(method),
+            overwrite=replace,
+        )
+    )

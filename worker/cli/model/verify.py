@@ -1,0 +1,211 @@
+"""`qa-worker model verify`: does a bundle run, does it do what it says, and how far is it from
+another?
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from schemas.answer import Answer
+from schemas.event import Event
+from schemas.question import Question
+from schemas.rejection import Rejected
+from schemas.text import Text as TextEvent
+from worker.bundles.store import Store
+from worker.cli.console import out, progress
+from worker.cli.demo_texts import demo_events
+from worker.cli.model.extra import need_extra
+from worker.environment import load
+from worker.reading.bundle import Bundle, BundleError
+from worker.reading.direct import DirectReader, Reading
+from worker.reading.evaluate import Example, describe_decoder, load_squad, score
+from worker.reading.manifest import MANIFEST, Scores, Task
+from worker.reading.options import ReadingDefaults
+
+if TYPE_CHECKING:
+    from worker.bundles.verify import Comparison
+
+_BATCHED = 200
+"""Windows that are read alone and in batches."""
+
+
+def verify(
+    model: Annotated[
+        str | None, typer.Argument(metavar="NAME|DIR", help="default: what QA_MODEL means")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="compare with this model")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="SQuAD file to read; default: a few texts"),
+    ] = None,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="of the file; default: all of them")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="write EM and F1 into the model's manifest")
+    ] = False,
+) -> None:
+    """Open and run a model, alone and in batches; compare it with another; score it on a file.
+
+    Exits 1 where windows of a batch change each other and the manifest says that they do not.
+    """
+    need_extra()
+    from worker.bundles.make import record_scores
+    from worker.bundles.trial import try_out
+    from worker.bundles.verify import batch_difference
+
+    settings = load()
+    store = Store(settings.qa.models)
+    defaults = settings.qa.reading()
+    bundle = store.open(model or settings.qa.model)
+    if record and (data is None or bundle.manifest.task is not Task.QUESTION_ANSWERING):
+        raise BundleError("--record needs a model that answers questions, and --data to score it")
+    if record and questions:
+        raise BundleError("--record is for the scores of a whole file: leave --questions out")
+    try_out(bundle)
+    reader = DirectReader(bundle, defaults)
+    other = DirectReader(store.open(against), defaults) if against else None
+    if other:
+        _check_comparable(bundle, other.bundle)
+    examples = load_squad(data)[:questions] if data else _built_in()
+    ours, theirs, comparison = _read(reader, other, examples, defaults)
+    windows = [window for reading in ours for window in reading.windows][:_BATCHED]
+    difference = batch_difference(reader.session, windows)
+    table = Table(show_header=False)
+    for row in _facts(bundle, ours, len(windows), difference):
+        table.add_row(*map(Text, row))
+    if other and comparison:
+        for row in _beside(other.bundle, comparison):
+            table.add_row(*map(Text, row))
+    if data:
+        for each, readings in [(bundle, ours)] + ([(other.bundle, theirs)] if other else []):
+            if each.manifest.task is Task.QUESTION_ANSWERING:
+                scores = _scores(data, examples, readings, defaults, each.manifest.max_tokens)
+                table.add_row(
+                    Text(f"EM, F1 of {each.name}"),
+                    Text(f"{scores.exact_match:.4f}, {scores.f1:.4f}"),
+                )
+                if record and each is bundle:
+                    record_scores(bundle, scores)
+    out.print(table)
+    if bundle.manifest.batch_invariant and difference:
+        raise BundleError(
+            f"{bundle.name}: windows of a batch change each other's outputs, by up to "
+            f"{difference:.3g}, and its {MANIFEST} says that they do not"
+        )
+
+
+def _check_comparable(bundle: Bundle, other: Bundle) -> None:
+    if bundle.manifest.task is not other.manifest.task:
+        raise BundleError(
+            f"{bundle.name} is for {bundle.manifest.task}, {other.name} for {other.manifest.task}: "
+            f"there is nothing to compare"
+        )
+
+
+def _built_in() -> list[Example]:
+    """The questions of the demo that are good ones."""
+    examples = []
+    for number, event in enumerate(demo_events()):
+        if event.context:
+            question = Question.model_validate_json(event.value)
+            examples.append(Example(str(number), question.question, question.context, ()))
+    return examples
+
+
+def _read(
+    reader: DirectReader,
+    other: DirectReader | None,
+    examples: Sequence[Example],
+    defaults: ReadingDefaults,
+) -> tuple[list[Reading], list[Reading], "Comparison | None"]:
+    """What each of them makes of the examples, and how they compare."""
+    from worker.bundles.verify import Comparison
+
+    events = list(_events(reader.bundle, examples))
+    ours: list[Reading] = []
+    theirs: list[Reading] = []
+    comparison = Comparison()
+    with ThreadPoolExecutor(defaults.threads) as pool, progress() as bar:
+        task = bar.add_task("reading", total=len(events), speed="")
+        pairs = pool.map(partial(_read_one, reader, other), events)
+        try:
+            for mine, yours in pairs:
+                ours.append(mine)
+                if yours:
+                    theirs.append(yours)
+                    comparison.add(mine, yours)
+                bar.advance(task)
+        except ValueError as error:
+            pool.shutdown(cancel_futures=True)
+            raise BundleError(str(error)) from None
+    return ours, theirs, comparison if other else None
+
+
+def _read_one(
+    reader: DirectReader, other: DirectReader | None, event: Event[Any] | Rejected
+) -> tuple[Reading, Reading | None]:
+    if isinstance(event, Rejected):
+        return Reading(event), Reading(event) if other else None
+    return reader.read(event), other.read(event) if other else None
+
+
+def _events(bundle: Bundle, examples: Sequence[Example]) -> Iterator[Event[Any] | Rejected]:
+    if bundle.manifest.task is Task.QUESTION_ANSWERING:
+        yield from (example.event() for example in examples)
+        return
+    for context in dict.fromkeys(example.context for example in examples):
+        yield TextEvent(id=None, text=context)
+
+
+def _facts(
+    bundle: Bundle, readings: Sequence[Reading], windows: int, difference: float
+) -> Iterator[tuple[str, str]]:
+    manifest = bundle.manifest
+    yield "model", f"{bundle.name} ({manifest.task}, {manifest.precision})"
+    yield "files", "all there, with the listed sha256"
+    yield "runs", f"windows of 8 and of {manifest.max_tokens} tokens"
+    yield "events read", f"{len(readings)}"
+    measured = f"differ by up to {difference:.3g}" if difference else "are bit-equal"
+    listed = "batch-invariant" if manifest.batch_invariant else "not batch-invariant"
+    yield "alone and in batches", f"{windows} windows {measured}; the manifest says {listed}"
+
+
+def _beside(other: Bundle, comparison: "Comparison") -> Iterator[tuple[str, str]]:
+    yield "against", f"{other.name} ({other.manifest.precision})"
+    yield "largest difference", f"{comparison.largest:.3g} (mean {comparison.mean:.3g})"
+    if other.manifest.task is Task.QUESTION_ANSWERING:
+        equal = f"{comparison.share_equal:.4%} of {comparison.events}"
+        yield "equal answers", equal
+    else:
+        yield "least cosine", f"{comparison.least_cosine:.6f}"
+
+
+def _scores(
+    data: Path,
+    examples: Sequence[Example],
+    readings: Sequence[Reading],
+    defaults: ReadingDefaults,
+    longest: int,
+) -> Scores:
+    predictions = {
+        example.id: reading.outcome.answer
+        for example, reading in zip(examples, readings, strict=True)
+        if isinstance(reading.outcome, Answer)
+    }
+    scores = score(list(examples), predictions)
+    return Scores(
+        data=data.name,
+        questions=scores.total,
+        exact_match=round(scores.exact_match, 4),
+        f1=round(scores.f1, 4),
+        decoder=describe_decoder(defaults, longest),
+    )
