@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from worker.reading.bundle import Bundle, BundleError
 from worker.reading.manifest import Task
 from worker.reading.providers import REGISTERED, Provider, ProviderError, absent, choose
+from worker.reading.vnni import int8_saturates
 from worker.reading.windows import Window
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,8 @@ OUTPUTS = {
 _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
 """Of onnxruntime's rewrites: its fused addition and layer norm takes three times as long on a CPU
 as the two operators alone, a fifth of the whole run of an int8 model (onnxruntime 1.31)."""
+
+_UNSIGNED_WEIGHTS = "session.x64quantprecision"
 
 Outputs = tuple[NDArray[np.float32], ...]
 """Of one window. Question answering: start and end logits, (length,) each. Embeddings: the token
@@ -98,6 +101,8 @@ def _open(bundle: Bundle, wanted: SessionOptions) -> ort.InferenceSession:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # What fails is raised, and reported by whoever asked; a log of its own would be a second.
     options.log_severity_level = 4
+    if int8_saturates():
+        options.add_session_config_entry(_UNSIGNED_WEIGHTS, "1")
     providers = choose(wanted.providers, ort.get_available_providers(), fallback=wanted.fallback)
     try:
         return ort.InferenceSession(
