@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from worker.bundles.per_token import quantize_per_token
+from worker.reading.session import UNSIGNED_WEIGHTS
 
 Floats = NDArray[np.float32]
 Axes = Sequence[str | int | None]
@@ -60,6 +61,8 @@ def graph(
 def opened(content: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
+    # Exact on any processor, as the session has it where that is needed.
+    options.add_session_config_entry(UNSIGNED_WEIGHTS, "1")
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

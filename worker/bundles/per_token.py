@@ -83,15 +83,16 @@ class _Rewriting:
         return self._model
 
     def _multiply(self, layer: Linear) -> None:
-        values, weight, output = layer.values, layer.weight_name, layer.node.output[0]
+        values, output = layer.values, layer.node.output[0]
         if values not in self._quantized:
             self._quantize(values)
             self._quantized.add(values)
-        if weight not in self._quantized:
-            integers, scales = _to_int8(layer.weight, axis=0)
-            self._tensor(f"{weight}.int8", integers)
-            self._tensor(f"{weight}.scales", scales)
-            self._quantized.add(weight)
+        # Named after the product: layers that share a weight each get their own, as onnxruntime
+        # cannot make shared ones unsigned.
+        weight = f"{output}.weight"
+        integers, scales = _to_int8(layer.weight, axis=0)
+        self._tensor(f"{weight}.int8", integers)
+        self._tensor(f"{weight}.scales", scales)
         product = self._node(
             f"{output}.product",
             "MatMulIntegerToFloat",
@@ -104,7 +105,7 @@ class _Rewriting:
             domain=MICROSOFT,
         )
         rows = self._node(f"{output}.scaled", "Mul", product, f"{values}.column")
-        self._node(output, "Reshape", rows, self._shape(values, layer.weight.shape[1]))
+        self._node(output, "Reshape", rows, self._shape(values, len(scales)))
 
     def _quantize(self, values: str) -> None:
         """`values`.int8 (tokens, inputs) and `values`.column (tokens, 1), their scales."""

@@ -31,7 +31,8 @@ _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
 """Of onnxruntime's rewrites: its fused addition and layer norm takes three times as long on a CPU
 as the two operators alone, a fifth of the whole run of an int8 model (onnxruntime 1.31)."""
 
-_UNSIGNED_WEIGHTS = "session.x64quantprecision"
+UNSIGNED_WEIGHTS = "session.x64quantprecision"
+"""onnxruntime's setting for x86 processors that would saturate: int8 weights become uint8."""
 
 Outputs = tuple[NDArray[np.float32], ...]
 """Of one window. Question answering: start and end logits, (length,) each. Embeddings: the token
@@ -102,7 +103,7 @@ def _open(bundle: Bundle, wanted: SessionOptions) -> ort.InferenceSession:
     # What fails is raised, and reported by whoever asked; a log of its own would be a second.
     options.log_severity_level = 4
     if int8_saturates():
-        options.add_session_config_entry(_UNSIGNED_WEIGHTS, "1")
+        options.add_session_config_entry(UNSIGNED_WEIGHTS, "1")
     providers = choose(wanted.providers, ort.get_available_providers(), fallback=wanted.fallback)
     try:
         return ort.InferenceSession(
