@@ -11,94 +11,17 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-MEMBER, STRANGER = "hf_member", "hf_stranger"
-"""Tokens that the hub knows: one with access to everything, one with access to what is open."""
+from tests.bundles.hub_repos import MEMBER, STRANGER, Commit, Faults, Hold, Repo, Request
 
 _XET_TOKEN = "/api/xet-token"
 _LARGE = (".onnx", ".safetensors", ".bin")
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?")
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
-
-
-@dataclass
-class Commit:
-    """Files by their names."""
-
-    files: Mapping[str, bytes]
-
-    @property
-    def sha(self) -> str:
-        digest = hashlib.sha1(usedforsecurity=False)
-        for name, content in sorted(self.files.items()):
-            digest.update(name.encode() + content)
-        return digest.hexdigest()
-
-
-@dataclass
-class Repo:
-    """Branches, and who may read: everybody, those let in (gated), or members (private)."""
-
-    branches: dict[str, Commit]
-    gated: bool = False
-    private: bool = False
-
-    def at(self, revision: str) -> Commit | None:
-        by_sha = {commit.sha: commit for commit in self.branches.values()}
-        return self.branches.get(revision) or by_sha.get(revision)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the client sent."""
-
-    origin: str
-    method: str
-    path: str
-    headers: Mapping[str, str]
-
-    @property
-    def range(self) -> str | None:
-        return self.headers.get("range")
-
-    @property
-    def has_token(self) -> bool:
-        return "authorization" in self.headers
-
-
-@dataclass
-class Hold:
-    """A body that stops in its middle until the test lets it go on."""
-
-    after: int
-    reached: threading.Event = field(default_factory=threading.Event)
-    released: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass
-class Faults:
-    """By the name of the file. A fault happens once, so that the next try succeeds."""
-
-    cut_after: dict[str, int] = field(default_factory=dict)
-    """Bytes of the body, after which the connection is closed."""
-    corrupt: set[str] = field(default_factory=set)
-    """The last byte is another one."""
-    shorten: set[str] = field(default_factory=set)
-    """The last byte is missing, and Content-Length says so."""
-    hold: dict[str, Hold] = field(default_factory=dict)
-    listed_size: dict[str, int] = field(default_factory=dict)
-    """What the listing says instead of the file's size; stays."""
-    xet: bool = False
-    """Large files are said to be in Xet's storage, which lets nobody in; stays."""
-    status: HTTPStatus | None = None
-    """What the hub answers to everything; stays."""
-    move: tuple[str, Commit] | None = None
-    """A branch and its new commit, pushed once the model was listed."""
 
 
 class HubServer:

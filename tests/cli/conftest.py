@@ -12,8 +12,11 @@ from typing import Protocol
 
 import pytest
 
-from tests.reading.bundles import write_bundle
+from tests.reading.bundles import WORDS, bert_tokenizer, write_bundle
 from worker.cli import main
+
+KNOWN = bert_tokenizer(list(WORDS))
+"""Of the tiny model without the word on which it raises: the last token is tried."""
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,11 @@ def closed_port(monkeypatch: pytest.MonkeyPatch) -> int:
         port = int(taken.getsockname()[1])
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{port}")
     return port
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The model in use; its answer is the word "answer"."""
+    directory = write_bundle(tmp_path / "tiny", tokenizer=KNOWN)
+    monkeypatch.setenv("QA_MODEL", str(directory))
+    return directory

@@ -12,7 +12,8 @@ import pytest
 
 from tests.bundles import published_models as published
 from tests.bundles.commands import Machine, complaint
-from tests.bundles.hub_server import MEMBER, Hold, HubServer, hub_server
+from tests.bundles.hub_repos import MEMBER, Hold
+from tests.bundles.hub_server import HubServer, hub_server
 from tests.bundles.random_weights import TINY_BERT
 from worker.reading.bundle import open_bundle
 from worker.reading.manifest import Pooling, Task

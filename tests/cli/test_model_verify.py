@@ -9,7 +9,7 @@ import pytest
 from schemas.question import Question
 from tests.bundles.int8_models import DISTILBERT, wide_weights
 from tests.bundles.word_models import word_bundle
-from tests.cli.conftest import Command
+from tests.cli.conftest import KNOWN, Command
 from tests.cli.said import complaint, line, rows
 from tests.cli.squad_files import random_questions, squad, three_questions
 from tests.reading.bundles import SPECIALS, WORDS, bert_tokenizer, write_bundle
@@ -20,17 +20,6 @@ from worker.bundles.published import quantize_bundle
 from worker.bundles.quantize import Method
 from worker.reading.bundle import Bundle
 from worker.reading.manifest import MANIFEST
-
-KNOWN = bert_tokenizer(list(WORDS))
-"""Of the tiny model without the word on which it raises: the last token is tried."""
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The model in use; its answer is the word "answer"."""
-    directory = write_bundle(tmp_path / "tiny", tokenizer=KNOWN)
-    monkeypatch.setenv("QA_MODEL", str(directory))
-    return directory
 
 
 @pytest.fixture

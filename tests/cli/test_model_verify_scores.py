@@ -5,25 +5,14 @@ from pathlib import Path
 import pytest
 
 from schemas.question import Question
-from tests.cli.conftest import Command
+from tests.cli.conftest import KNOWN, Command
 from tests.cli.said import complaint, rows
 from tests.cli.squad_files import squad, three_questions
-from tests.reading.bundles import SPECIALS, WORDS, bert_tokenizer, write_bundle
+from tests.reading.bundles import SPECIALS, WORDS, write_bundle
 from tests.reading.embeddings import write_embedding_bundle
 from tests.reading.graphs import table_model
 from worker.reading.bundle import open_bundle
 from worker.reading.manifest import MANIFEST
-
-KNOWN = bert_tokenizer(list(WORDS))
-"""Of the tiny model without the word on which it raises: the last token is tried."""
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The model in use; its answer is the word "answer"."""
-    directory = write_bundle(tmp_path / "tiny", tokenizer=KNOWN)
-    monkeypatch.setenv("QA_MODEL", str(directory))
-    return directory
 
 
 @pytest.fixture

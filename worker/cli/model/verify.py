@@ -4,6 +4,7 @@ another?
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.answer import Answer
-from schemas.event import Event
+from schemas.event import Event, Outcome
 from schemas.question import Question
 from schemas.rejection import Rejected
 from schemas.text import Text as TextEvent
@@ -27,6 +28,7 @@ from worker.reading.direct import DirectReader, Reading
 from worker.reading.evaluate import Example, describe_decoder, load_squad, score
 from worker.reading.manifest import MANIFEST, Scores, Task
 from worker.reading.options import ReadingDefaults
+from worker.reading.windows import Window
 
 if TYPE_CHECKING:
     from worker.bundles.verify import Comparison
@@ -77,18 +79,17 @@ def verify(
         _check_comparable(bundle, other.bundle)
     examples = load_squad(data)[:questions] if data else _built_in()
     ours, theirs, comparison = _read(reader, other, examples, defaults)
-    windows = [window for reading in ours for window in reading.windows][:_BATCHED]
-    difference = batch_difference(reader.session, windows)
+    difference = batch_difference(reader.session, ours.windows)
     table = Table(show_header=False)
-    for row in _facts(bundle, ours, len(windows), difference):
+    for row in _facts(bundle, ours, difference):
         table.add_row(*map(Text, row))
-    if other and comparison:
+    if other:
         for row in _beside(other.bundle, comparison):
             table.add_row(*map(Text, row))
     if data:
-        for each, readings in [(bundle, ours)] + ([(other.bundle, theirs)] if other else []):
+        for each, read in [(bundle, ours)] + ([(other.bundle, theirs)] if other else []):
             if each.manifest.task is Task.QUESTION_ANSWERING:
-                scores = _scores(data, examples, readings, defaults, each.manifest.max_tokens)
+                scores = _scores(data, examples, read, defaults, each.manifest.max_tokens)
                 table.add_row(
                     Text(f"EM, F1 of {each.name}"),
                     Text(f"{scores.exact_match:.4f}, {scores.f1:.4f}"),
@@ -121,33 +122,43 @@ def _built_in() -> list[Example]:
     return examples
 
 
+@dataclass(slots=True)
+class _Read:
+    """What was made of the examples. No outputs: the token vectors of a file are gigabytes."""
+
+    outcomes: list[Outcome | Rejected] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    """The first of them."""
+
+    def add(self, reading: Reading) -> None:
+        self.outcomes.append(reading.outcome)
+        self.windows += reading.windows[: _BATCHED - len(self.windows)]
+
+
 def _read(
     reader: DirectReader,
     other: DirectReader | None,
     examples: Sequence[Example],
     defaults: ReadingDefaults,
-) -> tuple[list[Reading], list[Reading], "Comparison | None"]:
+) -> tuple[_Read, _Read, "Comparison"]:
     """What each of them makes of the examples, and how they compare."""
     from worker.bundles.verify import Comparison
 
     events = list(_events(reader.bundle, examples))
-    ours: list[Reading] = []
-    theirs: list[Reading] = []
-    comparison = Comparison()
+    ours, theirs, comparison = _Read(), _Read(), Comparison()
     with ThreadPoolExecutor(defaults.threads) as pool, progress() as bar:
         task = bar.add_task("reading", total=len(events), speed="")
-        pairs = pool.map(partial(_read_one, reader, other), events)
         try:
-            for mine, yours in pairs:
-                ours.append(mine)
+            for mine, yours in pool.map(partial(_read_one, reader, other), events):
+                ours.add(mine)
                 if yours:
-                    theirs.append(yours)
+                    theirs.add(yours)
                     comparison.add(mine, yours)
                 bar.advance(task)
         except ValueError as error:
             pool.shutdown(cancel_futures=True)
             raise BundleError(str(error)) from None
-    return ours, theirs, comparison if other else None
+    return ours, theirs, comparison
 
 
 def _read_one(
@@ -166,17 +177,18 @@ def _events(bundle: Bundle, examples: Sequence[Example]) -> Iterator[Event[Any] 
         yield TextEvent(id=None, text=context)
 
 
-def _facts(
-    bundle: Bundle, readings: Sequence[Reading], windows: int, difference: float
-) -> Iterator[tuple[str, str]]:
+def _facts(bundle: Bundle, read: _Read, difference: float) -> Iterator[tuple[str, str]]:
     manifest = bundle.manifest
     yield "model", f"{bundle.name} ({manifest.task}, {manifest.precision})"
     yield "files", "all there, with the listed sha256"
     yield "runs", f"windows of 8 and of {manifest.max_tokens} tokens"
-    yield "events read", f"{len(readings)}"
+    yield "events read", f"{len(read.outcomes)}"
     measured = f"differ by up to {difference:.3g}" if difference else "are bit-equal"
     listed = "batch-invariant" if manifest.batch_invariant else "not batch-invariant"
-    yield "alone and in batches", f"{windows} windows {measured}; the manifest says {listed}"
+    yield (
+        "alone and in batches",
+        f"{len(read.windows)} windows {measured}; the manifest says {listed}",
+    )
 
 
 def _beside(other: Bundle, comparison: "Comparison") -> Iterator[tuple[str, str]]:
@@ -192,14 +204,14 @@ def _beside(other: Bundle, comparison: "Comparison") -> Iterator[tuple[str, str]
 def _scores(
     data: Path,
     examples: Sequence[Example],
-    readings: Sequence[Reading],
+    read: _Read,
     defaults: ReadingDefaults,
     longest: int,
 ) -> Scores:
     predictions = {
-        example.id: reading.outcome.answer
-        for example, reading in zip(examples, readings, strict=True)
-        if isinstance(reading.outcome, Answer)
+        example.id: outcome.answer
+        for example, outcome in zip(examples, read.outcomes, strict=True)
+        if isinstance(outcome, Answer)
     }
     scores = score(list(examples), predictions)
     return Scores(
