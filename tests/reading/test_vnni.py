@@ -7,7 +7,7 @@ import pytest
 
 from worker.reading import session as session_module
 from worker.reading.bundle import Bundle
-from worker.reading.session import Session, SessionOptions
+from worker.reading.session import UNSIGNED_WEIGHTS, Session, SessionOptions
 from worker.reading.vnni import int8_saturates
 from worker.reading.windows import Window
 
@@ -41,6 +41,9 @@ def test_unsigned_weights_give_the_same_numbers(
     window = Window(ids=ids, types=np.zeros_like(ids), offset=1, first=0, count=198)
     (expected,) = Session(default_bundle, SessionOptions()).run([window])
     monkeypatch.setattr(session_module, "int8_saturates", lambda: True)
-    (found,) = Session(default_bundle, SessionOptions()).run([window])
+    unsigned = Session(default_bundle, SessionOptions())
+    options = unsigned._session.get_session_options()
+    assert options.get_session_config_entry(UNSIGNED_WEIGHTS) == "1"
+    (found,) = unsigned.run([window])
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)

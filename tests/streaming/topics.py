@@ -130,6 +130,10 @@ class Topics:
     async def dead_letters(self) -> list[Any]:
         return await self.records(self.settings.qa.dead_letters_topic)
 
+    async def has(self, count: int) -> bool:
+        """Whether so many answers are there."""
+        return len(await self.answers()) >= count
+
     async def ids(self) -> list[str]:
         return [json.loads(record.value)["id"] for record in await self.answers()]
 
