@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from schemas.rejection import Rejected
+from tests.parity.against_transformers_spans import our_windows
 from worker.bundles.store import Store
 from worker.cli.console import progress
 from worker.reading.evaluate import Example, load_squad, score
@@ -100,14 +100,10 @@ def _read(
     """The examples that are not rejected, with the logits of their windows."""
 
     def read(example: Example) -> tuple[Example, EncodedContext, list[Read]] | None:
-        if isinstance(example.event(), Rejected):
+        cut = our_windows(windower, example, max_tokens=max_tokens, stride=stride)
+        if cut is None:
             return None
-        try:
-            question = windower.encode_question(example.question, max_tokens=max_tokens // 2)
-        except Rejected:
-            return None
-        context = windower.encode_context(example.context)
-        windows = windower.cut(question, context, stride=stride, max_windows=10_000)
+        context, windows = cut
         logits = (session.run([window])[0] for window in windows)
         return (
             example,

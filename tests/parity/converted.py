@@ -7,7 +7,6 @@ the extra `parity`; DIR needs a tokenizer.json.
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import torch
 import transformers
@@ -24,11 +22,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from worker.bundles.convert import convert_directory
-from worker.bundles.make import Origin, write_manifest
-from worker.reading.bundle import Bundle, open_bundle
+from tests.parity.against_transformers_reader import fp32_bundle
+from worker.reading.bundle import Bundle
 from worker.reading.evaluate import Example, load_squad
-from worker.reading.manifest import CONFIG, MODEL, TOKENIZER, Task
+from worker.reading.manifest import Task
 from worker.reading.session import OUTPUTS
 from worker.reading.windows import Window, Windower
 
@@ -70,15 +67,6 @@ class Differences:
     @property
     def mean(self) -> float:
         return self.total / self.numbers
-
-
-def convert_to_bundle(source: Path, directory: Path) -> Bundle:
-    """A bundle of `source`, made in `directory`."""
-    onnx.save(convert_directory(source), directory / MODEL)
-    for name in (CONFIG, TOKENIZER):
-        shutil.copyfile(source / name, directory / name)
-    write_manifest(directory, Origin(name="converted"))
-    return open_bundle(directory)
 
 
 def open_ours(bundle: Bundle) -> Model:
@@ -153,7 +141,7 @@ def main() -> None:
     examples = examples[:: max(1, len(examples) // arguments.questions)][: arguments.questions]
     console = Console()
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = convert_to_bundle(arguments.model, Path(scratch))
+        bundle = fp32_bundle(arguments.model, Path(scratch))
         ours, theirs = open_ours(bundle), open_theirs(arguments.model, bundle.manifest.task)
         windows = list(windows_of(examples, bundle))
         table = Table(
