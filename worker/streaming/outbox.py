@@ -4,26 +4,18 @@ Knows records, not questions. Committing is left to whoever knows what the recor
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
-from aiokafka.partitioner import murmur2
 
-from schemas.rejection import Header
 from worker.settings import KafkaSettings
 from worker.streaming.client import connection_options
+from worker.streaming.records import BATCH_BYTES, Outgoing, target
 
 log = structlog.get_logger(__name__)
-
-RECORD_OVERHEAD = 512
-"""Bytes of a batch's and a record's own fields (61 + at most 36), with headers' lengths, rounded
-up generously: a record that we think fits must never be refused by the broker."""
-
-_BATCH_BYTES = 64 * 1024
 
 # aiokafka asserts that key or value is there, but a record that has neither must keep its shape
 # in the dead letters. The assertion looks at the value before it is serialized.
@@ -34,28 +26,10 @@ def _serialize(value: Any) -> bytes | None:
     return None if value is _NULL else value
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A record to publish. `lane` is the partition of the question: it decides where a record
-    without a key goes, so that the answers of one partition stay in order."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header]
-    lane: int
-
-    @property
-    def size(self) -> int:
-        headers = sum(len(name.encode()) + len(text or b"") for name, text in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
-
-
 class Outbox:
     """The producer. `limits` is topic to `max.message.bytes`."""
 
     def __init__(self, kafka: KafkaSettings, limits: Mapping[str, int]) -> None:
-        self._limits = limits
         compression = None if kafka.compression_type == "none" else kafka.compression_type
         self._producer = AIOKafkaProducer(
             **connection_options(kafka),
@@ -63,7 +37,7 @@ class Outbox:
             acks="all",
             linger_ms=kafka.linger_ms,
             compression_type=compression,
-            max_batch_size=min(_BATCH_BYTES, *limits.values()),
+            max_batch_size=min(BATCH_BYTES, *limits.values()),
             max_request_size=max(limits.values()),
             value_serializer=_serialize,
         )
@@ -83,17 +57,13 @@ class Outbox:
             await self._producer.client.close()
             raise
 
-    def fits(self, record: Outgoing) -> bool:
-        """Whether the topic takes a record of this size."""
-        return record.size <= self._limits[record.topic]
-
     async def send(self, record: Outgoing) -> "asyncio.Future[Any]":
         """Hand the record to the producer; the future is its acknowledgement.
 
         Records leave in the order of these calls. Returns when the record is in the producer's
         buffer, which takes as long as the buffer is full.
         """
-        partition = await self._partition(record)
+        partition = target(record, sorted(await self._producer.partitions_for(record.topic)))
         while True:
             try:
                 future: asyncio.Future[Any] = await self._producer.send(
@@ -109,9 +79,3 @@ class Outbox:
                 log.warning("publish_waits", topic=record.topic, partition=partition)
             else:
                 return future
-
-    async def _partition(self, record: Outgoing) -> int:
-        """As the Java client has it for a key; by the question's partition without one."""
-        partitions = sorted(await self._producer.partitions_for(record.topic))
-        number = record.lane if record.key is None else murmur2(record.key) & 0x7FFFFFFF
-        return int(partitions[number % len(partitions)])
