@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.rejection import Header
 from worker.environment import load
 from worker.settings import Settings
-from worker.streaming.link import Link
+from worker.streaming.link import Link, client_for_transactions
 from worker.streaming.topics import create_topics
 from worker.streaming.transactions import committed_offset
 
@@ -147,7 +147,7 @@ class Topics:
     async def committed(self) -> dict[int, int | None]:
         """Partition of the questions topic to the group's committed offset."""
         settings = self.settings
-        link = Link(settings.kafka)
+        link = Link(client_for_transactions(settings.kafka))
         await link.start()
         try:
             return {

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from worker.settings import KafkaSettings, Settings
 from worker.streaming.errors import in_a_line
 from worker.streaming.intake import Intake
-from worker.streaming.link import Link
+from worker.streaming.link import Link, client_for_transactions
 from worker.streaming.outbox import Outbox
 from worker.streaming.records import Outgoing
 from worker.streaming.transactions import Transactions
@@ -87,7 +87,7 @@ class ExactlyOnce:
         self._kafka = kafka
         self._limits = limits
         self._intake = intake
-        self._link = Link(kafka)
+        self._link = Link(client_for_transactions(kafka))
 
     async def start(self) -> None:
         await self._link.start()

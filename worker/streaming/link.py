@@ -42,14 +42,19 @@ Codes = Callable[[Any], Iterable[int]]
 """The error codes in a response, 0 for none."""
 
 
+def client_for_transactions(kafka: KafkaSettings) -> AIOKafkaClient:
+    """Not connected yet."""
+    options = connection_options(kafka)
+    # An answer that takes longer than a transaction may take is of no use.
+    options["request_timeout_ms"] = min(kafka.request_timeout_ms, kafka.transaction_timeout_ms)
+    return AIOKafkaClient(**options)
+
+
 class Link:
     """`start`, then ask; `stop` at the end."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
-        options = connection_options(kafka)
-        # An answer that takes longer than a transaction may take is of no use.
-        options["request_timeout_ms"] = min(kafka.request_timeout_ms, kafka.transaction_timeout_ms)
-        self._client = AIOKafkaClient(**options)
+    def __init__(self, client: AIOKafkaClient) -> None:
+        self._client = client
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
 
     async def start(self) -> None:
