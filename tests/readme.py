@@ -1,12 +1,19 @@
-"""The README's table of settings, made from settings.py. `python -m tests.readme` writes it."""
+"""The README's tables that are made from the code. `python -m tests.readme` writes them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from worker.environment import variables
+from worker.streaming.errors import TABLE, Verdict
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN = "<!-- settings: python -m tests.readme -->\n"
-END = "<!-- end of settings -->\n"
+
+_MEANINGS = {
+    Verdict.RETRY: "**Ask again**, whoever leads or coordinates now; passes by itself",
+    Verdict.REBUILD: "**Begin again**: a new fence and back to the committed offset; where that "
+    "does not help, and in at-least-once delivery, a new session",
+    Verdict.STOP: "**Stop** with the reason: stays as it is until somebody changes it",
+}
 
 
 def settings_table() -> str:
@@ -17,11 +24,27 @@ def settings_table() -> str:
     return "".join(["| Variable | Default | Meaning |\n", "|---|---|---|\n", *rows])
 
 
-def with_settings(text: str) -> str:
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + settings_table() + END + after
+def errors_table() -> str:
+    rows = []
+    for verdict in Verdict:
+        names = sorted({kind.__name__ for kind, its in TABLE.items() if its is verdict})
+        named = ", ".join(f"`{name}`" for name in names)
+        rows.append(f"| {_MEANINGS[verdict]} | {named} |\n")
+    return "".join(["| What to do | Errors |\n", "|---|---|\n", *rows])
+
+
+TABLES: Mapping[str, Callable[[], str]] = {"settings": settings_table, "errors": errors_table}
+
+
+def with_tables(text: str) -> str:
+    """The README with its tables as they should be."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}: python -m tests.readme -->\n", f"<!-- end of {name} -->\n"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = before + begin + table() + end + after
+    return text
 
 
 if __name__ == "__main__":
-    README.write_text(with_settings(README.read_text()))
+    README.write_text(with_tables(README.read_text()))

@@ -1,12 +1,12 @@
 """The README says what the code does."""
 
 from schemas.rejection import Reason
-from tests.readme import README, with_settings
+from tests.readme import README, with_tables
 
 
-def test_the_table_of_settings_is_that_of_the_code() -> None:
+def test_its_tables_are_those_of_the_code() -> None:
     text = README.read_text()
-    assert text == with_settings(text), "run: python -m tests.readme"
+    assert text == with_tables(text), "run: python -m tests.readme"
 
 
 def test_every_reason_for_a_dead_letter_is_named() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-from aiokafka import errors as kafka
 from prometheus_client import REGISTRY
 
 from tests.streaming.conftest import Running
@@ -13,7 +12,7 @@ from tests.streaming.topics import Topics, event, until
 from worker.observing.health import Health
 from worker.streaming import session, watchdog
 from worker.streaming.delivery import ExactlyOnce
-from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
+from worker.streaming.errors import StreamingError
 from worker.streaming.pipeline import Pipeline
 from worker.streaming.topics import check_topics, create_topics, describe
 
@@ -114,31 +113,6 @@ async def test_dead_letters_have_room_for_the_largest_record_and_its_headers(
     limits = await check_topics(topics.settings)
     qa = topics.settings.qa
     assert limits[qa.dead_letters_topic] > limits[qa.questions_topic] > qa.max_record_bytes
-
-
-@pytest.mark.parametrize(
-    ("error", "stops"),
-    [
-        (kafka.TopicAuthorizationFailedError("qa.questions"), True),
-        (kafka.AuthenticationFailedError("no"), True),
-        (StreamingError("enough"), True),
-        (kafka.KafkaConnectionError("gone"), False),
-        (kafka.OutOfOrderSequenceNumber(), False),
-        (OSError("gone"), False),
-    ],
-)
-def test_only_what_no_new_session_cures_stops_the_worker(error: Exception, stops: bool) -> None:
-    assert (verdict(error) is Verdict.STOP) is stops
-    # aiokafka wraps what breaks its coordination.
-    wrapped = kafka.KafkaError("unexpected")
-    wrapped.__cause__ = error
-    assert (verdict(wrapped) is Verdict.STOP) is stops
-
-
-def test_an_error_is_one_line_with_the_name_of_kafkas_own() -> None:
-    assert in_a_line(kafka.KafkaConnectionError("a\n  b")) == "KafkaConnectionError: a b"
-    assert in_a_line(StreamingError("as it is")) == "as it is"
-    assert in_a_line(TimeoutError()) == "TimeoutError"
 
 
 def _count(rebalances: str) -> float:
