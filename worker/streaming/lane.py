@@ -78,6 +78,8 @@ class Shared:
     """Records that are delivered without waiting for that, and at most at a time."""
     commits: bool
     """Whether to deliver is to commit."""
+    commit_soon: Callable[[], None]
+    """Called where it is not, and a bundle's worth of records waits for its commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Lane:
         self.ledger = Ledger()
         self.committed: int | None = None
         """What the group has for this partition, as far as this lane knows."""
+        self.uncommitted = 0
+        """Records delivered since the last commit."""
         self.delivered = False
         """Whether it has brought anything to the brokers."""
         self.rebuilt = rebuilt
@@ -281,6 +285,8 @@ class Lane:
         if self._shared.commits:
             self.committed = offset
             metrics.COMMITS.labels("done").inc()
+        else:
+            self.uncommitted += len(entries)
         now = time.perf_counter()
         for entry, outcome in zip(entries, outcomes, strict=True):
             self._settled.popleft()
@@ -295,6 +301,8 @@ class Lane:
         self._shared.health.progressed()
         if not self.ledger.in_flight:
             self._idle.set()
+        if self.uncommitted >= self._shared.bundle:
+            self._shared.commit_soon()
 
     def _stopped(self, publisher: "asyncio.Task[None]") -> None:
         if self._closed:

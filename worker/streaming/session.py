@@ -4,6 +4,7 @@ which begins at the committed offsets.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -73,6 +74,7 @@ class Session:
             max_tokens=qa.max_in_flight_tokens,
             tokens=lambda: reader.pending_tokens,
         )
+        self._commit_soon = asyncio.Event()
         self._shared = Shared(
             reader=reader,
             in_flight=self._in_flight,
@@ -85,6 +87,7 @@ class Session:
             interval=qa.commit_interval_ms / 1000 if self._delivery.commits else 0.0,
             bundle=qa.commit_records,
             commits=self._delivery.commits,
+            commit_soon=self._commit_soon.set,
         )
         self._lanes: Lanes = {}
         self._watchdog = Watchdog(
@@ -187,7 +190,9 @@ class Session:
 
     async def _commit_regularly(self) -> None:
         while True:
-            await asyncio.sleep(self._qa.commit_interval_ms / 1000)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._commit_soon.wait(), self._qa.commit_interval_ms / 1000)
+            self._commit_soon.clear()
             self._committing = asyncio.create_task(self._commit(self._lanes))
             await asyncio.wait([self._committing])
             if not self._committing.cancelled():
@@ -296,14 +301,15 @@ class Session:
         if self._delivery.commits:
             return
         due = [
-            (partition, lane, lane.ledger.safe)
+            (partition, lane, lane.ledger.safe, lane.uncommitted)
             for partition, lane in lanes.items()
             if lane.ledger.safe is not None and lane.ledger.safe != lane.committed
         ]
-        offsets = {partition: offset for partition, _, offset in due}
+        offsets = {partition: offset for partition, _, offset, _ in due}
         if await self._intake.commit(offsets, seconds=COMMIT_SECONDS):
-            for _, lane, offset in due:
+            for _, lane, offset, count in due:
                 lane.committed = offset
+                lane.uncommitted -= count
 
     def _drop(self, lanes: Lanes) -> None:
         for partition, lane in lanes.items():

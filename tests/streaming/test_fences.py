@@ -1,0 +1,177 @@
+"""Exactly-once delivery where a transaction fails or the fence is taken: the partition begins anew
+from its committed offset, and every answer is seen once.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    OutOfOrderSequenceNumber,
+    TransactionalIdAuthorizationFailed,
+)
+from prometheus_client import REGISTRY
+
+from tests.streaming.conftest import Running
+from tests.streaming.stub_reader import StubReader
+from tests.streaming.topics import Topics, event, until
+from worker.observing.health import Health
+from worker.streaming.errors import StreamingError
+from worker.streaming.link import Link, client_for_transactions
+from worker.streaming.pipeline import Pipeline
+from worker.streaming.records import Outgoing
+from worker.streaming.session import REBUILDS
+from worker.streaming.topics import check_topics
+from worker.streaming.transactions import Transactions
+
+Commit = Callable[[Transactions, Sequence[Outgoing], int], Any]
+COMMIT: Commit = Transactions.commit
+
+
+class Failing:
+    """Lets some transactions with records fail, before or behind their end."""
+
+    def __init__(self, *errors: Exception, behind_the_end: bool = False) -> None:
+        self.errors = list(errors)
+        self._behind = behind_the_end
+
+    async def commit(
+        self, transactions: Transactions, records: Sequence[Outgoing], offset: int
+    ) -> None:
+        if not records or not self.errors:
+            await COMMIT(transactions, records, offset)
+            return
+        if self._behind:
+            await COMMIT(transactions, records, offset)
+        raise self.errors.pop()
+
+
+def let_fail(patch: pytest.MonkeyPatch, failing: Failing) -> None:
+    async def commit(self: Transactions, records: Sequence[Outgoing], offset: int) -> None:
+        await failing.commit(self, records, offset)
+
+    patch.setattr(Transactions, "commit", commit)
+
+
+@pytest.mark.parametrize(
+    "error", [OutOfOrderSequenceNumber(), TimeoutError(), KafkaConnectionError("gone"), OSError()]
+)
+@pytest.mark.parametrize("behind_the_end", [False, True])
+async def test_a_failed_transaction_repeats_nothing_that_was_committed(
+    topics: Topics,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    behind_the_end: bool,
+) -> None:
+    let_fail(monkeypatch, Failing(error, behind_the_end=behind_the_end))
+    rebuilt, sessions = _count("qa_rebuilt_partitions_total"), _sessions()
+    await topics.send([event(n) for n in range(20)], partition=0)
+    async with running(topics.settings, StubReader()):
+        await until(lambda: topics.has(20), "all are answered")
+        await until(lambda: _committed(topics, 20), "all are committed")
+    assert await topics.ids() == [f"q-{n}" for n in range(20)]
+    assert _count("qa_rebuilt_partitions_total") == rebuilt + 1
+    assert _sessions() == sessions + 1, "the other partitions went on"
+
+
+async def test_a_partition_that_does_not_recover_gets_a_new_session(
+    topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = _sessions()
+    # The first fails behind a commit, that of the beginning; the others have brought nothing.
+    let_fail(monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + REBUILDS + 1))))
+    async with running(topics.settings, StubReader()):
+        await until(lambda: _committed(topics, 0), "the beginning is committed")
+        await topics.send([event(0)], partition=0)
+        await until(lambda: topics.has(1), "answered in the end")
+    assert await topics.ids() == ["q-0"]
+    assert _sessions() >= sessions + 2
+
+
+async def test_a_right_that_is_missing_stops_the_worker(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_fail(monkeypatch, Failing(TransactionalIdAuthorizationFailed("group:questions:0")))
+    await topics.send([event(0)], partition=0)
+    health = Health(lambda: 0.0, stall_after=60, contact_after=60)
+    pipeline = Pipeline(topics.settings, StubReader(), health)
+    with pytest.raises(StreamingError, match="TransactionalIdAuthorizationFailed"):
+        await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
+    assert await topics.ids() == []
+
+
+async def test_a_bug_is_no_error_of_kafkas_and_ends_the_worker(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_fail(monkeypatch, Failing(ZeroDivisionError("a bug")))
+    await topics.send([event(0)], partition=0)
+    health = Health(lambda: 0.0, stall_after=60, contact_after=60)
+    pipeline = Pipeline(topics.settings, StubReader(), health)
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
+
+
+async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
+    topics: Topics, running: Running
+) -> None:
+    """Two that both believe that they own the partition, as after a long pause."""
+    settings = topics.settings
+    link = Link(client_for_transactions(settings.kafka))
+    await link.start()
+    limits = await check_topics(settings)
+    partition = TopicPartition(settings.qa.questions_topic, 0)
+    rebuilt = _count("qa_rebuilt_partitions_total")
+    await topics.send([event(n) for n in range(3)], partition=0)
+    async with running(settings, StubReader()):
+        await until(lambda: _committed(topics, 3), "three are committed")
+        # The other comes: a fence, the offset, one record, its answer.
+        other = Transactions(link, settings.kafka, partition, limits)
+        assert await other.fence() == 3
+        answer = (await topics.answers())[-1]
+        value = answer.value.replace(b"q-2", b"q-3")
+        outgoing = Outgoing(settings.qa.answers_topic, b"k", value, [], lane=0)
+        await topics.send([event(3)], partition=0)
+        # The worker has read it, too, and found itself fenced.
+        await until(
+            lambda: _count("qa_rebuilt_partitions_total") > rebuilt, "the worker has noticed"
+        )
+        with contextlib.suppress(InvalidProducerEpoch):  # the worker may have it again already
+            await other.commit([outgoing], 4)
+        await topics.send([event(4)], partition=0)
+        await until(lambda: _committed(topics, 5), "all are committed")
+    await link.stop()
+    assert await topics.ids() == [f"q-{n}" for n in range(5)]
+
+
+async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_fence(
+    kafka_topics: Topics, running: Running
+) -> None:
+    first, second = StubReader(), StubReader()
+    async with running(kafka_topics.settings, first):
+        await kafka_topics.send([event(n) for n in range(10)], key=None)
+        await until(lambda: len(first.seen) == 10, "the first has both")
+        async with running(kafka_topics.settings, second):
+            await kafka_topics.send([event(n) for n in range(10, 20)], key=None)
+            await until(lambda: kafka_topics.has(20), "both answer")
+            assert second.seen
+        await kafka_topics.send([event(n) for n in range(20, 30)], key=None)
+        await until(lambda: kafka_topics.has(30), "the first has both again")
+    assert sorted(await kafka_topics.ids()) == sorted(f"q-{n}" for n in range(30))
+
+
+async def _committed(topics: Topics, offset: int) -> bool:
+    return (await topics.committed())[0] == offset
+
+
+def _count(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+def _sessions() -> float:
+    return REGISTRY.get_sample_value("qa_sessions_total", {"outcome": "opened"}) or 0.0
