@@ -10,6 +10,8 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from worker.observing.repeats import Repeats
+
 
 def configure(level: str, style: str) -> None:
     """`level` as in the settings; `style` is `json`, `console`, or `auto`. Logs go to stderr."""
@@ -49,6 +51,7 @@ def configure(level: str, style: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
+    handler.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -26,7 +26,7 @@ from worker.streaming.errors import UnstableOffsetCommit, Verdict, for_code, in_
 
 log = structlog.get_logger(__name__)
 
-PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1)
+PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Seconds before a request is repeated, then the last again and again. The first are short because
 the markers of the transaction before take a few milliseconds (KAFKA-5477)."""
 
