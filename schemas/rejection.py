@@ -53,6 +53,17 @@ PREFIX = "__connect.errors."
 REASON = "qa.reason"
 VALUE_OMITTED = "qa.value.omitted"
 
+ATTEMPT = "qa.attempt"
+"""How often a question was sent again from the dead letters, in decimal. A dead letter keeps its
+question's headers, so one that fails again carries it."""
+REPLAY_OF = "qa.replay.of"
+"""The dead letter that a question was sent again from: topic-partition-offset."""
+
+
+def is_replay(headers: Sequence[Header]) -> bool:
+    """Whether a question was sent again from the dead letters."""
+    return any(name == REPLAY_OF for name, _ in headers)
+
 
 def dead_letter_headers(
     rejected: Rejected,

@@ -152,3 +152,11 @@ class Topics:
             partition.partition: None if entry.offset < 0 else entry.offset
             for partition, entry in offsets.items()
         }
+
+    async def committed_are(self, expected: dict[int, int]) -> None:
+        """Wait until the group's committed offsets are these."""
+
+        async def equal() -> bool:
+            return await self.committed() == expected
+
+        await until(equal, f"offsets {expected} committed")

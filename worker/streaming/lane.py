@@ -16,9 +16,10 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import structlog
 
 from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import Reason, Rejected, is_replay
 from worker.observing import metrics
 from worker.observing.health import Health
+from worker.streaming.breaker import Breaker
 from worker.streaming.inflight import InFlight
 from worker.streaming.ledger import Ledger
 from worker.streaming.messages import (
@@ -64,6 +65,7 @@ class Shared:
     outbox: Outbox
     in_flight: InFlight
     health: Health
+    breaker: Breaker
     decoders: Executor
     answers_topic: str
     dead_letters_topic: str
@@ -189,6 +191,10 @@ class Lane:
         while True:
             entry = await self._queue.get()
             outcome = await entry.outcome
+            # What trips it is not published, and so not committed. A question that was sent again
+            # from the dead letters and fails again goes back to where it was: that counts nothing.
+            if not is_replay(entry.record.headers):
+                self._shared.breaker.count(outcome.reason)
             began = time.perf_counter()
             acknowledged = await self._shared.outbox.send(outcome.outgoing)
             acknowledged.add_done_callback(partial(self._acknowledged, entry, outcome, began))

@@ -15,6 +15,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
+from worker.streaming.breaker import Breaker
 from worker.streaming.errors import in_a_line
 from worker.streaming.inflight import InFlight
 from worker.streaming.intake import Intake
@@ -42,6 +43,7 @@ class Session:
         limits: Mapping[str, int],
         reader: Reading,
         health: Health,
+        breaker: Breaker,
         decoders: Executor,
     ) -> None:
         """`limits` is topic to `max.message.bytes`; `decoders` runs what the loop must not."""
@@ -62,6 +64,7 @@ class Session:
             outbox=self._outbox,
             in_flight=self._in_flight,
             health=health,
+            breaker=breaker,
             decoders=decoders,
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
