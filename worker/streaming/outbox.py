@@ -4,7 +4,7 @@ Knows records, not questions. Committing is left to whoever knows what the recor
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,12 @@ _BATCH_BYTES = 64 * 1024
 _NULL = object()
 
 
-def _serialize(value: Any) -> bytes | None:
+def given(value: bytes | None) -> Any:
+    """A record's value, as `send` takes it of a producer whose serializer is `serialize`."""
+    return _NULL if value is None else value
+
+
+def serialize(value: Any) -> bytes | None:
     return None if value is _NULL else value
 
 
@@ -51,6 +56,13 @@ class Outgoing:
         return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
 
 
+def partition_of(record: Outgoing, partitions: Iterable[int]) -> int:
+    """As the Java client has it for a key; by the question's partition without one."""
+    numbers = sorted(partitions)
+    place = record.lane if record.key is None else murmur2(record.key) & 0x7FFFFFFF
+    return numbers[place % len(numbers)]
+
+
 class Outbox:
     """The producer. `limits` is topic to `max.message.bytes`."""
 
@@ -65,7 +77,7 @@ class Outbox:
             compression_type=compression,
             max_batch_size=min(_BATCH_BYTES, *limits.values()),
             max_request_size=max(limits.values()),
-            value_serializer=_serialize,
+            value_serializer=serialize,
         )
 
     async def start(self) -> None:
@@ -93,12 +105,12 @@ class Outbox:
         Records leave in the order of these calls. Returns when the record is in the producer's
         buffer, which takes as long as the buffer is full.
         """
-        partition = await self._partition(record)
+        partition = partition_of(record, await self._producer.partitions_for(record.topic))
         while True:
             try:
                 future: asyncio.Future[Any] = await self._producer.send(
                     record.topic,
-                    value=_NULL if record.value is None else record.value,
+                    value=given(record.value),
                     key=record.key,
                     partition=partition,
                     headers=record.headers,
@@ -109,9 +121,3 @@ class Outbox:
                 log.warning("publish_waits", topic=record.topic, partition=partition)
             else:
                 return future
-
-    async def _partition(self, record: Outgoing) -> int:
-        """As the Java client has it for a key; by the question's partition without one."""
-        partitions = sorted(await self._producer.partitions_for(record.topic))
-        number = record.lane if record.key is None else murmur2(record.key) & 0x7FFFFFFF
-        return int(partitions[number % len(partitions)])
