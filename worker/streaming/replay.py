@@ -35,7 +35,8 @@ CLOSE_SECONDS = 5.0
 
 SKEW_MS = 3_600_000
 """By how much the clocks may differ that dated a dead letter and its replay: the questions topic is
-read from so long before the letter on."""
+read from so long before the letter on. An hour is how far ahead of its own clock a broker lets a
+record be (message.timestamp.after.max.ms, its default)."""
 
 
 @dataclass(frozen=True, slots=True)

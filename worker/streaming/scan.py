@@ -53,7 +53,7 @@ class Scan:
             enable_auto_commit=False,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
-        # Sees the ends of partitions where open transactions hide them from the other.
+        # Sees what open transactions hide from the other: where a partition ends, and its times.
         self._unhidden = AIOKafkaConsumer(**options, enable_auto_commit=False)
 
     async def __aenter__(self) -> Self:
@@ -94,9 +94,9 @@ class Scan:
         every = [TopicPartition(topic, number) for number in range(partitions)]
         seer = self._unhidden if with_open_transactions else self._consumer
         ends = await seer.end_offsets(every)
-        begins = await self._consumer.beginning_offsets(every)
+        begins = await seer.beginning_offsets(every)
         if since is not None:
-            found = await self._consumer.offsets_for_times(dict.fromkeys(every, since))
+            found = await seer.offsets_for_times(dict.fromkeys(every, since))
             # None: no record is as late as that.
             begins = {tp: found[tp].offset if found.get(tp) else ends[tp] for tp in every}
         return [Stretch(tp, begins[tp], ends[tp]) for tp in every]
@@ -121,7 +121,8 @@ class Scan:
         # All topics, since asking for one by name can create it.
         if topic not in await self._consumer.topics():
             return None
-        self._consumer.assign([place])
+        # Partition 0, which every topic has: the consumer then knows of the others.
+        await self._consumer.beginning_offsets([TopicPartition(topic, 0)])
         if partition not in (self._consumer.partitions_for_topic(topic) or ()):
             return None
         begin = (await self._consumer.beginning_offsets([place]))[place]
