@@ -63,6 +63,19 @@ def partition_of(record: Outgoing, partitions: Iterable[int]) -> int:
     return numbers[place % len(numbers)]
 
 
+async def stop_producer(producer: AIOKafkaProducer, *, seconds: float) -> None:
+    """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long: with the
+    brokers away an idempotent producer would wait for ever.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await producer.stop()
+    except TimeoutError:
+        await producer._sender.close()
+        await producer.client.close()
+        raise
+
+
 class Outbox:
     """The producer. `limits` is topic to `max.message.bytes`."""
 
@@ -84,16 +97,8 @@ class Outbox:
         await self._producer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long:
-        with the brokers away an idempotent producer would wait for ever.
-        """
-        try:
-            async with asyncio.timeout(seconds):
-                await self._producer.stop()
-        except TimeoutError:
-            await self._producer._sender.close()
-            await self._producer.client.close()
-            raise
+        """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long."""
+        await stop_producer(self._producer, seconds=seconds)
 
     def fits(self, record: Outgoing) -> bool:
         """Whether the topic takes a record of this size."""

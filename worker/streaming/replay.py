@@ -19,7 +19,7 @@ from worker.settings import Settings
 from worker.streaming.client import connection_options
 from worker.streaming.errors import StreamingError, in_a_line
 from worker.streaming.letters import Filter, Letter, Skip, open_letter, question_again, skip_of
-from worker.streaming.outbox import Outgoing, given, partition_of, serialize
+from worker.streaming.outbox import Outgoing, given, partition_of, serialize, stop_producer
 from worker.streaming.scan import Scan, Stretch, Watch, narrowed
 from worker.streaming.topics import Topic, present
 
@@ -259,8 +259,7 @@ async def _producer(settings: Settings, questions: Topic) -> AsyncIterator[AIOKa
         yield producer
     finally:
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await producer.stop()
+            await stop_producer(producer, seconds=CLOSE_SECONDS)
 
 
 async def _where(scan: Scan, dead: Topic, wanted: Filter) -> list[Stretch]:

@@ -1,8 +1,9 @@
 """Options that say which letters are meant, and what is shown while topics are read."""
 
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -35,6 +36,9 @@ Offsets = Annotated[
     ),
 ]
 
+_LONG_SECONDS = 1.0
+"""Who waits for longer wants to see that something moves."""
+
 _OFFSETS = re.compile(r"(\d{1,18})?(:)?(\d{1,18})?", re.ASCII)
 
 
@@ -61,11 +65,15 @@ def chosen(
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """A bar on stderr for every topic that is read."""
-    with progress() as bar:
-        tasks: dict[str, TaskID] = {}
+    """A bar on stderr for every topic that is read, once that takes its time."""
+    began, bar, tasks = time.monotonic(), progress(), dict[str, TaskID]()
+    with ExitStack() as shown:
 
         def watch(topic: str, done: int, total: int) -> None:
+            if time.monotonic() - began < _LONG_SECONDS:
+                return
+            if not tasks:
+                shown.enter_context(bar)
             if topic not in tasks:
                 tasks[topic] = bar.add_task(f"reading {topic}", speed="")
             bar.update(tasks[topic], completed=done, total=total)
@@ -86,8 +94,8 @@ def _time(text: str | None, option: str) -> int | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
-        stamp = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+        said = datetime.fromisoformat(text)
+        stamp = (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is no ISO 8601 time (2026-03-01T12:30:00+01:00)", param_hint=option
