@@ -21,6 +21,7 @@ from worker.streaming import scan
 from worker.streaming.errors import StreamingError
 from worker.streaming.letters import Filter
 from worker.streaming.replay import letters
+from worker.streaming.scan import Scan
 
 
 async def test_what_was_rejected_is_answered_once_the_settings_are_put_right(
@@ -127,8 +128,8 @@ async def test_letters_go_where_their_key_says_and_without_one_where_they_were(
         default(record.key, [0, 1], [0, 1]) for record in keyed
     ]
     assert {record.partition for record in keyed} == {0, 1}
-    keyless = [record for record in found if record.key is None]
-    assert [(record.partition, record.value) for record in keyless] == [(0, None), (1, b"v")]
+    keyless = {record.partition: record.value for record in found if record.key is None}
+    assert keyless == {0: None, 1: b"v"}
 
 
 async def test_a_value_that_was_left_out_is_fetched_where_the_question_lies(
@@ -209,13 +210,16 @@ async def test_only_letters_that_the_filter_takes_are_sent(topics: Topics) -> No
         await of(partition=2)
 
 
-async def test_what_comes_while_letters_are_read_is_not_read(topics: Topics) -> None:
+async def test_what_comes_after_a_reading_began_is_not_read(topics: Topics) -> None:
     await post(topics, letter(topics), letter(topics))
-    seen = []
-    async for each in letters(topics.settings, Filter(), lambda *_: None):
-        seen.append(each.place.offset)
+    name, watched = topics.settings.qa.dead_letters_topic, []
+    async with Scan(topics.settings.kafka) as reading:
+        stretches = await reading.stretches(name, topics.partitions)
         await post(topics, letter(topics))
-    assert seen == [0, 1]
+        await post(topics, letter(topics), partition=1)
+        records = reading.read(stretches, lambda *seen: watched.append(seen))
+        assert [(each.partition, each.offset) async for each in records] == [(0, 0), (0, 1)]
+    assert watched[-1] == (name, 2, 2)
 
 
 async def test_a_replay_that_fails_has_sent_nothing_of_its_transaction(

@@ -152,7 +152,8 @@ class Replay:
         earliest: int | None = None
         async with aclosing(_wanted(scan, stretches, self.wanted, watch)) as found:
             async for letter in found:
-                earliest = min(letter.timestamp, earliest or letter.timestamp)
+                if earliest is None or letter.timestamp < earliest:
+                    earliest = letter.timestamp
         if earliest is None:
             return set()
         written = await scan.stretches(
@@ -254,8 +255,14 @@ async def _producer(settings: Settings, questions: Topic) -> AsyncIterator[AIOKa
         value_serializer=serialize,
     )
     try:
-        async with asyncio.timeout(BATCH_SECONDS):
-            await producer.start()
+        try:
+            async with asyncio.timeout(BATCH_SECONDS):
+                await producer.start()
+        except TimeoutError:
+            raise StreamingError(
+                f"the brokers have not let a replay begin within {BATCH_SECONDS:g} s; is the last "
+                f"one's transaction still open?"
+            ) from None
         yield producer
     finally:
         with suppress(TimeoutError):

@@ -6,6 +6,7 @@ Knows where partitions begin and end and how to read between; what records mean 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -142,11 +143,13 @@ class Scan:
         self._consumer.seek(partition, position)
         moved = time.monotonic()
         while position < stretch.end:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                fetched = await self._consumer.getmany(
-                    partition, timeout_ms=_POLL_MS, max_records=self._batch
-                )
-                now = await self._consumer.position(partition)
+            fetched, now = {}, position
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    fetched = await self._consumer.getmany(
+                        partition, timeout_ms=_POLL_MS, max_records=self._batch
+                    )
+                    now = await self._consumer.position(partition)
             if now > position:
                 position, moved = now, time.monotonic()
             elif time.monotonic() - moved > PATIENCE_SECONDS:
