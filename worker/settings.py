@@ -50,8 +50,8 @@ class WorkerSettings(Group):
     dead_letters_topic: str = Field(
         "qa.questions.dead", description="Topic for records that cannot be answered"
     )
-    delivery: Literal["at_least_once"] = Field(
-        "at_least_once", description="Delivery guarantee of answers"
+    delivery: Literal["at_least_once", "exactly_once"] = Field(
+        "exactly_once", description="Delivery guarantee of answers: exactly_once or at_least_once"
     )
 
     threads: int | None = Field(
@@ -103,7 +103,12 @@ class WorkerSettings(Group):
     max_in_flight_bytes: int = Field(
         16 * MIB, ge=1, description="Bytes of records taken and not yet acknowledged, likewise"
     )
-    commit_interval_ms: int = Field(1000, ge=10, description="Time between offset commits")
+    commit_interval_ms: int = Field(
+        100, ge=10, description="Time between commits of offsets; of transactions, if exactly_once"
+    )
+    commit_records: int = Field(
+        1000, ge=1, description="Records of a partition that are committed without waiting for that"
+    )
     drain_seconds: float = Field(
         15, gt=0, description="Time for work in flight when partitions are revoked"
     )
@@ -204,6 +209,11 @@ class KafkaSettings(Group):
         300_000, ge=1_000, description="Time without a poll after which a worker leaves the group"
     )
     request_timeout_ms: int = Field(40_000, ge=1_000, description="Time for one request")
+    transaction_timeout_ms: int = Field(
+        10_000,
+        ge=1_000,
+        description="Time for one transaction; then the brokers abort it",
+    )
     max_poll_records: int = Field(100, ge=1, description="Records of one poll")
     max_partition_fetch_bytes: int = Field(
         MIB, ge=1024, description="Bytes fetched ahead for each partition"

@@ -53,20 +53,26 @@ def each_broker(request: pytest.FixtureRequest, broker: Broker) -> Broker:
 
 
 @pytest.fixture
-async def topics(each_broker: Broker) -> Topics:
-    own = Topics(each_broker.bootstrap_servers)
+def delivery() -> str:
+    """`QA_DELIVERY`; a module whose claims hold for both says so by a fixture of its own."""
+    return "exactly_once"
+
+
+@pytest.fixture
+async def topics(each_broker: Broker, delivery: str) -> Topics:
+    own = Topics(each_broker.bootstrap_servers, {"QA_DELIVERY": delivery})
     await own.create()
     return own
 
 
 @pytest.fixture
-async def kafka_topics(broker: Broker) -> Topics:
+async def kafka_topics(broker: Broker, delivery: str) -> Topics:
     """Where the embedded broker does not do: it refuses commits while a group rebalances
     (IllegalGeneration), which Kafka takes, and such a group may take long to find together.
     """
     if broker.name == EmbeddedKafka.name:
         pytest.skip("needs a broker that takes commits during a rebalance")
-    own = Topics(broker.bootstrap_servers)
+    own = Topics(broker.bootstrap_servers, {"QA_DELIVERY": delivery})
     await own.create()
     return own
 

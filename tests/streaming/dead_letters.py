@@ -10,7 +10,8 @@ from schemas.rejection import REPLAY_OF, Header, Reason, Rejected
 from tests.streaming.topics import Topics
 from worker.streaming.letters import Filter
 from worker.streaming.messages import Incoming, dead_letter, without_value
-from worker.streaming.outbox import Outgoing, given, serialize
+from worker.streaming.outbox import given, serialize
+from worker.streaming.records import Outgoing
 from worker.streaming.replay import Fate, Replay
 
 NOW = round(time.time() * 1000) - 60_000

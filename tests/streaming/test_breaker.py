@@ -19,6 +19,11 @@ from worker.streaming.errors import StreamingError
 BAD = b"{"
 
 
+@pytest.fixture(params=["exactly_once", "at_least_once"])
+def delivery(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @given(
     outcomes=st.lists(st.sampled_from([None, Reason.SCHEMA, Reason.NOT_JSON]), max_size=60),
     records=st.integers(1, 12),

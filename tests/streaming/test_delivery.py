@@ -1,15 +1,22 @@
-"""What the pipeline promises, on every broker that can be had: nothing lost, order kept, offsets
-committed only behind what is done. The reader is a stub, the broker is real.
+"""What the pipeline promises, in both deliveries and on every broker that can be had: nothing lost,
+order kept, offsets committed only behind what is done. The reader is a stub, the broker is real.
 """
 
 import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from schemas.question import Question
 from tests.streaming.conftest import Running
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
+
+
+@pytest.fixture(params=["exactly_once", "at_least_once"])
+def delivery(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def numbered(records: list[Any]) -> list[str]:

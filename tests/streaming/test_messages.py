@@ -15,7 +15,7 @@ from worker.streaming.messages import (
     outcome_record,
     without_value,
 )
-from worker.streaming.outbox import RECORD_OVERHEAD
+from worker.streaming.records import RECORD_OVERHEAD
 
 RECORD = Incoming(
     topic="qa.questions",

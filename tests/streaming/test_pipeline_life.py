@@ -12,8 +12,8 @@ from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
 from worker.observing.health import Health
 from worker.streaming import session, watchdog
-from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
-from worker.streaming.outbox import Outbox
+from worker.streaming.delivery import ExactlyOnce
+from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
 from worker.streaming.pipeline import Pipeline
 from worker.streaming.topics import check_topics, create_topics, describe
 
@@ -71,14 +71,14 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
 ) -> None:
     await kafka_topics.send([event(n) for n in range(5)], partition=0)
     busy = StubReader(holds=lambda _: True)
-    unanswered_at_the_producers_end: list[int] = []
-    stop_producer = Outbox.stop
+    unanswered_at_the_deliverys_end: list[int] = []
+    stop_delivery = ExactlyOnce.stop
 
-    async def stop_and_note(outbox: Outbox, *, seconds: float) -> None:
-        unanswered_at_the_producers_end.append(len(busy.held))
-        await stop_producer(outbox, seconds=seconds)
+    async def stop_and_note(delivery: ExactlyOnce, *, seconds: float) -> None:
+        unanswered_at_the_deliverys_end.append(len(busy.held))
+        await stop_delivery(delivery, seconds=seconds)
 
-    monkeypatch.setattr(Outbox, "stop", stop_and_note)
+    monkeypatch.setattr(ExactlyOnce, "stop", stop_and_note)
     async with running(kafka_topics.settings, busy) as first:
         await until(lambda: len(busy.seen) == 5, "the first is busy")
         revocations = _count("revoked")
@@ -93,7 +93,7 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
             await asyncio.sleep(0)
         busy.release_all()
         await first.task
-        assert unanswered_at_the_producers_end == [0]
+        assert unanswered_at_the_deliverys_end == [0]
         # Taken, answered, committed; so the second finds nothing left to do.
         assert await kafka_topics.ids() == [f"q-{n}" for n in range(5)]
         assert (await kafka_topics.committed())[0] == 5
@@ -128,11 +128,11 @@ async def test_dead_letters_have_room_for_the_largest_record_and_its_headers(
     ],
 )
 def test_only_what_no_new_session_cures_stops_the_worker(error: Exception, stops: bool) -> None:
-    assert stops_the_worker(error) is stops
+    assert (verdict(error) is Verdict.STOP) is stops
     # aiokafka wraps what breaks its coordination.
     wrapped = kafka.KafkaError("unexpected")
     wrapped.__cause__ = error
-    assert stops_the_worker(wrapped) is stops
+    assert (verdict(wrapped) is Verdict.STOP) is stops
 
 
 def test_an_error_is_one_line_with_the_name_of_kafkas_own() -> None:

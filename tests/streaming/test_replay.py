@@ -226,7 +226,7 @@ async def test_a_replay_that_fails_has_sent_nothing_of_its_transaction(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post(topics, *[letter(topics, b"%d" % n) for n in range(4)])
-    monkeypatch.setattr(replaying, "BATCH_LETTERS", 2)
+    monkeypatch.setattr(replaying, "TRANSACTION_LETTERS", 2)
     send, calls = AIOKafkaProducer.send, 0
 
     async def fail_once(producer: AIOKafkaProducer, *arguments: Any, **options: Any) -> Any:
@@ -253,7 +253,7 @@ async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post(topics, *[letter(topics, b"%d" % n) for n in range(6)])
-    monkeypatch.setattr(replaying, "BATCH_LETTERS", 2)
+    monkeypatch.setattr(replaying, "TRANSACTION_LETTERS", 2)
     publish = replaying._Batch.publish
     second: list[str] = []
 

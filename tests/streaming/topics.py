@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.rejection import Header
 from worker.environment import load
 from worker.settings import Settings
+from worker.streaming.link import Link
 from worker.streaming.topics import create_topics
+from worker.streaming.transactions import committed_offset
 
 PATIENCE = 30.0
 """Seconds until a condition that does not come true is a failure; on two busy cores."""
@@ -107,16 +108,22 @@ class Topics:
             return [await future for future in sent]
 
     async def records(self, topic: str) -> list[Any]:
-        """All records of a topic, in order within a partition, up to its end at this moment."""
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.servers,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=16 * 2**20,
-        ) as consumer:
+        """All records of a topic, in order within a partition, up to its end at this moment; waits
+        for the markers of transactions that are about to end.
+        """
+        async with (
+            asyncio.timeout(PATIENCE),
+            AIOKafkaConsumer(bootstrap_servers=self.servers) as everything,
+            AIOKafkaConsumer(
+                bootstrap_servers=self.servers,
+                isolation_level="read_committed",
+                auto_offset_reset="earliest",
+                max_partition_fetch_bytes=16 * 2**20,
+            ) as consumer,
+        ):
             partitions = self.all_partitions(topic)
             consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
+            ends = await everything.end_offsets(partitions)
             found: list[Any] = []
             for partition, end in ends.items():
                 while await consumer.position(partition) < end:
@@ -139,19 +146,18 @@ class Topics:
 
     async def committed(self) -> dict[int, int | None]:
         """Partition of the questions topic to the group's committed offset."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
-        await admin.start()
+        settings = self.settings
+        link = Link(settings.kafka)
+        await link.start()
         try:
-            offsets = await admin.list_consumer_group_offsets(
-                self.settings.kafka.group_id,
-                partitions=self.all_partitions(self.settings.qa.questions_topic),
-            )
+            return {
+                partition.partition: await committed_offset(
+                    link, settings.kafka.group_id, partition
+                )
+                for partition in self.all_partitions(settings.qa.questions_topic)
+            }
         finally:
-            await admin.close()
-        return {
-            partition.partition: None if entry.offset < 0 else entry.offset
-            for partition, entry in offsets.items()
-        }
+            await link.stop()
 
     async def committed_are(self, expected: dict[int, int]) -> None:
         """Wait until the group's committed offsets are these."""

@@ -13,14 +13,18 @@ THREADS = Gauge("qa_reader_threads", "Threads that run the model")
 
 # Records in, records out.
 RECORDS = Counter("qa_records", "Records taken from the questions topic", ["topic", "partition"])
-ANSWERS = Counter("qa_answers", "Answers acknowledged by the broker", ["topic", "partition"])
-REJECTIONS = Counter("qa_rejections", "Dead letters acknowledged by the broker", ["reason"])
+ANSWERS = Counter(
+    "qa_answers",
+    "Answers delivered",
+    ["topic", "partition"],
+)
+REJECTIONS = Counter("qa_rejections", "Dead letters delivered", ["reason"])
 REJECTED_SHARE = Gauge(
     "qa_rejected_share",
     "Rejections among the last QA_BREAKER_RECORDS outcomes, as a share of so many: above "
     "QA_BREAKER_RATIO the worker stops",
 )
-IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records taken and not yet acknowledged")
+IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records taken and not yet delivered")
 IN_FLIGHT_BYTES = Gauge("qa_in_flight_bytes", "Bytes of their values")
 PENDING_TOKENS = Gauge("qa_pending_tokens", "Tokens that wait for the model or are in it")
 LAG = Gauge(
@@ -43,17 +47,19 @@ QUEUE_AGE = Histogram(
 )
 STAGE = Histogram(
     "qa_stage_seconds",
-    "Time of one step: decode and encode and spans of an event, run of a batch, publish from "
-    "answer to acknowledgement, total from poll to acknowledgement",
+    "Time of one step: decode and encode and spans of an event, run of a batch, publish of what is "
+    "delivered together, total from poll to delivery",
     ["stage"],
     buckets=_FAST,
 )
 
 # Delivery.
-COMMITS = Counter("qa_commits", "Offset commits", ["outcome"])
+COMMITS = Counter("qa_commits", "Commits of offsets, or of transactions", ["outcome"])
 REBALANCES = Counter("qa_rebalances", "Changes of the assignment", ["event"])
 ASSIGNED = Gauge("qa_assigned_partitions", "Partitions that this worker reads")
 SESSIONS = Counter("qa_sessions", "Times that consumer and producer were opened", ["outcome"])
-STALE = Counter(
-    "qa_stale_completions", "Answers that finished after their partition was lost, dropped"
+REBUILDS = Counter("qa_rebuilt_partitions", "New fences after a transaction that failed")
+DROPPED = Counter(
+    "qa_dropped_records",
+    "Records in flight when their partition was lost or rebuilt; whoever reads it reads them again",
 )

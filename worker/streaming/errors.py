@@ -1,9 +1,12 @@
-"""What an error of the client means for the worker: open the session anew, or stop.
+"""What an error of the client means for the worker: ask again, begin again, or stop.
 
-What aiokafka retries by itself never comes here. Of the rest, a new session (consumer, producer,
-positions from the committed offsets) cures whatever is about state; what is about rights,
-versions or names stays as it is until somebody changes it, so the worker stops and says so.
+The table is whole: every error that aiokafka can name has its verdict here, so that none is
+decided by accident. `python -m tests.readme` writes it into the README.
 """
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
 
 from aiokafka import errors as kafka
 
@@ -12,29 +15,171 @@ class StreamingError(Exception):
     """The worker cannot go on; one line that says why and what to do."""
 
 
-_STOPS: tuple[type[Exception], ...] = (
+class UnstableOffsetCommit(kafka.BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped
+    """A transaction that may yet commit this offset has not ended."""
+
+    errno = 88
+    message = "UNSTABLE_OFFSET_COMMIT"
+    description = "There are unstable offsets that need to be cleared"
+    retriable = True
+
+
+class Verdict(Enum):
+    """What to do about an error."""
+
+    RETRY = "retry"
+    """Passes by itself: the same request again, to whoever leads or coordinates now."""
+    REBUILD = "rebuild"
+    """State that is lost or in doubt: a new fence and back to the committed offset (a partition in
+    exactly-once delivery), or a new session, which begins there too."""
+    STOP = "stop"
+    """Rights, versions, names: stays as it is until somebody changes it."""
+
+
+_RETRY: tuple[type[Exception], ...] = (
+    kafka.BrokerNotAvailableError,
+    kafka.Cancelled,
+    kafka.ConcurrentTransactions,
+    kafka.CoordinatorLoadInProgressError,
+    kafka.CoordinatorNotAvailableError,
+    kafka.CorrelationIdError,
+    kafka.GroupCoordinatorNotAvailableError,
+    kafka.GroupLoadInProgressError,
+    kafka.KafkaConnectionError,
+    kafka.KafkaProtocolError,
+    kafka.KafkaStorageError,
+    kafka.KafkaUnavailableError,
+    kafka.LeaderNotAvailableError,
+    kafka.MetadataEmptyBrokerList,
+    kafka.NoBrokersAvailable,
+    kafka.NodeNotReadyError,
+    kafka.NotControllerError,
+    kafka.NotCoordinatorError,
+    kafka.NotCoordinatorForGroupError,
+    kafka.NotEnoughReplicasAfterAppendError,
+    kafka.NotEnoughReplicasError,
+    kafka.NotLeaderForPartitionError,
+    kafka.QuotaViolationError,
+    kafka.ReassignmentInProgress,
+    kafka.ReplicaNotAvailableError,
+    kafka.RequestTimedOutError,
+    kafka.StaleControllerEpochError,
+    kafka.StaleLeaderEpochCodeError,
+    kafka.StaleMetadata,
+    kafka.TooManyInFlightRequests,
+    kafka.UnknownTopicOrPartitionError,
+    UnstableOffsetCommit,
+)
+_REBUILD: tuple[type[Exception], ...] = (
+    kafka.BrokerResponseError,
+    kafka.CommitFailedError,
+    kafka.ConsumerStoppedError,
+    kafka.CorruptRecordException,
+    kafka.DuplicateSequenceNumber,
+    kafka.FetchSessionIdNotFound,
+    kafka.GroupIdNotFound,
+    kafka.IllegalGenerationError,
+    kafka.IllegalOperation,
+    kafka.IllegalStateError,
+    kafka.InvalidFetchRequestError,
+    kafka.InvalidFetchSessionEpoch,
+    kafka.InvalidMessageError,
+    kafka.InvalidProducerEpoch,
+    kafka.InvalidProducerIdMapping,
+    kafka.InvalidTxnState,
+    kafka.KafkaError,
+    kafka.KafkaTimeoutError,
+    kafka.LogDirNotFound,
+    kafka.MemberIdRequired,
+    # The topic takes less than it did: its limit is read again, the answer becomes a dead letter.
+    kafka.MessageSizeTooLargeError,
+    kafka.NoOffsetForPartitionError,
+    kafka.NonEmptyGroup,
+    kafka.OffsetOutOfRangeError,
+    kafka.OperationNotAttempted,
+    kafka.OutOfOrderSequenceNumber,
+    kafka.ProducerClosed,
+    kafka.ProducerFenced,
+    kafka.RebalanceInProgressError,
+    kafka.RecordListTooLargeError,
+    kafka.RecordTooLargeError,
+    kafka.TransactionCoordinatorFenced,
+    kafka.UnknownError,
+    kafka.UnknownMemberIdError,
+    kafka.UnknownProducerId,
+)
+_STOP: tuple[type[Exception], ...] = (
+    StreamingError,
     kafka.AuthenticationFailedError,
-    kafka.SaslAuthenticationFailed,
-    kafka.UnsupportedSaslMechanismError,
-    kafka.IllegalSaslStateError,
-    kafka.TopicAuthorizationFailedError,
-    kafka.GroupAuthorizationFailedError,
+    kafka.AuthenticationMethodNotSupported,
     kafka.ClusterAuthorizationFailedError,
-    kafka.TransactionalIdAuthorizationFailed,
-    kafka.UnsupportedVersionError,
+    kafka.DelegationTokenAuthDisabled,
+    kafka.DelegationTokenAuthorizationFailed,
+    kafka.DelegationTokenExpired,
+    kafka.DelegationTokenNotFound,
+    kafka.DelegationTokenOwnerMismatch,
+    kafka.DelegationTokenRequestNotAllowed,
+    kafka.GroupAuthorizationFailedError,
+    kafka.IllegalArgumentError,
+    kafka.IllegalSaslStateError,
     kafka.IncompatibleBrokerVersion,
-    kafka.InvalidTopicError,
-    kafka.InvalidGroupIdError,
     kafka.InconsistentGroupProtocolError,
+    kafka.InvalidCommitOffsetSizeError,
+    kafka.InvalidConfigurationError,
+    kafka.InvalidGroupIdError,
+    kafka.InvalidPartitionsError,
+    kafka.InvalidPrincipalType,
+    kafka.InvalidReplicationAssignmentError,
+    kafka.InvalidReplicationFactorError,
+    kafka.InvalidRequestError,
+    kafka.InvalidRequiredAcksError,
     kafka.InvalidSessionTimeoutError,
+    kafka.InvalidTimestampError,
+    kafka.InvalidTopicError,
+    kafka.InvalidTransactionTimeout,
+    kafka.KafkaConfigurationError,
+    kafka.ListenerNotFound,
+    kafka.OffsetMetadataTooLargeError,
+    kafka.PolicyViolationError,
+    kafka.SaslAuthenticationFailed,
+    kafka.SecurityDisabled,
+    kafka.TopicAlreadyExistsError,
+    kafka.TopicAuthorizationFailedError,
+    kafka.TransactionalIdAuthorizationFailed,
+    kafka.UnrecognizedBrokerVersion,
+    kafka.UnsupportedCodecError,
+    kafka.UnsupportedForMessageFormatError,
+    kafka.UnsupportedSaslMechanismError,
+    kafka.UnsupportedVersionError,
+)
+
+TABLE: Mapping[type[BaseException], Verdict] = MappingProxyType(
+    {
+        kind: verdict
+        for verdict, kinds in (
+            (Verdict.RETRY, _RETRY),
+            (Verdict.REBUILD, _REBUILD),
+            (Verdict.STOP, _STOP),
+        )
+        for kind in kinds
+    }
 )
 
 
-def stops_the_worker(error: BaseException) -> bool:
-    """True where no new session can help."""
+def verdict(error: BaseException) -> Verdict:
+    """What to do about `error`. What is no error of Kafka's (a timeout, a socket's) is state in
+    doubt.
+    """
     # aiokafka wraps what breaks its coordination task in a plain KafkaError.
     causes = (error, error.__cause__, error.__context__)
-    return any(isinstance(cause, (*_STOPS, StreamingError)) for cause in causes)
+    if any(isinstance(cause, _STOP) for cause in causes):
+        return Verdict.STOP
+    return TABLE.get(type(error), Verdict.REBUILD)
+
+
+def for_code(code: int) -> type[kafka.BrokerResponseError]:
+    """The error that a broker's code stands for, those included that aiokafka does not know."""
+    return UnstableOffsetCommit if code == UnstableOffsetCommit.errno else kafka.for_code(code)
 
 
 def in_a_line(error: BaseException) -> str:

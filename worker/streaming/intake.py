@@ -17,7 +17,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from worker.observing import metrics
 from worker.settings import KafkaSettings
 from worker.streaming.client import connection_options
-from worker.streaming.errors import in_a_line, stops_the_worker
+from worker.streaming.errors import Verdict, in_a_line, verdict
 from worker.streaming.messages import Incoming
 
 log = structlog.get_logger(__name__)
@@ -134,7 +134,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         except TimeoutError:
             outcome, reason = "timed_out", f"no answer within {seconds:g} s"
         except KafkaError as error:
-            if stops_the_worker(error):
+            if verdict(error) is Verdict.STOP:
                 raise
             outcome, reason = "failed", in_a_line(error)
         else:
@@ -144,13 +144,36 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         log.warning("commit_not_done", outcome=outcome, reason=reason)
         return False
 
-    async def beginning(self, partition: TopicPartition) -> tuple[int | None, int]:
-        """What the group has committed for it, if anything, and where reading starts.
-
-        Raises `KafkaError` where the partition is taken away meanwhile.
+    async def position(self, partition: TopicPartition) -> int:
+        """The offset that is read next: behind the records of the last poll, and behind what is
+        there and is no record (markers of transactions, say). Raises `KafkaError`.
         """
-        committed = await self._consumer.committed(partition)
-        return committed, await self._consumer.position(partition)
+        return int(await self._consumer.position(partition))
+
+    def pause(self, partition: TopicPartition) -> None:
+        """No record of it comes any more, fetched or not, until it is resumed."""
+        self._consumer.pause(partition)
+
+    async def resume(self, partition: TopicPartition, offset: int | None) -> int | None:
+        """Fetch it from `offset` on, or from where the group's reset policy says without one.
+
+        The position, or `None` where the partition is not assigned any more. Nothing is polled
+        between the resuming and the return.
+        """
+        try:
+            if offset is None:
+                offset = await self.position(partition)
+            else:
+                self._consumer.seek(partition, offset)
+            self._consumer.resume(partition)
+        except IllegalStateError:
+            return None
+        return offset
+
+    async def committed(self, partition: TopicPartition) -> int | None:
+        """What the group has committed for it, if anything. Raises `KafkaError`."""
+        offset: int | None = await self._consumer.committed(partition)
+        return offset
 
     async def end_offsets(
         self, partitions: Collection[TopicPartition]

@@ -6,12 +6,15 @@ for it is stale and counts for nothing.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from itertools import islice
+from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
@@ -20,6 +23,8 @@ from schemas.rejection import Reason, Rejected, is_replay
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.streaming.breaker import Breaker
+from worker.streaming.delivery import Way
+from worker.streaming.errors import StreamingError
 from worker.streaming.inflight import InFlight
 from worker.streaming.ledger import Ledger
 from worker.streaming.messages import (
@@ -29,7 +34,7 @@ from worker.streaming.messages import (
     outcome_record,
     without_value,
 )
-from worker.streaming.outbox import Outbox, Outgoing
+from worker.streaming.records import Outgoing
 
 INLINE_BYTES = 64 * 1024
 """JSON up to this size is handled on the event loop, in well under a millisecond; what is larger
@@ -62,7 +67,6 @@ class Shared:
     """What the lanes of a session use together."""
 
     reader: Reading
-    outbox: Outbox
     in_flight: InFlight
     health: Health
     breaker: Breaker
@@ -70,8 +74,14 @@ class Shared:
     answers_topic: str
     dead_letters_topic: str
     max_record_bytes: int
-    fail: Callable[[BaseException], None]
-    """Called when an outcome cannot be published: the session is over."""
+    limits: Mapping[str, int]
+    """Topic to `max.message.bytes`."""
+    interval: float
+    """Seconds from one delivery to the next; without a delivery before it, one starts at once."""
+    bundle: int
+    """Records that are delivered without waiting for that, and at most at a time."""
+    commits: bool
+    """Whether to deliver is to commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +104,38 @@ class _Entry:
 class Lane:
     """In order out of one partition. Everything here happens on the event loop."""
 
-    def __init__(self, topic: str, partition: int, shared: Shared) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        way: Way,
+        shared: Shared,
+        *,
+        failed: Callable[["Lane", BaseException], None],
+        after: float,
+        rebuilt: int,
+    ) -> None:
+        """Begins after so many seconds. `failed` is called once, where that or a delivery fails."""
         self.ledger = Ledger()
         self.committed: int | None = None
         """What the group has for this partition, as far as this lane knows."""
+        self.delivered = False
+        """Whether it has brought anything to the brokers."""
+        self.rebuilt = rebuilt
+        """Lanes in a row before this one that had not."""
+        self._way = way
         self._shared = shared
+        self._failed = failed
         self._log = structlog.get_logger(__name__).bind(topic=topic, partition=partition)
         self._records = metrics.RECORDS.labels(topic, str(partition))
         self._answers = metrics.ANSWERS.labels(topic, str(partition))
-        self._entries: dict[int, _Entry] = {}  # by offset: taken, not acknowledged
-        self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
+        self._unsettled: deque[_Entry] = deque()  # the first of them is not settled
+        self._settled: deque[_Entry] = deque()  # before all that are not
+        self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._publisher = asyncio.create_task(self._publish())
+        self._draining = self._closed = False
+        self._publisher = asyncio.create_task(self._publish(after))
         self._publisher.add_done_callback(self._stopped)
 
     def take(self, record: Incoming) -> None:
@@ -117,11 +146,18 @@ class Lane:
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
         entry = _Entry(record, asyncio.create_task(self._settle(record)), time.perf_counter())
-        self._entries[record.offset] = entry
-        self._queue.put_nowait(entry)
+        self._unsettled.append(entry)
+        entry.outcome.add_done_callback(self._advance)
+
+    def reached(self, position: int) -> None:
+        """All that lies before `position` was taken."""
+        self.ledger.advance(position)
+        self._changed.set()
 
     async def drain(self) -> None:
-        """Wait until nothing is in flight."""
+        """Wait until nothing is in flight; what is settled waits for nothing more."""
+        self._draining = True
+        self._changed.set()
         await self._idle.wait()
 
     def close(self) -> None:
@@ -129,13 +165,21 @@ class Lane:
 
         Reading stops too: cancelling reaches the reader's futures.
         """
+        self._closed = True
         self.ledger.close()
         self._publisher.cancel()
-        for entry in self._entries.values():
-            entry.outcome.cancel()
+        for entry in (*self._settled, *self._unsettled):
+            if not entry.outcome.cancel() and not entry.outcome.cancelled():
+                entry.outcome.exception()  # or asyncio would complain that nobody looked at it
             self._shared.in_flight.leave(entry.record.size)
-        self._entries.clear()
+            metrics.DROPPED.inc()
+        self._settled.clear()
+        self._unsettled.clear()
         self._idle.set()
+
+    async def ended(self) -> None:
+        """Wait until nothing of it uses the connections any more. Only after `close`."""
+        await asyncio.wait([self._publisher])
 
     # From a record to what is published for it.
 
@@ -157,7 +201,7 @@ class Lane:
             outgoing = await self._off_loop(
                 record, outcome_record, record, envelope.mode, outcome, shared.answers_topic
             )
-            if shared.outbox.fits(outgoing):
+            if self._fits(outgoing):
                 self._log.debug("answered", offset=record.offset, id=name, type=outcome.TYPE)
                 return _Outcome(outgoing, None)
             raise Rejected(
@@ -180,50 +224,105 @@ class Lane:
         event = {"offset": record.offset, "id": name, "reason": str(rejected.reason)}
         self._log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         letter = dead_letter(record, rejected, self._shared.dead_letters_topic)
-        if not self._shared.outbox.fits(letter):
+        if not self._fits(letter):
             self._log.error("dead_letter_without_value", **event, bytes=record.size)
             letter = without_value(letter)
         return _Outcome(letter, rejected.reason)
 
+    def _fits(self, outgoing: Outgoing) -> bool:
+        """Whether its topic takes a record of this size."""
+        return outgoing.size <= self._shared.limits[outgoing.topic]
+
     # Publishing, in order.
 
-    async def _publish(self) -> None:
-        while True:
-            entry = await self._queue.get()
-            outcome = await entry.outcome
-            # What trips it is not published, and so not committed. A question that was sent again
-            # from the dead letters and fails again goes back to where it was: that counts nothing.
-            if not is_replay(entry.record.headers):
-                self._shared.breaker.count(outcome.reason)
-            began = time.perf_counter()
-            acknowledged = await self._shared.outbox.send(outcome.outgoing)
-            acknowledged.add_done_callback(partial(self._acknowledged, entry, outcome, began))
+    def _advance(self, _: "asyncio.Task[_Outcome]") -> None:
+        while self._unsettled and self._unsettled[0].outcome.done():
+            self._settled.append(self._unsettled.popleft())
+        self._changed.set()
 
-    def _acknowledged(
-        self, entry: _Entry, outcome: _Outcome, began: float, future: "asyncio.Future[Any]"
-    ) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is not None:
-            self._shared.fail(error)
-            return
-        if not self.ledger.finish(entry.record.offset):
-            metrics.STALE.inc()
-            return
-        del self._entries[entry.record.offset]
-        self._shared.in_flight.leave(entry.record.size)
-        self._shared.health.progressed()
-        if outcome.reason is None:
-            self._answers.inc()
-        else:
-            metrics.REJECTIONS.labels(str(outcome.reason)).inc()
+    async def _publish(self, after: float) -> None:
+        await asyncio.sleep(after)
+        beginning = await self._way.begin()
+        if beginning is not None:
+            self.committed = beginning.committed
+            self.ledger.begin(beginning.position)
+        began = float("-inf")
+        while True:
+            await self._due(began + self._shared.interval)
+            began = time.monotonic()
+            await self._deliver()
+
+    async def _due(self, at: float) -> None:
+        """Wait until there is something to deliver, and it is time."""
+        while True:
+            self._changed.clear()
+            settled, rest = len(self._settled), at - time.monotonic()
+            last = self._draining and not self._unsettled
+            if settled and (rest <= 0 or settled >= self._shared.bundle or last):
+                return
+            if self._moved and rest <= 0:
+                return
+            waiting = settled or self._moved
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), rest if waiting else None)
+
+    @property
+    def _moved(self) -> bool:
+        """Whether the position has to be committed though nothing is in flight."""
+        if not self._shared.commits or self.ledger.in_flight:
+            return False
+        return self.ledger.safe is not None and self.ledger.safe != self.committed
+
+    async def _deliver(self) -> None:
+        entries, tripped = self._next()
+        if tripped is not None and not entries:
+            raise tripped
+        outcomes = [entry.outcome.result() for entry in entries]
+        offset = entries[-1].record.offset + 1 if entries else self.ledger.safe
+        assert offset is not None  # there would be nothing to deliver
+        began = time.perf_counter()
+        await self._way.deliver([outcome.outgoing for outcome in outcomes], offset)
+        self.delivered = True
+        if self._shared.commits:
+            self.committed = offset
+            metrics.COMMITS.labels("done").inc()
         now = time.perf_counter()
-        _PUBLISH.observe(now - began)
-        _TOTAL.observe(now - entry.taken)
-        if not self._entries:
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            self._settled.popleft()
+            self.ledger.finish(entry.record.offset)
+            self._shared.in_flight.leave(entry.record.size)
+            if outcome.reason is None:
+                self._answers.inc()
+            else:
+                metrics.REJECTIONS.labels(str(outcome.reason)).inc()
+            _PUBLISH.observe(now - began)
+            _TOTAL.observe(now - entry.taken)
+        self._shared.health.progressed()
+        if not self.ledger.in_flight:
             self._idle.set()
+        if tripped is not None:
+            raise tripped
+
+    def _next(self) -> tuple[list[_Entry], StreamingError | None]:
+        """What is delivered next: a bundle at most, and only what lies before the record that
+        trips the circuit breaker, which so is neither published nor committed.
+        """
+        entries: list[_Entry] = []
+        for entry in islice(self._settled, self._shared.bundle):
+            # A question that was sent again from the dead letters and fails again goes back to
+            # where it was: that says nothing about the topic.
+            if not is_replay(entry.record.headers):
+                try:
+                    self._shared.breaker.count(entry.outcome.result().reason)
+                except StreamingError as tripped:
+                    return entries, tripped
+            entries.append(entry)
+        return entries, None
 
     def _stopped(self, publisher: "asyncio.Task[None]") -> None:
-        if not publisher.cancelled() and (error := publisher.exception()) is not None:
-            self._shared.fail(error)
+        if self._closed:
+            return
+        if publisher.cancelled():
+            self._failed(self, RuntimeError("the reader gave up on a record"))
+        elif (error := publisher.exception()) is not None:
+            self._failed(self, error)

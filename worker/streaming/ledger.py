@@ -47,6 +47,11 @@ class Ledger:
             self._safe = self._order.popleft() + 1
         return True
 
+    def advance(self, position: int) -> None:
+        """All records before `position` were taken: with none in flight, that is where to go on."""
+        if not self._closed and not self._order and self._safe is not None:
+            self._safe = self._next = max(self._next, position)
+
     def close(self) -> None:
         """The assignment is over; nothing is in flight any more, and nothing will finish."""
         self._closed = True

@@ -20,7 +20,7 @@ from schemas.rejection import (
     Reason,
     split_headers,
 )
-from worker.streaming.outbox import Outgoing
+from worker.streaming.records import Outgoing
 
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 

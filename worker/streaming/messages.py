@@ -10,7 +10,7 @@ from schemas.answer import Source
 from schemas.envelope import E, Envelope, Mode, open_envelope, seal
 from schemas.event import Outcome
 from schemas.rejection import VALUE_OMITTED, Header, Rejected, dead_letter_headers
-from worker.streaming.outbox import Outgoing
+from worker.streaming.records import Outgoing
 
 
 @dataclass(frozen=True, slots=True)

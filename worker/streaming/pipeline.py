@@ -8,15 +8,14 @@ import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
 from worker.streaming.breaker import Breaker
-from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
 from worker.streaming.lane import Reading
-from worker.streaming.session import Session
+from worker.streaming.session import SESSION_ERRORS, Session
 from worker.streaming.topics import check_topics
 
 log = structlog.get_logger(__name__)
@@ -60,7 +59,7 @@ class Pipeline:
                         await session.close()
                         if time.monotonic() - opened > LASTING_SECONDS:
                             failures = 0
-                except (KafkaError, OSError, TimeoutError) as error:
+                except SESSION_ERRORS as error:
                     self._give_up_on(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
@@ -103,7 +102,7 @@ class Pipeline:
             # At the start somebody is looking: say at once what is wrong.
             servers = self._settings.kafka.bootstrap_servers
             raise StreamingError(f"cannot start with {servers}: {in_a_line(error)}") from error
-        if stops_the_worker(error):
+        if verdict(error) is Verdict.STOP:
             raise StreamingError(in_a_line(error)) from error
         silence, limit = self._health.silence, self._settings.qa.outage_seconds
         if silence > limit:

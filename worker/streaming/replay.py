@@ -19,15 +19,16 @@ from worker.settings import Settings
 from worker.streaming.client import connection_options
 from worker.streaming.errors import StreamingError, in_a_line
 from worker.streaming.letters import Filter, Letter, Skip, open_letter, question_again, skip_of
-from worker.streaming.outbox import Outgoing, given, partition_of, serialize, stop_producer
+from worker.streaming.outbox import given, serialize, stop_producer
+from worker.streaming.records import BATCH_BYTES, Outgoing, target
 from worker.streaming.scan import Scan, Stretch, Watch, narrowed
 from worker.streaming.topics import Topic, present
 
-BATCH_LETTERS = 500
-BATCH_BYTES = 8 * 1024 * 1024
-"""What is held in memory and sent in one transaction: done well within BATCH_SECONDS."""
+TRANSACTION_LETTERS = 500
+TRANSACTION_BYTES = 8 * 1024 * 1024
+"""What is held in memory and sent in one transaction: done well within TRANSACTION_SECONDS."""
 
-BATCH_SECONDS = 45.0
+TRANSACTION_SECONDS = 45.0
 """For one transaction; brokers abort it after 60 s (transaction.timeout.ms, its default)."""
 
 CLOSE_SECONDS = 5.0
@@ -142,7 +143,7 @@ class Replay:
         record = question_again(letter, value, questions.name)
         if record.size > questions.max_message_bytes:
             return Fate(letter, Skip.TOO_LARGE), None
-        partition = partition_of(record, range(questions.partitions))
+        partition = target(record, range(questions.partitions))
         return Fate(letter, partition=partition), record
 
     async def _replayed(
@@ -185,7 +186,8 @@ class _Batch:
     def is_full(self, record: Outgoing) -> bool:
         """Whether there is no room for `record`; a single one always has."""
         return bool(self._waiting) and (
-            len(self._waiting) >= BATCH_LETTERS or self._bytes + record.size > BATCH_BYTES
+            len(self._waiting) >= TRANSACTION_LETTERS
+            or self._bytes + record.size > TRANSACTION_BYTES
         )
 
     def add(self, fate: Fate, record: Outgoing) -> None:
@@ -197,7 +199,7 @@ class _Batch:
         if not self._waiting:
             return
         try:
-            async with asyncio.timeout(BATCH_SECONDS):
+            async with asyncio.timeout(TRANSACTION_SECONDS):
                 await self._transaction()
         except ProducerFenced:
             raise StreamingError(
@@ -249,19 +251,19 @@ async def _producer(settings: Settings, questions: Topic) -> AsyncIterator[AIOKa
         **connection_options(kafka),
         transactional_id=f"{kafka.group_id}-dead-letters-replay",
         max_request_size=questions.max_message_bytes,
-        max_batch_size=min(64 * 1024, questions.max_message_bytes),
+        max_batch_size=min(BATCH_BYTES, questions.max_message_bytes),
         linger_ms=kafka.linger_ms,
         compression_type=None if kafka.compression_type == "none" else kafka.compression_type,
         value_serializer=serialize,
     )
     try:
         try:
-            async with asyncio.timeout(BATCH_SECONDS):
+            async with asyncio.timeout(TRANSACTION_SECONDS):
                 await producer.start()
         except TimeoutError:
             raise StreamingError(
-                f"the brokers have not let a replay begin within {BATCH_SECONDS:g} s; is the last "
-                f"one's transaction still open?"
+                f"the brokers have not let a replay begin within {TRANSACTION_SECONDS:g} s; is the "
+                f"last one's transaction still open?"
             ) from None
         yield producer
     finally:

@@ -6,21 +6,28 @@ which begins at the committed offsets.
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    UnknownError,
+)
 
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
 from worker.streaming.breaker import Breaker
-from worker.streaming.errors import in_a_line
+from worker.streaming.delivery import delivery
+from worker.streaming.errors import Verdict, in_a_line, verdict
 from worker.streaming.inflight import InFlight
 from worker.streaming.intake import Intake
 from worker.streaming.lane import Lane, Reading, Shared
-from worker.streaming.outbox import Outbox
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -30,6 +37,12 @@ COMMIT_SECONDS = 5.0
 
 CLOSE_SECONDS = 5.0
 """For producer and consumer each: with the brokers away they could wait for ever."""
+
+SESSION_ERRORS = (KafkaError, OSError, TimeoutError)
+"""What another session, or another fence, may cure; anything else is a bug and ends the worker."""
+
+REBUILDS = 3
+"""Fences in a row that bring nothing to the brokers, before the whole session is opened anew."""
 
 Lanes = dict[TopicPartition, Lane]
 
@@ -50,10 +63,13 @@ class Session:
         qa = settings.qa
         self._qa = qa
         self._health = health
-        self._outbox = Outbox(settings.kafka, limits)
         self._intake = Intake(
             settings.kafka, qa.questions_topic, assigned=self._assign, revoked=self._revoke
         )
+        self._delivery = delivery(settings, limits, self._intake)
+        # A zombie learns with a heartbeat that it is one; until then it must not take the fence
+        # back from whoever has its partitions now.
+        self._after_fenced = 1.5 * settings.kafka.heartbeat_interval_ms / 1000
         self._in_flight = InFlight(
             max_bytes=qa.max_in_flight_bytes,
             max_tokens=qa.max_in_flight_tokens,
@@ -61,7 +77,6 @@ class Session:
         )
         self._shared = Shared(
             reader=reader,
-            outbox=self._outbox,
             in_flight=self._in_flight,
             health=health,
             breaker=breaker,
@@ -69,7 +84,10 @@ class Session:
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
-            fail=self._fail,
+            limits=limits,
+            interval=qa.commit_interval_ms / 1000 if self._delivery.commits else 0.0,
+            bundle=qa.commit_records,
+            commits=self._delivery.commits,
         )
         self._lanes: Lanes = {}
         self._watchdog = Watchdog(
@@ -87,7 +105,7 @@ class Session:
 
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""
-        await self._outbox.start()
+        await self._delivery.start()
         await self._intake.start()
         self._health.contacted()
         metrics.SESSIONS.labels("opened").inc()
@@ -98,10 +116,9 @@ class Session:
         Raises what broke the session.
         """
         stopped = self._start(_wait_for(stop))
-        parts = [
-            self._start(part)
-            for part in (self._take_records(), self._commit_regularly(), self._watchdog.watch())
-        ]
+        parts = [self._start(self._take_records()), self._start(self._watchdog.watch())]
+        if not self._delivery.commits:
+            parts.append(self._start(self._commit_regularly()))
         await asyncio.wait([stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED)
         for part in parts:
             if part.done():
@@ -122,8 +139,13 @@ class Session:
         self._health.ready = False
         if self._committing is not None:
             self._committing.cancel()
-        # The producer first: it waits for what it has sent, which then is committed, too.
-        await _attempt("producer", self._outbox.stop(seconds=CLOSE_SECONDS))
+        lanes = list(self._lanes.values())
+        if self._delivery.commits:
+            # What is asked for a lane while the connections are closed would open new ones.
+            self._drop(self._lanes)
+            await asyncio.gather(*(lane.ended() for lane in lanes))
+        # The producer waits for what it has sent, which then is committed, too.
+        await _attempt("delivery", self._delivery.stop(seconds=CLOSE_SECONDS))
         await _attempt("commit", self._commit(self._lanes))
         self._drop(self._lanes)
         await _attempt("consumer", self._intake.stop(seconds=CLOSE_SECONDS))
@@ -160,6 +182,8 @@ class Session:
                 await self._in_flight.room(record.size)
                 if not self._stopping:
                     lane.take(record)
+            if not records:
+                await self._look_at_positions()
             # With records at hand and room for them nothing above waits. What was taken must come
             # to the reader, which counts it, before more is taken; and heartbeats need the loop.
             await asyncio.sleep(0)
@@ -174,25 +198,68 @@ class Session:
 
     # Assignments.
 
+    async def _look_at_positions(self) -> None:
+        """After a poll without records: what is behind the last one is none (markers of the
+        producers' transactions, say), and is not to count as lag.
+        """
+        for partition, lane in list(self._lanes.items()):
+            if lane.ledger.safe is None or lane.ledger.in_flight:
+                continue
+            try:
+                position = await self._intake.position(partition)
+            except KafkaError as error:
+                log.debug("position_unknown", partition=partition.partition, error=in_a_line(error))
+                continue
+            lane.reached(position)
+
     def _assign(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
-            lane = Lane(partition.topic, partition.partition, self._shared)
-            self._lanes[partition] = lane
-            self._start(self._begin(partition, lane))
+            self._open_lane(partition)
         metrics.ASSIGNED.set(len(self._lanes))
         log.info("assigned", partitions=sorted(tp.partition for tp in self._lanes))
         self._health.ready = not self._stopping
 
-    async def _begin(self, partition: TopicPartition, lane: Lane) -> None:
-        """Tell the lane where it starts, so that an idle partition has a committed offset too:
-        without one, lag reads as unknown or as everything.
+    def _open_lane(
+        self, partition: TopicPartition, *, after: float = 0.0, rebuilt: int = 0
+    ) -> None:
+        self._lanes[partition] = Lane(
+            partition.topic,
+            partition.partition,
+            self._delivery.way(partition),
+            self._shared,
+            failed=partial(self._lane_failed, partition),
+            after=after,
+            rebuilt=rebuilt,
+        )
+
+    def _lane_failed(self, partition: TopicPartition, lane: Lane, error: BaseException) -> None:
+        """In exactly-once delivery a partition begins anew, alone, from its committed offset.
+
+        Where that does not help it, nor at-least-once delivery, the session has to.
         """
-        try:
-            lane.committed, position = await self._intake.beginning(partition)
-        except KafkaError as error:
-            log.info("beginning_unknown", partition=partition.partition, error=in_a_line(error))
+        if self._lanes.get(partition) is not lane or self._stopping:
+            return  # it is being given up anyway
+        rebuilt = 0 if lane.delivered else lane.rebuilt + 1
+        cured_by_a_fence = (
+            self._delivery.commits
+            and isinstance(error, SESSION_ERRORS)
+            and verdict(error) is not Verdict.STOP
+        )
+        if not cured_by_a_fence or rebuilt > REBUILDS:
+            self._fail(error)
             return
-        lane.ledger.begin(position)
+        metrics.REBUILDS.inc()
+        fenced = isinstance(error, (InvalidProducerEpoch, ProducerFenced, UnknownError))
+        after = self._after_fenced if fenced else 0.0
+        log.warning(
+            "partition_rebuilt",
+            partition=partition.partition,
+            error=in_a_line(error),
+            records=lane.ledger.in_flight,
+            after=after,
+        )
+        lane.close()
+        self._open_lane(partition, after=after, rebuilt=rebuilt)
 
     async def _revoke(self) -> None:
         lanes, self._lanes = self._lanes, {}
@@ -229,6 +296,8 @@ class Session:
             await self._commit(lanes)
 
     async def _commit(self, lanes: Lanes) -> None:
+        if self._delivery.commits:
+            return
         due = [
             (partition, lane, lane.ledger.safe)
             for partition, lane in lanes.items()

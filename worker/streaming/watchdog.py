@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import WorkerSettings
-from worker.streaming.errors import StreamingError, in_a_line, stops_the_worker
+from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
 from worker.streaming.inflight import InFlight
 from worker.streaming.intake import Intake
 from worker.streaming.ledger import Ledger
@@ -69,7 +69,7 @@ class Watchdog:
             async with asyncio.timeout(2 * PULSE_SECONDS):
                 ends = await self._intake.end_offsets(asked)
         except (KafkaError, TimeoutError) as error:
-            if stops_the_worker(error):
+            if verdict(error) is Verdict.STOP:
                 raise
             seconds = round(self._health.silence)
             log.warning("brokers_silent", seconds=seconds, error=in_a_line(error))
