@@ -52,6 +52,47 @@ MESSAGE_LIMIT = 1_000
 PREFIX = "__connect.errors."
 REASON = "qa.reason"
 VALUE_OMITTED = "qa.value.omitted"
+_ADDED = (
+    f"{PREFIX}topic",
+    f"{PREFIX}partition",
+    f"{PREFIX}offset",
+    f"{PREFIX}exception.class.name",
+    f"{PREFIX}exception.message",
+    REASON,
+)
+
+ATTEMPT = "qa.attempt"
+"""How often a question was sent again from the dead letters, in decimal. A dead letter keeps its
+question's headers, so one that fails again carries it."""
+REPLAY_OF = "qa.replay.of"
+"""The dead letter that a question was sent again from: topic-partition-offset."""
+
+
+def split_headers(
+    headers: Sequence[Header],
+) -> tuple[list[Header], dict[str, bytes | None]]:
+    """A dead letter's headers: those of its question, and what was added to them by name.
+
+    The inverse of `dead_letter_headers`, also for questions that came with such headers.
+    """
+    awaited = {*_ADDED, VALUE_OMITTED}
+    own: list[Header] = []
+    added: dict[str, bytes | None] = {}
+    for name, text in reversed(headers):
+        if name in awaited:
+            awaited.remove(name)
+            added[name] = text
+        else:
+            own.append((name, text))
+        if name == REASON:
+            # Only what stands behind the reason says that this letter has no value.
+            awaited.discard(VALUE_OMITTED)
+    return own[::-1], added
+
+
+def is_replay(headers: Sequence[Header]) -> bool:
+    """Whether a question was sent again from the dead letters."""
+    return any(name == REPLAY_OF for name, _ in headers)
 
 
 def dead_letter_headers(
@@ -63,13 +104,14 @@ def dead_letter_headers(
     headers: Sequence[Header] = (),
 ) -> list[Header]:
     """The record's own headers, then Kafka Connect's error headers, then `qa.reason`."""
-    added = {
-        f"{PREFIX}topic": topic,
-        f"{PREFIX}partition": str(partition),
-        f"{PREFIX}offset": str(offset),
-        f"{PREFIX}exception.class.name": f"{Rejected.__module__}.{Rejected.__qualname__}",
-        f"{PREFIX}exception.message": rejected.detail[:MESSAGE_LIMIT],
-        REASON: rejected.reason.value,
-    }
+    said = (
+        topic,
+        str(partition),
+        str(offset),
+        f"{Rejected.__module__}.{Rejected.__qualname__}",
+        rejected.detail[:MESSAGE_LIMIT],
+        rejected.reason.value,
+    )
     # A message that quotes a lone surrogate must not stop its own dead letter.
-    return [*headers, *((name, text.encode("utf-8", "replace")) for name, text in added.items())]
+    added = (text.encode("utf-8", "replace") for text in said)
+    return [*headers, *zip(_ADDED, added, strict=True)]

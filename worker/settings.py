@@ -125,6 +125,19 @@ class WorkerSettings(Group):
         900, gt=0, description="Brokers away for so long: the worker gives up and exits"
     )
 
+    # Questions of which half are bad by chance never trip it: the probability of more than 90 among
+    # 100 is 2e-18 at each record (60 % bad: 4e-12, 70 %: 4e-7). With a wrong model, or a producer
+    # gone wrong, everything is rejected, and the hundredth record trips it.
+    breaker_records: int = Field(
+        100, ge=0, description="Outcomes that the circuit breaker looks back on; 0: none is there"
+    )
+    breaker_ratio: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="Share of rejections among them above which the worker stops",
+    )
+
     http_host: str = Field("0.0.0.0", description="Address of /metrics, /healthz and /readyz")  # noqa: S104 - a pod's probes come from outside
     http_port: int = Field(8080, ge=0, le=65535, description="Its port; 0 picks a free one")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

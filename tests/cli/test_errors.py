@@ -23,7 +23,7 @@ def complaint(done: Done, code: int) -> str:
 def test_without_arguments_there_is_help(command: Command) -> None:
     done = command()
     assert done.code == 0
-    for name in ("run", "demo", "ask", "read", "evaluate", "topics", "settings"):
+    for name in ("run", "demo", "ask", "read", "evaluate", "topics", "dead-letters", "settings"):
         assert name in done.out
 
 
@@ -79,7 +79,17 @@ def test_a_broken_model_is_named(
     assert "model.onnx: " in complaint(command(*ASK), 1)
 
 
-@pytest.mark.parametrize("arguments", [("run",), ("topics", "check"), ("topics", "create")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("topics", "check"),
+        ("topics", "create"),
+        ("dead-letters", "list"),
+        ("dead-letters", "show", "0:0"),
+        ("dead-letters", "replay"),
+    ],
+)
 def test_a_command_that_needs_a_broker_says_which_setting_names_it(
     command: Command, arguments: tuple[str, ...]
 ) -> None:
@@ -88,7 +98,7 @@ def test_a_command_that_needs_a_broker_says_which_setting_names_it(
 
 @pytest.mark.parametrize(
     "arguments",
-    [ASK, ("topics", "check"), ("topics", "create")],
+    [ASK, ("topics", "check"), ("topics", "create"), ("dead-letters", "replay")],
     ids=lambda arguments: arguments[:2],
 )
 def test_a_broker_that_is_not_there_is_named(

@@ -11,6 +11,7 @@ from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import until
 from worker.environment import load
 from worker.observing.health import Health
+from worker.streaming.breaker import Breaker
 from worker.streaming.intake import Intake
 from worker.streaming.messages import Incoming
 from worker.streaming.session import Session
@@ -61,7 +62,8 @@ async def test_a_late_word_of_the_position_skips_no_record(
     limits = dict.fromkeys((settings.qa.answers_topic, settings.qa.dead_letters_topic), 10**6)
     health = Health(time.monotonic, stall_after=60, contact_after=20)
     with ThreadPoolExecutor(1) as decoders:
-        session = Session(settings, limits, reader, health, decoders)
+        breaker = Breaker(records=0, ratio=1)
+        session = Session(settings, limits, reader, health, breaker, decoders)
         session._assign([FIRST, SECOND])
         taking = asyncio.create_task(session._take_records())
         await until(lambda: reader.seen == ["0-0"], "the first fills the worker")

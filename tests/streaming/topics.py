@@ -158,3 +158,11 @@ class Topics:
             }
         finally:
             await link.stop()
+
+    async def committed_are(self, expected: dict[int, int]) -> None:
+        """Wait until the group's committed offsets are these."""
+
+        async def equal() -> bool:
+            return await self.committed() == expected
+
+        await until(equal, f"offsets {expected} committed")

@@ -11,7 +11,7 @@ import sys
 import typer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from worker.cli import ask, demo, evaluate, model, read, run, settings, topics
+from worker.cli import ask, dead_letters, demo, evaluate, model, read, run, settings, topics
 from worker.reading.bundle import BundleError
 from worker.reading.evaluate import DataError
 from worker.settings import SettingsError
@@ -31,6 +31,7 @@ app.command("read")(read.read)
 app.command("evaluate")(evaluate.evaluate)
 app.command("settings")(settings.show)
 app.add_typer(topics.app, name="topics")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(model.app, name="model")
 
 _EXPECTED = (

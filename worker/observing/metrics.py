@@ -19,6 +19,11 @@ ANSWERS = Counter(
     ["topic", "partition"],
 )
 REJECTIONS = Counter("qa_rejections", "Dead letters delivered", ["reason"])
+REJECTED_SHARE = Gauge(
+    "qa_rejected_share",
+    "Rejections among the last QA_BREAKER_RECORDS outcomes, as a share of so many: above "
+    "QA_BREAKER_RATIO the worker stops",
+)
 IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records taken and not yet delivered")
 IN_FLIGHT_BYTES = Gauge("qa_in_flight_bytes", "Bytes of their values")
 PENDING_TOKENS = Gauge("qa_pending_tokens", "Tokens that wait for the model or are in it")

@@ -9,69 +9,33 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import ParamSpec, Protocol, TypeVar
+from itertools import islice
 
-import structlog
-
-from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import is_replay
 from worker.observing import metrics
 from worker.observing.health import Health
+from worker.streaming.breaker import Breaker
 from worker.streaming.delivery import Way
+from worker.streaming.errors import StreamingError
 from worker.streaming.inflight import InFlight
 from worker.streaming.ledger import Ledger
-from worker.streaming.messages import (
-    Incoming,
-    dead_letter,
-    open_record,
-    outcome_record,
-    without_value,
-)
-from worker.streaming.records import Outgoing
+from worker.streaming.messages import Incoming
+from worker.streaming.settling import Settled, Settler
 
-INLINE_BYTES = 64 * 1024
-"""JSON up to this size is handled on the event loop, in well under a millisecond; what is larger
-goes to a thread, since a loop that stands still sends no heartbeats."""
-
-_DECODE = metrics.STAGE.labels("decode")
 _PUBLISH = metrics.STAGE.labels("publish")
 _TOTAL = metrics.STAGE.labels("total")
-
-P = ParamSpec("P")
-T = TypeVar("T")
-R = TypeVar("R", bound=Outcome)
-
-
-class Reading(Protocol):
-    """What streaming needs of a reader."""
-
-    @property
-    def pending_tokens(self) -> int: ...
-
-    @property
-    def event_type(self) -> type[Event[Outcome]]:
-        """What it reads."""
-
-    def submit(self, event: Event[R]) -> "Future[R]": ...
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What the lanes of a session use together."""
 
-    reader: Reading
+    settler: Settler
     in_flight: InFlight
     health: Health
-    decoders: Executor
-    answers_topic: str
-    dead_letters_topic: str
-    max_record_bytes: int
-    limits: Mapping[str, int]
-    """Topic to `max.message.bytes`."""
+    breaker: Breaker
     interval: float
     """Seconds from one delivery to the next; without a delivery before it, one starts at once."""
     bundle: int
@@ -83,19 +47,11 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What is published for a record; `reason` if that is a dead letter."""
-
-    outgoing: Outgoing
-    reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
     """A record in flight."""
 
     record: Incoming
-    outcome: "asyncio.Task[_Outcome]"
+    outcome: "asyncio.Task[Settled]"
     taken: float
 
 
@@ -126,7 +82,6 @@ class Lane:
         self._way = way
         self._shared = shared
         self._failed = failed
-        self._log = structlog.get_logger(__name__).bind(topic=topic, partition=partition)
         self._records = metrics.RECORDS.labels(topic, str(partition))
         self._answers = metrics.ANSWERS.labels(topic, str(partition))
         self._unsettled: deque[_Entry] = deque()  # the first of them is not settled
@@ -145,7 +100,9 @@ class Lane:
         self._records.inc()
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
-        entry = _Entry(record, asyncio.create_task(self._settle(record)), time.perf_counter())
+        entry = _Entry(
+            record, asyncio.create_task(self._shared.settler.settle(record)), time.perf_counter()
+        )
         self._unsettled.append(entry)
         entry.outcome.add_done_callback(self._advance)
 
@@ -181,61 +138,9 @@ class Lane:
         """Wait until nothing of it uses the connections any more. Only after `close`."""
         await asyncio.wait([self._publisher])
 
-    # From a record to what is published for it.
-
-    async def _settle(self, record: Incoming) -> _Outcome:
-        shared = self._shared
-        name = record.default_id
-        try:
-            began = time.perf_counter()
-            envelope = await self._off_loop(
-                record,
-                open_record,
-                shared.reader.event_type,
-                record,
-                max_bytes=shared.max_record_bytes,
-            )
-            _DECODE.observe(time.perf_counter() - began)
-            name = envelope.event.id or name
-            outcome = await asyncio.wrap_future(shared.reader.submit(envelope.event))
-            outgoing = await self._off_loop(
-                record, outcome_record, record, envelope.mode, outcome, shared.answers_topic
-            )
-            if self._fits(outgoing):
-                self._log.debug("answered", offset=record.offset, id=name, type=outcome.TYPE)
-                return _Outcome(outgoing, None)
-            raise Rejected(
-                Reason.ANSWER_TOO_LARGE,
-                f"the outcome takes {outgoing.size} bytes, more than {outgoing.topic} allows",
-            )
-        except Rejected as rejected:
-            return self._reject(record, name, rejected)
-
-    async def _off_loop(
-        self, record: Incoming, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `step` where a record of this size belongs."""
-        if record.size <= INLINE_BYTES:
-            return step(*args, **kwargs)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._shared.decoders, partial(step, *args, **kwargs))
-
-    def _reject(self, record: Incoming, name: str, rejected: Rejected) -> _Outcome:
-        event = {"offset": record.offset, "id": name, "reason": str(rejected.reason)}
-        self._log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
-        letter = dead_letter(record, rejected, self._shared.dead_letters_topic)
-        if not self._fits(letter):
-            self._log.error("dead_letter_without_value", **event, bytes=record.size)
-            letter = without_value(letter)
-        return _Outcome(letter, rejected.reason)
-
-    def _fits(self, outgoing: Outgoing) -> bool:
-        """Whether its topic takes a record of this size."""
-        return outgoing.size <= self._shared.limits[outgoing.topic]
-
     # Publishing, in order.
 
-    def _advance(self, _: "asyncio.Task[_Outcome]") -> None:
+    def _advance(self, _: "asyncio.Task[Settled]") -> None:
         while self._unsettled and self._unsettled[0].outcome.done():
             self._settled.append(self._unsettled.popleft())
         self._changed.set()
@@ -274,8 +179,9 @@ class Lane:
         return self.ledger.safe is not None and self.ledger.safe != self.committed
 
     async def _deliver(self) -> None:
-        count = min(len(self._settled), self._shared.bundle)
-        entries = [self._settled[place] for place in range(count)]
+        entries, tripped = self._next()
+        if tripped is not None and not entries:
+            raise tripped
         outcomes = [entry.outcome.result() for entry in entries]
         offset = entries[-1].record.offset + 1 if entries else self.ledger.safe
         assert offset is not None  # there would be nothing to deliver
@@ -303,6 +209,24 @@ class Lane:
             self._idle.set()
         if self.uncommitted >= self._shared.bundle:
             self._shared.commit_soon()
+        if tripped is not None:
+            raise tripped
+
+    def _next(self) -> tuple[list[_Entry], StreamingError | None]:
+        """What is delivered next: a bundle at most, and only what lies before the record that
+        trips the circuit breaker, which so is neither published nor committed.
+        """
+        entries: list[_Entry] = []
+        for entry in islice(self._settled, self._shared.bundle):
+            # A question that was sent again from the dead letters and fails again goes back to
+            # where it was: that says nothing about the topic.
+            if not is_replay(entry.record.headers):
+                try:
+                    self._shared.breaker.count(entry.outcome.result().reason)
+                except StreamingError as tripped:
+                    return entries, tripped
+            entries.append(entry)
+        return entries, None
 
     def _stopped(self, publisher: "asyncio.Task[None]") -> None:
         if self._closed:

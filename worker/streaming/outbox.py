@@ -22,8 +22,26 @@ log = structlog.get_logger(__name__)
 _NULL = object()
 
 
-def _serialize(value: Any) -> bytes | None:
+def given(value: bytes | None) -> Any:
+    """A record's value, as `send` takes it of a producer whose serializer is `serialize`."""
+    return _NULL if value is None else value
+
+
+def serialize(value: Any) -> bytes | None:
     return None if value is _NULL else value
+
+
+async def stop_producer(producer: AIOKafkaProducer, *, seconds: float) -> None:
+    """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long: with the
+    brokers away an idempotent producer would wait for ever.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await producer.stop()
+    except TimeoutError:
+        await producer._sender.close()
+        await producer.client.close()
+        raise
 
 
 class Outbox:
@@ -39,23 +57,15 @@ class Outbox:
             compression_type=compression,
             max_batch_size=min(BATCH_BYTES, *limits.values()),
             max_request_size=max(limits.values()),
-            value_serializer=_serialize,
+            value_serializer=serialize,
         )
 
     async def start(self) -> None:
         await self._producer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long:
-        with the brokers away an idempotent producer would wait for ever.
-        """
-        try:
-            async with asyncio.timeout(seconds):
-                await self._producer.stop()
-        except TimeoutError:
-            await self._producer._sender.close()
-            await self._producer.client.close()
-            raise
+        """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long."""
+        await stop_producer(self._producer, seconds=seconds)
 
     async def send(self, record: Outgoing) -> "asyncio.Future[Any]":
         """Hand the record to the producer; the future is its acknowledgement.
@@ -68,7 +78,7 @@ class Outbox:
             try:
                 future: asyncio.Future[Any] = await self._producer.send(
                     record.topic,
-                    value=_NULL if record.value is None else record.value,
+                    value=given(record.value),
                     key=record.key,
                     partition=partition,
                     headers=record.headers,

@@ -12,9 +12,10 @@ import structlog
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
+from worker.streaming.breaker import Breaker
 from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
-from worker.streaming.lane import Reading
 from worker.streaming.session import SESSION_ERRORS, Session
+from worker.streaming.settling import Reading
 from worker.streaming.topics import check_topics
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,8 @@ class Pipeline:
         self._settings = settings
         self._reader = reader
         self._health = health
+        qa = settings.qa
+        self._breaker = Breaker(records=qa.breaker_records, ratio=qa.breaker_ratio)
         self._opened = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,7 +75,9 @@ class Pipeline:
         slowest member's drain, so it must not hold up a stop.
         """
         limits = await check_topics(self._settings)
-        session = Session(self._settings, limits, self._reader, self._health, decoders)
+        session = Session(
+            self._settings, limits, self._reader, self._health, self._breaker, decoders
+        )
         opening = asyncio.create_task(session.open())
         stopped = asyncio.create_task(stop.wait())
         try:

@@ -23,11 +23,13 @@ from aiokafka.errors import (
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
+from worker.streaming.breaker import Breaker
 from worker.streaming.delivery import delivery
 from worker.streaming.errors import Verdict, in_a_line, verdict
 from worker.streaming.inflight import InFlight
 from worker.streaming.intake import Intake
-from worker.streaming.lane import Lane, Reading, Shared
+from worker.streaming.lane import Lane, Shared
+from worker.streaming.settling import Reading, Settler
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -56,6 +58,7 @@ class Session:
         limits: Mapping[str, int],
         reader: Reading,
         health: Health,
+        breaker: Breaker,
         decoders: Executor,
     ) -> None:
         """`limits` is topic to `max.message.bytes`; `decoders` runs what the loop must not."""
@@ -76,14 +79,17 @@ class Session:
         )
         self._commit_soon = asyncio.Event()
         self._shared = Shared(
-            reader=reader,
+            settler=Settler(
+                reader=reader,
+                decoders=decoders,
+                answers_topic=qa.answers_topic,
+                dead_letters_topic=qa.dead_letters_topic,
+                max_record_bytes=qa.max_record_bytes,
+                limits=limits,
+            ),
             in_flight=self._in_flight,
             health=health,
-            decoders=decoders,
-            answers_topic=qa.answers_topic,
-            dead_letters_topic=qa.dead_letters_topic,
-            max_record_bytes=qa.max_record_bytes,
-            limits=limits,
+            breaker=breaker,
             interval=qa.commit_interval_ms / 1000 if self._delivery.commits else 0.0,
             bundle=qa.commit_records,
             commits=self._delivery.commits,

@@ -50,6 +50,13 @@ async def describe(settings: Settings) -> list[Topic]:
 
 async def check_topics(settings: Settings) -> Mapping[str, int]:
     """Topic to `max.message.bytes`. Raises `StreamingError` where one is missing, `KafkaError`."""
+    return {topic.name: topic.max_message_bytes for topic in await present(settings)}
+
+
+async def present(settings: Settings) -> list[Topic]:
+    """Questions, answers and dead letters, in this order. Raises `StreamingError` where one is
+    missing, `KafkaError`.
+    """
     topics = await describe(settings)
     missing = [topic.name for topic in topics if not topic.partitions]
     if missing:
@@ -57,7 +64,7 @@ async def check_topics(settings: Settings) -> Mapping[str, int]:
             f"no topic {', '.join(missing)} on {settings.kafka.bootstrap_servers}: create it "
             f"(`qa-worker topics create`), or allow {settings.kafka.client_id} to describe it"
         )
-    return {topic.name: topic.max_message_bytes for topic in topics}
+    return topics
 
 
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:

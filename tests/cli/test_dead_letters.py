@@ -1,0 +1,233 @@
+"""`qa-worker dead-letters`: what is listed and shown of real letters, and what a replay says."""
+
+import asyncio
+import json
+
+import pytest
+
+from schemas.rejection import Header, Reason
+from tests.brokers.protocol import Broker
+from tests.cli.conftest import Command
+from tests.streaming.dead_letters import NOW, letter, post, replays
+from tests.streaming.topics import Topics
+from worker.cli.dead_letters import options
+from worker.cli.dead_letters.texts import moment
+
+
+@pytest.fixture
+def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
+    """In the environment of the command."""
+    own = Topics(broker.bootstrap_servers)
+    for name, value in own.environment.items():
+        monkeypatch.setenv(name, value)
+    asyncio.run(own.create())
+    return own
+
+
+@pytest.fixture
+def three(topics: Topics) -> Topics:
+    """Three letters: two in partition 0, one of another reason in partition 1."""
+    long = letter(topics, b"{" * 2_000, question=(0, 5), headers=[("qa.attempt", b"2")])
+    other = letter(topics, b"\xff\x00", reason=Reason.NOT_JSON, key=None, question=(1, 6))
+    asyncio.run(post(topics, letter(topics), long, timestamps=[NOW, NOW + 1_000]))
+    asyncio.run(post(topics, other, partition=1, timestamps=[NOW + 2_000]))
+    return topics
+
+
+def cells(out: str) -> list[list[str]]:
+    """Of every row of the tables, their heads left out."""
+    rows = [line.split("│")[1:-1] for line in out.splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_the_list_has_a_row_for_each_letter_and_a_count_for_each_reason(
+    command: Command, three: Topics
+) -> None:
+    done = command("dead-letters", "list")
+    assert done.code == 0
+    name = three.settings.qa.questions_topic
+    assert cells(done.out) == [
+        ["0:0", moment(NOW), "schema", f"{name}-0-0", "0", "1", "it is schema"],
+        ["0:1", moment(NOW + 1_000), "schema", f"{name}-0-5", "2", "2,000", "it is schema"],
+        ["1:0", moment(NOW + 2_000), "not_json", f"{name}-1-6", "0", "2", "it is not_json"],
+    ]
+    assert done.out.endswith("3 dead letters: 2 schema, 1 not_json\n")
+
+
+def test_the_list_as_json_has_an_object_a_line_with_the_same_facts(
+    command: Command, three: Topics
+) -> None:
+    done = command("dead-letters", "list", "--json", "--partition", "0", "--offset", "1")
+    assert json.loads(done.out) == {
+        "partition": 0,
+        "offset": 1,
+        "time": moment(NOW + 1_000),
+        "reason": "schema",
+        "question": {"topic": three.settings.qa.questions_topic, "partition": 0, "offset": 5},
+        "attempts": 2,
+        "bytes": 2_000,
+        "message": "it is schema",
+    }
+    assert done.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "listed"),
+    [
+        (["--reason", "not_json"], ["1:0"]),
+        (["--reason", "not_json", "--reason", "schema", "--limit", "2"], ["0:0", "0:1"]),
+        (["--since", moment(NOW + 1_000)], ["0:1", "1:0"]),
+        (["--since", moment(NOW + 1_000), "--until", moment(NOW + 2_000)], ["0:1"]),
+        # Without a zone it is UTC.
+        (["--until", moment(NOW + 1_000).removesuffix("Z")], ["0:0"]),
+        (["--partition", "0", "--offset", "1:"], ["0:1"]),
+        (["--partition", "0", "--offset", ":0"], ["0:0"]),
+        (["--partition", "0", "--offset", "0:1"], ["0:0", "0:1"]),
+        (["--reason", "model_failed"], []),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_only_letters_to_which_the_options_apply_are_listed(
+    command: Command, three: Topics, options: list[str], listed: list[str]
+) -> None:
+    done = command("dead-letters", "list", *options)
+    assert [row[0] for row in cells(done.out)] == listed
+
+
+def test_a_letter_is_shown_whole(command: Command, three: Topics) -> None:
+    done = command("dead-letters", "show", "0:1")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[-2:] == ["value:     2,000 bytes", "{" * 2_000]
+    name = three.settings.qa.questions_topic
+    for line in (
+        "reason:    schema",
+        f"question:  {name}-0-5",
+        "attempts:  2",
+        "key:       k",
+        "  qa.attempt: 2",
+        "  qa.reason: schema",
+        f"  __connect.errors.topic: {name}",
+    ):
+        assert line in lines
+
+
+def test_bytes_that_are_no_text_are_shown_in_base64(command: Command, three: Topics) -> None:
+    lines = command("dead-letters", "show", "1:0").out.splitlines()
+    assert lines[-2:] == ["value:     2 bytes", "base64: /wA="]
+    assert "key:       (none)" in lines
+
+
+def test_a_value_that_was_left_out_is_said_to_be_so(command: Command, topics: Topics) -> None:
+    asyncio.run(post(topics, letter(topics, b"x" * 3_000, omitted=True)))
+    assert command("dead-letters", "show", "0:0").out.splitlines()[-1] == (
+        "value:     3,000 bytes, left out; they lie at the question"
+    )
+
+
+def test_what_a_letter_holds_does_not_steer_the_terminal(command: Command, topics: Topics) -> None:
+    evil = "\x1b]0;title\x07\x1b[2J\u202e[bold]b[/bold]\r"
+    headers: list[Header] = [(evil, evil.encode())]
+    asyncio.run(post(topics, letter(topics, evil.encode(), key=evil.encode(), headers=headers)))
+    for arguments in (("list",), ("show", "0:0")):
+        done = command("dead-letters", *arguments)
+        assert done.code == 0
+        assert not set(done.out) & set("\x1b\x07\u202e\r")
+    assert done.out.splitlines()[-1] == r"\x1b]0;title\x07\x1b[2J\u202e[bold]b[/bold]" + r"\r"
+
+
+@pytest.mark.parametrize("place", ["0:2", "1:9"])
+def test_a_letter_that_is_not_there_is_named(command: Command, three: Topics, place: str) -> None:
+    done = command("dead-letters", "show", place)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(
+        f"qa-worker: no letter at {place} of {three.settings.qa.dead_letters_topic};"
+    )
+
+
+def test_a_partition_that_is_not_there_is_named(command: Command, three: Topics) -> None:
+    done = command("dead-letters", "show", "2:0")
+    assert done.code == 1
+    assert done.err.endswith("has partitions 0 to 1, none is 2\n")
+
+
+def test_a_dry_run_tells_where_each_letter_would_go(command: Command, three: Topics) -> None:
+    done = command("dead-letters", "replay", "--dry-run", "--max-attempts", "2")
+    assert done.code == 0
+    first, poison, other, *summary = cells(done.out)
+    assert first[:4] == ["0:0", "schema", "1", "1"]
+    assert first[4].startswith("partition ")
+    assert poison == ["0:1", "schema", "", "2,000", "nowhere: at the most attempts"]
+    assert other == ["1:0", "not_json", "1", "2", "partition 1"]
+    assert summary == [["would be sent", "2", "0:0"], ["skipped: at the most attempts", "1", "0:1"]]
+    assert asyncio.run(replays(three)) == []
+
+
+def test_a_replay_says_what_it_sent_and_what_it_left(command: Command, three: Topics) -> None:
+    done = command("dead-letters", "replay", "--limit", "1")
+    assert (done.code, cells(done.out)) == (0, [["sent", "1", "0:0"]])
+    done = command("dead-letters", "replay", "--reason", "schema")
+    assert (done.code, cells(done.out)) == (
+        0,
+        [["sent", "1", "0:1"], ["skipped: replayed before", "1", "0:0"]],
+    )
+    name = three.settings.qa.dead_letters_topic
+    assert sorted(asyncio.run(replays(three))) == [f"{name}-0-0", f"{name}-0-1"]
+
+
+def test_letters_that_can_never_be_sent_make_a_replay_exit_with_1(
+    command: Command, topics: Topics
+) -> None:
+    asyncio.run(post(topics, letter(topics, omitted=True, question=(0, 99)), letter(topics)))
+    done = command("dead-letters", "replay")
+    assert (done.code, cells(done.out)) == (
+        1,
+        [["sent", "1", "0:1"], ["skipped: its value is gone", "1", "0:0"]],
+    )
+
+
+# What is wrong with the options is said before any broker is asked.
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--reason", "nonsense"], "'nonsense' is none of null_value, record_too_large, "),
+        (["--since", "yesterday"], "'yesterday' is no ISO 8601 time"),
+        (["--until", "2026-02-30"], "'2026-02-30' is no ISO 8601 time"),
+        (["--offset", "3"], "give --partition, too"),
+        (["--partition", "0", "--offset", "x"], "'x' is no offset A and no range A:B"),
+        (["--partition", "0", "--offset", ":"], "':' is no offset A and no range A:B"),
+        (["--partition", "0", "--offset", ""], "'' is no offset A and no range A:B"),
+        (["--partition", "0", "--offset", "21:7"], "'21:7' ends before it begins"),
+        (["--limit", "0"], "--limit"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("name", ["list", "replay"])
+def test_options_that_mean_nothing_are_refused(
+    command: Command, name: str, options: list[str], complaint: str
+) -> None:
+    done = command("dead-letters", name, *options)
+    assert (done.code, done.out) == (2, "")
+    assert complaint in done.err
+
+
+@pytest.mark.parametrize("place", ["3", "a:b", "1:", "-1:0", "1:2:3"])
+def test_a_place_that_is_none_is_refused(command: Command, place: str) -> None:
+    done = command("dead-letters", "show", "--", place)
+    assert done.code == 2
+    assert "is no PARTITION:OFFSET, like 3:1207" in done.err
+
+
+def test_a_time_that_its_producer_made_up_is_shown_as_it_is() -> None:
+    assert moment(1_700_000_000_123) == "2023-11-14T22:13:20.123Z"
+    assert moment(10**17) == "100000000000000000 ms"
+
+
+def test_a_bar_is_shown_only_where_reading_takes_its_time(
+    command: Command, three: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("dead-letters", "list").err == ""
+    monkeypatch.setattr(options, "_LONG_SECONDS", 0.0)
+    assert f"reading {three.settings.qa.dead_letters_topic} " in command("dead-letters", "list").err

@@ -1,0 +1,10 @@
+"""`qa-worker dead-letters`: what was rejected is listed, shown, sent again. One file a command."""
+
+import typer
+
+from worker.cli.dead_letters import listing, replay, show
+
+app = typer.Typer(help="List, show and replay dead letters.")
+app.command("list")(listing.show)
+app.command("show")(show.show)
+app.command("replay")(replay.replay)

@@ -1,0 +1,291 @@
+"""Dead letters are looked through, and sent again: the part that talks to the brokers.
+
+Nothing goes out twice. A replay is made of transactions under one transactional id, so that a
+second one fences the first; and what was replayed before is known by the headers of the questions
+that it left on their topic. Nothing goes round for ever: a question carries how often it was sent.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from schemas.rejection import REPLAY_OF
+from worker.settings import Settings
+from worker.streaming.client import connection_options
+from worker.streaming.errors import StreamingError, in_a_line
+from worker.streaming.letters import Filter, Letter, Skip, open_letter, question_again, skip_of
+from worker.streaming.outbox import given, serialize, stop_producer
+from worker.streaming.records import BATCH_BYTES, Outgoing, target
+from worker.streaming.scan import Scan, Stretch, Watch, narrowed
+from worker.streaming.topics import Topic, present
+
+TRANSACTION_LETTERS = 500
+TRANSACTION_BYTES = 8 * 1024 * 1024
+"""What is held in memory and sent in one transaction: done well within TRANSACTION_SECONDS."""
+
+TRANSACTION_SECONDS = 45.0
+"""For one transaction; brokers abort it after 60 s (transaction.timeout.ms, its default)."""
+
+CLOSE_SECONDS = 5.0
+"""For the end of a replay that failed."""
+
+SKEW_MS = 3_600_000
+"""By how much the clocks may differ that dated a dead letter and its replay: the questions topic is
+read from so long before the letter on. An hour is how far ahead of its own clock a broker lets a
+record be (message.timestamp.after.max.ms, its default)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a letter that was meant: it is sent to `partition` of the questions topic, or
+    skipped.
+    """
+
+    letter: Letter
+    skip: Skip | None = None
+    partition: int | None = None
+
+
+async def letters(settings: Settings, wanted: Filter, watch: Watch) -> AsyncGenerator[Letter, None]:
+    """Those of the dead-letter topic as it is now. Raises `StreamingError`, `KafkaError`."""
+    _, _, dead = await present(settings)
+    async with Scan(settings.kafka) as scan:
+        stretches = await _where(scan, dead, wanted)
+        async with aclosing(_wanted(scan, stretches, wanted, watch)) as found:
+            async for letter in found:
+                yield letter
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`send` publishes the letters that `wanted` takes to the questions topic, and tells what
+    becomes of each; `rehearse` only tells it. Both raise `StreamingError` and `KafkaError`.
+    """
+
+    settings: Settings
+    wanted: Filter
+    max_attempts: int
+    again: bool
+    """Also what was replayed before."""
+    limit: int | None
+    """How many to send, at most."""
+
+    async def rehearse(self, tell: Callable[[Fate], None], watch: Watch) -> None:
+        questions, _, dead = await present(self.settings)
+        async with (
+            Scan(self.settings.kafka) as scan,
+            Scan(self.settings.kafka) as originals,
+            aclosing(self._fates(scan, originals, questions, dead, watch)) as fates,
+        ):
+            async for fate, _ in fates:
+                tell(fate)
+
+    async def send(self, tell: Callable[[Fate], None], watch: Watch) -> None:
+        questions, _, dead = await present(self.settings)
+        # The producer first: once it is there no other replay adds to what is looked up next.
+        async with (
+            _producer(self.settings, questions) as producer,
+            Scan(self.settings.kafka) as scan,
+            Scan(self.settings.kafka) as originals,
+            aclosing(self._fates(scan, originals, questions, dead, watch)) as fates,
+        ):
+            batch = _Batch(producer)
+            async for fate, record in fates:
+                if record is None:
+                    tell(fate)
+                    continue
+                if batch.is_full(record):
+                    await batch.publish(tell)
+                batch.add(fate, record)
+            await batch.publish(tell)
+
+    async def _fates(
+        self, scan: Scan, originals: Scan, questions: Topic, dead: Topic, watch: Watch
+    ) -> AsyncGenerator[tuple[Fate, Outgoing | None], None]:
+        """What becomes of each letter, and the record to send for it."""
+        stretches = await _where(scan, dead, self.wanted)
+        replayed: set[str] = set()
+        if not self.again:
+            replayed = await self._replayed(scan, stretches, questions, watch)
+        sent = 0
+        async with aclosing(_wanted(scan, stretches, self.wanted, watch)) as found:
+            async for letter in found:
+                skip = skip_of(letter, replayed=replayed, max_attempts=self.max_attempts)
+                if skip is not None:
+                    yield Fate(letter, skip), None
+                    continue
+                if sent == self.limit:
+                    return
+                fate, record = await self._question(letter, originals, questions)
+                sent += record is not None
+                yield fate, record
+
+    async def _question(
+        self, letter: Letter, originals: Scan, questions: Topic
+    ) -> tuple[Fate, Outgoing | None]:
+        value = letter.value
+        if letter.omitted is not None:
+            assert letter.question is not None  # else it had been skipped
+            place = letter.question
+            original = await originals.at(place.topic, place.partition, place.offset)
+            # A topic that was deleted and made anew has another record there.
+            if original is None or (original.key, len(original.value or b"")) != (
+                letter.key,
+                letter.omitted,
+            ):
+                return Fate(letter, Skip.VALUE_GONE), None
+            value = original.value
+        record = question_again(letter, value, questions.name)
+        if record.size > questions.max_message_bytes:
+            return Fate(letter, Skip.TOO_LARGE), None
+        partition = target(record, range(questions.partitions))
+        return Fate(letter, partition=partition), record
+
+    async def _replayed(
+        self, scan: Scan, stretches: list[Stretch], questions: Topic, watch: Watch
+    ) -> set[str]:
+        """The places of the letters that the questions topic has replays of."""
+        earliest: int | None = None
+        async with aclosing(_wanted(scan, stretches, self.wanted, watch)) as found:
+            async for letter in found:
+                if earliest is None or letter.timestamp < earliest:
+                    earliest = letter.timestamp
+        if earliest is None:
+            return set()
+        written = await scan.stretches(
+            questions.name,
+            questions.partitions,
+            since=max(0, earliest - SKEW_MS),
+            with_open_transactions=True,
+        )
+        replayed = set()
+        async with aclosing(scan.read(written, watch)) as records:
+            async for record in records:
+                replayed |= {
+                    (text or b"").decode("utf-8", "replace")
+                    for name, text in record.headers
+                    if name == REPLAY_OF
+                }
+        return replayed
+
+
+class _Batch:
+    """What goes out in the next transaction."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._waiting: list[tuple[Fate, Outgoing]] = []
+        self._bytes = 0
+        self._sent = 0
+
+    def is_full(self, record: Outgoing) -> bool:
+        """Whether there is no room for `record`; a single one always has."""
+        return bool(self._waiting) and (
+            len(self._waiting) >= TRANSACTION_LETTERS
+            or self._bytes + record.size > TRANSACTION_BYTES
+        )
+
+    def add(self, fate: Fate, record: Outgoing) -> None:
+        self._waiting.append((fate, record))
+        self._bytes += record.size
+
+    async def publish(self, tell: Callable[[Fate], None]) -> None:
+        """All of it, or nothing."""
+        if not self._waiting:
+            return
+        try:
+            async with asyncio.timeout(TRANSACTION_SECONDS):
+                await self._transaction()
+        except ProducerFenced:
+            raise StreamingError(
+                f"another replay of this group has begun and ends this one, which has sent "
+                f"{self._sent} letters"
+            ) from None
+        except (AssertionError, KafkaError, TimeoutError) as error:
+            raise StreamingError(
+                f"the replay ends after {self._sent} letters: {in_a_line(error)}; run it again, it "
+                f"skips what has arrived"
+            ) from error
+        for fate, _ in self._waiting:
+            tell(fate)
+        self._sent += len(self._waiting)
+        self._waiting, self._bytes = [], 0
+
+    async def _transaction(self) -> None:
+        producer = self._producer
+        await producer.begin_transaction()
+        try:
+            sends: list[asyncio.Future[Any]] = [
+                await producer.send(
+                    record.topic,
+                    value=given(record.value),
+                    key=record.key,
+                    partition=fate.partition,
+                    headers=record.headers,
+                )
+                for fate, record in self._waiting
+            ]
+            # aiokafka commits a transaction whose sends have failed, without them.
+            done = await asyncio.gather(*sends, return_exceptions=True)
+            for outcome in done:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+        except BaseException:
+            # So that readers need not wait for its timeout. If this fails, they do.
+            with suppress(AssertionError, KafkaError, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await producer.abort_transaction()
+            raise
+        await producer.commit_transaction()
+
+
+@asynccontextmanager
+async def _producer(settings: Settings, questions: Topic) -> AsyncIterator[AIOKafkaProducer]:
+    kafka = settings.kafka
+    producer = AIOKafkaProducer(
+        **connection_options(kafka),
+        transactional_id=f"{kafka.group_id}-dead-letters-replay",
+        max_request_size=questions.max_message_bytes,
+        max_batch_size=min(BATCH_BYTES, questions.max_message_bytes),
+        linger_ms=kafka.linger_ms,
+        compression_type=None if kafka.compression_type == "none" else kafka.compression_type,
+        value_serializer=serialize,
+    )
+    try:
+        try:
+            async with asyncio.timeout(TRANSACTION_SECONDS):
+                await producer.start()
+        except TimeoutError:
+            raise StreamingError(
+                f"the brokers have not let a replay begin within {TRANSACTION_SECONDS:g} s; is the "
+                f"last one's transaction still open?"
+            ) from None
+        yield producer
+    finally:
+        with suppress(TimeoutError):
+            await stop_producer(producer, seconds=CLOSE_SECONDS)
+
+
+async def _where(scan: Scan, dead: Topic, wanted: Filter) -> list[Stretch]:
+    """Where in the dead-letter topic there may be letters that are wanted."""
+    if wanted.partition is not None and wanted.partition >= dead.partitions:
+        raise StreamingError(
+            f"{dead.name} has partitions 0 to {dead.partitions - 1}, none is {wanted.partition}"
+        )
+    stretches = await scan.stretches(dead.name, dead.partitions, since=wanted.since)
+    return narrowed(stretches, partition=wanted.partition, first=wanted.first, last=wanted.last)
+
+
+async def _wanted(
+    scan: Scan, stretches: list[Stretch], wanted: Filter, watch: Watch
+) -> AsyncGenerator[Letter, None]:
+    async with aclosing(scan.read(stretches, watch)) as records:
+        async for record in records:
+            letter = open_letter(record)
+            if wanted.takes(letter):
+                yield letter

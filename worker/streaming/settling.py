@@ -1,0 +1,126 @@
+"""From a record to what is published for it: an outcome, or a dead letter that says why not.
+
+Knows the reader and what the topics take; in which order and when that is published is the lane's.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar
+
+import structlog
+
+from schemas.event import Event, Outcome
+from schemas.rejection import Reason, Rejected
+from worker.observing import metrics
+from worker.streaming.messages import (
+    Incoming,
+    dead_letter,
+    open_record,
+    outcome_record,
+    without_value,
+)
+from worker.streaming.records import Outgoing
+
+log = structlog.get_logger(__name__)
+
+INLINE_BYTES = 64 * 1024
+"""JSON up to this size is handled on the event loop, in well under a millisecond; what is larger
+goes to a thread, since a loop that stands still sends no heartbeats."""
+
+_DECODE = metrics.STAGE.labels("decode")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", bound=Outcome)
+
+
+class Reading(Protocol):
+    """What streaming needs of a reader."""
+
+    @property
+    def pending_tokens(self) -> int: ...
+
+    @property
+    def event_type(self) -> type[Event[Outcome]]:
+        """What it reads."""
+
+    def submit(self, event: Event[R]) -> "Future[R]": ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is published for a record; `reason` if that is a dead letter."""
+
+    outgoing: Outgoing
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """One for a session."""
+
+    reader: Reading
+    decoders: Executor
+    answers_topic: str
+    dead_letters_topic: str
+    max_record_bytes: int
+    limits: Mapping[str, int]
+    """Topic to `max.message.bytes`."""
+
+    async def settle(self, record: Incoming) -> Settled:
+        """What to publish. Raises what is no fault of the record's."""
+        name = record.default_id
+        try:
+            began = time.perf_counter()
+            envelope = await self._off_loop(
+                record,
+                open_record,
+                self.reader.event_type,
+                record,
+                max_bytes=self.max_record_bytes,
+            )
+            _DECODE.observe(time.perf_counter() - began)
+            name = envelope.event.id or name
+            outcome = await asyncio.wrap_future(self.reader.submit(envelope.event))
+            outgoing = await self._off_loop(
+                record, outcome_record, record, envelope.mode, outcome, self.answers_topic
+            )
+            if self._fits(outgoing):
+                log.debug("answered", **_place(record), id=name, type=outcome.TYPE)
+                return Settled(outgoing, None)
+            raise Rejected(
+                Reason.ANSWER_TOO_LARGE,
+                f"the outcome takes {outgoing.size} bytes, more than {outgoing.topic} allows",
+            )
+        except Rejected as rejected:
+            return self._reject(record, name, rejected)
+
+    async def _off_loop(
+        self, record: Incoming, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `step` where a record of this size belongs."""
+        if record.size <= INLINE_BYTES:
+            return step(*args, **kwargs)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))
+
+    def _reject(self, record: Incoming, name: str, rejected: Rejected) -> Settled:
+        event = {**_place(record), "id": name, "reason": str(rejected.reason)}
+        log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
+        letter = dead_letter(record, rejected, self.dead_letters_topic)
+        if not self._fits(letter):
+            log.error("dead_letter_without_value", **event, bytes=record.size)
+            letter = without_value(letter)
+        return Settled(letter, rejected.reason)
+
+    def _fits(self, outgoing: Outgoing) -> bool:
+        """Whether its topic takes a record of this size."""
+        return outgoing.size <= self.limits[outgoing.topic]
+
+
+def _place(record: Incoming) -> dict[str, str | int]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
