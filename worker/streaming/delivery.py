@@ -3,9 +3,9 @@ what each of its partitions delivers through.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import structlog
 from aiokafka import TopicPartition
@@ -39,9 +39,9 @@ class Way(Protocol):
         Raises `KafkaError`.
         """
 
-    async def deliver(self, records: Sequence[Outgoing], offset: int) -> None:
-        """Publish `records`; all before `offset` is done with them. Returns when the brokers have
-        them. Raises `KafkaError` and `TimeoutError`.
+    def deliver(self, records: Sequence[Outgoing], offset: int) -> AsyncIterator[int]:
+        """Publish `records`; all before `offset` is done with them. Yields, as the brokers have
+        them, how many of them more are. Raises `KafkaError` and `TimeoutError`.
         """
 
 
@@ -126,12 +126,14 @@ class _Acknowledged:
             )
             return None
 
-    async def deliver(self, records: Sequence[Outgoing], offset: int) -> None:  # noqa: ARG002
+    async def deliver(self, records: Sequence[Outgoing], offset: int) -> AsyncIterator[int]:  # noqa: ARG002
         futures = [await self._outbox.send(record) for record in records]
-        # All of them, whatever becomes of one: an error that nobody looks at is complained of.
-        for outcome in await asyncio.gather(*futures, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        for future in futures:
+            # An error that nobody looks at, since one before it was raised, is complained of.
+            future.add_done_callback(_look_at)
+        for future in futures:
+            await future
+            yield 1
 
 
 class _Fenced:
@@ -147,5 +149,11 @@ class _Fenced:
         position = await self._intake.resume(self._partition, committed)
         return None if position is None else Beginning(committed, position)
 
-    async def deliver(self, records: Sequence[Outgoing], offset: int) -> None:
+    async def deliver(self, records: Sequence[Outgoing], offset: int) -> AsyncIterator[int]:
         await self._transactions.commit(records, offset)
+        yield len(records)
+
+
+def _look_at(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()

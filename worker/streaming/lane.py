@@ -182,35 +182,38 @@ class Lane:
         entries, tripped = self._next()
         if tripped is not None and not entries:
             raise tripped
-        outcomes = [entry.outcome.result() for entry in entries]
+        outgoing = [entry.outcome.result().outgoing for entry in entries]
         offset = entries[-1].record.offset + 1 if entries else self.ledger.safe
         assert offset is not None  # there would be nothing to deliver
         began = time.perf_counter()
-        await self._way.deliver([outcome.outgoing for outcome in outcomes], offset)
-        self.delivered = True
+        async for count in self._way.deliver(outgoing, offset):
+            for _ in range(count):
+                self._delivered(self._settled.popleft(), began)
         if self._shared.commits:
             self.committed = offset
+            self.uncommitted = 0
             metrics.COMMITS.labels("done").inc()
-        else:
-            self.uncommitted += len(entries)
-        now = time.perf_counter()
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            self._settled.popleft()
-            self.ledger.finish(entry.record.offset)
-            self._shared.in_flight.leave(entry.record.size)
-            if outcome.reason is None:
-                self._answers.inc()
-            else:
-                metrics.REJECTIONS.labels(str(outcome.reason)).inc()
-            _PUBLISH.observe(now - began)
-            _TOTAL.observe(now - entry.taken)
+        elif self.uncommitted >= self._shared.bundle:
+            self._shared.commit_soon()
+        self.delivered = True
         self._shared.health.progressed()
         if not self.ledger.in_flight:
             self._idle.set()
-        if self.uncommitted >= self._shared.bundle:
-            self._shared.commit_soon()
         if tripped is not None:
             raise tripped
+
+    def _delivered(self, entry: _Entry, began: float) -> None:
+        self.ledger.finish(entry.record.offset)
+        self.uncommitted += 1
+        self._shared.in_flight.leave(entry.record.size)
+        reason = entry.outcome.result().reason
+        if reason is None:
+            self._answers.inc()
+        else:
+            metrics.REJECTIONS.labels(str(reason)).inc()
+        now = time.perf_counter()
+        _PUBLISH.observe(now - began)
+        _TOTAL.observe(now - entry.taken)
 
     def _next(self) -> tuple[list[_Entry], StreamingError | None]:
         """What is delivered next: a bundle at most, and only what lies before the record that

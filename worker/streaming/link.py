@@ -55,14 +55,19 @@ class Link:
 
     def __init__(self, client: AIOKafkaClient) -> None:
         self._client = client
+        self._starting: asyncio.Task[None] | None = None
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
 
     async def start(self) -> None:
         """Raises `KafkaError` where no broker answers."""
-        await self._client.bootstrap()
+        # Cut off in the middle, it would leave a connection behind.
+        self._starting = asyncio.create_task(self._client.bootstrap())
+        await asyncio.shield(self._starting)
 
     async def stop(self) -> None:
         """Let go of the connections; what is asked at the moment fails."""
+        if self._starting is not None:
+            await asyncio.gather(self._starting, return_exceptions=True)
         await self._client.close()
 
     async def partitions(self, topic: str) -> list[int]:

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import structlog
+from aiokafka.errors import KafkaConnectionError
 
 from worker.observing import metrics
 from worker.observing.health import Health
@@ -98,7 +99,7 @@ class Pipeline:
 
     def _give_up_on(self, error: Exception) -> None:
         """Raise `StreamingError` unless another session may do better."""
-        if not self._opened:
+        if not self._opened and not _some_broker_is_away(error):
             # At the start somebody is looking: say at once what is wrong.
             servers = self._settings.kafka.bootstrap_servers
             raise StreamingError(f"cannot start with {servers}: {in_a_line(error)}") from error
@@ -110,3 +111,8 @@ class Pipeline:
                 f"no session with the brokers for {silence:.0f} s (QA_OUTAGE_SECONDS is "
                 f"{limit:g}); giving up: {in_a_line(error)}"
             ) from error
+
+
+def _some_broker_is_away(error: Exception) -> bool:
+    """Some, but not all: another was asked which, and answered."""
+    return verdict(error) is Verdict.RETRY and not isinstance(error, KafkaConnectionError)

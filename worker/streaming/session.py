@@ -175,10 +175,12 @@ class Session:
                     return
                 raise
             # No await up to here since the poll returned: these lanes are of the assignment
-            # under which the records were fetched. A lane closed later refuses them itself.
+            # under which the records were fetched. A lane closed later refuses them itself; of a
+            # session that is closing there are none any more.
             taken = [
-                (record, self._lanes[TopicPartition(record.topic, record.partition)])
+                (record, self._lanes[partition])
                 for record in records
+                if (partition := TopicPartition(record.topic, record.partition)) in self._lanes
             ]
             # The consumer's position is behind all of them already. A lane that is told it while
             # they wait for room would refuse them as read before, and commit behind them.
@@ -221,11 +223,13 @@ class Session:
             lane.reached(position)
 
     def _assign(self, partitions: Iterable[TopicPartition]) -> None:
+        if self._stopping:
+            return  # a rebalance that ends while this member leaves
         for partition in partitions:
             self._open_lane(partition)
         metrics.ASSIGNED.set(len(self._lanes))
         log.info("assigned", partitions=sorted(tp.partition for tp in self._lanes))
-        self._health.ready = not self._stopping
+        self._health.ready = True
 
     def _open_lane(
         self, partition: TopicPartition, *, after: float = 0.0, rebuilt: int = 0
