@@ -6,6 +6,7 @@ Exits with 1 if anything was found. The same seed gives the same faults; not the
 import argparse
 import asyncio
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -28,6 +29,8 @@ def main() -> None:
     asked = _arguments()
     seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
     logs = Path(tempfile.mkdtemp(prefix="qa-worker-faults-"))
+    # Clients of a cluster that is being broken have much to say.
+    logging.basicConfig(filename=logs / "driver.log", format="%(asctime)s %(name)s %(message)s")
     plan = Plan(
         delivery=asked.delivery,
         reader=asked.reader,

@@ -5,10 +5,10 @@ on the delivery: at least once may repeat, and may show a reader what was never 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from tests.faults.evidence import Evidence, Outcome, Place
+from tests.faults.evidence import Evidence, Outcome, Outcomes, Place
 from tests.faults.questions import Question, question
 
 
@@ -75,10 +75,7 @@ def check(
             *_wrong_answers(evidence, seen.answers),
             *_wrong_reasons(evidence, seen.dead_letters),
         ],
-        disordered=[
-            *_overtaken("answer", seen.answers),
-            *_overtaken("dead letter", seen.dead_letters),
-        ],
+        disordered=_overtaken(seen),
         uncommitted=[
             f"partition {partition}: committed {evidence.group_offsets.get(partition)} of {end}"
             for partition, end in evidence.end_offsets.items()
@@ -122,25 +119,33 @@ def _known(evidence: Evidence) -> dict[Place, Question]:
     return {place: question(number) for place, number in evidence.questions.items()}
 
 
-def _overtaken(kind: str, outcomes: Iterable[Outcome]) -> list[str]:
+def _overtaken(seen: Outcomes) -> list[str]:
     """Within each partition, those of one input partition come in its order, at their first time.
 
     A repetition goes back to where it begins, and from there in order, too: so whoever comes for
-    the first time has none after it there already, repeated or not.
+    the first time has none after it there already, repeated or not. What came once as an answer
+    and once as a dead letter is left out: which was first, two topics do not say.
     """
+    ambiguous = {o.place for o in seen.answers} & {o.place for o in seen.dead_letters}
+    return [
+        f"{kind} {late}"
+        for kind, outcomes in (("answer", seen.answers), ("dead letter", seen.dead_letters))
+        for late in _late(outcome for outcome in outcomes if outcome.place not in ambiguous)
+    ]
+
+
+def _late(outcomes: Iterable[Outcome]) -> Iterator[str]:
     furthest: dict[tuple[int, int], int] = defaultdict(lambda: -1)
-    seen: set[Place] = set()
-    found = []
+    come: set[Place] = set()
     for outcome in outcomes:
+        if outcome.place in come:
+            continue
+        come.add(outcome.place)
         partition, offset = outcome.place
         lane = (outcome.partition, partition)
-        if outcome.place in seen:
-            continue
-        seen.add(outcome.place)
         if offset < furthest[lane]:
-            found.append(
-                f"{kind} to partition {partition} offset {offset} came after that to "
-                f"{furthest[lane]} in partition {outcome.partition}"
+            yield (
+                f"to partition {partition} offset {offset} came after that to {furthest[lane]} "
+                f"in partition {outcome.partition}"
             )
         furthest[lane] = max(furthest[lane], offset)
-    return found

@@ -62,8 +62,8 @@ async def _kill_at(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     a_second = POINTS[world.delivery][fault.point].passages
     await worker.restart(**armed(fault.point, 1 + int(3 * a_second * fault.chance)))
-    starts = worker.starts
-    return await _reached(lambda: worker.starts > starts)
+    killed = worker.killed
+    return await _reached(lambda: worker.killed > killed)
 
 
 async def _pause(world: World, fault: Fault) -> None:

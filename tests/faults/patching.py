@@ -18,11 +18,7 @@ def wrap(target: str, *, before: Effect = _nothing, after: Effect = _nothing) ->
 
     Raises `AttributeError` or `ImportError` where there is no such function any more.
     """
-    module, _, path = target.partition(":")
-    *outer, name = path.split(".")
-    owner: Any = import_module(module)
-    for part in outer:
-        owner = getattr(owner, part)
+    owner, name = find(target)
     original = getattr(owner, name)
 
     @wraps(original)
@@ -41,3 +37,13 @@ def wrap(target: str, *, before: Effect = _nothing, after: Effect = _nothing) ->
 
     is_coroutine = inspect.iscoroutinefunction(original)
     setattr(owner, name, wrapped_coroutine if is_coroutine else wrapped_function)
+
+
+def find(target: str) -> tuple[Any, str]:
+    """The object that has the function, and the function's name there."""
+    module, _, path = target.partition(":")
+    *outer, name = path.split(".")
+    owner: Any = import_module(module)
+    for part in outer:
+        owner = getattr(owner, part)
+    return owner, name

@@ -1,8 +1,10 @@
 """The tables that a run ends with, and the same figures for machines."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -35,12 +37,23 @@ def figures(rounds: Sequence[Round]) -> dict[str, Any]:
 
 def tables(rounds: Sequence[Round], delivery: str) -> list[Table]:
     told = figures(rounds)
-    by_kind = Table("Fault", "Times", "Of these", title="By kind of fault")
+    by_kind = Table("Fault", "Times", "Of these", "Lasted, s", title="By kind of fault")
     for kind, outcomes in told["by_kind"].items():
         others = [f"{count} {what}" for what, count in outcomes.items() if what != DONE]
-        by_kind.add_row(kind, str(sum(outcomes.values())), ", ".join(others))
+        lasted = [h.seconds for r in rounds for h in r.happened if h.fault.label == kind]
+        by_kind.add_row(
+            kind, str(sum(outcomes.values())), ", ".join(others), f"{median(lasted):.1f}"
+        )
+    exits = Table("Workers that gave up by themselves", "Times")
+    for what, count in Counter(_without_ports(e) for r in rounds for e in r.exits).most_common():
+        exits.add_row(what, str(count))
     summary = Table("", "Figure", title=f"All of it, {delivery}")
     for name, figure in told.items():
         if name != "by_kind":
             summary.add_row(name.replace("_", " "), f"{figure:,}")
-    return [by_kind, summary]
+    return [by_kind, exits, summary]
+
+
+def _without_ports(line: str) -> str:
+    """Else no two of them are the same."""
+    return re.sub(r"(127\.0\.0\.1:\d+,?)+", "…", line)

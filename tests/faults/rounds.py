@@ -1,6 +1,7 @@
 """One round: fresh topics, workers, traffic, its faults; then peace, and the checker's word."""
 
 import asyncio
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,8 @@ class Happened:
 
     fault: Fault
     outcome: str
+    seconds: float
+    """Until it was undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,10 @@ async def _inject_all(
 
     async def one(fault: Fault) -> Happened:
         async with free[target(fault)]:
+            began = time.monotonic()
             outcome = await inject(world, fault)
         tick()
-        return Happened(fault, outcome)
+        return Happened(fault, outcome, time.monotonic() - began)
 
     under_way = []
     for fault in faults:
@@ -147,13 +151,12 @@ async def _inject_all(
 
 async def _drain(cluster: Cluster, names: Names) -> float | None:
     """Seconds until all is committed; `None` where that takes too long."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while loop.time() - began < DRAIN_SECONDS:
+    began = time.monotonic()
+    while time.monotonic() - began < DRAIN_SECONDS:
         with suppress(KafkaError, OSError):
             ends = await evidence.end_offsets(cluster, names)
             committed = await evidence.group_offsets(cluster, names)
             if all((committed.get(partition) or 0) == end for partition, end in ends.items()):
-                return loop.time() - began
+                return time.monotonic() - began
         await asyncio.sleep(0.2)
     return None

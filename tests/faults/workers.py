@@ -33,7 +33,9 @@ class Worker:
         self.log = log
         self.starts = 0
         self.exits: list[str] = []
-        """How each process ended which nobody had told to: `exit 1: the last line` or a signal."""
+        """How processes ended that gave up by themselves: `exit 1: the last line`."""
+        self.killed = 0
+        """How many ended by SIGKILL, whoever sent it."""
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
             **environment,
@@ -42,6 +44,7 @@ class Worker:
         self._wanted = False
         self._keeper: asyncio.Task[None] | None = None
         self._extra: dict[str, str] = {}
+        self._leaving = False  # told to, so that its successor may come
         self._began = 0
 
     # Kubernetes' part.
@@ -92,8 +95,10 @@ class Worker:
         self._signal(signal.SIGCONT)
 
     async def restart(self, **extra: str) -> None:
-        """SIGTERM; the successor, and only that one, has `extra` in its environment."""
-        self._extra = extra
+        """SIGTERM; the successor has `extra` in its environment, and so do those after it until
+        one of them has not given up by itself, at its start, say.
+        """
+        self._extra, self._leaving = extra, True
         starts = self.starts
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + LEAVE_SECONDS
@@ -118,7 +123,7 @@ class Worker:
             self._launch()
 
     def _launch(self) -> None:
-        extra, self._extra = self._extra, {}
+        extra = self._extra
         self.starts += 1
         with self.log.open("ab") as log:
             log.write(f"--- start {self.starts} {extra or ''}\n".encode())
@@ -134,6 +139,11 @@ class Worker:
     def _note(self, code: int) -> None:
         if code > 0:
             self.exits.append(f"exit {code}: {self._last_line()}")
+        elif self._leaving:
+            self._leaving = False
+        else:
+            self._extra = {}
+            self.killed += code == -signal.SIGKILL
 
     def _last_line(self) -> str:
         lines = self.said().decode(errors="replace").strip().splitlines()

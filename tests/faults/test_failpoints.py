@@ -1,0 +1,112 @@
+"""That every point is still there in the worker, and that passing it does what it should."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from tests.faults import failpoints, patching
+from tests.faults.failpoints import POINTS, UNOPENABLE
+from worker.streaming.outbox import Outbox
+from worker.streaming.session import Session
+
+EVERY_TARGET = sorted({t for ps in POINTS.values() for p in ps.values() for t in p.targets})
+
+
+@pytest.fixture(autouse=True)
+def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test patches is as before after it: setting the same value notes the old one."""
+    for target in [*EVERY_TARGET, "worker.streaming.session:Session.open"]:
+        owner, name = patching.find(target)
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+
+
+@pytest.mark.parametrize("target", EVERY_TARGET)
+def test_every_point_names_a_function_that_is_there(target: str) -> None:
+    owner, name = patching.find(target)
+    assert callable(getattr(owner, name))
+
+
+@pytest.mark.parametrize(
+    "gone",
+    ["worker.streaming.outbox:Outbox.gone", "worker.gone:f", "worker.streaming.outbox:Gone.f"],
+)
+def test_a_name_that_is_gone_fails_at_once(gone: str) -> None:
+    with pytest.raises((AttributeError, ImportError)):
+        patching.wrap(gone)
+
+
+def test_an_unknown_point_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(failpoints.FAILPOINT, "nowhere:1")
+    with pytest.raises(KeyError):
+        failpoints.arm("at_least_once")
+
+
+async def test_before_and_after_are_called_around_coroutines_and_functions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[object] = []
+
+    class Victim:
+        def plain(self, value: int) -> None:
+            said.append(value)
+
+        async def waits(self, value: int) -> None:
+            said.append(value)
+
+    monkeypatch.setattr(failpoints, "Victim", Victim, raising=False)
+    for name in ("plain", "waits"):
+        patching.wrap(
+            f"tests.faults.failpoints:Victim.{name}",
+            before=lambda *_: said.append("before"),
+            after=lambda *_: said.append("after"),
+        )
+    Victim().plain(1)
+    await Victim().waits(2)
+
+    assert said == ["before", 1, "after", "before", 2, "after"]
+
+
+def test_a_process_dies_at_exactly_that_passage() -> None:
+    dying = (
+        "from tests.faults import failpoints\n"
+        "from tests.faults.stub import Stub\n"
+        "from schemas.question import Question\n"
+        "failpoints.arm('at_least_once')\n"
+        "stub = Stub()\n"
+        "for number in range(9):\n"
+        "    print(number, flush=True)\n"
+        "    stub.submit(Question(question='Who?', context='Ada.'))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", dying],
+        env={**os.environ, failpoints.FAILPOINT: "batch:3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout.split()) == (-9, ["0", "1", "2"])
+
+
+async def test_a_session_breaks_at_its_answer_and_is_kept_from_opening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def done(self: object) -> None:
+        pass
+
+    monkeypatch.setattr(Outbox, "send", done)
+    monkeypatch.setattr(Session, "open", done)
+    monkeypatch.setenv(UNOPENABLE, "2:1")
+    failpoints.arm("at_least_once")
+    outbox, session = object.__new__(Outbox), object.__new__(Session)
+
+    await session.open()
+    await outbox.send()  # type: ignore[call-arg]
+    with pytest.raises(KafkaError, match="broken"):
+        await outbox.send()  # type: ignore[call-arg]
+    with pytest.raises(KafkaError, match="kept from opening"):
+        await session.open()
+    await session.open()
+    await outbox.send()  # type: ignore[call-arg]
