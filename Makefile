@@ -2,7 +2,7 @@
 # make setup   .venv with the package and what developing needs
 # make test    all tests, on the nearest thing to production that this machine can give
 # make lint    style, types, and the arrows between the rooms
-# make faults  300 faults over 100,000 questions, 25 minutes   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
+# make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
 
 PYTHON ?= python3

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from tests.faults.evidence import Evidence, Outcome, Outcomes, Place
+from tests.faults.evidence import Evidence, Outcome, Place
 from tests.faults.questions import Question, question
 
 
@@ -75,7 +75,7 @@ def check(
             *_wrong_answers(evidence, seen.answers),
             *_wrong_reasons(evidence, seen.dead_letters),
         ],
-        disordered=_overtaken(seen),
+        disordered=_overtaken(evidence, delivery),
         uncommitted=[
             f"partition {partition}: committed {evidence.group_offsets.get(partition)} of {end}"
             for partition, end in evidence.end_offsets.items()
@@ -119,18 +119,24 @@ def _known(evidence: Evidence) -> dict[Place, Question]:
     return {place: question(number) for place, number in evidence.questions.items()}
 
 
-def _overtaken(seen: Outcomes) -> list[str]:
+def _overtaken(evidence: Evidence, delivery: str) -> list[str]:
     """Within each partition, those of one input partition come in its order, at their first time.
 
     A repetition goes back to where it begins, and from there in order, too: so whoever comes for
-    the first time has none after it there already, repeated or not. What came once as an answer
-    and once as a dead letter is left out: which was first, two topics do not say.
+    the first time has none after it there already, repeated or not. But with at least once a
+    question that may end either way may fail to be the one, with its successors published, and
+    then become the other; so that one counts only where nothing is published in vain.
     """
-    ambiguous = {o.place for o in seen.answers} & {o.place for o in seen.dead_letters}
+    either = {
+        place
+        for place, asked in _known(evidence).items()
+        if delivery == "at_least_once" and asked.is_good and asked.reasons
+    }
+    seen = evidence.committed
     return [
         f"{kind} {late}"
         for kind, outcomes in (("answer", seen.answers), ("dead letter", seen.dead_letters))
-        for late in _late(outcome for outcome in outcomes if outcome.place not in ambiguous)
+        for late in _late(outcome for outcome in outcomes if outcome.place not in either)
     ]
 
 

@@ -11,7 +11,12 @@ from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from tests.brokers.apache import ApacheKafka, Listener, free_ports
 from tests.faults.disk import SmallDisk
@@ -26,11 +31,14 @@ PATIENCE_SECONDS = 60.0
 _GROUP, _TRANSACTION = 0, 1
 """Kinds of coordinator, in the protocol's numbers."""
 
+OFFSETS_PARTITIONS = 3
+"""Of `__consumer_offsets`."""
+
 _PROPERTIES = {
     "min.insync.replicas": "2",
     "unclean.leader.election.enable": "false",
     # So that coordinators are spread over the nodes.
-    "offsets.topic.num.partitions": "3",
+    "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
     "transaction.state.log.num.partitions": "3",
     "controlled.shutdown.max.retries": "1",
     # Of a fault suite's broker, killed every few seconds, little is to be recovered.
@@ -114,6 +122,17 @@ class Cluster:
             return all(not c.errno or c is TopicAlreadyExistsError for c in codes)
 
         await _until(create, f"topics {names} created")
+
+    async def delete_topics(self, *names: str) -> None:
+        """What lies there makes a killed node's return longer, and its disk fuller."""
+
+        async def delete() -> bool:
+            async with self.admin() as admin:
+                gone = await admin.delete_topics(list(names))
+            codes = {for_code(code) for _, code in gone.topic_error_codes}
+            return all(not c.errno or c is UnknownTopicOrPartitionError for c in codes)
+
+        await _until(delete, f"topics {names} deleted")
 
     async def limit_messages(self, topic: str, max_bytes: int | None) -> None:
         """Set `max.message.bytes` of a topic; `None` is the default again."""

@@ -6,13 +6,13 @@ Plain values come out, for the checker to judge.
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.rejection import PREFIX, REASON
-from tests.faults.cluster import PATIENCE_SECONDS, Cluster
+from tests.faults.cluster import OFFSETS_PARTITIONS, PATIENCE_SECONDS, Cluster
 from tests.faults.traffic import NUMBER
 
 Place = tuple[int, int]
@@ -20,8 +20,8 @@ Place = tuple[int, int]
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 
-_TRANSACTIONAL = ("__consumer_offsets",)
-"""Beside the worker's own: where a transaction's offsets wait for its end."""
+_SETTLE_TRIES = 15
+"""At 0.2 s: brokers answer the end of a transaction before all partitions have its marker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Evidence:
 async def gather(cluster: Cluster, names: Names) -> Evidence:
     """Raises `TimeoutError` where the brokers do not let themselves be read."""
     async with asyncio.timeout(PATIENCE_SECONDS):
+        # Ended transactions first: what they committed is to be read.
+        open_transactions = await _open_transactions_after_a_while(cluster, names)
         questions = await _read(cluster, names.all_of(names.questions), "read_uncommitted")
         return Evidence(
             questions={(r.partition, r.offset): int(dict(r.headers)[NUMBER]) for r in questions},
@@ -81,7 +83,7 @@ async def gather(cluster: Cluster, names: Names) -> Evidence:
             uncommitted=await _outcomes(cluster, names, "read_uncommitted"),
             group_offsets=await group_offsets(cluster, names),
             end_offsets=await end_offsets(cluster, names),
-            open_transactions=await _open_transactions(cluster, names),
+            open_transactions=open_transactions,
         )
 
 
@@ -145,18 +147,24 @@ async def _read(
         return found
 
 
+async def _open_transactions_after_a_while(cluster: Cluster, names: Names) -> list[str]:
+    for _ in range(_SETTLE_TRIES):
+        found = await _open_transactions(cluster, names)
+        if not found:
+            break
+        await asyncio.sleep(0.2)
+    return found
+
+
 async def _open_transactions(cluster: Cluster, names: Names) -> list[str]:
-    partitions = names.all_of(names.answers) + names.all_of(names.dead_letters)
+    # A transaction's offsets wait for its end beside everybody's offsets.
+    offsets = [TopicPartition("__consumer_offsets", n) for n in range(OFFSETS_PARTITIONS)]
+    partitions = [*names.all_of(names.answers), *names.all_of(names.dead_letters), *offsets]
     ends = {}
-    for isolation in ("read_committed", "read_uncommitted"):
+    for isolation in get_args(Isolation):
         async with AIOKafkaConsumer(
             bootstrap_servers=cluster.servers, isolation_level=isolation
         ) as consumer:
-            for topic in _TRANSACTIONAL:
-                await consumer.topics()
-                known = consumer.partitions_for_topic(topic) or ()
-                partitions += [TopicPartition(topic, n) for n in known]
-            partitions = sorted(set(partitions))
             ends[isolation] = await consumer.end_offsets(partitions)
     return [
         f"{partition.topic}-{partition.partition}"

@@ -95,6 +95,7 @@ async def run_round(
     finally:
         hung += [p for p in await asyncio.gather(*(w.stop() for w in workers)) if p]
     found = await evidence.gather(cluster, names)
+    await cluster.delete_topics(names.questions, names.answers, names.dead_letters)
     return Round(
         check(found, traffic.acknowledged, delivery=plan.delivery, hung=hung),
         happened,

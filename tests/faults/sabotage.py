@@ -24,6 +24,7 @@ def _no_fence() -> None:
     original = AIOKafkaProducer.__init__
 
     def init(self: Any, *args: Any, transactional_id: str, **kwargs: Any) -> None:
+        # Without one it fails: a worker that does not name it is not to be tried this way.
         own = f"{transactional_id}-{uuid.uuid4().hex}"
         original(self, *args, transactional_id=own, **kwargs)
 

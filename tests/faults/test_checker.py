@@ -119,6 +119,20 @@ def test_neighbours_of_other_partitions_may_overtake(delivery: str) -> None:
     assert found(seen(even[3:] + elsewhere + odd), delivery) == set()
 
 
+def test_a_large_question_that_changed_its_end_may_be_late_only_in_at_least_once() -> None:
+    large = next(n for n in range(1000) if len(question(n).value or b"") > LARGE_BYTES)
+    bad = next(n for n in range(1000) if not question(n).is_good)
+    places = {(0, 0): large, (0, 1): bad}
+    letters = [
+        Outcome((0, 1), 0, next(iter(question(bad).reasons))),
+        Outcome((0, 0), 0, "answer_too_large"),
+    ]
+    outcomes = Outcomes([], letters)
+    evidence = Evidence(places, outcomes, outcomes, {0: 2}, {0: 2}, [])
+    assert check(evidence, places, delivery="at_least_once").findings == {}
+    assert set(check(evidence, places, delivery="exactly_once").findings) == {"disordered"}
+
+
 def test_a_run_that_goes_back_and_repeats_is_in_order() -> None:
     again = seen([*ANSWERS[:20], *ANSWERS[10:]])
     assert found(again, "at_least_once") == set()

@@ -2,23 +2,21 @@
 the checker catches a worker that was taken apart. `make faults` is the long one.
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
-import pytest_asyncio
 
 from tests.faults.cluster import Cluster
 from tests.faults.faults import DONE
 from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.schedule import GUEST_SLOT, Fault, Kind
+from tests.faults.schedule import Fault, Kind
 from worker.settings import WorkerSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-DELIVERIES = get_args(WorkerSettings.model_fields["delivery"].annotation) or ("at_least_once",)
+DELIVERIES = get_args(WorkerSettings.model_fields["delivery"].annotation)
 
 
 def fault(number: int, kind: Kind, *, seconds: float = 0.0, point: str = "") -> Fault:
@@ -42,12 +40,6 @@ TELLING_KINDS = [
     fault(number, kind, seconds=2.5)
     for number, kind in enumerate([Kind.PAUSE, Kind.KILL, Kind.PAUSE, Kind.KILL] * 2)
 ]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster(_apache_kafka_can_be_had: None) -> AsyncIterator[Cluster]:
-    async with Cluster(GUEST_SLOT + 1) as cluster:
-        yield cluster
 
 
 async def play(

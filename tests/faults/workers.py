@@ -4,6 +4,7 @@ Each slot has its own way to the brokers and one log for all its processes in tu
 """
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -44,7 +45,7 @@ class Worker:
         self._wanted = False
         self._keeper: asyncio.Task[None] | None = None
         self._extra: dict[str, str] = {}
-        self._leaving = False  # told to, so that its successor may come
+        self._leaving: subprocess.Popen[bytes] | None = None  # for its successor to come
         self._began = 0
 
     # Kubernetes' part.
@@ -66,12 +67,14 @@ class Worker:
         self._wanted = False
         if self._keeper is None:
             return None
+        keeper, self._keeper = self._keeper, None
         self.resume()
         self._signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self._keeper, LEAVE_SECONDS)
+            await asyncio.wait_for(asyncio.shield(keeper), LEAVE_SECONDS)
         except TimeoutError:
             self._signal(signal.SIGKILL)
+            await keeper
             return f"slot {self.slot}: did not leave within {LEAVE_SECONDS:g} s of SIGTERM"
         assert self._process is not None
         code = self._process.returncode
@@ -98,12 +101,13 @@ class Worker:
         """SIGTERM; the successor has `extra` in its environment, and so do those after it until
         one of them has not given up by itself, at its start, say.
         """
-        self._extra, self._leaving = extra, True
+        self._extra, self._leaving = extra, self._process
         starts = self.starts
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + LEAVE_SECONDS
         while self.starts == starts:
             if time.monotonic() > deadline:
+                deadline = math.inf
                 self.exits.append(f"killed: did not leave within {LEAVE_SECONDS:g} s of SIGTERM")
                 self.kill()
             await asyncio.sleep(0.05)
@@ -114,9 +118,11 @@ class Worker:
             process = self._process
             while process.poll() is None:  # noqa: ASYNC110 - a child has no event to wait for
                 await asyncio.sleep(0.05)
+            assert process.stdin is not None
+            process.stdin.close()
             if not self._wanted:
                 return
-            self._note(process.returncode)
+            self._note(process)
             await asyncio.sleep(_RESTART_SECONDS)
             if not self._wanted:
                 return
@@ -136,14 +142,12 @@ class Worker:
                 stderr=subprocess.STDOUT,
             )
 
-    def _note(self, code: int) -> None:
-        if code > 0:
-            self.exits.append(f"exit {code}: {self._last_line()}")
-        elif self._leaving:
-            self._leaving = False
-        else:
+    def _note(self, process: subprocess.Popen[bytes]) -> None:
+        if process.returncode > 0:
+            self.exits.append(f"exit {process.returncode}: {self._last_line()}")
+        elif process is not self._leaving:
             self._extra = {}
-            self.killed += code == -signal.SIGKILL
+            self.killed += process.returncode == -signal.SIGKILL
 
     def _last_line(self) -> str:
         lines = self.said().decode(errors="replace").strip().splitlines()
