@@ -18,7 +18,7 @@ FAILPOINT = "FAULTS_FAILPOINT"
 """`name:n`: SIGKILL at the n-th passage of that point."""
 
 UNOPENABLE = "FAULTS_UNOPENABLE"
-"""`n:k`: the session breaks at the n-th answer, and its next k reopenings fail."""
+"""`n:k`: the session breaks at the n-th delivery, and its next k reopenings fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,49 +29,58 @@ class Point:
     targets: tuple[str, ...]
     passages: int
     """About how many a worker makes in a second under the suite's traffic."""
+    request: str = ""
+    """Only calls with a request of this class, where one is named."""
 
 
+_READERS = ("tests.faults.stub:Stub.submit", "worker.reading.reader:Reader.submit")
 _CONSUMER_COMMIT = ("worker.streaming.intake:AIOKafkaConsumer.commit",)
 
-_ANY_DELIVERY = {
+_AT_LEAST_ONCE = {
     # A record was given to the reader.
-    "batch": Point(
-        "after", ("tests.faults.stub:Stub.submit", "worker.reading.reader:Reader.submit"), 40
-    ),
+    "batch": Point("after", _READERS, 40),
     # An answer is in the producer's buffer.
     "send": Point("after", ("worker.streaming.outbox:Outbox.send",), 40),
-}
-
-_AT_LEAST_ONCE = {
     # Answers are acknowledged, their offsets not committed.
     "acknowledged": Point("before", _CONSUMER_COMMIT, 8),
     "committed": Point("after", _CONSUMER_COMMIT, 8),
 }
 
 
-def _handler(request: str, function: str = "handle_response") -> tuple[str, ...]:
-    """The client library's handler of a request of the transactional producer."""
-    return (f"aiokafka.producer.sender:{request}Handler.{function}",)
+def _step(when: Literal["before", "after"], function: str, passages: int) -> Point:
+    return Point(when, (f"worker.streaming.transactions:Transactions.{function}",), passages)
 
 
-# The steps of a transaction. Before its handling, a response was sent and is not seen; after it,
-# the step is done.
+def _sent(request: str, passages: int) -> Point:
+    """It is on its way to the broker."""
+    return Point("after", ("aiokafka.conn:AIOKafkaConnection.send",), passages, request)
+
+
+def _answered(request: str, passages: int) -> Point:
+    """Its answer has come, and nobody has looked at it."""
+    return Point("after", ("aiokafka.client:AIOKafkaClient.send",), passages, request)
+
+
 _EXACTLY_ONCE = {
-    # The producer that had the partition before is fenced; nothing is fetched yet.
-    "fenced": Point("after", _handler("InitPID"), 1),
-    "partitions_added": Point("after", _handler("AddPartitionsToTxn"), 8),
-    "produced": Point("after", _handler("SendProduceReq"), 8),
-    "offsets_added": Point("after", _handler("AddOffsetsToTxn"), 8),
-    "offsets_committed": Point("after", _handler("TxnOffsetCommit"), 8),
-    "ending": Point("before", _handler("EndTxn", "create_request"), 8),
-    "end_sent": Point("before", _handler("EndTxn"), 8),
-    "ended": Point("after", _handler("EndTxn"), 8),
+    "batch": Point("after", _READERS, 40),
+    "fence_sent": _sent("InitProducerIdRequest", 1),
+    # Whoever had the partition is shut out, its offset is known; nothing is fetched yet.
+    "fenced": _step("after", "fence", 1),
+    "partitions_sent": _sent("AddPartitionsToTxnRequest", 15),
+    "partitions_added": _step("after", "_add_partitions", 15),
+    "produce_sent": _sent("ProduceRequest", 30),
+    "produced": _step("after", "_produce", 30),
+    "offsets_added": _answered("AddOffsetsToTxnRequest", 15),
+    "offsets_sent": _sent("TxnOffsetCommitRequest", 15),
+    "offsets_committed": _step("after", "_commit_offset", 15),
+    # All is in the transaction but its end.
+    "ending": _step("before", "_end", 15),
+    "end_sent": _sent("EndTxnRequest", 15),
+    "end_answered": _answered("EndTxnRequest", 15),
+    "ended": _step("after", "_end", 15),
 }
 
-POINTS = {
-    "at_least_once": _ANY_DELIVERY | _AT_LEAST_ONCE,
-    "exactly_once": _ANY_DELIVERY | _EXACTLY_ONCE,
-}
+POINTS = {"at_least_once": _AT_LEAST_ONCE, "exactly_once": _EXACTLY_ONCE}
 """Delivery to its points."""
 
 
@@ -80,46 +89,60 @@ def arm(delivery: str) -> None:
     if FAILPOINT in os.environ:
         name, _, number = os.environ[FAILPOINT].partition(":")
         point = POINTS[delivery][name]
-        kill = _at_passage(int(number), _kill_this_process)
+        kill = _at_passage(int(number), point.request)
         for target in point.targets:
             if point.when == "before":
                 wrap(target, before=kill)
             else:
                 wrap(target, after=kill)
     if UNOPENABLE in os.environ:
-        answers, _, failures = os.environ[UNOPENABLE].partition(":")
-        _break_the_session(int(answers), int(failures))
+        deliveries, _, failures = os.environ[UNOPENABLE].partition(":")
+        _break_the_session(int(deliveries), int(failures))
 
 
-def _at_passage(number: int, effect: Callable[[], None]) -> Callable[..., None]:
+def _at_passage(number: int, request: str) -> Callable[..., None]:
     passed = 0
 
-    def count(*_: Any, **__: Any) -> None:
+    def count(*args: Any, **_: Any) -> None:
         nonlocal passed
+        if request and request not in (type(arg).__name__ for arg in args):
+            return
         passed += 1
         if passed == number:
-            effect()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return count
 
 
-def _kill_this_process() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+DELIVER = (
+    "worker.streaming.delivery:_Acknowledged.deliver",
+    "worker.streaming.delivery:_Fenced.deliver",
+)
+OPEN = "worker.streaming.session:Session.open"
 
 
-def _break_the_session(answers: int, failures: int) -> None:
-    left = 0
+def _break_the_session(deliveries: int, failures: int) -> None:
+    """From the n-th delivery on each fails, until the session is given up for it."""
+    delivered = left = 0
 
-    def break_it() -> None:
-        nonlocal left
-        left = failures
-        raise KafkaError("broken by the fault suite")
+    def deliver(*_: Any, **__: Any) -> None:
+        nonlocal delivered
+        delivered += 1
+        if deliveries <= delivered < _BROKEN_FOR_GOOD:
+            raise KafkaError("broken by the fault suite")
 
-    def refuse(*_: Any, **__: Any) -> None:
-        nonlocal left
+    def open_again(*_: Any, **__: Any) -> None:
+        nonlocal delivered, left
+        if deliveries <= delivered < _BROKEN_FOR_GOOD:
+            delivered, left = _BROKEN_FOR_GOOD, failures
         if left:
             left -= 1
             raise KafkaError("kept from opening by the fault suite")
 
-    wrap("worker.streaming.outbox:Outbox.send", before=_at_passage(answers, break_it))
-    wrap("worker.streaming.session:Session.open", before=refuse)
+    for target in DELIVER:
+        wrap(target, before=deliver)
+    wrap(OPEN, before=open_again)
+
+
+_BROKEN_FOR_GOOD = 1_000_000
+"""More deliveries than a worker makes in a run: those after the break count from here."""

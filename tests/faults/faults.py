@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from aiokafka import TopicPartition
+
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
 from tests.faults.evidence import Names
 from tests.faults.failpoints import POINTS
 from tests.faults.questions import SMALL_LIMIT
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind
 from tests.faults.workers import Worker, armed, unopenable
+from worker.streaming.transactions import transactional_id
 
 _REACH_SECONDS = 20.0
 """For a new worker to start, join and come to its failpoint; else the fault did not happen."""
@@ -92,7 +95,7 @@ async def _leave(world: World, fault: Fault) -> None:
 async def _unopenable(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     failures = 1 + int(3 * fault.chance)
-    await worker.restart(**unopenable(answers=20, failures=failures))
+    await worker.restart(**unopenable(deliveries=10, failures=failures))
     return await _reached(lambda: worker.said().count(b'"event": "session_broken"') > failures)
 
 
@@ -155,8 +158,8 @@ async def _group_coordinator(world: World, fault: Fault) -> None:
 async def _transaction_coordinator(world: World, fault: Fault) -> None:
     names = world.names
     partition = int(names.partitions * fault.chance)
-    transactional_id = f"{names.group}-{names.questions}-{partition}"
-    node = await world.cluster.transaction_coordinator(transactional_id)
+    taken = transactional_id(names.group, TopicPartition(names.questions, partition))
+    node = await world.cluster.transaction_coordinator(taken)
     await _kill_node(world, fault, node)
 
 

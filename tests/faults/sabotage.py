@@ -1,16 +1,21 @@
 """Two ways to take exactly-once delivery apart, to see that the checker notices.
 
-Both in the client library, beneath the worker: what it asks for is not what happens.
+What is replaced is named here; a name that is gone from the worker fails at once.
 """
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests.faults.patching import find
 
 SABOTAGE = "FAULTS_SABOTAGE"
+
+_TRANSACTIONS = "worker.streaming.transactions"
+_FENCED = "worker.streaming.delivery:_Fenced"
+
+_COMMIT_SECONDS = 5.0
 
 
 def commit() -> None:
@@ -20,39 +25,36 @@ def commit() -> None:
 
 
 def _no_fence() -> None:
-    """Every producer gets a transactional id of its own, so none fences the one before it."""
-    original = AIOKafkaProducer.__init__
+    """Every assignment takes a transactional id of its own, so it shuts nobody out."""
 
-    def init(self: Any, *args: Any, transactional_id: str, **kwargs: Any) -> None:
-        # Without one it fails: a worker that does not name it is not to be tried this way.
-        own = f"{transactional_id}-{uuid.uuid4().hex}"
-        original(self, *args, transactional_id=own, **kwargs)
+    def alone(*_: Any) -> str:
+        return uuid.uuid4().hex
 
-    AIOKafkaProducer.__init__ = init
+    _replace(f"{_TRANSACTIONS}:transactional_id", alone)
 
 
 def _no_offsets() -> None:
-    """Offsets are committed beside the transaction, right after its end, instead of within it."""
-    consumers: list[Any] = []
-    original_init = AIOKafkaConsumer.__init__
-    original_commit = AIOKafkaProducer.commit_transaction
-    held: dict[Any, dict[Any, Any]] = {}
+    """Offsets are committed by the consumer, right after the transaction instead of within it."""
+    deliver = _replace(f"{_FENCED}.deliver", None)
 
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        original_init(self, *args, **kwargs)
-        consumers[:] = [self]
+    async def leave_out(*_: Any) -> None:
+        pass
 
-    async def hold(self: Any, offsets: dict[Any, Any], group_id: str) -> None:
-        held[self] = offsets
+    async def deliver_then_commit(self: Any, records: Sequence[Any], offset: int) -> None:
+        if records:  # or the transaction would be empty, and without an end
+            await deliver(self, records, offset)
+        await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
 
-    async def commit_transaction(self: Any) -> None:
-        await original_commit(self)
-        if offsets := held.pop(self, None):
-            await consumers[0].commit(offsets)
+    _replace(f"{_TRANSACTIONS}:Transactions._commit_offset", leave_out)
+    _replace(f"{_FENCED}.deliver", deliver_then_commit)
 
-    AIOKafkaConsumer.__init__ = init
-    AIOKafkaProducer.send_offsets_to_transaction = hold
-    AIOKafkaProducer.commit_transaction = commit_transaction
+
+def _replace(target: str, replacement: Any) -> Any:
+    """What was there before."""
+    owner, name = find(target)
+    before = getattr(owner, name)
+    setattr(owner, name, replacement)
+    return before
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {"no_fence": _no_fence, "no_offsets": _no_offsets}

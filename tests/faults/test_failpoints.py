@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
 
 from tests.faults import failpoints, patching
-from tests.faults.failpoints import POINTS, UNOPENABLE
-from worker.streaming.outbox import Outbox
+from tests.faults.failpoints import DELIVER, OPEN, POINTS, UNOPENABLE
+from worker.streaming.delivery import _Acknowledged, _Fenced
 from worker.streaming.session import Session
 
 EVERY_TARGET = sorted({t for ps in POINTS.values() for p in ps.values() for t in p.targets})
@@ -18,7 +19,7 @@ EVERY_TARGET = sorted({t for ps in POINTS.values() for p in ps.values() for t in
 @pytest.fixture(autouse=True)
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test patches is as before after it: setting the same value notes the old one."""
-    for target in [*EVERY_TARGET, "worker.streaming.session:Session.open"]:
+    for target in [*EVERY_TARGET, *DELIVER, OPEN]:
         owner, name = patching.find(target)
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
@@ -90,23 +91,36 @@ def test_a_process_dies_at_exactly_that_passage() -> None:
     assert (ended.returncode, ended.stdout.split()) == (-9, ["0", "1", "2"])
 
 
-async def test_a_session_breaks_at_its_answer_and_is_kept_from_opening(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_only_requests_of_the_named_kind_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+    count = failpoints._at_passage(2, "int")
+    for argument in ("other", 1, "other", 2, 3):
+        assert killed == ([] if argument != 3 else [os.getpid()])
+        count(argument)
+    assert killed == [os.getpid()]
+
+
+@pytest.mark.parametrize("way", [_Acknowledged, _Fenced])
+async def test_a_session_breaks_at_its_delivery_and_is_kept_from_opening(
+    monkeypatch: pytest.MonkeyPatch, way: Any
 ) -> None:
     async def done(self: object) -> None:
         pass
 
-    monkeypatch.setattr(Outbox, "send", done)
+    monkeypatch.setattr(way, "deliver", done)
     monkeypatch.setattr(Session, "open", done)
     monkeypatch.setenv(UNOPENABLE, "2:1")
     failpoints.arm("at_least_once")
-    outbox, session = object.__new__(Outbox), object.__new__(Session)
+    partition: Any = object.__new__(way)
+    session = object.__new__(Session)
 
     await session.open()
-    await outbox.send()  # type: ignore[call-arg]
-    with pytest.raises(KafkaError, match="broken"):
-        await outbox.send()  # type: ignore[call-arg]
+    await partition.deliver()
+    for _ in range(5):
+        with pytest.raises(KafkaError, match="broken"):
+            await partition.deliver()
     with pytest.raises(KafkaError, match="kept from opening"):
         await session.open()
     await session.open()
-    await outbox.send()  # type: ignore[call-arg]
+    await partition.deliver()

@@ -10,7 +10,7 @@ from schemas.rejection import Rejected
 from tests.faults.questions import LARGE_BYTES, SMALL_LIMIT, question
 from tests.streaming.stub_reader import answer_to
 from worker.streaming.messages import Incoming, open_record, outcome_record
-from worker.streaming.outbox import Outgoing
+from worker.streaming.records import Outgoing
 
 MANY = range(3000)
 

@@ -3,20 +3,17 @@ the checker catches a worker that was taken apart. `make faults` is the long one
 """
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from tests.faults.cluster import Cluster
+from tests.faults.failpoints import POINTS
 from tests.faults.faults import DONE
 from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import Fault, Kind
-from worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-
-DELIVERIES = get_args(WorkerSettings.model_fields["delivery"].annotation)
 
 
 def fault(number: int, kind: Kind, *, seconds: float = 0.0, point: str = "") -> Fault:
@@ -28,18 +25,19 @@ MAIN_KINDS = [
     fault(1, Kind.CUT, seconds=2.0),
     fault(2, Kind.PAUSE, seconds=3.0),
     fault(3, Kind.GROUP_COORDINATOR, seconds=1.0),
-    fault(4, Kind.KILL_AT, point="send"),
+    fault(4, Kind.KILL_AT, point="batch"),
     fault(5, Kind.JOIN, seconds=0.5),
     fault(6, Kind.BLACK_HOLE, seconds=2.5),
     fault(7, Kind.SMALL_LIMIT, seconds=1.0),
     fault(8, Kind.TRANSACTION_COORDINATOR, seconds=1.0),
 ]
 
-# A paused worker is the one that a fence is for, a killed one the one that offsets are for.
-TELLING_KINDS = [
-    fault(number, kind, seconds=2.5)
-    for number, kind in enumerate([Kind.PAUSE, Kind.KILL, Kind.PAUSE, Kind.KILL] * 2)
-]
+# A fence is for paused workers that believe to be owners still; offsets within the transaction are
+# for those that end right after it.
+TELLING = {
+    "no_fence": [fault(number, Kind.PAUSE, seconds=2.5) for number in range(6)],
+    "no_offsets": [fault(number, Kind.KILL_AT, point="ended") for number in range(3)],
+}
 
 
 async def play(
@@ -51,7 +49,7 @@ async def play(
     return played
 
 
-@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("delivery", POINTS)
 async def test_faults_of_the_main_kinds_break_no_promise(
     cluster: Cluster, tmp_path: Path, delivery: str
 ) -> None:
@@ -62,11 +60,10 @@ async def test_faults_of_the_main_kinds_break_no_promise(
     assert [each.outcome for each in played.happened] == [DONE] * len(MAIN_KINDS)
 
 
-@pytest.mark.skipif("exactly_once" not in DELIVERIES, reason="the worker has no such delivery")
 @pytest.mark.parametrize("sabotage", SABOTAGES)
 async def test_the_checker_catches_a_worker_taken_apart(
     cluster: Cluster, tmp_path: Path, sabotage: str
 ) -> None:
-    played = await play(cluster, tmp_path, TELLING_KINDS, "exactly_once", sabotage)
+    played = await play(cluster, tmp_path, TELLING[sabotage], "exactly_once", sabotage)
 
     assert "duplicated" in played.report.findings

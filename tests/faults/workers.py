@@ -163,5 +163,5 @@ def armed(point: str, passage: int) -> dict[str, str]:
     return {FAILPOINT: f"{point}:{passage}"}
 
 
-def unopenable(answers: int, failures: int) -> dict[str, str]:
-    return {UNOPENABLE: f"{answers}:{failures}"}
+def unopenable(deliveries: int, failures: int) -> dict[str, str]:
+    return {UNOPENABLE: f"{deliveries}:{failures}"}
