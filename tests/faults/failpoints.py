@@ -1,4 +1,4 @@
-"""Where a worker can be made to kill itself, or to lose its session: one table, by name.
+"""Where a worker can be made to kill or stop itself, or to lose its session: one table, by name.
 
 The worker's code knows nothing of it: each point is before or after a function of the worker or
 of its client library, named here and wrapped when the process starts.
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from tests.faults.patching import wrap
 
 FAILPOINT = "FAULTS_FAILPOINT"
-"""`name:n`: SIGKILL at the n-th passage of that point."""
+"""`name:n:signal`: SIGKILL or SIGSTOP to itself at the n-th passage of that point."""
 
 UNOPENABLE = "FAULTS_UNOPENABLE"
 """`n:k`: the session breaks at the n-th delivery, and its next k reopenings fail."""
@@ -66,6 +66,8 @@ _EXACTLY_ONCE = {
     "fence_sent": _sent("InitProducerIdRequest", 1),
     # Whoever had the partition is shut out, its offset is known; nothing is fetched yet.
     "fenced": _step("after", "fence", 1),
+    # What is to be committed is settled, and no broker knows of it.
+    "beginning": _step("before", "commit", 15),
     "partitions_sent": _sent("AddPartitionsToTxnRequest", 15),
     "partitions_added": _step("after", "_add_partitions", 15),
     "produce_sent": _sent("ProduceRequest", 30),
@@ -87,20 +89,20 @@ POINTS = {"at_least_once": _AT_LEAST_ONCE, "exactly_once": _EXACTLY_ONCE}
 def arm(delivery: str) -> None:
     """Set up what this process's environment asks for. Raises `KeyError` for an unknown point."""
     if FAILPOINT in os.environ:
-        name, _, number = os.environ[FAILPOINT].partition(":")
+        name, number, sent = os.environ[FAILPOINT].split(":")
         point = POINTS[delivery][name]
-        kill = _at_passage(int(number), point.request)
+        count = _at_passage(int(number), point.request, signal.Signals[sent])
         for target in point.targets:
             if point.when == "before":
-                wrap(target, before=kill)
+                wrap(target, before=count)
             else:
-                wrap(target, after=kill)
+                wrap(target, after=count)
     if UNOPENABLE in os.environ:
         deliveries, _, failures = os.environ[UNOPENABLE].partition(":")
         _break_the_session(int(deliveries), int(failures))
 
 
-def _at_passage(number: int, request: str) -> Callable[..., None]:
+def _at_passage(number: int, request: str, sent: signal.Signals) -> Callable[..., None]:
     passed = 0
 
     def count(*args: Any, **_: Any) -> None:
@@ -109,7 +111,7 @@ def _at_passage(number: int, request: str) -> Callable[..., None]:
             return
         passed += 1
         if passed == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), sent)
 
     return count
 

@@ -1,6 +1,7 @@
 """What each kind of fault does, and undoes: one function each. Each returns when it is undone."""
 
 import asyncio
+import signal
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -63,10 +64,26 @@ async def _kill(world: World, fault: Fault) -> None:
 
 async def _kill_at(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
-    a_second = POINTS[world.delivery][fault.point].passages
-    await worker.restart(**armed(fault.point, 1 + int(3 * a_second * fault.chance)))
+    await worker.restart(**_armed(world, fault, signal.SIGKILL))
     killed = worker.killed
     return await _reached(lambda: worker.killed > killed)
+
+
+async def _pause_at(world: World, fault: Fault) -> str | None:
+    worker = world.workers[fault.slot]
+    await worker.restart(**_armed(world, fault, signal.SIGSTOP))
+    if not_reached := await _reached(lambda: worker.is_suspended):
+        return not_reached
+    try:
+        await asyncio.sleep(fault.seconds)
+    finally:
+        worker.resume()
+    return None
+
+
+def _armed(world: World, fault: Fault, sent: signal.Signals) -> dict[str, str]:
+    a_second = POINTS[world.delivery][fault.point].passages
+    return armed(fault.point, 1 + int(3 * a_second * fault.chance), sent)
 
 
 async def _pause(world: World, fault: Fault) -> None:
@@ -220,6 +237,7 @@ _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
     Kind.KILL: _kill,
     Kind.KILL_AT: _kill_at,
     Kind.PAUSE: _pause,
+    Kind.PAUSE_AT: _pause_at,
     Kind.JOIN: _join,
     Kind.LEAVE: _leave,
     Kind.UNOPENABLE: _unopenable,

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     KILL = "worker: SIGKILL"
     KILL_AT = "worker: SIGKILL at"
     PAUSE = "worker: SIGSTOP, SIGCONT"
+    PAUSE_AT = "worker: SIGSTOP, SIGCONT at a point"
     JOIN = "worker: joins and leaves"
     LEAVE = "worker: leaves and comes back"
     UNOPENABLE = "worker: session breaks, cannot be reopened"
@@ -41,6 +42,7 @@ class Kind(StrEnum):
 _KINDS: dict[Kind, tuple[int, tuple[float, float]]] = {
     Kind.KILL: (3, (0, 0)),
     Kind.KILL_AT: (1, (0, 0)),  # each point
+    Kind.PAUSE_AT: (4, (2, 5)),  # any point
     Kind.PAUSE: (3, (0.5, 5)),
     Kind.JOIN: (2, (0, 3)),
     Kind.LEAVE: (2, (0, 0)),
@@ -72,13 +74,13 @@ class Fault:
     slot: int
     node: int
     point: str
-    """Of `KILL_AT`, else empty."""
+    """Of `KILL_AT` and `PAUSE_AT`, else empty."""
     chance: float
     """In [0, 1): what else is to be chosen."""
 
     @property
     def label(self) -> str:
-        return f"{self.kind} {self.point}".strip()
+        return f"{self.kind} {self.point}" if self.kind is Kind.KILL_AT else self.kind
 
 
 def schedule(
@@ -89,10 +91,8 @@ def schedule(
     """
     chance = random.Random(seed)
     decks = _decks(chance, delivery, without)
-    return [
-        _fault(number, *next(decks), mean_pause, chance)
-        for number in range(count)
-    ]  # fmt: skip
+    points = list(POINTS[delivery])
+    return [_fault(number, *next(decks), points, mean_pause, chance) for number in range(count)]
 
 
 def _decks(
@@ -107,7 +107,14 @@ def _decks(
         yield from cards
 
 
-def _fault(number: int, kind: Kind, point: str, mean_pause: float, chance: random.Random) -> Fault:
+def _fault(
+    number: int,
+    kind: Kind,
+    point: str,
+    points: Sequence[str],
+    mean_pause: float,
+    chance: random.Random,
+) -> Fault:
     _, (shortest, longest) = _KINDS[kind]
     return Fault(
         number=number,
@@ -116,6 +123,6 @@ def _fault(number: int, kind: Kind, point: str, mean_pause: float, chance: rando
         seconds=chance.uniform(shortest, longest),
         slot=chance.randrange(STEADY_SLOTS),
         node=chance.randrange(NODES),
-        point=point,
+        point=chance.choice(points) if kind is Kind.PAUSE_AT else point,
         chance=chance.random(),
     )

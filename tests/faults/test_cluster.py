@@ -110,8 +110,9 @@ async def test_a_full_disk_ends_its_node_and_a_free_one_takes_it_back(
 
 
 async def test_an_open_transaction_is_seen_and_so_is_its_end(
-    cluster: Cluster, names: Names
+    cluster: Cluster, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(evidence, "_SETTLE_TRIES", 2)  # this one does not end by waiting
     await created(cluster, names)
     answer = {"source": {"partition": 0, "offset": 7}, "answer": "Ada"}
     async with AIOKafkaProducer(

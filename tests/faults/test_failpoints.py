@@ -1,6 +1,7 @@
 """That every point is still there in the worker, and that passing it does what it should."""
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -40,7 +41,7 @@ def test_a_name_that_is_gone_fails_at_once(gone: str) -> None:
 
 
 def test_an_unknown_point_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(failpoints.FAILPOINT, "nowhere:1")
+    monkeypatch.setenv(failpoints.FAILPOINT, "nowhere:1:SIGKILL")
     with pytest.raises(KeyError):
         failpoints.arm("at_least_once")
 
@@ -83,7 +84,7 @@ def test_a_process_dies_at_exactly_that_passage() -> None:
     )
     ended = subprocess.run(
         [sys.executable, "-c", dying],
-        env={**os.environ, failpoints.FAILPOINT: "batch:3"},
+        env={**os.environ, failpoints.FAILPOINT: "batch:3:SIGKILL"},
         capture_output=True,
         text=True,
         check=False,
@@ -94,7 +95,7 @@ def test_a_process_dies_at_exactly_that_passage() -> None:
 async def test_only_requests_of_the_named_kind_count(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
-    count = failpoints._at_passage(2, "int")
+    count = failpoints._at_passage(2, "int", signal.SIGKILL)
     for argument in ("other", 1, "other", 2, 3):
         assert killed == ([] if argument != 3 else [os.getpid()])
         count(argument)

@@ -97,6 +97,15 @@ class Worker:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    @property
+    def is_suspended(self) -> bool:
+        """By whomever. False also where it is just gone."""
+        assert self._process is not None
+        with suppress(OSError):
+            status = Path(f"/proc/{self._process.pid}/stat").read_text()
+            return status.rpartition(")")[2].split()[0] == "T"
+        return False
+
     async def restart(self, **extra: str) -> None:
         """SIGTERM; the successor has `extra` in its environment, and so do those after it until
         one of them has not given up by itself, at its start, say.
@@ -159,8 +168,8 @@ class Worker:
             self._process.send_signal(number)
 
 
-def armed(point: str, passage: int) -> dict[str, str]:
-    return {FAILPOINT: f"{point}:{passage}"}
+def armed(point: str, passage: int, sent: signal.Signals) -> dict[str, str]:
+    return {FAILPOINT: f"{point}:{passage}:{sent.name}"}
 
 
 def unopenable(deliveries: int, failures: int) -> dict[str, str]:
