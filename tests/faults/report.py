@@ -27,6 +27,7 @@ def figures(rounds: Sequence[Round]) -> dict[str, Any]:
         **{name: sum(getattr(r.report, name) for r in rounds) for name in _COUNTS},
         **{name: sum(len(getattr(r.report, name)) for r in rounds) for name in _FINDINGS},
         "worker_exits": sum(len(played.exits) for played in rounds),
+        "complaints_in_logs": sum(len(played.complaints) for played in rounds),
         "slowest_drain_seconds": round(max((r.drained_after for r in rounds), default=0), 1),
         "by_kind": {
             kind: dict(Counter(h.outcome for h in happened if h.fault.label == kind))
@@ -44,16 +45,17 @@ def tables(rounds: Sequence[Round], delivery: str) -> list[Table]:
         by_kind.add_row(
             kind, str(sum(outcomes.values())), ", ".join(others), f"{median(lasted):.1f}"
         )
-    exits = Table("Workers that gave up by themselves", "Times")
-    for what, count in Counter(_without_ports(e) for r in rounds for e in r.exits).most_common():
-        exits.add_row(what, str(count))
+    said = Table("Workers that gave up by themselves, and complaints in their logs", "Times")
+    lines = [_without_numbers(line) for r in rounds for line in (*r.exits, *r.complaints)]
+    for what, count in Counter(lines).most_common():
+        said.add_row(what, str(count))
     summary = Table("", "Figure", title=f"All of it, {delivery}")
     for name, figure in told.items():
         if name != "by_kind":
             summary.add_row(name.replace("_", " "), f"{figure:,}")
-    return [by_kind, exits, summary]
+    return [by_kind, said, summary]
 
 
-def _without_ports(line: str) -> str:
+def _without_numbers(line: str) -> str:
     """Else no two of them are the same."""
-    return re.sub(r"(127\.0\.0\.1:\d+,?)+", "…", line)
+    return re.sub(r"(127\.0\.0\.1:\d+,?)+|'127\.0\.0\.1', \d+|-[0-9a-f]{8}\b|\d+", "…", line)

@@ -58,6 +58,8 @@ class Round:
     happened: list[Happened]
     exits: list[str]
     """Of workers that ended by themselves, and were restarted."""
+    complaints: list[str]
+    """Of workers, in their logs."""
     drained_after: float
     """Seconds from the last fault's end, and that of the traffic, to lag 0."""
 
@@ -100,6 +102,7 @@ async def run_round(
         check(found, traffic.acknowledged, delivery=plan.delivery, hung=hung),
         happened,
         [ended for worker in workers for ended in worker.exits],
+        [said for worker in workers if worker.starts for said in worker.complaints()],
         drained_after or DRAIN_SECONDS,
     )
 

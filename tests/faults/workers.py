@@ -22,6 +22,9 @@ _RESTART_SECONDS = 0.2
 
 _ASSIGNED = b'"event": "assigned"'
 
+_COMPLAINTS = ("never retrieved", "was destroyed", "never awaited", "Unclosed", "Traceback (most")
+_COMPLAINT_CHARACTERS = 300
+
 LEAVE_SECONDS = 25.0
 """For a worker to leave when told to: QA_SHUTDOWN_SECONDS and a little."""
 
@@ -85,6 +88,16 @@ class Worker:
         with self.log.open("rb") as log:
             log.seek(self._began)
             return log.read()
+
+    def complaints(self) -> list[str]:
+        """What asyncio and the client found left behind in any of its processes: an error that
+        nobody looked at, a task or a connection that nobody ended.
+        """
+        return [
+            line[:_COMPLAINT_CHARACTERS]
+            for line in self.log.read_text(errors="replace").splitlines()
+            if any(mark in line for mark in _COMPLAINTS)
+        ]
 
     # Faults.
 
