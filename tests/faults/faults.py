@@ -66,13 +66,13 @@ async def _kill_at(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     await worker.restart(**_armed(world, fault, signal.SIGKILL))
     killed = worker.killed
-    return await _reached(lambda: worker.killed > killed)
+    return await _reached(worker, lambda: worker.killed > killed)
 
 
 async def _pause_at(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     await worker.restart(**_armed(world, fault, signal.SIGSTOP))
-    if not_reached := await _reached(lambda: worker.is_suspended):
+    if not_reached := await _reached(worker, lambda: worker.is_suspended):
         return not_reached
     try:
         await asyncio.sleep(fault.seconds)
@@ -113,15 +113,18 @@ async def _unopenable(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     failures = 1 + int(3 * fault.chance)
     await worker.restart(**unopenable(deliveries=10, failures=failures))
-    return await _reached(lambda: worker.said().count(b'"event": "session_broken"') > failures)
+    broken = b'"event": "session_broken"'
+    return await _reached(worker, lambda: worker.said().count(broken) > failures)
 
 
-async def _reached(condition: Callable[[], bool]) -> str | None:
+async def _reached(worker: Worker, condition: Callable[[], bool]) -> str | None:
+    """Waits for what the worker is armed for; if it does not come, that is not to come later."""
     try:
         async with asyncio.timeout(_REACH_SECONDS):
             while not condition():  # noqa: ASYNC110 - another process's doing
                 await asyncio.sleep(0.05)
     except TimeoutError:
+        worker.kill()
         return NOT_REACHED
     return None
 

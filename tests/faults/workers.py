@@ -81,7 +81,10 @@ class Worker:
             return f"slot {self.slot}: did not leave within {LEAVE_SECONDS:g} s of SIGTERM"
         assert self._process is not None
         code = self._process.returncode
-        return f"slot {self.slot}: exit {code} after SIGTERM: {self._last_line()}" if code else None
+        # A signal's number: it came before the worker had begun, or a failpoint was still armed.
+        if code <= 0:
+            return None
+        return f"slot {self.slot}: exit {code} after SIGTERM: {self._last_line()}"
 
     def said(self) -> bytes:
         """The log of the process that runs now."""
