@@ -8,8 +8,10 @@ import random
 import signal
 import socket
 import tempfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -19,17 +21,38 @@ from tests.brokers.node import Node
 _CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One more way into every node, for clients that are told other ports: those of proxies."""
+
+    name: str
+    advertised: Sequence[int]
+    """The port that each node, by its id, names to clients which came this way."""
+
+
 class ApacheKafka:
-    """`nodes` combined nodes, ids from 0; `properties` go over those that it sets itself."""
+    """`nodes` combined nodes, ids from 0; `properties` go over those that it sets itself.
+
+    `data` is node to the directory of its logs, where that is not to be one of its own.
+    """
 
     name = "apache"
     is_apache = True
     version = VERSION
 
-    def __init__(self, nodes: int = 1, properties: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        nodes: int = 1,
+        properties: dict[str, str] | None = None,
+        listeners: Sequence[Listener] = (),
+        data: Mapping[int, Path] | None = None,
+    ) -> None:
         self.bootstrap_servers = ""
         self._count = nodes
         self._given = properties or {}
+        self._listeners = listeners
+        self._data = data or {}
+        self._ports: dict[str, list[int]] = {}
         self._nodes: list[Node] = []
 
     def start(self) -> None:
@@ -53,6 +76,14 @@ class ApacheKafka:
     def pid(self, node: int = 0) -> int:
         return self._nodes[node].process.pid
 
+    def port(self, listener: str, node: int) -> int:
+        """Where the node listens; for a `Listener`, what stands behind the advertised port."""
+        return self._ports[listener][node]
+
+    def wait_for_end(self, node: int, seconds: float) -> None:
+        """Waits for a node that ends by itself. Raises `subprocess.TimeoutExpired`."""
+        self._nodes[node].process.wait(seconds)
+
     def kill(self, node: int = 0) -> None:
         """SIGKILL: no goodbye to clients, controller or disk."""
         self._nodes[node].kill()
@@ -75,16 +106,17 @@ class ApacheKafka:
         self._nodes[node].wait_until_it_knows({node})
 
     def _start(self, jars: str, option: str) -> None:
-        ports = free_ports(2 * self._count)
-        clients, controllers = ports[: self._count], ports[self._count :]
-        voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(controllers))
-        common = for_tests(self._count) | {"controller.quorum.voters": voters}
+        names = ["PLAINTEXT", "CONTROLLER", *(listener.name for listener in self._listeners)]
+        ports = free_ports(len(names) * self._count)
+        self._ports = {
+            name: ports[place * self._count : (place + 1) * self._count]
+            for place, name in enumerate(names)
+        }
+        clients = self._ports["PLAINTEXT"]
 
         def launch(node_id: int) -> None:
-            listeners = f"PLAINTEXT://127.0.0.1:{clients[node_id]}"
-            listeners += f",CONTROLLER://127.0.0.1:{controllers[node_id]}"
-            own = {"node.id": str(node_id), "listeners": listeners}
-            self._nodes[node_id].format(_CLUSTER_ID, common | own | self._given)
+            own = self._of_node(node_id)
+            self._nodes[node_id].format(_CLUSTER_ID, for_tests(self._count) | own | self._given)
             self._nodes[node_id].launch()
 
         try:
@@ -98,6 +130,24 @@ class ApacheKafka:
             self.stop()
             raise
         self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port in clients)
+
+    def _of_node(self, node_id: int) -> dict[str, str]:
+        """What is this node's own, and what depends on the ports."""
+        advertised: dict[str, Sequence[int]] = {"PLAINTEXT": self._ports["PLAINTEXT"]}
+        advertised |= {listener.name: listener.advertised for listener in self._listeners}
+        voters = enumerate(self._ports["CONTROLLER"])
+        own = {
+            "node.id": str(node_id),
+            "listeners": _addresses(self._ports, node_id),
+            "advertised.listeners": _addresses(advertised, node_id),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in self._ports),
+            "controller.quorum.voters": ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in voters),
+        }
+        return own | ({"log.dirs": str(self._data[node_id])} if node_id in self._data else {})
+
+
+def _addresses(ports: Mapping[str, Sequence[int]], node_id: int) -> str:
+    return ",".join(f"{name}://127.0.0.1:{by_node[node_id]}" for name, by_node in ports.items())
 
 
 def for_tests(nodes: int) -> dict[str, str]:

@@ -61,7 +61,7 @@ class Node:
 
     def format(self, cluster_id: str, properties: dict[str, str]) -> None:
         """Writes what a node of this cluster starts from."""
-        properties = properties | {"log.dirs": str(self._directory / "data")}
+        properties = {"log.dirs": str(self._directory / "data")} | properties
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
         main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
         ended = subprocess.run([*self._java, *main], capture_output=True, text=True, check=False)

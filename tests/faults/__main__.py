@@ -1,0 +1,116 @@
+"""`python -m tests.faults --seed N --rounds N --faults-per-round N`: faults, then the tables.
+
+Exits with 1 if anything was found. The same seed gives the same faults; not the same moments.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tests.faults.cluster import Cluster
+from tests.faults.failpoints import POINTS
+from tests.faults.report import figures, tables
+from tests.faults.rounds import Plan, Round, run_round
+from tests.faults.sabotage import SABOTAGES
+from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    asked = _arguments()
+    seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
+    logs = Path(tempfile.mkdtemp(prefix="qa-worker-faults-"))
+    # Clients of a cluster that is being broken have much to say.
+    logging.basicConfig(filename=logs / "driver.log", format="%(asctime)s %(name)s %(message)s")
+    plan = Plan(
+        delivery=asked.delivery,
+        reader=asked.reader,
+        rate=asked.rate,
+        questions=asked.questions_per_round,
+        sabotage=asked.sabotage,
+        logs=logs,
+    )
+    console.print(f"seed {seed}, {asked.delivery}; the workers' logs: {logs}")
+    rounds = asyncio.run(_run(plan, seed, asked))
+    for table in tables(rounds, asked.delivery):
+        console.print(table)
+    told = figures(rounds)
+    if asked.report:
+        asked.report.write_text(json.dumps({"seed": seed, **told}, indent=1) + "\n")
+    found = [(number, r.report.findings) for number, r in enumerate(rounds) if r.report.findings]
+    for number, findings in found:
+        for name, what in findings.items():
+            console.print(f"round {number}: {name}: {len(what)}, as {'; '.join(what[:5])}")
+    if found:
+        console.print(f"repeat with --seed {seed}; logs: {logs}")
+        sys.exit(1)
+
+
+async def _run(plan: Plan, seed: int, asked: argparse.Namespace) -> list[Round]:
+    rounds: list[Round] = []
+    async with Cluster(GUEST_SLOT + 1) as cluster:
+        without = []
+        if cluster.disk is None:
+            without.append(Kind.DISK_FULL)
+            console.print(f"left out: {Kind.DISK_FULL}: {cluster.why_no_disk}")
+        each: int = asked.faults_per_round
+        faults = schedule(
+            seed,
+            asked.rounds * each,
+            delivery=plan.delivery,
+            mean_pause=asked.questions_per_round / each / plan.rate,
+            without=without,
+        )
+        with _progress() as progress:
+            bar = progress.add_task("faults", total=len(faults))
+            for number in range(asked.rounds):
+                its: list[Fault] = faults[number * each : (number + 1) * each]
+                played = await run_round(cluster, plan, its, lambda: progress.advance(bar))
+                rounds.append(played)
+                console.print(_line(number, played))
+    return rounds
+
+
+def _line(number: int, played: Round) -> str:
+    report = played.report
+    found = ", ".join(f"{name} {len(what)}" for name, what in report.findings.items())
+    return (
+        f"round {number}: {report.questions} questions, {report.repeated} repeated, "
+        f"{report.aborted} aborted, {len(played.exits)} exits, "
+        f"drained in {played.drained_after:.1f} s; found {found or 'nothing'}"
+    )
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, refresh_per_second=2)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, help="unset: a new one, which is printed")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--faults-per-round", type=int, default=25)
+    parser.add_argument("--questions-per-round", type=int, default=8_500)
+    parser.add_argument("--rate", type=float, default=120.0, help="questions a second")
+    parser.add_argument("--delivery", choices=list(POINTS), default="exactly_once")
+    parser.add_argument("--reader", choices=["stub", "model"], default="stub")
+    parser.add_argument("--sabotage", choices=list(SABOTAGES))
+    parser.add_argument("--report", type=Path, help="the figures, as JSON")
+    asked = parser.parse_args()
+    if asked.sabotage and asked.delivery != "exactly_once":
+        parser.error("--sabotage takes exactly-once delivery apart: it needs it")
+    return asked
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Three nodes of Apache Kafka, a way into them for each worker through proxies of its own, and
+what can be asked of them: who coordinates what.
+
+The driver and the brokers among themselves do not go through the proxies.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from tests.brokers.apache import ApacheKafka, Listener, free_ports
+from tests.faults.disk import SmallDisk
+from tests.faults.proxy import Proxy
+
+NODES = 3
+SMALL_DISK_NODE = NODES - 1
+
+PATIENCE_SECONDS = 60.0
+"""For what takes a second or two on a cluster that is well, and ten after a rolling restart."""
+
+_GROUP, _TRANSACTION = 0, 1
+"""Kinds of coordinator, in the protocol's numbers."""
+
+OFFSETS_PARTITIONS = 3
+"""Of `__consumer_offsets`."""
+
+_PROPERTIES = {
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+    # So that coordinators are spread over the nodes.
+    "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
+    "transaction.state.log.num.partitions": "3",
+    "controlled.shutdown.max.retries": "1",
+    # Of a fault suite's broker, killed every few seconds, little is to be recovered.
+    "num.recovery.threads.per.data.dir": "1",
+    "num.replica.fetchers": "1",
+    "replica.fetch.wait.max.ms": "100",
+    "replica.lag.time.max.ms": "5000",
+    "controller.quorum.election.timeout.ms": "500",
+    "controller.quorum.fetch.timeout.ms": "1000",
+}
+
+
+class Cluster:
+    """`async with Cluster(slots=4) as cluster`; a slot is a place for a worker."""
+
+    def __init__(self, slots: int) -> None:
+        ports = free_ports(slots * NODES)
+        self.proxies = [
+            [Proxy(port) for port in ports[slot * NODES : (slot + 1) * NODES]]
+            for slot in range(slots)
+        ]
+        """By slot, then by node."""
+        self.disk, self.why_no_disk = _small_disk()
+        self.kafka = ApacheKafka(
+            NODES,
+            _PROPERTIES,
+            listeners=[
+                Listener(_listener(slot), [proxy.port for proxy in proxies])
+                for slot, proxies in enumerate(self.proxies)
+            ],
+            data={SMALL_DISK_NODE: self.disk.path / "data"} if self.disk else {},
+        )
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.kafka.start)
+        for slot, proxies in enumerate(self.proxies):
+            for node, proxy in enumerate(proxies):
+                proxy.target = self.kafka.port(_listener(slot), node)
+                await proxy.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for proxies in self.proxies:
+            for proxy in proxies:
+                await proxy.stop()
+        await asyncio.to_thread(self.kafka.stop)
+        if self.disk:
+            self.disk.remove()
+
+    @property
+    def servers(self) -> str:
+        """The driver's way in."""
+        return self.kafka.bootstrap_servers
+
+    def servers_of(self, slot: int) -> str:
+        """A worker's way in, through its proxies."""
+        return ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.proxies[slot])
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        client = AIOKafkaAdminClient(bootstrap_servers=self.servers, request_timeout_ms=5000)
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+    async def group_coordinator(self, group: str) -> int:
+        return await self._coordinator(group, _GROUP)
+
+    async def transaction_coordinator(self, transactional_id: str) -> int:
+        return await self._coordinator(transactional_id, _TRANSACTION)
+
+    async def create_topics(self, *names: str, partitions: int) -> None:
+        new = [NewTopic(name, partitions, NODES) for name in names]
+
+        async def create() -> bool:
+            async with self.admin() as admin:
+                made = await admin.create_topics(new)
+            codes = {for_code(code) for _, code, *_ in made.topic_errors}
+            return all(not c.errno or c is TopicAlreadyExistsError for c in codes)
+
+        await _until(create, f"topics {names} created")
+
+    async def delete_topics(self, *names: str) -> None:
+        """What lies there makes a killed node's return longer, and its disk fuller."""
+
+        async def delete() -> bool:
+            async with self.admin() as admin:
+                gone = await admin.delete_topics(list(names))
+            codes = {for_code(code) for _, code in gone.topic_error_codes}
+            return all(not c.errno or c is UnknownTopicOrPartitionError for c in codes)
+
+        await _until(delete, f"topics {names} deleted")
+
+    async def limit_messages(self, topic: str, max_bytes: int | None) -> None:
+        """Set `max.message.bytes` of a topic; `None` is the default again."""
+        entries = {} if max_bytes is None else {"max.message.bytes": str(max_bytes)}
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=entries)
+
+        async def alter() -> bool:
+            async with self.admin() as admin:
+                answers = await admin.alter_configs([resource])
+            return all(not code for answer in answers for code, *_ in answer.resources)
+
+        await _until(alter, f"max.message.bytes of {topic} set")
+
+    async def in_sync(self, *topics: str) -> None:
+        """Wait until every partition of these topics has all its replicas in sync."""
+
+        async def complete() -> bool:
+            async with self.admin() as admin:
+                told = await admin.describe_topics(list(topics))
+            return all(
+                len(partition["isr"]) == NODES and partition["leader"] >= 0
+                for topic in told
+                for partition in topic["partitions"]
+            )
+
+        await _until(complete, f"{', '.join(topics)} in sync")
+
+    async def _coordinator(self, key: str, kind: int) -> int:
+        found: list[int] = []
+
+        async def find() -> bool:
+            async with self.admin() as admin:
+                found.append(await admin.find_coordinator(key, kind))
+            return True
+
+        await _until(find, f"a coordinator of {key}")
+        return found[0]
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Brokers come and go meanwhile: what they refuse is asked again."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                with suppress(KafkaError, OSError):
+                    if await condition():
+                        return
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise TimeoutError(f"not within {PATIENCE_SECONDS:g} s: {what}") from None
+
+
+def _listener(slot: int) -> str:
+    return f"SLOT{slot}"
+
+
+def _small_disk() -> tuple[SmallDisk | None, str]:
+    """The disk, or `None` and why."""
+    try:
+        return SmallDisk(), ""
+    except OSError as error:
+        return None, str(error)

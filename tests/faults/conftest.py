@@ -1,0 +1,14 @@
+"""One cluster for all that needs one; it ends with this directory's tests."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.faults.cluster import Cluster
+from tests.faults.schedule import GUEST_SLOT
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def cluster(_apache_kafka_can_be_had: None) -> AsyncIterator[Cluster]:
+    async with Cluster(GUEST_SLOT + 1) as cluster:
+        yield cluster

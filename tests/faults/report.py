@@ -1,0 +1,61 @@
+"""The tables that a run ends with, and the same figures for machines."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from tests.faults.checker import Report
+from tests.faults.faults import DONE
+from tests.faults.rounds import Round
+
+_COUNTS = ("questions", "answered", "dead_letters", "repeated", "aborted")
+_FINDINGS = tuple(f.name for f in fields(Report) if f.name not in (*_COUNTS, "delivery"))
+
+
+def figures(rounds: Sequence[Round]) -> dict[str, Any]:
+    """All rounds together."""
+    happened = [each for played in rounds for each in played.happened]
+    kinds = sorted({each.fault.label for each in happened})
+    return {
+        "rounds": len(rounds),
+        "faults": len(happened),
+        **{name: sum(getattr(r.report, name) for r in rounds) for name in _COUNTS},
+        **{name: sum(len(getattr(r.report, name)) for r in rounds) for name in _FINDINGS},
+        "worker_exits": sum(len(played.exits) for played in rounds),
+        "complaints_in_logs": sum(len(played.complaints) for played in rounds),
+        "slowest_drain_seconds": round(max((r.drained_after for r in rounds), default=0), 1),
+        "by_kind": {
+            kind: dict(Counter(h.outcome for h in happened if h.fault.label == kind))
+            for kind in kinds
+        },
+    }
+
+
+def tables(rounds: Sequence[Round], delivery: str) -> list[Table]:
+    told = figures(rounds)
+    by_kind = Table("Fault", "Times", "Of these", "Lasted, s", title="By kind of fault")
+    for kind, outcomes in told["by_kind"].items():
+        others = [f"{count} {what}" for what, count in outcomes.items() if what != DONE]
+        lasted = [h.seconds for r in rounds for h in r.happened if h.fault.label == kind]
+        by_kind.add_row(
+            kind, str(sum(outcomes.values())), ", ".join(others), f"{median(lasted):.1f}"
+        )
+    said = Table("Workers that gave up by themselves, and complaints in their logs", "Times")
+    lines = [_without_numbers(line) for r in rounds for line in (*r.exits, *r.complaints)]
+    for what, count in Counter(lines).most_common():
+        said.add_row(what, str(count))
+    summary = Table("", "Figure", title=f"All of it, {delivery}")
+    for name, figure in told.items():
+        if name != "by_kind":
+            summary.add_row(name.replace("_", " "), f"{figure:,}")
+    return [by_kind, said, summary]
+
+
+def _without_numbers(line: str) -> str:
+    """Else no two of them are the same."""
+    return re.sub(r"(127\.0\.0\.1:\d+,?)+|'127\.0\.0\.1', \d+|-[0-9a-f]{8}\b|\d+", "…", line)

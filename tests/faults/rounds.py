@@ -1,0 +1,166 @@
+"""One round: fresh topics, workers, traffic, its faults; then peace, and the checker's word."""
+
+import asyncio
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+
+from tests.faults import evidence
+from tests.faults.checker import Report, check
+from tests.faults.cluster import Cluster
+from tests.faults.evidence import Names
+from tests.faults.faults import World, inject, target
+from tests.faults.faulty_worker import READER
+from tests.faults.sabotage import SABOTAGE
+from tests.faults.schedule import GUEST_SLOT, Fault
+from tests.faults.traffic import Traffic
+from tests.faults.workers import Worker
+
+PARTITIONS = 6
+
+DRAIN_SECONDS = 90.0
+"""From the last fault's end to lag 0: sessions, requests and backoffs of up to 6 s each, several in
+a row, and what has piled up. Below QA_STALL_SECONDS, so that a hung worker is seen here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all rounds of a run have in common. `rate` in questions a second."""
+
+    delivery: str
+    reader: str
+    rate: float
+    questions: int
+    """That a round sends at least; its traffic lasts as long as its faults in any case."""
+    sabotage: str | None
+    logs: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A fault and what came of it."""
+
+    fault: Fault
+    outcome: str
+    seconds: float
+    """Until it was undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    report: Report
+    happened: list[Happened]
+    exits: list[str]
+    """Of workers that ended by themselves, and were restarted."""
+    complaints: list[str]
+    """Of workers, in their logs."""
+    drained_after: float
+    """Seconds from the last fault's end, and that of the traffic, to lag 0."""
+
+
+async def run_round(
+    cluster: Cluster, plan: Plan, faults: Sequence[Fault], tick: Callable[[], None]
+) -> Round:
+    """`tick` is called after each fault."""
+    mark = uuid.uuid4().hex[:8]
+    names = Names(
+        f"questions-{mark}", f"answers-{mark}", f"dead-{mark}", f"group-{mark}", PARTITIONS
+    )
+    await cluster.create_topics(
+        names.questions, names.answers, names.dead_letters, partitions=PARTITIONS
+    )
+    workers = [
+        Worker(slot, _environment(cluster, plan, names, slot), plan.logs / f"{mark}-{slot}.log")
+        for slot in range(GUEST_SLOT + 1)
+    ]
+    world = World(cluster, names, workers, plan.delivery)
+    traffic = Traffic(cluster.servers, names.questions, PARTITIONS, plan.rate)
+    hung: list[str] = []
+    try:
+        for worker in workers[:GUEST_SLOT]:
+            worker.start()
+        await asyncio.gather(*(worker.ready() for worker in workers[:GUEST_SLOT]))
+        injecting = asyncio.create_task(_inject_all(world, faults, tick))
+        asking = asyncio.create_task(
+            traffic.run(lambda: injecting.done() and traffic.sent >= plan.questions)
+        )
+        happened, _ = await asyncio.gather(injecting, asking)
+        drained_after = await _drain(cluster, names)
+        if drained_after is None:
+            hung.append(f"lag after {DRAIN_SECONDS:g} s")
+    finally:
+        hung += [p for p in await asyncio.gather(*(w.stop() for w in workers)) if p]
+    found = await evidence.gather(cluster, names)
+    await cluster.delete_topics(names.questions, names.answers, names.dead_letters)
+    return Round(
+        check(found, traffic.acknowledged, delivery=plan.delivery, hung=hung),
+        happened,
+        [ended for worker in workers for ended in worker.exits],
+        [said for worker in workers if worker.starts for said in worker.complaints()],
+        drained_after or DRAIN_SECONDS,
+    )
+
+
+def _environment(cluster: Cluster, plan: Plan, names: Names, slot: int) -> Mapping[str, str]:
+    return {
+        READER: plan.reader,
+        **({SABOTAGE: plan.sabotage} if plan.sabotage else {}),
+        "KAFKA_BOOTSTRAP_SERVERS": cluster.servers_of(slot),
+        "KAFKA_GROUP_ID": names.group,
+        "KAFKA_CLIENT_ID": f"slot-{slot}",
+        "QA_QUESTIONS_TOPIC": names.questions,
+        "QA_ANSWERS_TOPIC": names.answers,
+        "QA_DEAD_LETTERS_TOPIC": names.dead_letters,
+        "QA_DELIVERY": plan.delivery,
+        # All that waits is a tenth of its default, so that a fault costs seconds.
+        "QA_COMMIT_INTERVAL_MS": "100",
+        "KAFKA_SESSION_TIMEOUT_MS": "1500",
+        "KAFKA_HEARTBEAT_INTERVAL_MS": "300",
+        "QA_DRAIN_SECONDS": "2",
+        "KAFKA_REBALANCE_TIMEOUT_MS": "5000",
+        "KAFKA_REQUEST_TIMEOUT_MS": "6000",
+        "QA_SHUTDOWN_SECONDS": "20",
+        "QA_THREADS": "1",
+        "QA_HTTP_HOST": "127.0.0.1",
+        "QA_HTTP_PORT": "0",
+        "QA_LOG_FORMAT": "json",
+    }
+
+
+async def _inject_all(
+    world: World, faults: Sequence[Fault], tick: Callable[[], None]
+) -> list[Happened]:
+    """Each begins at its time, or when its target is free; different targets' faults overlap."""
+    free: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def one(fault: Fault) -> Happened:
+        async with free[target(fault)]:
+            began = time.monotonic()
+            outcome = await inject(world, fault)
+        tick()
+        return Happened(fault, outcome, time.monotonic() - began)
+
+    under_way = []
+    for fault in faults:
+        await asyncio.sleep(fault.pause)
+        under_way.append(asyncio.create_task(one(fault)))
+    return await asyncio.gather(*under_way)
+
+
+async def _drain(cluster: Cluster, names: Names) -> float | None:
+    """Seconds until all is committed; `None` where that takes too long."""
+    began = time.monotonic()
+    while time.monotonic() - began < DRAIN_SECONDS:
+        with suppress(KafkaError, OSError):
+            ends = await evidence.end_offsets(cluster, names)
+            committed = await evidence.group_offsets(cluster, names)
+            if all((committed.get(partition) or 0) == end for partition, end in ends.items()):
+                return time.monotonic() - began
+        await asyncio.sleep(0.2)
+    return None

@@ -1,0 +1,60 @@
+"""Two ways to take exactly-once delivery apart, to see that the checker notices.
+
+What is replaced is named here; a name that is gone from the worker fails at once.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.faults.patching import find
+
+SABOTAGE = "FAULTS_SABOTAGE"
+
+_TRANSACTIONS = "worker.streaming.transactions"
+_FENCED = "worker.streaming.delivery:_Fenced"
+
+_COMMIT_SECONDS = 5.0
+
+
+def commit() -> None:
+    """What this process's environment asks for, if anything. Raises `KeyError` for the unknown."""
+    if SABOTAGE in os.environ:
+        SABOTAGES[os.environ[SABOTAGE]]()
+
+
+def _no_fence() -> None:
+    """Every assignment takes a transactional id of its own, so it shuts nobody out."""
+
+    def alone(*_: Any) -> str:
+        return uuid.uuid4().hex
+
+    _replace(f"{_TRANSACTIONS}:transactional_id", alone)
+
+
+def _no_offsets() -> None:
+    """Offsets are committed by the consumer, right after the transaction instead of within it."""
+    deliver = _replace(f"{_FENCED}.deliver", None)
+
+    async def leave_out(*_: Any) -> None:
+        pass
+
+    async def deliver_then_commit(self: Any, records: Sequence[Any], offset: int) -> None:
+        if records:  # or the transaction would be empty, and without an end
+            await deliver(self, records, offset)
+        await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
+
+    _replace(f"{_TRANSACTIONS}:Transactions._commit_offset", leave_out)
+    _replace(f"{_FENCED}.deliver", deliver_then_commit)
+
+
+def _replace(target: str, replacement: Any) -> Any:
+    """What was there before."""
+    owner, name = find(target)
+    before = getattr(owner, name)
+    setattr(owner, name, replacement)
+    return before
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {"no_fence": _no_fence, "no_offsets": _no_offsets}

@@ -1,0 +1,128 @@
+"""Which fault comes when, to whom and for how long: a seed's list. Pure."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.faults.cluster import NODES
+from tests.faults.failpoints import POINTS
+
+STEADY_SLOTS = 3
+"""Slots whose workers stay; one more is for a guest."""
+
+GUEST_SLOT = STEADY_SLOTS
+
+
+class Kind(StrEnum):
+    """In the words of the table."""
+
+    KILL = "worker: SIGKILL"
+    KILL_AT = "worker: SIGKILL at"
+    PAUSE = "worker: SIGSTOP, SIGCONT"
+    PAUSE_AT = "worker: SIGSTOP, SIGCONT at a point"
+    JOIN = "worker: joins and leaves"
+    LEAVE = "worker: leaves and comes back"
+    UNOPENABLE = "worker: session breaks, cannot be reopened"
+    CUT = "network: cut"
+    BLACK_HOLE = "network: black hole"
+    HALF_CLOSE = "network: half-closed"
+    SLOW = "network: slow"
+    BROKER_KILL = "broker: SIGKILL"
+    GROUP_COORDINATOR = "broker: SIGKILL of the group's coordinator"
+    TRANSACTION_COORDINATOR = "broker: SIGKILL of a transaction's coordinator"
+    BROKER_PAUSE = "broker: SIGSTOP, SIGCONT"
+    ROLLING_RESTART = "broker: rolling restart"
+    DISK_FULL = "broker: disk full"
+    SMALL_LIMIT = "topic: max.message.bytes too small"
+
+
+# How often beside the others, and for how many seconds. A session times out after 1.5 s, a request
+# after 6 s: most pauses are longer than the one, some silences longer than the other.
+_KINDS: dict[Kind, tuple[int, tuple[float, float]]] = {
+    Kind.KILL: (3, (0, 0)),
+    Kind.KILL_AT: (1, (0, 0)),  # each point
+    Kind.PAUSE_AT: (4, (2, 5)),  # any point
+    Kind.PAUSE: (3, (0.5, 5)),
+    Kind.JOIN: (2, (0, 3)),
+    Kind.LEAVE: (2, (0, 0)),
+    Kind.UNOPENABLE: (2, (0, 0)),
+    Kind.CUT: (2, (0.2, 6)),
+    Kind.BLACK_HOLE: (2, (0.5, 8)),
+    Kind.HALF_CLOSE: (2, (0, 0)),
+    Kind.SLOW: (2, (2, 6)),
+    Kind.BROKER_KILL: (1, (0, 4)),
+    Kind.GROUP_COORDINATOR: (2, (0, 4)),
+    Kind.TRANSACTION_COORDINATOR: (2, (0, 4)),
+    Kind.BROKER_PAUSE: (1, (0.5, 4)),
+    Kind.ROLLING_RESTART: (1, (0, 0)),
+    Kind.DISK_FULL: (1, (0, 2)),
+    Kind.SMALL_LIMIT: (1, (2, 5)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault; of slot, node and the rest, a kind uses what it needs."""
+
+    number: int
+    kind: Kind
+    pause: float
+    """Seconds since the fault before began."""
+    seconds: float
+    """How long it lasts."""
+    slot: int
+    node: int
+    point: str
+    """Of `KILL_AT` and `PAUSE_AT`, else empty."""
+    chance: float
+    """In [0, 1): what else is to be chosen."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.point}" if self.kind is Kind.KILL_AT else self.kind
+
+
+def schedule(
+    seed: int, count: int, *, delivery: str, mean_pause: float, without: Sequence[Kind] = ()
+) -> list[Fault]:
+    """`count` faults. Every kind (but those `without`) comes before any comes again as often as
+    it may.
+    """
+    chance = random.Random(seed)
+    decks = _decks(chance, delivery, without)
+    points = list(POINTS[delivery])
+    return [_fault(number, *next(decks), points, mean_pause, chance) for number in range(count)]
+
+
+def _decks(
+    chance: random.Random, delivery: str, without: Sequence[Kind]
+) -> Iterator[tuple[Kind, str]]:
+    cards: list[tuple[Kind, str]] = []
+    for kind, (often, _) in _KINDS.items():
+        points = list(POINTS[delivery]) if kind is Kind.KILL_AT else [""]
+        cards += [(kind, point) for point in points if kind not in without] * often
+    while True:
+        chance.shuffle(cards)
+        yield from cards
+
+
+def _fault(
+    number: int,
+    kind: Kind,
+    point: str,
+    points: Sequence[str],
+    mean_pause: float,
+    chance: random.Random,
+) -> Fault:
+    _, (shortest, longest) = _KINDS[kind]
+    return Fault(
+        number=number,
+        kind=kind,
+        pause=chance.uniform(0.1, 1.9) * mean_pause,
+        seconds=chance.uniform(shortest, longest),
+        slot=chance.randrange(STEADY_SLOTS),
+        node=chance.randrange(NODES),
+        point=chance.choice(points) if kind is Kind.PAUSE_AT else point,
+        chance=chance.random(),
+    )

@@ -1,0 +1,56 @@
+"""A reader for the worker's process that has no model: known answers, late and out of order."""
+
+import heapq
+import random
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from schemas.question import Question
+from tests.streaming.stub_reader import MODEL, answer_to
+from worker.reading.options import ReadingDefaults
+
+# What a short question takes a model, give or take: neighbours overtake each other.
+_DELAY_SECONDS = (0.001, 0.015)
+
+_TOKENS = 30
+"""That a question counts for in the worker's bound on what is in flight."""
+
+
+class Stub:
+    """Answers each question with the first word of its context."""
+
+    def __init__(self) -> None:
+        self.model = MODEL
+        self.defaults = ReadingDefaults(threads=1)
+        self.event_type = Question
+        self._due: list[tuple[float, int, Question, Future[Any]]] = []
+        self._number = 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._serve, name="stub-reader", daemon=True).start()
+
+    @property
+    def pending_tokens(self) -> int:
+        return _TOKENS * len(self._due)
+
+    def submit(self, event: Question) -> "Future[Any]":
+        future: Future[Any] = Future()
+        due = time.monotonic() + random.uniform(*_DELAY_SECONDS)
+        with self._changed:
+            self._number += 1
+            heapq.heappush(self._due, (due, self._number, event, future))
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        """Its thread ends with the process."""
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while not self._due or self._due[0][0] > time.monotonic():
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                _, _, event, future = heapq.heappop(self._due)
+            if future.set_running_or_notify_cancel():
+                future.set_result(answer_to(event))

@@ -1,0 +1,134 @@
+"""The cluster that is broken, and what is read from it: that each does what the suite leans on."""
+
+import asyncio
+import json
+import uuid
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+
+from tests.brokers.clients import PATIENCE_SECONDS
+from tests.faults import evidence
+from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
+from tests.faults.evidence import Names, Outcome
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+@pytest.fixture
+def names() -> Names:
+    mark = uuid.uuid4().hex[:8]
+    return Names(f"questions-{mark}", f"answers-{mark}", f"dead-{mark}", f"group-{mark}", 2)
+
+
+async def created(cluster: Cluster, names: Names) -> None:
+    topics = (names.questions, names.answers, names.dead_letters)
+    await cluster.create_topics(*topics, partitions=names.partitions)
+    await cluster.in_sync(*topics)
+
+
+async def known_ports(servers: str) -> set[int]:
+    """What a client of these servers is told of the cluster."""
+    client = AIOKafkaClient(bootstrap_servers=servers)
+    try:
+        await client.bootstrap()
+        return {broker.port for broker in client.cluster.brokers()}
+    finally:
+        await client.close()
+
+
+async def test_a_slots_worker_meets_its_own_proxies_and_nothing_else(cluster: Cluster) -> None:
+    assert await known_ports(cluster.servers_of(1)) == {p.port for p in cluster.proxies[1]}
+
+
+async def test_a_slot_that_is_cut_off_leaves_the_others_and_the_driver_alone(
+    cluster: Cluster,
+) -> None:
+    for proxy in cluster.proxies[0]:
+        proxy.cut()
+    try:
+        with pytest.raises(KafkaConnectionError):
+            await known_ports(cluster.servers_of(0))
+        for servers in (cluster.servers, cluster.servers_of(1)):
+            assert len(await known_ports(servers)) == NODES
+    finally:
+        for proxy in cluster.proxies[0]:
+            await proxy.mend()
+
+
+async def test_coordinators_are_found_and_spread_over_the_nodes(cluster: Cluster) -> None:
+    keys = [f"key-{number}" for number in range(8)]
+    groups = [await cluster.group_coordinator(key) for key in keys]
+    transactions = [await cluster.transaction_coordinator(key) for key in keys]
+    assert len(set(groups)) > 1
+    assert len(set(transactions)) > 1
+    assert set(groups + transactions) <= set(range(NODES))
+
+
+async def test_a_lowered_limit_refuses_what_the_restored_one_takes(
+    cluster: Cluster, names: Names
+) -> None:
+    await created(cluster, names)
+
+    async def is_taken() -> bool:
+        async with AIOKafkaProducer(bootstrap_servers=cluster.servers, acks="all") as producer:
+            try:
+                await producer.send_and_wait(names.answers, b"x" * 10_000)
+            except MessageSizeTooLargeError:
+                return False
+        return True
+
+    # A limit reaches the leader a moment after the controller has taken it.
+    await cluster.limit_messages(names.answers, 1000)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await is_taken():
+            pass
+    await cluster.limit_messages(names.answers, None)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await is_taken():
+            pass
+
+
+async def test_a_full_disk_ends_its_node_and_a_free_one_takes_it_back(
+    cluster: Cluster, names: Names
+) -> None:
+    if cluster.disk is None:
+        pytest.skip(cluster.why_no_disk)
+    await created(cluster, names)
+    async with AIOKafkaProducer(bootstrap_servers=cluster.servers, acks="all") as producer:
+        try:
+            cluster.disk.fill()
+            await producer.send_and_wait(names.questions, b"x" * 100_000)
+            await asyncio.to_thread(cluster.kafka.wait_for_end, SMALL_DISK_NODE, PATIENCE_SECONDS)
+        finally:
+            cluster.disk.free()
+            await asyncio.to_thread(cluster.kafka.restart, SMALL_DISK_NODE)
+        await producer.send_and_wait(names.questions, b"after")
+    await cluster.in_sync(names.questions)
+
+
+async def test_an_open_transaction_is_seen_and_so_is_its_end(
+    cluster: Cluster, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "_SETTLE_TRIES", 2)  # this one does not end by waiting
+    await created(cluster, names)
+    answer = {"source": {"partition": 0, "offset": 7}, "answer": "Ada"}
+    async with AIOKafkaProducer(
+        bootstrap_servers=cluster.servers, transactional_id=names.answers
+    ) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(names.answers, json.dumps(answer).encode(), partition=1)
+        await producer.send_offsets_to_transaction(
+            {TopicPartition(names.questions, 0): 8}, names.group
+        )
+        during = await evidence.gather(cluster, names)
+        await producer.abort_transaction()
+    after = await evidence.gather(cluster, names)
+
+    topics = {partition.rpartition("-")[0] for partition in during.open_transactions}
+    assert topics == {names.answers, "__consumer_offsets"}
+    assert after.open_transactions == []
+    assert after.committed.answers == []
+    assert after.uncommitted.answers == [Outcome((0, 7), 1, "Ada")]

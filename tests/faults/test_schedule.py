@@ -1,0 +1,45 @@
+"""What a schedule promises, whatever its seed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.faults.failpoints import POINTS
+from tests.faults.schedule import STEADY_SLOTS, Fault, Kind, schedule
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+DELIVERIES = st.sampled_from(list(POINTS))
+
+
+def made(seed: int, count: int, delivery: str = "exactly_once", **more: object) -> list[Fault]:
+    return schedule(seed, count, delivery=delivery, mean_pause=2.0, **more)  # type: ignore[arg-type]
+
+
+@given(SEEDS, DELIVERIES)
+def test_a_seed_is_a_schedule(seed: int, delivery: str) -> None:
+    assert made(seed, 40, delivery) == made(seed, 40, delivery)
+    assert made(seed, 40, delivery)[:10] == made(seed, 10, delivery)
+
+
+@given(SEEDS, DELIVERIES)
+def test_every_kind_and_every_failpoint_comes_within_fifty(seed: int, delivery: str) -> None:
+    faults = made(seed, 50, delivery)
+    assert {fault.kind for fault in faults} == set(Kind)
+    assert {f.point for f in faults if f.kind is Kind.KILL_AT} == set(POINTS[delivery])
+
+
+@given(SEEDS)
+def test_a_kind_that_is_left_out_never_comes(seed: int) -> None:
+    faults = made(seed, 100, without=[Kind.DISK_FULL])
+    assert Kind.DISK_FULL not in {fault.kind for fault in faults}
+
+
+@given(SEEDS)
+def test_every_steady_worker_is_hit(seed: int) -> None:
+    assert {fault.slot for fault in made(seed, 100)} == set(range(STEADY_SLOTS))
+
+
+@given(SEEDS)
+def test_pauses_come_to_what_was_asked_for(seed: int) -> None:
+    faults = made(seed, 300)
+    assert sum(fault.pause for fault in faults) / len(faults) == pytest.approx(2.0, rel=0.2)
