@@ -5,7 +5,7 @@ What is replaced is named here; a name that is gone from the worker fails at onc
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from tests.faults.patching import find
@@ -40,9 +40,12 @@ def _no_offsets() -> None:
     async def leave_out(*_: Any) -> None:
         pass
 
-    async def deliver_then_commit(self: Any, records: Sequence[Any], offset: int) -> None:
+    async def deliver_then_commit(
+        self: Any, records: Sequence[Any], offset: int
+    ) -> AsyncIterator[int]:
         if records:  # or the transaction would be empty, and without an end
-            await deliver(self, records, offset)
+            async for count in deliver(self, records, offset):
+                yield count
         await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
 
     _replace(f"{_TRANSACTIONS}:Transactions._commit_offset", leave_out)
