@@ -17,11 +17,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.taken: list[int] = []
         self.finished: set[int] = set()
         self.closed = False
+        self.reached = 0
         self.last_safe: int | None = None
 
     @property
     def next_offset(self) -> int:
-        return self.taken[-1] + 1 if self.taken else self.began or 0
+        return max(self.reached, self.taken[-1] + 1 if self.taken else self.began or 0)
 
     @rule(position=st.integers(0, 50))
     def begin(self, position: int) -> None:
@@ -35,6 +36,14 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.ledger.take(offset) is not self.closed
         if not self.closed:
             self.taken.append(offset)
+
+    @rule(ahead=st.integers(-3, 5))
+    def hear_that_nothing_more_lies_before(self, ahead: int) -> None:
+        position = self.next_offset + ahead
+        self.ledger.advance(position)
+        known = self.began is not None or bool(self.taken)
+        if known and not self.closed and set(self.taken) == self.finished:
+            self.reached = max(self.next_offset, position)
 
     @rule(back=st.integers(1, 20))
     def take_an_old_one(self, back: int) -> None:
@@ -67,6 +76,8 @@ class AnyOrder(RuleBasedStateMachine):
             if offset not in self.finished:
                 break
             expected = offset + 1
+        if expected is not None:
+            expected = max(expected, self.reached)
         assert self.ledger.safe == expected
 
     @invariant()
@@ -91,6 +102,75 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+class Assignments(RuleBasedStateMachine):
+    """A partition that goes from one assignment to the next: ledgers of the past are not told at
+    once that they are past, and finish what they have when they have it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledgers: list[Ledger] = []  # one of each epoch, the last one the group's
+        self.taken: list[list[int]] = []
+        self.committed = 0
+        self.published: set[int] = set()
+
+    @rule(at_once=st.booleans())
+    def the_partition_is_assigned(self, at_once: bool) -> None:
+        if at_once and self.ledgers:
+            self.ledgers[-1].close()
+        ledger = Ledger()
+        ledger.begin(self.committed)
+        self.ledgers.append(ledger)
+        self.taken.append([])
+
+    @precondition(lambda self: self.ledgers)
+    @rule(data=st.data())
+    def some_epoch_takes_the_next(self, data: st.DataObject) -> None:
+        epoch = data.draw(st.integers(0, len(self.ledgers) - 1))
+        ledger, taken = self.ledgers[epoch], self.taken[epoch]
+        offset = taken[-1] + 1 if taken else ledger.safe
+        assert offset is not None
+        if ledger.take(offset):
+            taken.append(offset)
+
+    @precondition(lambda self: any(self.taken))
+    @rule(data=st.data())
+    def some_epoch_finishes_one(self, data: st.DataObject) -> None:
+        epoch = data.draw(st.sampled_from([n for n, taken in enumerate(self.taken) if taken]))
+        offset = data.draw(st.sampled_from(self.taken[epoch]))
+        self.published.add(offset)  # the outcome may be there, whether it counts or not
+        self.ledgers[epoch].finish(offset)
+
+    @precondition(lambda self: self.ledgers)
+    @rule(data=st.data())
+    def some_epoch_commits(self, data: st.DataObject) -> None:
+        epoch = data.draw(st.integers(0, len(self.ledgers) - 1))
+        safe = self.ledgers[epoch].safe
+        assert safe is not None
+        if epoch == len(self.ledgers) - 1:  # the group, or the fence, refuses the others
+            self.committed = safe
+
+    @rule()
+    @precondition(lambda self: len(self.ledgers) > 1)
+    def all_of_the_past_hear_that_they_are_past(self) -> None:
+        for ledger in self.ledgers[:-1]:
+            ledger.close()
+            assert ledger.in_flight == 0
+
+    @invariant()
+    def what_is_committed_was_published_without_a_gap(self) -> None:
+        assert self.published >= set(range(self.committed))
+
+    @invariant()
+    def no_epoch_is_ahead_of_what_it_published(self) -> None:
+        for ledger in self.ledgers:
+            assert self.published >= set(range(ledger.safe or 0))
+
+
+TestAssignments = Assignments.TestCase
+TestAssignments.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
 def taken(*offsets: int) -> Ledger:

@@ -5,6 +5,7 @@ assignors that work are eager ones and exactly one is named.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 import structlog
@@ -152,7 +153,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
 
     def pause(self, partition: TopicPartition) -> None:
         """No record of it comes any more, fetched or not, until it is resumed."""
-        self._consumer.pause(partition)
+        with contextlib.suppress(IllegalStateError):  # not assigned any more: then none comes
+            self._consumer.pause(partition)
 
     async def resume(self, partition: TopicPartition, offset: int | None) -> int | None:
         """Fetch it from `offset` on, or from where the group's reset policy says without one.

@@ -24,6 +24,10 @@ from worker.streaming.ledger import Ledger
 from worker.streaming.messages import Incoming
 from worker.streaming.settling import Settled, Settler
 
+BUNDLE_BYTES = 1024 * 1024
+"""Of records that are delivered together, or one. 16 requests of 64 KiB end well within a
+transaction's time on any network; what is aborted for taking too long would be tried again."""
+
 _PUBLISH = metrics.STAGE.labels("publish")
 _TOTAL = metrics.STAGE.labels("total")
 
@@ -220,7 +224,11 @@ class Lane:
         trips the circuit breaker, which so is neither published nor committed.
         """
         entries: list[_Entry] = []
+        size = 0
         for entry in islice(self._settled, self._shared.bundle):
+            size += entry.record.size
+            if entries and size > BUNDLE_BYTES:
+                break
             # A question that was sent again from the dead letters and fails again goes back to
             # where it was: that says nothing about the topic.
             if not is_replay(entry.record.headers):

@@ -250,7 +250,8 @@ class Session:
         Where that does not help it, nor at-least-once delivery, the session has to.
         """
         if self._lanes.get(partition) is not lane or self._stopping:
-            return  # it is being given up anyway
+            lane.close()  # it is being given up anyway, and nobody is to wait for it
+            return
         rebuilt = 0 if lane.delivered else lane.rebuilt + 1
         cured_by_a_fence = (
             self._delivery.commits
@@ -261,6 +262,7 @@ class Session:
             self._fail(error)
             return
         metrics.REBUILDS.inc()
+        # aiokafka knows no PRODUCER_FENCED (90).
         fenced = isinstance(error, (InvalidProducerEpoch, ProducerFenced, UnknownError))
         after = self._after_fenced if fenced else 0.0
         log.warning(

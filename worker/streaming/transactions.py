@@ -111,6 +111,7 @@ class Transactions:
             way=self._partition.partition,
         )
         self._producer = (response.producer_id, response.producer_epoch)
+        self._sequences.clear()
         offset = await committed_offset(self._link, self._group, self._partition)
         self._usable = True
         return offset
@@ -136,10 +137,12 @@ class Transactions:
 
     async def _batches(self, records: Sequence[Outgoing]) -> dict[TopicPartition, list[bytes]]:
         """The records by where they go, in their order, as the bytes of a request each."""
+        topics = {record.topic for record in records}
+        partitions = {topic: await self._link.partitions(topic) for topic in topics}
         to: dict[TopicPartition, list[Outgoing]] = defaultdict(list)
         for record in records:
-            partitions = await self._link.partitions(record.topic)
-            to[TopicPartition(record.topic, target(record, partitions))].append(record)
+            number = target(record, partitions[record.topic])
+            to[TopicPartition(record.topic, number)].append(record)
         batches = {}
         for partition, those in to.items():
             state = (*self._producer, self._sequences[partition])
