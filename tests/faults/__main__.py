@@ -22,6 +22,9 @@ from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule
 
+ASSIGNORS = ("roundrobin", "range")
+"""Rounds take turns."""
+
 console = Console(highlight=False)
 
 
@@ -74,7 +77,13 @@ async def _run(plan: Plan, seed: int, asked: argparse.Namespace) -> list[Round]:
             bar = progress.add_task("faults", total=len(faults))
             for number in range(asked.rounds):
                 its: list[Fault] = faults[number * each : (number + 1) * each]
-                played = await run_round(cluster, plan, its, lambda: progress.advance(bar))
+                played = await run_round(
+                    cluster,
+                    plan,
+                    its,
+                    lambda: progress.advance(bar),
+                    assignor=ASSIGNORS[number % len(ASSIGNORS)],
+                )
                 rounds.append(played)
                 console.print(_line(number, played))
     return rounds

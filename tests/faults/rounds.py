@@ -65,7 +65,12 @@ class Round:
 
 
 async def run_round(
-    cluster: Cluster, plan: Plan, faults: Sequence[Fault], tick: Callable[[], None]
+    cluster: Cluster,
+    plan: Plan,
+    faults: Sequence[Fault],
+    tick: Callable[[], None],
+    *,
+    assignor: str,
 ) -> Round:
     """`tick` is called after each fault."""
     mark = uuid.uuid4().hex[:8]
@@ -76,7 +81,14 @@ async def run_round(
         names.questions, names.answers, names.dead_letters, partitions=PARTITIONS
     )
     workers = [
-        Worker(slot, _environment(cluster, plan, names, slot), plan.logs / f"{mark}-{slot}.log")
+        Worker(
+            slot,
+            {
+                **_environment(cluster, plan, names, slot),
+                "KAFKA_PARTITION_ASSIGNMENT_STRATEGY": assignor,
+            },
+            plan.logs / f"{mark}-{slot}.log",
+        )
         for slot in range(GUEST_SLOT + 1)
     ]
     world = World(cluster, names, workers, plan.delivery)

@@ -45,7 +45,8 @@ async def play(
     cluster: Cluster, logs: Path, faults: list[Fault], delivery: str, sabotage: str | None = None
 ) -> Round:
     plan = Plan(delivery, "stub", rate=100.0, questions=500, sabotage=sabotage, logs=logs)
-    played = await run_round(cluster, plan, faults, lambda: None)
+    assignor = "range" if delivery == "at_least_once" else "roundrobin"
+    played = await run_round(cluster, plan, faults, lambda: None, assignor=assignor)
     print(f"\n{delivery}, {sabotage or 'whole'}: {played.report}, exits: {played.exits}")
     return played
 

@@ -147,15 +147,17 @@ async def test_a_flood_of_small_records_stays_within_the_tokens_in_flight(
         await until(all_there, "all answered")
 
 
+@pytest.mark.parametrize("assignor", ["roundrobin", "range"])
 async def test_a_second_worker_takes_over_half_without_loss_or_repetition(
-    kafka_topics: Topics, running: Running
+    kafka_topics: Topics, running: Running, assignor: str
 ) -> None:
+    settings = kafka_topics.with_(KAFKA_PARTITION_ASSIGNMENT_STRATEGY=assignor)
     first, second, enough = StubReader(), StubReader(), asyncio.Event()
     sending = asyncio.create_task(_send_until(kafka_topics, enough))
-    async with running(kafka_topics.settings, first):
+    async with running(settings, first):
         try:
             await until(lambda: len(first.seen) > 20, "the first works")
-            async with running(kafka_topics.settings, second):
+            async with running(settings, second):
                 await until(lambda: len(second.seen) > 20, "the second works too")
             took = len(first.seen)
             await until(lambda: len(first.seen) > took + 20, "the first is alone again")

@@ -15,18 +15,26 @@ StartApacheKafka = Callable[..., ApacheKafka]
 
 
 @pytest.fixture
-async def topics(apache_kafka: ApacheKafka) -> Topics:
+def delivery() -> str:
+    return "exactly_once"
+
+
+@pytest.fixture
+async def topics(apache_kafka: ApacheKafka, delivery: str) -> Topics:
     own = Topics(
         apache_kafka.bootstrap_servers,
         # So that a killed worker's partitions are given on within a second or so.
-        {"KAFKA_SESSION_TIMEOUT_MS": "1500"},
+        {"KAFKA_SESSION_TIMEOUT_MS": "1500", "QA_DELIVERY": delivery},
         partitions=4,
     )
     await own.create()
     return own
 
 
-async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(topics: Topics) -> None:
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(
+    topics: Topics, delivery: str
+) -> None:
     sender = _Sender(topics)
     sending = asyncio.create_task(sender.run())
     try:
@@ -53,9 +61,12 @@ async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(topics
     ids = Counter(await topics.ids())
     missing = [n for n in range(sent) if f"q-{n}" not in ids]
     repeated = sum(ids.values()) - len(ids)
-    print(f"\n5 kills, 1 join, 1 leave: {sent} sent, {len(missing)} missing, {repeated} repeated")
+    found = f"{sent} sent, {len(missing)} missing, {repeated} repeated"
+    print(f"\n{delivery}: 5 kills, 1 join, 1 leave: {found}")
     assert not missing
     assert len(ids) == sent
+    if delivery == "exactly_once":
+        assert not repeated
 
 
 async def test_sigterm_finishes_what_is_in_flight_and_exits_0(topics: Topics) -> None:
@@ -84,6 +95,52 @@ async def test_a_second_sigterm_leaves_at_once_and_loses_nothing(topics: Topics)
     ids = Counter(await topics.ids())
     committed = sum(offset or 0 for offset in (await topics.committed()).values())
     assert committed <= len(ids) < 40
+
+
+async def test_an_exceeded_shutdown_budget_leaves_at_once_and_loses_nothing(
+    start_apache_kafka: StartApacheKafka,
+) -> None:
+    kafka = start_apache_kafka()
+    budget = {"QA_DRAIN_SECONDS": "0.5", "QA_SHUTDOWN_SECONDS": "1"}
+    topics = Topics(kafka.bootstrap_servers, budget)
+    await topics.create()
+    await topics.send([event(n) for n in range(500)], key=None)
+    async with WorkerProcess(topics.environment) as worker:
+        await _answered(worker, 20)
+        # Nobody answers, and nothing breaks: whatever it waits for takes longer than it has.
+        kafka.suspend()
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 1
+        assert worker.events("shutdown_budget_exceeded")
+    kafka.resume()
+    async with WorkerProcess(topics.environment) as worker:
+        await until(lambda: _all_committed(topics, 500), "the next one does the rest")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(500))
+
+
+async def test_a_worker_that_was_paused_finds_itself_fenced_and_rejoins(topics: Topics) -> None:
+    async with (
+        WorkerProcess(topics.environment) as paused,
+        WorkerProcess(topics.environment) as other,
+    ):
+        await until(lambda: _has(paused, 2) and _has(other, 2), "each has a half")
+        # Enough that it has work in its hands when it is stopped.
+        await topics.send([event(n) for n in range(600)], key=None)
+        await _answered(paused, 20)
+        paused.signal(signal.SIGSTOP)
+        await until(lambda: _has(other, 4), "the other has all of it")
+        await until(lambda: _all_committed(topics, 600), "and does all of it")
+        assigned = len(paused.events("assigned"))
+        paused.signal(signal.SIGCONT)
+        await until(lambda: len(paused.events("assigned")) > assigned, "it has rejoined")
+        await until(lambda: _has(paused, 2) and _has(other, 2), "each has a half again")
+        took = await paused.metric("qa_answers_total")
+        await topics.send([event(n) for n in range(600, 800)], key=None)
+        await until(lambda: _all_committed(topics, 800), "all is done")
+        assert await paused.metric("qa_answers_total") > took
+    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(800))
 
 
 async def test_a_broker_that_is_killed_and_returns_needs_no_restart(
@@ -162,6 +219,10 @@ async def _answered(worker: WorkerProcess, count: int) -> None:
         return await worker.metric("qa_answers_total") >= count
 
     await until(enough, f"{count} answers of this worker")
+
+
+def _has(worker: WorkerProcess, partitions: int) -> bool:
+    return len(worker.events("assigned")[-1]["partitions"]) == partitions
 
 
 async def _records(worker: WorkerProcess, count: int) -> bool:
