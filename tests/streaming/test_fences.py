@@ -149,6 +149,25 @@ async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
     assert await topics.ids() == [f"q-{n}" for n in range(5)]
 
 
+async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_worker(
+    topics: Topics,
+) -> None:
+    settings = topics.settings
+    link = Link(client_for_transactions(settings.kafka))
+    await link.start()
+    partition = TopicPartition(settings.qa.questions_topic, 0)
+    before = Transactions(link, settings.kafka, partition, await check_topics(settings))
+    await before.fence()
+    await before.commit([], 500)
+    await link.stop()
+    await topics.send([event(n) for n in range(3)], partition=0)
+    health = Health(lambda: 0.0, stall_after=60, contact_after=60)
+    pipeline = Pipeline(settings, StubReader(), health)
+    with pytest.raises(StreamingError, match=r"at offset 0, but .* up to 500: .*reset-offsets"):
+        await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
+    assert (await topics.committed())[0] == 500
+
+
 async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_fence(
     kafka_topics: Topics, running: Running
 ) -> None:

@@ -1,7 +1,9 @@
 """How a worker's life on Kafka begins and ends: what stops the start, what ends the work."""
 
 import asyncio
+import gc
 import time
+import warnings
 
 import pytest
 from prometheus_client import REGISTRY
@@ -98,6 +100,22 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
         assert (await kafka_topics.committed())[0] == 5
         stop.set()
         await second
+
+
+async def test_a_stop_at_any_moment_of_the_start_leaves_nothing_open(topics: Topics) -> None:
+    for number in range(25):
+        stop = asyncio.Event()
+        pipeline = Pipeline(topics.settings, StubReader(), healthy())
+        running = asyncio.create_task(pipeline.run(stop))
+        # Anywhere from the first connection to the first fence, which is there after 0.1 s.
+        await asyncio.sleep(number * 0.005)
+        stop.set()
+        await asyncio.wait_for(running, 20)
+    # An open connection that nobody holds any more complains when it is collected.
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(each.message) for each in complaints if each.category is ResourceWarning] == []
 
 
 async def test_creating_topics_twice_is_no_error(topics: Topics) -> None:

@@ -98,9 +98,19 @@ class Lane:
         self._publisher.add_done_callback(self._stopped)
 
     def take(self, record: Incoming) -> None:
-        """`record` is in flight from now on; what becomes of it is published in its turn."""
+        """`record` is in flight from now on; what becomes of it is published in its turn.
+
+        Raises `StreamingError` where the partition has gone back behind what was read.
+        """
         if not self.ledger.take(record.offset):
-            return
+            if self._closed:
+                return
+            raise StreamingError(
+                f"{record.topic} partition {record.partition} goes on at offset {record.offset}, "
+                f"but the group has read up to {self.ledger.safe}: the topic was cut off or made "
+                f"anew; put the group's offsets where reading is to begin (kafka-consumer-groups "
+                f"--reset-offsets)"
+            )
         self._records.inc()
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
