@@ -194,6 +194,10 @@ def _make_class_archive(jars: str, archive: Path) -> None:
             kafka.stop()
 
 
+_given: set[int] = set()
+"""Ports that somebody in this process was given, and may not have bound yet."""
+
+
 def free_ports(count: int) -> list[int]:
     """Below 32768, where Linux starts to hand ports out: a client that keeps calling a dead node's
     port would, sooner or later, be given that port to call from, reach itself, and hold it.
@@ -202,7 +206,10 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         while len(ports) < count:
             port = random.randrange(20_000, 32_768)
+            if port in _given:
+                continue
             with suppress(OSError):
                 held.enter_context(socket.socket()).bind(("127.0.0.1", port))
                 ports.append(port)
+    _given.update(ports)
     return ports
