@@ -34,7 +34,9 @@ from worker.reading.evaluate import Example, load_squad
 from worker.settings import KafkaSettings
 
 DELIVERIES = ("at_least_once", "exactly_once")
-PIECES = 6
+PIECES = 4
+STEADY = 100
+"""Questions of a piece at a steady rate."""
 
 
 @dataclass
@@ -103,7 +105,7 @@ async def measure(examples: Iterator[Example], kafka: ApacheKafka, cell: "Cell")
     async with AsyncExitStack() as stack:
         sides = [await _side(stack, kafka, delivery, cell) for delivery in DELIVERIES]
         for side in sides:
-            await side.burst(list(islice(examples, cell.piece)))  # warm
+            await side.burst(list(islice(examples, STEADY)))  # warm
             side.rates.clear()
             side.worker_seconds = 0.0
         for number in range(PIECES):
@@ -112,7 +114,7 @@ async def measure(examples: Iterator[Example], kafka: ApacheKafka, cell: "Cell")
                 await side.burst(piece)
         rate = 0.4 * min(median(side.rates) for side in sides)
         for number in range(2):
-            piece = list(islice(examples, cell.piece))
+            piece = list(islice(examples, STEADY))
             for side in sides[:: 1 if number % 2 else -1]:
                 await side.steadily(piece, rate)
     cell.rate, cell.sides = rate, sides
@@ -201,7 +203,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--partitions", default="1,4,12")
     parser.add_argument("--intervals", default="50,100,500")
-    parser.add_argument("--piece", type=int, default=200, help="questions of one turn")
+    parser.add_argument("--piece", type=int, default=400, help="questions of one turn")
     arguments = parser.parse_args()
     partitions = [int(number) for number in arguments.partitions.split(",")]
     intervals = [int(number) for number in arguments.intervals.split(",")]
