@@ -218,7 +218,9 @@ class KafkaSettings(Group):
     max_partition_fetch_bytes: int = Field(
         MIB, ge=1024, description="Bytes fetched ahead for each partition"
     )
-    linger_ms: int = Field(5, ge=0, description="Time that answers wait for company in a request")
+    linger_ms: int = Field(
+        5, ge=0, description="Time that answers wait for company in a request, if at_least_once"
+    )
     compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none", description="Compression of answers and dead letters"
     )
