@@ -44,10 +44,9 @@ class Shared:
     """Seconds from one delivery to the next; without a delivery before it, one starts at once."""
     bundle: int
     """Records that are delivered without waiting for that, and at most at a time."""
-    commits: bool
-    """Whether to deliver is to commit."""
-    commit_soon: Callable[[], None]
-    """Called where it is not, and a bundle's worth of records waits for its commit."""
+    commit_soon: Callable[[], None] | None
+    """Called where a bundle's worth of records waits for its commit; `None`: to deliver is to
+    commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,7 @@ class Lane:
     @property
     def _moved(self) -> bool:
         """Whether the position has to be committed though nothing is in flight."""
-        if not self._shared.commits or self.ledger.in_flight:
+        if self._shared.commit_soon is not None or self.ledger.in_flight:
             return False
         return self.ledger.safe is not None and self.ledger.safe != self.committed
 
@@ -203,7 +202,7 @@ class Lane:
         async for count in self._way.deliver(outgoing, offset):
             for _ in range(count):
                 self._delivered(self._settled.popleft(), began)
-        if self._shared.commits:
+        if self._shared.commit_soon is None:
             self.committed = offset
             self.uncommitted = 0
             metrics.COMMITS.labels("done").inc()

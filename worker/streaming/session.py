@@ -4,7 +4,6 @@ which begins at the committed offsets.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -24,6 +23,7 @@ from worker.observing import metrics
 from worker.observing.health import Health
 from worker.settings import Settings
 from worker.streaming.breaker import Breaker
+from worker.streaming.committer import Committer, Lanes
 from worker.streaming.delivery import delivery
 from worker.streaming.errors import Verdict, in_a_line, verdict
 from worker.streaming.inflight import InFlight
@@ -34,9 +34,6 @@ from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
-COMMIT_SECONDS = 5.0
-"""For one commit. After a drain of 15 s (the default) it ends within the rebalance's 25 s."""
-
 CLOSE_SECONDS = 5.0
 """For producer and consumer each: with the brokers away they could wait for ever."""
 
@@ -45,8 +42,6 @@ SESSION_ERRORS = (KafkaError, OSError, TimeoutError)
 
 REBUILDS = 3
 """Fences in a row that bring nothing to the brokers, before the whole session is opened anew."""
-
-Lanes = dict[TopicPartition, Lane]
 
 
 class Session:
@@ -77,7 +72,13 @@ class Session:
             max_tokens=qa.max_in_flight_tokens,
             tokens=lambda: reader.pending_tokens,
         )
-        self._commit_soon = asyncio.Event()
+        interval = qa.commit_interval_ms / 1000
+        # Where to deliver is to commit, nobody else may.
+        self._committer = (
+            None
+            if self._delivery.commits
+            else Committer(self._intake, lambda: self._lanes, interval=interval)
+        )
         self._shared = Shared(
             settler=Settler(
                 reader=reader,
@@ -90,10 +91,9 @@ class Session:
             in_flight=self._in_flight,
             health=health,
             breaker=breaker,
-            interval=qa.commit_interval_ms / 1000 if self._delivery.commits else 0.0,
+            interval=0.0 if self._committer else interval,
             bundle=qa.commit_records,
-            commits=self._delivery.commits,
-            commit_soon=self._commit_soon.set,
+            commit_soon=self._committer.soon if self._committer else None,
         )
         self._lanes: Lanes = {}
         self._watchdog = Watchdog(
@@ -105,7 +105,6 @@ class Session:
         )
         self._stopping = False
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committing: asyncio.Task[None] | None = None
         self._finishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -123,8 +122,8 @@ class Session:
         """
         stopped = self._start(_wait_for(stop))
         parts = [self._start(self._take_records()), self._start(self._watchdog.watch())]
-        if not self._delivery.commits:
-            parts.append(self._start(self._commit_regularly()))
+        if self._committer is not None:
+            parts.append(self._start(self._committer.run()))
         await asyncio.wait([stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED)
         for part in parts:
             if part.done():
@@ -143,17 +142,18 @@ class Session:
         """
         self._stopping = True
         self._health.ready = False
-        if self._committing is not None:
-            self._committing.cancel()
-        lanes = list(self._lanes.values())
-        if self._delivery.commits:
+        if self._committer is None:
             # What is asked for a lane while the connections are closed would open new ones.
+            lanes = list(self._lanes.values())
             self._drop(self._lanes)
             await asyncio.gather(*(lane.ended() for lane in lanes))
-        # The producer waits for what it has sent, which then is committed, too.
-        await _attempt("delivery", self._delivery.stop(seconds=CLOSE_SECONDS))
-        await _attempt("commit", self._commit(self._lanes))
-        self._drop(self._lanes)
+            await _attempt("delivery", self._delivery.stop(seconds=CLOSE_SECONDS))
+        else:
+            self._committer.cancel()
+            # The producer waits for what it has sent, which then is committed, too.
+            await _attempt("delivery", self._delivery.stop(seconds=CLOSE_SECONDS))
+            await _attempt("commit", self._committer.commit(self._lanes))
+            self._drop(self._lanes)
         await _attempt("consumer", self._intake.stop(seconds=CLOSE_SECONDS))
         # Only now that the consumer is closed may its poll be cancelled.
         for task in self._tasks:
@@ -195,16 +195,6 @@ class Session:
             # With records at hand and room for them nothing above waits. What was taken must come
             # to the reader, which counts it, before more is taken; and heartbeats need the loop.
             await asyncio.sleep(0)
-
-    async def _commit_regularly(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._commit_soon.wait(), self._qa.commit_interval_ms / 1000)
-            self._commit_soon.clear()
-            self._committing = asyncio.create_task(self._commit(self._lanes))
-            await asyncio.wait([self._committing])
-            if not self._committing.cancelled():
-                self._committing.result()
 
     # Assignments.
 
@@ -280,9 +270,8 @@ class Session:
         if not lanes:
             return
         log.info("revoked", partitions=sorted(tp.partition for tp in lanes))
-        # A commit in progress would be repeated under the next generation, and could rewind it.
-        if self._committing is not None:
-            self._committing.cancel()
+        if self._committer is not None:
+            self._committer.cancel()
         try:
             await self._finish(lanes)
         except KafkaError as error:
@@ -307,21 +296,8 @@ class Session:
                 drained.cancel()
                 left = sum(lane.ledger.in_flight for lane in lanes.values())
                 log.warning("drain_unfinished", records=left, seconds=self._qa.drain_seconds)
-            await self._commit(lanes)
-
-    async def _commit(self, lanes: Lanes) -> None:
-        if self._delivery.commits:
-            return
-        due = [
-            (partition, lane, lane.ledger.safe, lane.uncommitted)
-            for partition, lane in lanes.items()
-            if lane.ledger.safe is not None and lane.ledger.safe != lane.committed
-        ]
-        offsets = {partition: offset for partition, _, offset, _ in due}
-        if await self._intake.commit(offsets, seconds=COMMIT_SECONDS):
-            for _, lane, offset, count in due:
-                lane.committed = offset
-                lane.uncommitted -= count
+            if self._committer is not None:
+                await self._committer.commit(lanes)
 
     def _drop(self, lanes: Lanes) -> None:
         for partition, lane in lanes.items():
