@@ -1,6 +1,6 @@
 """How long a partition has no answers: after its worker is killed, and after a cut network returns.
 
-`python -m tests.bench.recovery [--rounds 25] [--delivery exactly_once]`
+`python -m tests.bench.recovery [--rounds 8] [--delivery exactly_once]`
 
 Questions come at a steady rate to every partition. Measured is from the SIGKILL (or from the
 return of the network) to the first answer, at a consumer that reads committed, to a question of
@@ -182,7 +182,7 @@ async def run(rounds: int, delivery: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--delivery", default="exactly_once")
     arguments = parser.parse_args()
     asyncio.run(run(arguments.rounds, arguments.delivery))
