@@ -15,6 +15,7 @@ from worker.observing.health import Health
 from worker.streaming import session, watchdog
 from worker.streaming.delivery import ExactlyOnce
 from worker.streaming.errors import StreamingError
+from worker.streaming.link import Link, client_for_transactions
 from worker.streaming.pipeline import Pipeline
 from worker.streaming.topics import check_topics, create_topics, describe
 
@@ -102,15 +103,15 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
         await second
 
 
-async def test_a_stop_at_any_moment_of_the_start_leaves_nothing_open(topics: Topics) -> None:
-    for number in range(25):
-        stop = asyncio.Event()
-        pipeline = Pipeline(topics.settings, StubReader(), healthy())
-        running = asyncio.create_task(pipeline.run(stop))
-        # Anywhere from the first connection to the first fence, which is there after 0.1 s.
-        await asyncio.sleep(number * 0.005)
-        stop.set()
-        await asyncio.wait_for(running, 20)
+async def test_a_stop_in_the_middle_of_connecting_leaves_nothing_open(topics: Topics) -> None:
+    for turns in range(60):
+        link = Link(client_for_transactions(topics.settings.kafka))
+        starting = asyncio.create_task(link.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await link.stop()
+        await asyncio.wait([starting])
     # An open connection that nobody holds any more complains when it is collected.
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
