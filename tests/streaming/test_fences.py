@@ -80,6 +80,31 @@ async def test_a_failed_transaction_repeats_nothing_that_was_committed(
     assert _sessions() == sessions + 1, "the other partitions went on"
 
 
+@pytest.mark.parametrize("reset", ["earliest", "latest"])
+async def test_a_partition_that_was_never_committed_begins_anew_where_it_began(
+    topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, reset: str
+) -> None:
+    """There is no committed offset to go back to, and the consumer is ahead already."""
+    reader, failed = StubReader(), False
+
+    async def commit(self: Transactions, records: Sequence[Outgoing], offset: int) -> None:
+        nonlocal failed
+        if self._partition.partition == 0 and not failed:
+            await until(lambda: len(reader.seen) == 5, "all have been read")
+            failed = True
+            raise OutOfOrderSequenceNumber
+        await COMMIT(self, records, offset)
+
+    monkeypatch.setattr(Transactions, "commit", commit)
+    async with running(topics.with_(KAFKA_AUTO_OFFSET_RESET=reset), reader):
+        # The other partition's beginning stands for this one's: both have their positions.
+        await until(lambda: _committed_of(topics, 1, 0), "they have begun")
+        await topics.send([event(n) for n in range(5)], partition=0)
+        await until(lambda: _committed(topics, 5), "all are committed")
+    assert failed
+    assert await topics.ids() == [f"q-{n}" for n in range(5)]
+
+
 async def test_a_partition_that_does_not_recover_gets_a_new_session(
     topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +210,11 @@ async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_
 
 
 async def _committed(topics: Topics, offset: int) -> bool:
-    return (await topics.committed())[0] == offset
+    return await _committed_of(topics, 0, offset)
+
+
+async def _committed_of(topics: Topics, partition: int, offset: int) -> bool:
+    return (await topics.committed())[partition] == offset
 
 
 def _count(name: str) -> float:

@@ -88,6 +88,7 @@ class ExactlyOnce:
         self._limits = limits
         self._intake = intake
         self._link = Link(client_for_transactions(kafka))
+        self._begun: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         await self._link.start()
@@ -99,7 +100,7 @@ class ExactlyOnce:
     def way(self, partition: TopicPartition) -> Way:
         self._intake.pause(partition)
         transactions = Transactions(self._link, self._kafka, partition, self._limits)
-        return _Fenced(transactions, self._intake, partition)
+        return _Fenced(transactions, self._intake, partition, self._begun)
 
 
 def delivery(settings: Settings, limits: Mapping[str, int], intake: Intake) -> Delivery:
@@ -127,10 +128,12 @@ class _Acknowledged:
             return None
 
     async def deliver(self, records: Sequence[Outgoing], offset: int) -> AsyncIterator[int]:  # noqa: ARG002
-        futures = [await self._outbox.send(record) for record in records]
-        for future in futures:
+        futures = []
+        for record in records:
+            future = await self._outbox.send(record)
             # An error that nobody looks at, since one before it was raised, is complained of.
             future.add_done_callback(_look_at)
+            futures.append(future)
         for future in futures:
             await future
             yield 1
@@ -138,16 +141,28 @@ class _Acknowledged:
 
 class _Fenced:
     def __init__(
-        self, transactions: Transactions, intake: Intake, partition: TopicPartition
+        self,
+        transactions: Transactions,
+        intake: Intake,
+        partition: TopicPartition,
+        begun: dict[TopicPartition, int],
     ) -> None:
+        """`begun` is where the session last began each partition."""
         self._transactions = transactions
         self._intake = intake
         self._partition = partition
+        self._begun = begun
 
     async def begin(self) -> Beginning | None:
         committed = await self._transactions.fence()
-        position = await self._intake.resume(self._partition, committed)
-        return None if position is None else Beginning(committed, position)
+        # Where nothing was ever committed, what was read before is to be read again: the consumer
+        # stands behind it already, and the reset policy ("latest") might skip it.
+        start = self._begun.get(self._partition) if committed is None else committed
+        position = await self._intake.resume(self._partition, start)
+        if position is None:
+            return None
+        self._begun[self._partition] = position
+        return Beginning(committed, position)
 
     async def deliver(self, records: Sequence[Outgoing], offset: int) -> AsyncIterator[int]:
         await self._transactions.commit(records, offset)
