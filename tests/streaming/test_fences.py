@@ -81,28 +81,34 @@ async def test_a_failed_transaction_repeats_nothing_that_was_committed(
 
 
 @pytest.mark.parametrize("reset", ["earliest", "latest"])
-async def test_a_partition_that_was_never_committed_begins_anew_where_it_began(
+async def test_nothing_is_read_before_there_is_an_offset_to_come_back_to(
     topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, reset: str
 ) -> None:
-    """There is no committed offset to go back to, and the consumer is ahead already."""
-    reader, failed = StubReader(), False
+    """Else a first transaction that fails would find the consumer behind what it read."""
+    reader, go, fails = StubReader(), asyncio.Event(), 1 + REBUILDS + 1
 
     async def commit(self: Transactions, records: Sequence[Outgoing], offset: int) -> None:
-        nonlocal failed
-        if self._partition.partition == 0 and not failed:
-            await until(lambda: len(reader.seen) == 5, "all have been read")
-            failed = True
+        nonlocal fails
+        if self._partition.partition == 0 and fails:
+            await go.wait()
+            fails -= 1
             raise OutOfOrderSequenceNumber
         await COMMIT(self, records, offset)
 
     monkeypatch.setattr(Transactions, "commit", commit)
+    # What is there before the group has begun: "latest" may skip it, if it says so for good.
+    await topics.send([event(n) for n in range(5)], partition=0)
     async with running(topics.with_(KAFKA_AUTO_OFFSET_RESET=reset), reader):
-        # The other partition's beginning stands for this one's: both have their positions.
+        # The other partition's beginning stands for this one's, which waits for its commit.
         await until(lambda: _committed_of(topics, 1, 0), "they have begun")
-        await topics.send([event(n) for n in range(5)], partition=0)
-        await until(lambda: _committed(topics, 5), "all are committed")
-    assert failed
-    assert await topics.ids() == [f"q-{n}" for n in range(5)]
+        assert reader.seen == []
+        go.set()
+        begin = {"earliest": 0, "latest": 5}[reset]
+        await until(lambda: fails == 0, "it has failed as often as that")
+        await until(lambda: _at_least(topics, begin), "the beginning is committed")
+        await topics.send([event(n) for n in range(5, 10)], partition=0)
+        await until(lambda: _committed(topics, 10), "all are committed")
+    assert await topics.ids() == [f"q-{n}" for n in range(begin, 10)]
 
 
 async def test_a_partition_that_does_not_recover_gets_a_new_session(
@@ -215,6 +221,11 @@ async def _committed(topics: Topics, offset: int) -> bool:
 
 async def _committed_of(topics: Topics, partition: int, offset: int) -> bool:
     return (await topics.committed())[partition] == offset
+
+
+async def _at_least(topics: Topics, offset: int) -> bool:
+    committed = (await topics.committed())[0]
+    return committed is not None and committed >= offset
 
 
 def _count(name: str) -> float:

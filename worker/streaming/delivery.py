@@ -88,7 +88,6 @@ class ExactlyOnce:
         self._limits = limits
         self._intake = intake
         self._link = Link(client_for_transactions(kafka))
-        self._begun: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         await self._link.start()
@@ -100,7 +99,7 @@ class ExactlyOnce:
     def way(self, partition: TopicPartition) -> Way:
         self._intake.pause(partition)
         transactions = Transactions(self._link, self._kafka, partition, self._limits)
-        return _Fenced(transactions, self._intake, partition, self._begun)
+        return _Fenced(transactions, self._intake, partition)
 
 
 def delivery(settings: Settings, limits: Mapping[str, int], intake: Intake) -> Delivery:
@@ -141,28 +140,20 @@ class _Acknowledged:
 
 class _Fenced:
     def __init__(
-        self,
-        transactions: Transactions,
-        intake: Intake,
-        partition: TopicPartition,
-        begun: dict[TopicPartition, int],
+        self, transactions: Transactions, intake: Intake, partition: TopicPartition
     ) -> None:
-        """`begun` is where the session last began each partition."""
         self._transactions = transactions
         self._intake = intake
         self._partition = partition
-        self._begun = begun
 
     async def begin(self) -> Beginning | None:
-        committed = await self._transactions.fence()
-        # Where nothing was ever committed, what was read before is to be read again: the consumer
-        # stands behind it already, and the reset policy ("latest") might skip it.
-        start = self._begun.get(self._partition) if committed is None else committed
-        position = await self._intake.resume(self._partition, start)
-        if position is None:
-            return None
-        self._begun[self._partition] = position
-        return Beginning(committed, position)
+        offset = await self._transactions.fence()
+        if offset is None:
+            # Nothing is read before there is an offset to come back to: the consumer would stand
+            # behind what was read in vain, and the reset policy ("latest") might skip it.
+            offset = await self._intake.position(self._partition)
+            await self._transactions.commit([], offset)
+        return Beginning(offset, offset) if self._intake.resume(self._partition, offset) else None
 
     async def deliver(self, records: Sequence[Outgoing], offset: int) -> AsyncIterator[int]:
         await self._transactions.commit(records, offset)

@@ -156,21 +156,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         with contextlib.suppress(IllegalStateError):  # not assigned any more: then none comes
             self._consumer.pause(partition)
 
-    async def resume(self, partition: TopicPartition, offset: int | None) -> int | None:
-        """Fetch it from `offset` on, or from where the group's reset policy says without one.
-
-        The position, or `None` where the partition is not assigned any more. Nothing is polled
-        between the resuming and the return.
-        """
+    def resume(self, partition: TopicPartition, offset: int) -> bool:
+        """Fetch it from `offset` on. False where it is not assigned any more."""
         try:
-            if offset is None:
-                offset = await self.position(partition)
-            else:
-                self._consumer.seek(partition, offset)
+            self._consumer.seek(partition, offset)
             self._consumer.resume(partition)
         except IllegalStateError:
-            return None
-        return offset
+            return False
+        return True
 
     async def committed(self, partition: TopicPartition) -> int | None:
         """What the group has committed for it, if anything. Raises `KafkaError`."""
