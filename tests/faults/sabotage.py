@@ -35,20 +35,25 @@ def _no_fence() -> None:
 
 def _no_offsets() -> None:
     """Offsets are committed by the consumer, right after the transaction instead of within it."""
+    commit = _replace(f"{_TRANSACTIONS}:Transactions.commit", None)
     deliver = _replace(f"{_FENCED}.deliver", None)
 
     async def leave_out(*_: Any) -> None:
         pass
 
+    async def commit_records(self: Any, records: Sequence[Any], offset: int) -> None:
+        if records:  # or the transaction would be empty, and without an end
+            await commit(self, records, offset)
+
     async def deliver_then_commit(
         self: Any, records: Sequence[Any], offset: int
     ) -> AsyncIterator[int]:
-        if records:  # or the transaction would be empty, and without an end
-            async for count in deliver(self, records, offset):
-                yield count
+        async for count in deliver(self, records, offset):
+            yield count
         await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
 
     _replace(f"{_TRANSACTIONS}:Transactions._commit_offset", leave_out)
+    _replace(f"{_TRANSACTIONS}:Transactions.commit", commit_records)
     _replace(f"{_FENCED}.deliver", deliver_then_commit)
 
 
