@@ -1,37 +1,19 @@
-"""Every knob, with its default, its meaning and its arithmetic; values that cannot work together
-are refused here. How they are read from the environment is environment.py's.
-"""
+"""The worker's own knobs: `QA_...`."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from worker.reading.bundle import DEFAULT_NAME
 from worker.reading.cores import available_cores
 from worker.reading.options import ReadingDefaults
 from worker.reading.providers import Provider
 from worker.reading.spans import WindowScores
+from worker.settings.base import MIB, Group, at_most, below, listed
 
-MIB = 1024 * 1024
-
-
-class SettingsError(Exception):
-    """A setting cannot work: one line that names the variable and says what to change."""
-
-
-class Group(BaseModel):
-    """A group of variables. Texts are turned into the fields' types."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-def _listed(value: object) -> object:
-    return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
-
-
-Providers = Annotated[tuple[Provider, ...], BeforeValidator(_listed)]
+Providers = Annotated[tuple[Provider, ...], BeforeValidator(listed)]
 
 
 class WorkerSettings(Group):
@@ -149,15 +131,15 @@ class WorkerSettings(Group):
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> "WorkerSettings":
-        _at_most("QA_TOP_K", self.top_k, "QA_TOP_K_LIMIT", self.top_k_limit)
-        _at_most(
+        at_most("QA_TOP_K", self.top_k, "QA_TOP_K_LIMIT", self.top_k_limit)
+        at_most(
             "QA_MAX_ANSWER_TOKENS",
             self.max_answer_tokens,
             "QA_MAX_ANSWER_TOKENS_LIMIT",
             self.max_answer_tokens_limit,
         )
-        _below("QA_DRAIN_SECONDS", self.drain_seconds, "QA_SHUTDOWN_SECONDS", self.shutdown_seconds)
-        _below("QA_SHUTDOWN_SECONDS", self.shutdown_seconds, "QA_GRACE_SECONDS", self.grace_seconds)
+        below("QA_DRAIN_SECONDS", self.drain_seconds, "QA_SHUTDOWN_SECONDS", self.shutdown_seconds)
+        below("QA_SHUTDOWN_SECONDS", self.shutdown_seconds, "QA_GRACE_SECONDS", self.grace_seconds)
         topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
         if len(set(topics)) < len(topics):
             raise ValueError(
@@ -169,108 +151,3 @@ class WorkerSettings(Group):
         """The part of it that the reader needs."""
         knobs = {knob.name: getattr(self, knob.name) for knob in fields(ReadingDefaults)}
         return ReadingDefaults(**{**knobs, "threads": self.threads or available_cores()})
-
-
-class KafkaSettings(Group):
-    """What goes to the client. Field `x_y` is the variable `KAFKA_X_Y`."""
-
-    bootstrap_servers: str | None = Field(None, description="host:port, several with commas")
-    group_id: str = Field("qa-worker", min_length=1, description="Consumer group")
-    client_id: str = Field("qa-worker", description="Name in the broker's logs and quotas")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How to talk to the brokers"
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="How to log in, with SASL"
-    )
-    sasl_username: str | None = Field(None, description="Who logs in, with SASL")
-    sasl_password: SecretStr | None = Field(None, description="Their password")
-    ssl_truststore_location: Path | None = Field(
-        None, description="PEM file of the authorities to trust; unset: the system's"
-    )
-
-    auto_offset_reset: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a group without committed offsets begins"
-    )
-    isolation_level: Literal["read_committed", "read_uncommitted"] = Field(
-        "read_committed", description="Whether questions of open transactions are read"
-    )
-    partition_assignment_strategy: Literal["roundrobin", "range"] = Field(
-        "roundrobin", description="How a group shares its partitions"
-    )
-    session_timeout_ms: int = Field(
-        10_000, ge=1_000, description="Silence after which the group drops a worker"
-    )
-    heartbeat_interval_ms: int = Field(3_000, ge=100, description="Time between heartbeats")
-    rebalance_timeout_ms: int = Field(
-        25_000, ge=1_000, description="Time that a rebalance waits for a worker to drain"
-    )
-    max_poll_interval_ms: int = Field(
-        300_000, ge=1_000, description="Time without a poll after which a worker leaves the group"
-    )
-    request_timeout_ms: int = Field(40_000, ge=1_000, description="Time for one request")
-    transaction_timeout_ms: int = Field(
-        10_000,
-        ge=1_000,
-        description="Time for one transaction; then the brokers abort it",
-    )
-    max_poll_records: int = Field(100, ge=1, description="Records of one poll")
-    max_partition_fetch_bytes: int = Field(
-        MIB, ge=1024, description="Bytes fetched ahead for each partition"
-    )
-    linger_ms: int = Field(
-        5, ge=0, description="Time that answers wait for company in a request, if at_least_once"
-    )
-    compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "none", description="Compression of answers and dead letters"
-    )
-
-    @model_validator(mode="after")
-    def _work_together(self) -> "KafkaSettings":
-        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
-            raise ValueError(
-                f"KAFKA_HEARTBEAT_INTERVAL_MS ({self.heartbeat_interval_ms}) must be at most a "
-                f"third of KAFKA_SESSION_TIMEOUT_MS ({self.session_timeout_ms})"
-            )
-        # JoinGroup is answered when the rebalance ends, and runs under the request timeout.
-        _below(
-            "KAFKA_REBALANCE_TIMEOUT_MS",
-            self.rebalance_timeout_ms,
-            "KAFKA_REQUEST_TIMEOUT_MS",
-            self.request_timeout_ms,
-        )
-        if self.security_protocol.startswith("SASL") and not (
-            self.sasl_username and self.sasl_password
-        ):
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} needs KAFKA_SASL_USERNAME and "
-                f"KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
-            )
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All of it. Raises `SettingsError` where the two groups do not go together."""
-
-    qa: WorkerSettings
-    kafka: KafkaSettings
-
-    def __post_init__(self) -> None:
-        drain_ms, rebalance_ms = self.qa.drain_seconds * 1000, self.kafka.rebalance_timeout_ms
-        if drain_ms >= rebalance_ms:
-            # A drain that outlasts the rebalance finds its partitions already given away.
-            raise SettingsError(
-                f"QA_DRAIN_SECONDS ({self.qa.drain_seconds:g}) must be less than "
-                f"KAFKA_REBALANCE_TIMEOUT_MS ({rebalance_ms})"
-            )
-
-
-def _at_most(name: str, value: float, limit_name: str, limit: float) -> None:
-    if value > limit:
-        raise ValueError(f"{name} ({value:g}) must be at most {limit_name} ({limit:g})")
-
-
-def _below(name: str, value: float, limit_name: str, limit: float) -> None:
-    if value >= limit:
-        raise ValueError(f"{name} ({value:g}) must be less than {limit_name} ({limit:g})")
