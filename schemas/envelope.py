@@ -19,10 +19,11 @@ from schemas.rejection import Header, Reason, Rejected
 
 E = TypeVar("E", bound=Event[Any])
 
-CARRIED = frozenset(
+TRACE = frozenset({"traceparent", "tracestate"})
+"""Headers (lower-cased) of the W3C's trace context."""
+
+CARRIED = TRACE | frozenset(
     {
-        "traceparent",
-        "tracestate",
         "baggage",
         "correlation-id",
         "correlation_id",

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.question import Question
 from tests.streaming.stub_reader import MODEL, answer_to
+from worker.observing.journeys import Journey
 from worker.reading.options import ReadingDefaults
 
 # What a short question takes a model, give or take: neighbours overtake each other.
@@ -34,7 +35,7 @@ class Stub:
     def pending_tokens(self) -> int:
         return _TOKENS * len(self._due)
 
-    def submit(self, event: Question) -> "Future[Any]":
+    def submit(self, event: Question, _: Journey | None = None) -> "Future[Any]":
         future: Future[Any] = Future()
         due = time.monotonic() + random.uniform(*_DELAY_SECONDS)
         with self._changed:

@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.answer import Answer, ModelInfo, Span
 from schemas.question import Question
+from worker.observing.journeys import Journey
 
 MODEL = ModelInfo(name="stub", sha256="0" * 64, precision="float32")
 
@@ -47,7 +48,7 @@ class StubReader:
     def event_type(self) -> type[Question]:
         return Question
 
-    def submit(self, event: Any) -> "Future[Any]":
+    def submit(self, event: Any, _: Journey | None = None) -> "Future[Any]":
         assert isinstance(event, Question)
         future: Future[Answer] = Future()
         self.seen.append(event.question)

@@ -13,6 +13,7 @@ from schemas.rejection import REPLAY_OF, Reason
 from tests.streaming.conftest import Running, RunningPipeline
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import PATIENCE, Topics, event, until
+from worker.observing.journeys import Journey
 from worker.streaming.breaker import Breaker
 from worker.streaming.errors import StreamingError
 
@@ -105,7 +106,7 @@ async def test_it_sees_all_partitions_and_outlives_sessions(
     class BreaksOnce(StubReader):
         broken = False
 
-        def submit(self, event: Any) -> Any:
+        def submit(self, event: Any, _: Journey | None = None) -> Any:
             if not self.broken:
                 self.broken = True
                 raise OSError("the device is gone")

@@ -12,6 +12,7 @@ from schemas.question import Question
 from tests.streaming.conftest import Running
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
+from worker.observing.journeys import Journey
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
@@ -198,7 +199,7 @@ async def test_a_session_that_breaks_is_replaced_and_repeats_only_what_was_not_p
     class Broken(StubReader):
         failures = 2
 
-        def submit(self, question: Question) -> Any:
+        def submit(self, question: Question, _: Journey | None = None) -> Any:
             if question.question == "Who is number 1?" and self.failures:
                 self.failures -= 1
                 raise OSError("the device is gone")

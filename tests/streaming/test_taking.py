@@ -11,6 +11,7 @@ from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import until
 from worker.environment import load
 from worker.observing.health import Health
+from worker.observing.journeys import Journeys
 from worker.streaming.breaker import Breaker
 from worker.streaming.intake import Intake
 from worker.streaming.messages import Incoming
@@ -63,7 +64,7 @@ async def test_a_late_word_of_the_position_skips_no_record(
     health = Health(time.monotonic, stall_after=60, contact_after=20)
     with ThreadPoolExecutor(1) as decoders:
         breaker = Breaker(records=0, ratio=1)
-        session = Session(settings, limits, reader, health, breaker, decoders)
+        session = Session(settings, limits, reader, health, breaker, decoders, Journeys())
         session._assign([FIRST, SECOND])
         taking = asyncio.create_task(session._take_records())
         await until(lambda: reader.seen == ["0-0"], "the first fills the worker")

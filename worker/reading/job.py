@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from schemas.answer import ModelInfo
 from schemas.event import Event, Outcome
 from schemas.rejection import Rejected
+from worker.observing.journeys import Journey
 from worker.reading.session import Outputs
 from worker.reading.windows import Window
 
@@ -28,6 +29,8 @@ class Job(ABC, Generic[R]):
         self.windows: list[Window] = []
         self.left = 0
         """How many windows have not run."""
+        self.journey: Journey | None = None
+        """Where somebody follows this event."""
 
     @property
     @abstractmethod

@@ -20,6 +20,7 @@ import structlog
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.observing import metrics
+from worker.observing.journeys import Journey, note_run
 from worker.reading.batching import Batcher
 from worker.reading.bundle import Bundle, BundleError
 from worker.reading.job import Job, Piece, R
@@ -133,8 +134,9 @@ class Reader:
         """Tokens that were submitted and are not settled, estimated where not yet encoded."""
         return self._pending
 
-    def submit(self, event: Event[R]) -> Future[R]:
-        """A future of the outcome, or of `Rejected`. Never blocks; order is not promised.
+    def submit(self, event: Event[R], journey: Journey | None = None) -> Future[R]:
+        """A future of the outcome, or of `Rejected`. Never blocks; order is not promised. The steps
+        are noted in `journey`.
 
         Cancelling the future drops the windows that have not run. Raises `TypeError` for an event
         that is no `event_type`, and `RuntimeError` after `close`. What comes before `start` waits
@@ -146,6 +148,7 @@ class Reader:
                 f"{type(event).__name__}"
             )
         job: Job[R] = self._jobs.make(event)
+        job.journey = journey
         # The first of the callbacks: those added later find the tokens already gone.
         job.future.add_done_callback(lambda _: self._release(job))
         with self._work:
@@ -199,7 +202,7 @@ class Reader:
                 self._work.wait()
 
     def _encode(self, job: Job[Any]) -> None:
-        began = time.perf_counter()
+        began, began_at = time.perf_counter(), time.time_ns()
         try:
             job.cut()
         except Rejected as rejected:
@@ -209,6 +212,8 @@ class Reader:
             job.finish(_internal_error("encode", error))
             return
         _ENCODE.observe(time.perf_counter() - began)
+        if job.journey is not None:
+            job.journey.step("encode", began_at)
         if not job.windows:
             self._complete(job)
             return
@@ -227,7 +232,7 @@ class Reader:
         if not pieces:
             return
         windows = [piece.window for piece in pieces]
-        began = time.perf_counter()
+        began, began_at = time.perf_counter(), time.time_ns()
         try:
             outputs = self._session.run(windows)
         except Exception as error:
@@ -240,9 +245,14 @@ class Reader:
             return
         _RUN.observe(time.perf_counter() - began)
         tokens = sum(len(window) for window in windows)
+        padded = max(map(len, windows)) * len(windows)
         metrics.WINDOWS.inc(len(windows))
         metrics.TOKENS_RUN.inc(tokens)
-        metrics.TOKENS_PADDED.inc(max(map(len, windows)) * len(windows) - tokens)
+        metrics.TOKENS_PADDED.inc(padded - tokens)
+        # Each once, however many of its windows ran.
+        followed = {id(piece.job): piece.job.journey for piece in pieces if piece.job.journey}
+        if followed:
+            note_run(list(followed.values()), began_at, windows=len(windows), padded_tokens=padded)
         for piece, output in zip(pieces, outputs, strict=True):
             self._collect(piece, output)
 
@@ -257,7 +267,7 @@ class Reader:
 
     def _complete(self, job: Job[Any]) -> None:
         """All windows are read."""
-        began = time.perf_counter()
+        began, began_at = time.perf_counter(), time.time_ns()
         outcome: Outcome | Rejected
         try:
             outcome = job.settle(self.model)
@@ -266,6 +276,8 @@ class Reader:
         except Exception as error:
             outcome = _internal_error(self._jobs.stage, error)
         self._settling.observe(time.perf_counter() - began)
+        if job.journey is not None:
+            job.journey.step(self._jobs.stage, began_at)
         job.finish(outcome)
 
     def _release(self, job: Job[Any]) -> None:

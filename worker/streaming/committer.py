@@ -58,5 +58,4 @@ class Committer:
         offsets = {partition: offset for partition, _, offset, _ in due}
         if await self._intake.commit(offsets, seconds=COMMIT_SECONDS):
             for _, lane, offset, count in due:
-                lane.committed = offset
-                lane.uncommitted -= count
+                lane.was_committed(offset, count)

@@ -113,6 +113,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
                 record.key,
                 record.value,
                 record.headers,
+                record.timestamp if record.timestamp >= 0 else None,
             )
             for records in fetched.values()
             for record in records

@@ -16,6 +16,7 @@ from itertools import islice
 from schemas.rejection import is_replay
 from worker.observing import metrics
 from worker.observing.health import Health
+from worker.observing.journeys import ANSWERED, DROPPED, Journey, Journeys
 from worker.streaming.breaker import Breaker
 from worker.streaming.delivery import Way
 from worker.streaming.errors import StreamingError
@@ -40,6 +41,7 @@ class Shared:
     in_flight: InFlight
     health: Health
     breaker: Breaker
+    journeys: Journeys
     interval: float
     """Seconds from one delivery to the next; without a delivery before it, one starts at once."""
     bundle: int
@@ -56,6 +58,7 @@ class _Entry:
     record: Incoming
     outcome: "asyncio.Task[Settled]"
     taken: float
+    journey: Journey | None
 
 
 class Lane:
@@ -78,6 +81,7 @@ class Lane:
         """What the group has for this partition, as far as this lane knows."""
         self.uncommitted = 0
         """Records delivered since the last commit."""
+        self._uncommitted: deque[tuple[Journey, str]] = deque()  # with what became of them
         self.delivered = False
         """Whether it has brought anything to the brokers."""
         self.rebuilt = rebuilt
@@ -113,9 +117,11 @@ class Lane:
         self._records.inc()
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
-        entry = _Entry(
-            record, asyncio.create_task(self._shared.settler.settle(record)), time.perf_counter()
+        journey = self._shared.journeys.begin(
+            record.topic, record.partition, record.offset, record.headers, record.produced_ms
         )
+        settling = asyncio.create_task(self._shared.settler.settle(record, journey))
+        entry = _Entry(record, settling, time.perf_counter(), journey)
         self._unsettled.append(entry)
         entry.outcome.add_done_callback(self._advance)
 
@@ -123,6 +129,13 @@ class Lane:
         """All that lies before `position` was taken."""
         self.ledger.advance(position)
         self._changed.set()
+
+    def was_committed(self, offset: int, count: int) -> None:
+        """The group has `offset` now, and with it `count` of the records that were delivered."""
+        self.committed = offset
+        self.uncommitted -= count
+        while self._uncommitted and self._uncommitted[0][0].offset < offset:
+            self._shared.journeys.end(*self._uncommitted.popleft())
 
     async def drain(self) -> None:
         """Wait until nothing is in flight; what is settled waits for nothing more."""
@@ -142,7 +155,12 @@ class Lane:
             if not entry.outcome.cancel() and not entry.outcome.cancelled():
                 entry.outcome.exception()  # or asyncio would complain that nobody looked at it
             self._shared.in_flight.leave(entry.record.size)
+            if entry.journey is not None:
+                self._shared.journeys.end(entry.journey, DROPPED)
             metrics.DROPPED.inc()
+        for journey, _ in self._uncommitted:
+            self._shared.journeys.end(journey, DROPPED)
+        self._uncommitted.clear()
         self._settled.clear()
         self._unsettled.clear()
         self._idle.set()
@@ -198,13 +216,12 @@ class Lane:
         outgoing = [entry.outcome.result().outgoing for entry in entries]
         offset = entries[-1].record.offset + 1 if entries else self.ledger.safe
         assert offset is not None  # there would be nothing to deliver
-        began = time.perf_counter()
+        began, began_at = time.perf_counter(), time.time_ns()
         async for count in self._way.deliver(outgoing, offset):
             for _ in range(count):
-                self._delivered(self._settled.popleft(), began)
+                self._delivered(self._settled.popleft(), began, began_at)
         if self._shared.commit_soon is None:
-            self.committed = offset
-            self.uncommitted = 0
+            self.was_committed(offset, self.uncommitted)
             metrics.COMMITS.labels("done").inc()
         elif self.uncommitted >= self._shared.bundle:
             self._shared.commit_soon()
@@ -215,7 +232,7 @@ class Lane:
         if tripped is not None:
             raise tripped
 
-    def _delivered(self, entry: _Entry, began: float) -> None:
+    def _delivered(self, entry: _Entry, began: float, began_at: int) -> None:
         self.ledger.finish(entry.record.offset)
         self.uncommitted += 1
         self._shared.in_flight.leave(entry.record.size)
@@ -227,6 +244,9 @@ class Lane:
         now = time.perf_counter()
         _PUBLISH.observe(now - began)
         _TOTAL.observe(now - entry.taken)
+        if entry.journey is not None:
+            entry.journey.step("publish", began_at)
+            self._uncommitted.append((entry.journey, str(reason) if reason else ANSWERED))
 
     def _next(self) -> tuple[list[_Entry], StreamingError | None]:
         """What is delivered next: a bundle at most, and only what lies before the record that

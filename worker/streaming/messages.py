@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.answer import Source
-from schemas.envelope import E, Envelope, Mode, open_envelope, seal
+from schemas.envelope import TRACE, E, Envelope, Mode, open_envelope, seal
 from schemas.event import Outcome
 from schemas.rejection import VALUE_OMITTED, Header, Rejected, dead_letter_headers
 from worker.streaming.records import Outgoing
@@ -23,6 +23,8 @@ class Incoming:
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
+    produced_ms: int | None = None
+    """Its timestamp, if it has one: when it was made, or came to the topic, since the epoch."""
 
     @property
     def size(self) -> int:
@@ -41,16 +43,30 @@ def open_record(kind: type[E], record: Incoming, *, max_bytes: int) -> Envelope[
     )
 
 
-def outcome_record(record: Incoming, mode: Mode, outcome: Outcome, topic: str) -> Outgoing:
-    """The outcome, under the event's key, in its shape, with its trace and correlation headers."""
+def outcome_record(
+    record: Incoming,
+    mode: Mode,
+    outcome: Outcome,
+    topic: str,
+    *,
+    context: Sequence[Header] | None = None,
+) -> Outgoing:
+    """The outcome, under the event's key, in its shape, with its correlation headers, and its trace
+    headers, or `context` in the place of those.
+    """
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
     value, headers = seal(
         outcome.model_copy(update={"source": source}),
         mode,
-        record.headers,
+        record.headers if context is None else in_context(record.headers, context),
         source=f"/qa-worker/{record.topic}",
     )
     return Outgoing(topic, record.key, value, headers, lane=record.partition)
+
+
+def in_context(headers: Sequence[Header], context: Sequence[Header]) -> list[Header]:
+    """The headers with the trace context of the worker's own span."""
+    return [*(each for each in headers if each[0].lower() not in TRACE), *context]
 
 
 def dead_letter(record: Incoming, rejected: Rejected, topic: str) -> Outgoing:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.observing import metrics
 from worker.observing.health import Health
+from worker.observing.journeys import Journeys
 from worker.settings import Settings
 from worker.streaming.breaker import Breaker
 from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
@@ -32,10 +33,17 @@ LASTING_SECONDS = 60.0
 class Pipeline:
     """Questions to answers, until told to stop."""
 
-    def __init__(self, settings: Settings, reader: Reading, health: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Reading,
+        health: Health,
+        journeys: Journeys = Journeys(),  # noqa: B008 - nobody follows, and it has no state
+    ) -> None:
         self._settings = settings
         self._reader = reader
         self._health = health
+        self._journeys = journeys
         qa = settings.qa
         self._breaker = Breaker(records=qa.breaker_records, ratio=qa.breaker_ratio)
         self._opened = False
@@ -77,7 +85,13 @@ class Pipeline:
         """
         limits = await check_topics(self._settings)
         session = Session(
-            self._settings, limits, self._reader, self._health, self._breaker, decoders
+            self._settings,
+            limits,
+            self._reader,
+            self._health,
+            self._breaker,
+            decoders,
+            self._journeys,
         )
         opening = asyncio.create_task(session.open())
         stopped = asyncio.create_task(stop.wait())

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 
 from worker.observing import metrics
 from worker.observing.health import Health
+from worker.observing.journeys import Journeys
 from worker.settings import Settings
 from worker.streaming.breaker import Breaker
 from worker.streaming.committer import Committer, Lanes
@@ -55,6 +56,7 @@ class Session:
         health: Health,
         breaker: Breaker,
         decoders: Executor,
+        journeys: Journeys,
     ) -> None:
         """`limits` is topic to `max.message.bytes`; `decoders` runs what the loop must not."""
         qa = settings.qa
@@ -91,6 +93,7 @@ class Session:
             in_flight=self._in_flight,
             health=health,
             breaker=breaker,
+            journeys=journeys,
             interval=0.0 if self._committer else interval,
             bundle=qa.commit_records,
             commit_soon=self._committer.soon if self._committer else None,

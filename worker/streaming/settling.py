@@ -16,6 +16,7 @@ import structlog
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.observing import metrics
+from worker.observing.journeys import Journey
 from worker.streaming.messages import (
     Incoming,
     dead_letter,
@@ -48,7 +49,7 @@ class Reading(Protocol):
     def event_type(self) -> type[Event[Outcome]]:
         """What it reads."""
 
-    def submit(self, event: Event[R]) -> "Future[R]": ...
+    def submit(self, event: Event[R], journey: Journey | None = None, /) -> "Future[R]": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,11 @@ class Settler:
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
 
-    async def settle(self, record: Incoming) -> Settled:
+    async def settle(self, record: Incoming, journey: Journey | None = None) -> Settled:
         """What to publish. Raises what is no fault of the record's."""
         name = record.default_id
         try:
-            began = time.perf_counter()
+            began, began_at = time.perf_counter(), time.time_ns()
             envelope = await self._off_loop(
                 record,
                 open_record,
@@ -85,9 +86,18 @@ class Settler:
             )
             _DECODE.observe(time.perf_counter() - began)
             name = envelope.event.id or name
-            outcome = await asyncio.wrap_future(self.reader.submit(envelope.event))
+            if journey is not None:
+                journey.id = name
+                journey.step("decode", began_at)
+            outcome = await asyncio.wrap_future(self.reader.submit(envelope.event, journey))
             outgoing = await self._off_loop(
-                record, outcome_record, record, envelope.mode, outcome, self.answers_topic
+                record,
+                outcome_record,
+                record,
+                envelope.mode,
+                outcome,
+                self.answers_topic,
+                context=None if journey is None else journey.context,
             )
             if self._fits(outgoing):
                 log.debug("answered", **_place(record), id=name, type=outcome.TYPE)
