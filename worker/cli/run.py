@@ -4,16 +4,19 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 import structlog
 
 from worker import __version__
 from worker.bundles.store import Store
+from worker.cli.following import tracing
 from worker.environment import load
 from worker.observing import logs, metrics
 from worker.observing.health import Health
 from worker.observing.http import Observatory
+from worker.observing.journeys import Follower, Journeys
 from worker.reading.reader import Reader
 from worker.settings import Settings
 from worker.streaming.client import connection_options
@@ -31,10 +34,11 @@ def run() -> None:
     settings = load()
     connection_options(settings.kafka)  # what cannot work stops the start before the model loads
     logs.configure(settings.qa.log_level, settings.qa.log_format)
-    asyncio.run(_serve(settings))
+    with tracing(settings) as followers:
+        asyncio.run(_serve(settings, followers))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, followers: Sequence[Follower]) -> None:
     qa = settings.qa
     stop = asyncio.Event()
     _stop_on_signals(stop)
@@ -55,7 +59,8 @@ async def _serve(settings: Settings) -> None:
             http_port=observatory.port,
         )
         try:
-            await _within_budget(Pipeline(settings, reader, health), stop, qa.shutdown_seconds)
+            pipeline = Pipeline(settings, reader, health, Journeys(*followers))
+            await _within_budget(pipeline, stop, qa.shutdown_seconds)
         finally:
             reader.close()
     finally:

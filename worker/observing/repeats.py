@@ -1,12 +1,12 @@
-"""The client library says the same thing many times a second while brokers are away. Of each such
-line one is let through every few seconds, with the number of those that were not.
+"""Client libraries say the same thing many times a second while brokers, or a collector, are away.
+Of each such line one is let through every few seconds, with the number of those that were not.
 """
 
 import logging
 import time
 from collections.abc import Callable
 
-LIBRARY = "aiokafka"
+LIBRARIES = {"aiokafka", "opentelemetry"}
 
 PERIOD = 10.0
 """Seconds: an outage of ten minutes is some hundred lines, not forty thousand."""
@@ -21,7 +21,7 @@ class Repeats(logging.Filter):
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}  # when let through; held back
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] != LIBRARY:
+        if record.name.partition(".")[0] not in LIBRARIES:
             return True
         line = record.name, str(record.msg)
         now = self._clock()

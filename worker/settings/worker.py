@@ -122,6 +122,9 @@ class WorkerSettings(Group):
 
     http_host: str = Field("0.0.0.0", description="Address of /metrics, /healthz and /readyz")  # noqa: S104 - a pod's probes come from outside
     http_port: int = Field(8080, ge=0, le=65535, description="Its port; 0 picks a free one")
+    tracing: bool = Field(
+        False, description="Export traces by OTLP over HTTP, as the OTEL_ variables say"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged"
     )

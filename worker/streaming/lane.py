@@ -135,7 +135,10 @@ class Lane:
         self.committed = offset
         self.uncommitted -= count
         while self._uncommitted and self._uncommitted[0][0].offset < offset:
-            self._shared.journeys.end(*self._uncommitted.popleft())
+            journey, outcome = self._uncommitted.popleft()
+            if self._shared.commit_soon is not None:
+                journey.step("commit", journey.steps[-1].ended)  # since it was published
+            self._shared.journeys.end(journey, outcome)
 
     async def drain(self) -> None:
         """Wait until nothing is in flight; what is settled waits for nothing more."""
