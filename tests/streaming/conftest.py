@@ -13,6 +13,7 @@ from tests.brokers.protocol import Broker
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, until
 from worker.observing.health import Health
+from worker.observing.journeys import Follower, Journeys
 from worker.settings import Settings
 from worker.streaming.pipeline import Pipeline
 
@@ -22,10 +23,11 @@ Running = Callable[..., AbstractAsyncContextManager["RunningPipeline"]]
 class RunningPipeline:
     """A pipeline at work in this event loop."""
 
-    def __init__(self, settings: Settings, reader: StubReader) -> None:
+    def __init__(self, settings: Settings, reader: StubReader, *followers: Follower) -> None:
         self.health = Health(time.monotonic, stall_after=3600, contact_after=20)
         self.stop = asyncio.Event()
-        self.task = asyncio.create_task(Pipeline(settings, reader, self.health).run(self.stop))
+        pipeline = Pipeline(settings, reader, self.health, Journeys(*followers))
+        self.task = asyncio.create_task(pipeline.run(self.stop))
 
     async def ready(self) -> None:
         await until(lambda: self.health.ready or self.task.done(), "the pipeline is ready")
@@ -82,8 +84,10 @@ def running() -> Running:
     """`async with running(settings, reader) as pipeline`: ready inside, stopped at the end."""
 
     @contextlib.asynccontextmanager
-    async def run(settings: Settings, reader: StubReader) -> AsyncIterator[RunningPipeline]:
-        pipeline = RunningPipeline(settings, reader)
+    async def run(
+        settings: Settings, reader: StubReader, *followers: Follower
+    ) -> AsyncIterator[RunningPipeline]:
+        pipeline = RunningPipeline(settings, reader, *followers)
         try:
             await pipeline.ready()
             yield pipeline
