@@ -21,11 +21,11 @@ from tests.streaming.conftest import Running
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
 from worker.observing.health import Health
+from worker.streaming.assignment import REBUILDS
 from worker.streaming.errors import StreamingError
 from worker.streaming.link import Link, client_for_transactions
 from worker.streaming.pipeline import Pipeline
 from worker.streaming.records import Outgoing
-from worker.streaming.session import REBUILDS
 from worker.streaming.topics import check_topics
 from worker.streaming.transactions import Transactions
 

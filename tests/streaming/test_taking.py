@@ -65,13 +65,13 @@ async def test_a_late_word_of_the_position_skips_no_record(
     with ThreadPoolExecutor(1) as decoders:
         breaker = Breaker(records=0, ratio=1)
         session = Session(settings, limits, reader, health, breaker, decoders, Journeys())
-        session._assign([FIRST, SECOND])
+        session._assignment.assign([FIRST, SECOND])
         taking = asyncio.create_task(session._take_records())
         await until(lambda: reader.seen == ["0-0"], "the first fills the worker")
         answered.set()
         # It says so without waiting, so the lane has it in the same turn of the loop.
         await until(lambda: SECOND in told, "the lane has heard its position")
-        assert session._lanes[SECOND].ledger.safe == 0
+        assert session._assignment.lanes[SECOND].ledger.safe == 0
         session._in_flight.leave(session._in_flight.bytes)
         await until(lambda: "1-0" in reader.seen, "room for the next")
         taking.cancel()

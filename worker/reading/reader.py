@@ -18,11 +18,12 @@ import numpy as np
 import structlog
 
 from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import Rejected
 from worker.observing import metrics
 from worker.observing.journeys import Journey, note_run
 from worker.reading.batching import Batcher
 from worker.reading.bundle import Bundle, BundleError
+from worker.reading.failures import internal_error, model_failed
 from worker.reading.job import Job, Piece, R
 from worker.reading.jobs import open_jobs
 from worker.reading.options import ReadingDefaults
@@ -209,7 +210,7 @@ class Reader:
             job.finish(rejected)
             return
         except BaseException as error:
-            job.finish(_internal_error("encode", error))
+            job.finish(internal_error("encode", error))
             return
         _ENCODE.observe(time.perf_counter() - began)
         if job.journey is not None:
@@ -241,7 +242,7 @@ class Reader:
                 self._run(pieces[: len(pieces) // 2])
                 self._run(pieces[len(pieces) // 2 :])
             else:
-                pieces[0].job.finish(_model_failed(error))
+                pieces[0].job.finish(model_failed(error))
             return
         _RUN.observe(time.perf_counter() - began)
         tokens = sum(len(window) for window in windows)
@@ -272,9 +273,9 @@ class Reader:
         try:
             outcome = job.settle(self.model)
         except (LogitsError, VectorError) as error:
-            outcome = _model_failed(error)
+            outcome = model_failed(error)
         except Exception as error:
-            outcome = _internal_error(self._jobs.stage, error)
+            outcome = internal_error(self._jobs.stage, error)
         self._settling.observe(time.perf_counter() - began)
         if job.journey is not None:
             job.journey.step(self._jobs.stage, began_at)
@@ -289,13 +290,3 @@ class Reader:
         self._pending += tokens - job.pending
         job.pending = tokens
         metrics.PENDING_TOKENS.set(self._pending)
-
-
-def _model_failed(error: Exception) -> Rejected:
-    return Rejected(Reason.MODEL_FAILED, f"{type(error).__name__}: {error}")
-
-
-def _internal_error(stage: str, error: BaseException) -> Rejected:
-    rejected = Rejected(Reason.INTERNAL_ERROR, f"{stage}: {type(error).__name__}: {error}")
-    rejected.__cause__ = error
-    return rejected

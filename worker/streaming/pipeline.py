@@ -14,9 +14,10 @@ from worker.observing import metrics
 from worker.observing.health import Health
 from worker.observing.journeys import Journeys
 from worker.settings import Settings
+from worker.streaming.assignment import SESSION_ERRORS
 from worker.streaming.breaker import Breaker
 from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
-from worker.streaming.session import SESSION_ERRORS, Session
+from worker.streaming.session import Session
 from worker.streaming.settling import Reading
 from worker.streaming.topics import check_topics
 
