@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,8 @@ import aiohttp
 
 from tests.streaming.topics import until
 
+WORKER = ("worker", "run")
+
 
 class WorkerProcess:
     """`async with WorkerProcess(environment) as worker`: has joined its group inside.
@@ -22,7 +24,8 @@ class WorkerProcess:
     At the end it is killed, if it is still there.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], program: Sequence[str] = WORKER) -> None:
+        """`program` is the arguments of `python -m`."""
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
             **environment,
@@ -33,7 +36,7 @@ class WorkerProcess:
         self._log = Path(name)
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run"],
+                [sys.executable, "-m", *program],
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
