@@ -10,7 +10,12 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
 
+VERSION = "1.1"
+"""Of these contracts. The second number rises with what is added: producers and consumers of older
+ones go on as they are (tests/schemas/older). The first would rise with what is not so."""
+
 __all__ = [
+    "VERSION",
     "Answer",
     "Embedding",
     "Event",

@@ -9,55 +9,55 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
-class Span(BaseModel):
+class Published(BaseModel):
+    """What a worker writes. Every field is there in its JSON, also where it is null."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class Span(Published):
     """A piece of the context. The empty span at 0 says that the context holds no answer."""
 
-    model_config = ConfigDict(frozen=True)
-
-    answer: str
-    score: float = Field(ge=0.0, le=1.0)
-    start: int = Field(ge=0, description="code points before the answer")
+    answer: str = Field(description="`context[start:end]`")
+    score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
+    start: int = Field(ge=0, description="Unicode code points before the answer")
     end: int = Field(ge=0, description="code points up to the answer's end, exclusive")
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(Published):
     """The model that read the event."""
 
-    model_config = ConfigDict(frozen=True)
-
-    name: str
+    name: str = Field(description="of its bundle")
     revision: str | None = Field(None, description="the commit that the weights are from")
     sha256: str = Field(description="of the model file")
     precision: str = Field(description="of the weights: int8, float16, float32 …")
     provider: str = Field("cpu", description="what ran it: cpu, cuda or openvino")
 
 
-class Source(BaseModel):
+class Source(Published):
     """The record that held the event."""
-
-    model_config = ConfigDict(frozen=True)
 
     topic: str
     partition: int
     offset: int
 
 
-class Answer(BaseModel):
-    """An answer event."""
-
-    model_config = ConfigDict(frozen=True)
+class Answer(Published):
+    """An answer event: the best span, and in `answers` every span that was asked for."""
 
     TYPE: ClassVar[str] = "qa.answer"
     """The CloudEvents `type`."""
 
-    id: str
-    answer: str
-    score: float = Field(ge=0.0, le=1.0)
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
+    id: str = Field(description="the question's own, else its CloudEvents id, else its place")
+    answer: str = Field(description="the best span: `context[start:end]`")
+    score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
+    start: int = Field(ge=0, description="Unicode code points before the answer")
+    end: int = Field(ge=0, description="code points up to the answer's end, exclusive")
     answered: bool = Field(description="false: the best reading is that there is no answer")
     answers: list[Span] = Field(description="up to top_k spans, best first")
     model: ModelInfo
     windows: int = Field(description="how many windows of the context were read")
-    source: Source | None = None
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    source: Source | None = Field(None, description="null where no topic was involved")
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict, description="the question's, untouched"
+    )

@@ -2,17 +2,18 @@
 
 Three shapes come in: plain JSON (also Azure ML's `input_data`), CloudEvents 1.0 structured, and
 CloudEvents 1.0 binary (the Kafka protocol binding). An outcome leaves in its event's shape.
+https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
 """
 
 import base64
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
 import pydantic_core
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas.event import Event, Outcome
 from schemas.rejection import Header, Reason, Rejected
@@ -35,7 +36,12 @@ CARRIED = TRACE | frozenset(
 )
 """Headers (lower-cased) that an outcome takes over from its event."""
 
-_STRUCTURED = "application/cloudevents+json"
+EXTENSIONS = TRACE | {"correlationid"}
+"""CloudEvents attributes that an outcome takes over from its event: of the extensions Distributed
+Tracing and Correlation."""
+
+_CLOUDEVENTS = "application/cloudevents"
+_STRUCTURED = f"{_CLOUDEVENTS}+json"
 _JSON = b"application/json"
 
 
@@ -49,10 +55,14 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Envelope(Generic[E]):
-    """An event with its id settled, and the shape in which it came."""
+    """An event with its id settled, the shape in which it came, and what of it was left aside."""
 
     event: E
     mode: Mode
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """Those of `EXTENSIONS` that the event has."""
+    ignored: Sequence[str] = ()
+    """Names of fields that the event's schema does not know."""
 
 
 def open_envelope(
@@ -74,9 +84,18 @@ def open_envelope(
         raise Rejected(
             Reason.RECORD_TOO_LARGE, f"the value has {len(value)} bytes, the limit is {max_bytes}"
         )
+    named = {
+        name.lower(): text.decode("utf-8", "replace") for name, text in headers if text is not None
+    }
+    media_type = _media_type(named.get("content-type", ""))
     document = _parse(value)
-    named = {name.lower(): text for name, text in headers if text is not None}
-    mode, event_id, data = _unwrap(kind, document, named)
+    mode = _mode(kind, document, media_type, named)
+    if mode is Mode.PLAIN:
+        attributes, data = {}, document
+    elif mode is Mode.BINARY:
+        attributes, data = _header_attributes(named), document
+    else:
+        attributes, data = _document_attributes(document), _data(document)
     # Azure ML's endpoint of the same model takes the pair one level down.
     if isinstance(data, dict) and isinstance(data.get("input_data"), dict):
         data = data["input_data"]
@@ -84,13 +103,24 @@ def open_envelope(
         event = kind.model_validate(data)
     except ValidationError as error:
         raise Rejected(Reason.SCHEMA, _first_error(kind, error)) from None
-    return Envelope(event.named(event_id or default_id), mode)
+    return Envelope(
+        event.named(attributes.get("id") or default_id),
+        mode,
+        {name: text for name, text in attributes.items() if name in EXTENSIONS},
+        tuple(_unknown(kind, data)),
+    )
 
 
 def seal(
-    outcome: Outcome, mode: Mode, headers: Sequence[Header], *, source: str
+    outcome: Outcome,
+    mode: Mode,
+    headers: Sequence[Header],
+    *,
+    source: str,
+    extensions: Mapping[str, str] | None = None,
 ) -> tuple[bytes, list[Header]]:
-    """The outcome's bytes and headers in `mode`; `headers` are those of the event's record.
+    """The outcome's bytes and headers in `mode`; `headers` are those of the event's record, and
+    `extensions` those of its envelope.
 
     `source` is the CloudEvents source. There is no `time`, so that an event that is read again
     after a crash gives the same bytes again.
@@ -104,6 +134,7 @@ def seal(
         "id": outcome.id,
         "source": source,
         "type": outcome.TYPE,
+        **(extensions or {}),
     }
     if mode is Mode.BINARY:
         event = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
@@ -122,26 +153,26 @@ def _parse(value: bytes) -> Any:
         raise Rejected(Reason.NOT_JSON, str(error)) from None
 
 
-def _unwrap(
-    kind: type[Event[Any]], document: Any, headers: dict[str, bytes]
-) -> tuple[Mode, str | None, Any]:
-    """The mode, the event's id if it has one, and the data inside."""
+def _media_type(content_type: str) -> str:
+    """Without parameters. Refuses CloudEvents in a format or a number that are not read."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type.startswith(_CLOUDEVENTS) and media_type not in (_CLOUDEVENTS, _STRUCTURED):
+        raise Rejected(
+            Reason.SCHEMA,
+            f"content-type: {media_type:.60} is not read; send {_STRUCTURED}, one event a record",
+        )
+    return media_type
+
+
+def _mode(
+    kind: type[Event[Any]], document: Any, media_type: str, headers: Mapping[str, str]
+) -> Mode:
     # The Kafka binding: the content type decides, then the attributes in the headers.
-    content_type = headers.get("content-type", b"").decode("utf-8", "replace").lower()
-    if not content_type.startswith(_STRUCTURED):
-        if "ce_specversion" in headers:
-            _check_version(headers["ce_specversion"].decode("utf-8", "replace"))
-            name = headers.get("ce_id", b"").decode("utf-8", "replace")
-            return Mode.BINARY, name or None, document
-        if not _looks_structured(kind, document):
-            return Mode.PLAIN, None, document
-    if not isinstance(document, dict):
-        raise Rejected(Reason.SCHEMA, "a structured CloudEvent is a JSON object")
-    _check_version(document.get("specversion"))
-    event_id = document.get("id")
-    if not isinstance(event_id, str) or not event_id:
-        raise Rejected(Reason.SCHEMA, "id: a CloudEvent needs one, a non-empty text")
-    return Mode.STRUCTURED, event_id, _data(document)
+    if media_type.startswith(_CLOUDEVENTS):
+        return Mode.STRUCTURED
+    if "ce_specversion" in headers:
+        return Mode.BINARY
+    return Mode.STRUCTURED if _looks_structured(kind, document) else Mode.PLAIN
 
 
 def _looks_structured(kind: type[Event[Any]], document: Any) -> bool:
@@ -153,6 +184,23 @@ def _looks_structured(kind: type[Event[Any]], document: Any) -> bool:
         and "specversion" in document
         and not all(name in document for name in needed)
     )
+
+
+def _header_attributes(headers: Mapping[str, str]) -> dict[str, str]:
+    _check_version(headers["ce_specversion"])
+    return {
+        name.removeprefix("ce_"): text for name, text in headers.items() if name.startswith("ce_")
+    }
+
+
+def _document_attributes(document: Any) -> dict[str, str]:
+    if not isinstance(document, dict):
+        raise Rejected(Reason.SCHEMA, "a structured CloudEvent is a JSON object")
+    _check_version(document.get("specversion"))
+    event_id = document.get("id")
+    if not isinstance(event_id, str) or not event_id:
+        raise Rejected(Reason.SCHEMA, "id: a CloudEvent needs one, a non-empty text")
+    return {name: text for name, text in document.items() if isinstance(text, str)}
 
 
 def _check_version(version: Any) -> None:
@@ -167,6 +215,15 @@ def _data(document: dict[str, Any]) -> Any:
         return _parse(base64.b64decode(document["data_base64"], validate=True))
     except (TypeError, ValueError, binascii.Error) as error:
         raise Rejected(Reason.SCHEMA, f"data_base64: {error}") from None
+
+
+def _unknown(model: type[BaseModel], data: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    for name, value in data.items():
+        known = model.model_fields.get(name)
+        if known is None:
+            yield where + name
+        elif isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel):
+            yield from _unknown(known.annotation, value, f"{where}{name}.")
 
 
 def _first_error(kind: type[Event[Any]], error: ValidationError) -> str:

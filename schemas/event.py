@@ -37,8 +37,8 @@ def _says_something(text: str) -> str:
     return text
 
 
-Words = Annotated[str, AfterValidator(_says_something)]
-"""A text that is not blank."""
+Words = Annotated[str, AfterValidator(_says_something), Field(json_schema_extra={"minLength": 1})]
+"""A text that is not blank. JSON Schema says less: that it is not empty."""
 
 
 class Event(BaseModel, Generic[O_co]):
@@ -49,9 +49,15 @@ class Event(BaseModel, Generic[O_co]):
     TAKES: ClassVar[str]
     """What a worker for this kind of event takes, in words, for whoever sent it another kind."""
 
-    id: str | None = Field(None, min_length=1, description="comes back on the outcome")
+    id: str | None = Field(
+        None,
+        min_length=1,
+        description="comes back on the outcome; without one, the CloudEvents id does, or "
+        "else topic-partition-offset",
+    )
     metadata: dict[str, Annotated[JsonValue, AfterValidator(_finite)]] = Field(
-        default_factory=dict, description="comes back on the outcome, untouched"
+        default_factory=dict,
+        description="comes back on the outcome, untouched; its numbers are finite",
     )
 
     def named(self, default_id: str) -> Self:

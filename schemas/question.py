@@ -9,7 +9,7 @@ from schemas.event import Event, Words
 
 
 class ReadingOptions(BaseModel):
-    """How to read one question; `None` leaves the choice to the worker's defaults.
+    """How to read one question. What is left out, or null, is the worker's to choose.
 
     The bounds here are the format's own. A worker's limits may be tighter, and it rejects what
     exceeds them.
@@ -38,6 +38,7 @@ class Question(Event[Answer]):
 
     TAKES: ClassVar[str] = "questions with their contexts, and answers them"
 
-    question: Words
-    context: str = Field(min_length=1)
-    options: ReadingOptions = ReadingOptions()
+    question: Words = Field(description="not blank")
+    context: str = Field(min_length=1, description="where the answer is looked for")
+    # Written into the published schema as it is sent, and not with a null for each option.
+    options: ReadingOptions = Field(ReadingOptions(), json_schema_extra={"default": {}})

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from schemas.embedding import Embedding
 from schemas.event import Event, Words
 
@@ -13,4 +15,4 @@ class Text(Event[Embedding]):
 
     TAKES: ClassVar[str] = "texts, and embeds them"
 
-    text: Words
+    text: Words = Field(description="what to embed; not blank")

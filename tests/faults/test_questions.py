@@ -22,7 +22,7 @@ def incoming(number: int) -> Incoming:
 
 def answered(number: int) -> Outgoing:
     envelope = open_record(Event, incoming(number), max_bytes=2**20)
-    return outcome_record(incoming(number), envelope.mode, answer_to(envelope.event), "answers")
+    return outcome_record(incoming(number), envelope, answer_to(envelope.event), "answers")
 
 
 def test_a_number_is_always_the_same_question() -> None:

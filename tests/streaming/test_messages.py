@@ -62,7 +62,7 @@ def test_a_record_weighs_its_key_and_its_value() -> None:
 
 def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
     envelope = open_record(Question, RECORD, max_bytes=1_000)
-    outgoing = outcome_record(RECORD, envelope.mode, answer("q"), "qa.answers")
+    outgoing = outcome_record(RECORD, envelope, answer("q"), "qa.answers")
     assert (outgoing.topic, outgoing.key, outgoing.lane) == ("qa.answers", b"\x00key", 3)
     assert outgoing.value is not None
     published = Answer.model_validate_json(outgoing.value)
@@ -72,7 +72,7 @@ def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
 
 def test_an_answer_carries_trace_headers_and_no_others() -> None:
     envelope = open_record(Question, RECORD, max_bytes=1_000)
-    outgoing = outcome_record(RECORD, envelope.mode, answer("q"), "qa.answers")
+    outgoing = outcome_record(RECORD, envelope, answer("q"), "qa.answers")
     assert outgoing.headers == [("traceparent", b"00-1"), ("content-type", b"application/json")]
 
 
@@ -80,7 +80,7 @@ def test_an_answer_to_a_cloudevent_is_one_from_this_worker() -> None:
     headers: list[Header] = [("ce_specversion", b"1.0"), ("ce_id", b"e-1")]
     record = replace(RECORD, headers=headers)
     envelope = open_record(Question, record, max_bytes=1_000)
-    outgoing = outcome_record(record, envelope.mode, answer("e-1"), "qa.answers")
+    outgoing = outcome_record(record, envelope, answer("e-1"), "qa.answers")
     named = dict(outgoing.headers)
     assert (named["ce_id"], named["ce_source"]) == (b"e-1", b"/qa-worker/qa.questions")
 
@@ -90,7 +90,7 @@ def test_an_answer_to_a_structured_event_is_structured() -> None:
     event = {"specversion": "1.0", "id": "e-1", "source": "/s", "type": "t", "data": data}
     record = replace(RECORD, value=json.dumps(event).encode())
     envelope = open_record(Question, record, max_bytes=1_000)
-    value = outcome_record(record, envelope.mode, answer("e-1"), "qa.answers").value
+    value = outcome_record(record, envelope, answer("e-1"), "qa.answers").value
     assert value is not None
     document = json.loads(value)
     assert (document["id"], document["data"]["source"]["offset"]) == ("e-1", 17)

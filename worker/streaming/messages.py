@@ -5,9 +5,10 @@ The only place where the contracts of the topics meet Kafka's records.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.answer import Source
-from schemas.envelope import TRACE, E, Envelope, Mode, open_envelope, seal
+from schemas.envelope import TRACE, E, Envelope, open_envelope, seal
 from schemas.event import Outcome
 from schemas.rejection import VALUE_OMITTED, Header, Rejected, dead_letter_headers
 from worker.streaming.records import Outgoing
@@ -45,23 +46,29 @@ def open_record(kind: type[E], record: Incoming, *, max_bytes: int) -> Envelope[
 
 def outcome_record(
     record: Incoming,
-    mode: Mode,
+    envelope: Envelope[Any],
     outcome: Outcome,
     topic: str,
     *,
     context: Sequence[Header] | None = None,
 ) -> Outgoing:
     """The outcome, under the event's key, in its shape, with its correlation headers, and its trace
-    headers, or `context` in the place of those.
+    headers and attributes, or `context` in the place of those.
     """
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
-    value, headers = seal(
+    headers, extensions = record.headers, envelope.extensions
+    if context is not None:
+        headers = in_context(headers, context)
+        own = {name: text for name, text in extensions.items() if name not in TRACE}
+        extensions = {**own, **{name: (text or b"").decode() for name, text in context}}
+    value, sealed = seal(
         outcome.model_copy(update={"source": source}),
-        mode,
-        record.headers if context is None else in_context(record.headers, context),
+        envelope.mode,
+        headers,
         source=f"/qa-worker/{record.topic}",
+        extensions=extensions,
     )
-    return Outgoing(topic, record.key, value, headers, lane=record.partition)
+    return Outgoing(topic, record.key, value, sealed, lane=record.partition)
 
 
 def in_context(headers: Sequence[Header], context: Sequence[Header]) -> list[Header]:

@@ -32,6 +32,9 @@ INLINE_BYTES = 64 * 1024
 """JSON up to this size is handled on the event loop, in well under a millisecond; what is larger
 goes to a thread, since a loop that stands still sends no heartbeats."""
 
+_NAMED_FIELDS = 20
+"""How many unknown fields of an event are named; a record may have a hundred thousand."""
+
 _DECODE = metrics.STAGE.labels("decode")
 
 P = ParamSpec("P")
@@ -89,12 +92,15 @@ class Settler:
             if journey is not None:
                 journey.id = name
                 journey.step("decode", began_at)
+            if envelope.ignored:
+                fields = envelope.ignored[:_NAMED_FIELDS]
+                log.debug("unknown_fields", **_place(record), id=name, fields=fields)
             outcome = await asyncio.wrap_future(self.reader.submit(envelope.event, journey))
             outgoing = await self._off_loop(
                 record,
                 outcome_record,
                 record,
-                envelope.mode,
+                envelope,
                 outcome,
                 self.answers_topic,
                 context=None if journey is None else journey.context,

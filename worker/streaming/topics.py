@@ -67,18 +67,24 @@ async def present(settings: Settings) -> list[Topic]:
     return topics
 
 
+def sizes(settings: Settings) -> dict[str, int]:
+    """Topic to the `max.message.bytes` that it is created with: questions, answers, dead letters.
+
+    They take the largest record that the worker takes, the dead letters with headroom for their
+    headers.
+    """
+    largest = settings.qa.max_record_bytes + HEADROOM_BYTES
+    return dict(zip(_names(settings), (largest, largest, largest + HEADROOM_BYTES), strict=True))
+
+
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
     """Create what is missing. Topic to what became of it: `created` or `exists`.
 
-    The topics take the largest record that the worker takes, the dead letters with headroom for
-    their headers. Raises `KafkaError`.
+    Raises `KafkaError`.
     """
-    largest = settings.qa.max_record_bytes + HEADROOM_BYTES
     new = [
         NewTopic(name, partitions, replication, topic_configs={LIMIT: str(limit)})
-        for name, limit in zip(
-            _names(settings), (largest, largest, largest + HEADROOM_BYTES), strict=True
-        )
+        for name, limit in sizes(settings).items()
     ]
     outcome = {}
     async with _admin(settings.kafka) as admin:
