@@ -124,3 +124,38 @@ def test_header_names_are_read_in_any_case_and_values_in_any_bytes() -> None:
     headers: list[Header] = [("CE_SpecVersion", b"1.0"), ("Ce_Id", b"\xff\xfe")]
     envelope = opened(event(id=...), headers)
     assert (envelope.mode, envelope.event.id) == (Mode.BINARY, "\ufffd\ufffd")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"application/cloudevents-batch+json",
+        b"application/cloudevents-batch+json; charset=UTF-8",
+        b"application/cloudevents+avro",
+        b"Application/CloudEvents+Protobuf",
+        b"application/cloudevents+json-seq",
+    ],
+)
+@pytest.mark.parametrize("value", [[structured()], b"\x00\x01"])
+def test_batches_and_other_formats_are_refused_and_named(content_type: bytes, value: Any) -> None:
+    rejected = verdict(value, [("content-type", content_type)])
+    assert rejected.reason is Reason.SCHEMA
+    name = content_type.decode().lower().split(";")[0]
+    assert rejected.detail == (
+        f"content-type: {name} is not read; send application/cloudevents+json, one event a record"
+    )
+
+
+def test_a_media_type_without_a_format_is_jsons() -> None:
+    assert opened(structured(), [("content-type", b"application/cloudevents")]).mode is (
+        Mode.STRUCTURED
+    )
+
+
+def test_other_attributes_of_an_event_do_not_come_back() -> None:
+    envelope = opened(structured(traceparent="00-1", subject="s", tracestate=7), STRUCTURED)
+    assert envelope.extensions == {"traceparent": "00-1"}
+
+
+def test_a_plain_question_has_no_attributes() -> None:
+    assert opened(event(traceparent="00-1"), [("ce_traceparent", b"00-1")]).extensions == {}

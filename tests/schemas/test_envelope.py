@@ -77,3 +77,15 @@ def test_a_value_at_the_limit_is_read_and_one_byte_more_is_not() -> None:
 
 def test_headers_without_a_value_are_no_headers() -> None:
     assert opened(event(), [("ce_specversion", None), ("content-type", None)]).mode is Mode.PLAIN
+
+
+def test_fields_that_nobody_knows_are_named_and_no_error() -> None:
+    options = {"top_k": 2, "temperature": 0}
+    envelope = opened(event(tenant=7, options=options, metadata={"free": 1}))
+    assert envelope.ignored == ("tenant", "options.temperature")
+    assert envelope.event.metadata == {"free": 1}
+
+
+def test_of_a_cloudevent_only_its_data_is_looked_at() -> None:
+    document = {"specversion": "1.0", "id": "e", "time": "now", "data": event(tenant=7)}
+    assert opened(document).ignored == ("tenant",)

@@ -1,0 +1,133 @@
+"""What is published is what the code does: the schemas are the models', and the models' JSON is
+valid by them.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from schemas.answer import Answer
+from schemas.embedding import Embedding
+from schemas.envelope import Mode, seal
+from schemas.event import Event, Outcome
+from schemas.question import Question
+from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason, Rejected, dead_letter_headers
+from schemas.text import Text
+from tests.schemas import samples
+from tests.schemas.header_schemas import meanings
+from tests.schemas.publish import PUBLISHED, files
+from tests.schemas.valid import faults, published, validator
+
+Kind = type[Event[Outcome]]
+
+SCHEMAS = sorted(PUBLISHED.glob("*.schema.json"))
+
+
+def test_the_files_are_those_that_the_code_gives() -> None:
+    published = {path.name: path.read_text() for path in PUBLISHED.iterdir()}
+    assert published == files(), "run: python -m tests.schemas.publish"
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_a_schema_is_valid_and_so_are_its_examples(path: Path) -> None:
+    examples = json.loads(path.read_text())["examples"]
+    assert examples
+    assert [faults(validator(path), example) for example in examples] == [[]] * len(examples)
+
+
+def test_offsets_in_the_examples_are_those_of_the_context() -> None:
+    for span in samples.ANSWER.answers:
+        assert samples.CONTEXT[span.start : span.end] == span.answer
+
+
+# Values that fit a field of one type or another. What JSON Schema does not tell apart is left out:
+# texts that are blank but not empty, 2.0 where 2 belongs, numbers beyond floats.
+_SCALARS: Sequence[Any] = ["", "a", "é", 0, 1, -1, 101, -100, 0.5, -100.5, True, False, None]
+_VALUES = st.sampled_from(_SCALARS) | st.sampled_from([[], {}, [1], {"a": 1}, [{}]])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=5,
+)
+_OPTIONS = st.dictionaries(
+    st.sampled_from(
+        [
+            "top_k",
+            "max_answer_tokens",
+            "doc_stride",
+            "no_answer",
+            "no_answer_threshold",
+            "align_to_words",
+            "unknown",
+        ]
+    ),
+    _VALUES,
+    max_size=3,
+)
+_FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": _VALUES,
+        "question": _VALUES,
+        "context": _VALUES,
+        "text": _VALUES,
+        "options": _OPTIONS | _VALUES,
+        "metadata": st.dictionaries(st.text(), _JSON, max_size=2) | _VALUES,
+        "unknown": _VALUES,
+    },
+)
+_GOOD = {"question": "Who?", "context": "Ada.", "text": "Ada."}
+_EVENTS = _FIELDS.map(lambda fields: {**_GOOD, **fields}) | _FIELDS
+_KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
+
+
+@given(_KINDS, _EVENTS | _VALUES)
+@settings(max_examples=1000)
+def test_the_schema_takes_what_the_worker_takes_and_nothing_else(kind: Kind, event: Any) -> None:
+    try:
+        kind.model_validate(event)
+        taken = True
+    except ValidationError:
+        taken = False
+    assert published(kind.__name__.lower()).is_valid(event) == taken
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_leaves_is_valid(answer: Answer, embedding: Embedding, mode: Mode) -> None:
+    sparse = answer.model_copy(update={"source": None, "answers": [], "metadata": {}})
+    for outcome in (answer, sparse, embedding):
+        value, _ = seal(outcome, mode, (), source="/s")
+        document = json.loads(value)
+        data = document["data"] if mode is Mode.STRUCTURED else document
+        assert faults(published(type(outcome).__name__.lower()), data) == []
+
+
+def test_an_outcome_without_one_of_its_fields_is_not(answer: Answer) -> None:
+    document = answer.model_dump(mode="json")
+    for name in document:
+        less = {other: value for other, value in document.items() if other != name}
+        assert faults(published("answer"), less) == [f"$: '{name}' is a required property"]
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_headers_of_a_dead_letter_are_valid(reason: Reason) -> None:
+    own: list[Header] = [("mine", b"x"), (ATTEMPT, b"2"), (REPLAY_OF, b"qa.questions.dead-0-3")]
+    rejected = Rejected(reason, "x" * 5000)
+    headers = dead_letter_headers(rejected, topic="t", partition=0, offset=9, headers=own)
+    named = {name: (text or b"").decode() for name, text in headers}
+    assert faults(published("dead-letter-headers"), named) == []
+    added = dead_letter_headers(rejected, topic="t", partition=0, offset=9)
+    for name, _ in added:
+        less = {other: text for other, text in named.items() if other != name}
+        assert faults(published("dead-letter-headers"), less)
+
+
+def test_every_reason_has_its_meaning() -> None:
+    assert meanings()["null_value"] == "The record has no value (a tombstone)."
+    assert meanings()["answer_too_large"].startswith("The outcome")
