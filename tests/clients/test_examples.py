@@ -1,0 +1,175 @@
+"""The integration guide's programs, and CloudEvents' own SDK, against a worker that runs."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from cloudevents.core.bindings.kafka import (
+    KafkaMessage,
+    from_kafka_event,
+    to_binary_event,
+    to_structured_event,
+)
+from cloudevents.core.v1.event import CloudEvent
+
+from tests.brokers.apache import ApacheKafka
+from tests.schemas.valid import faults, published
+from tests.streaming.topics import Topics, until
+from tests.streaming.worker_process import WorkerProcess
+from tests.tools import tool
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
+CONTEXT = 'The report on the "bridge" \\ 橋 was written by Anna Lindqvist in 2019.'
+SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a program ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def topics(apache_kafka: ApacheKafka) -> Topics:
+    own = Topics(apache_kafka.bootstrap_servers, {"QA_LOG_LEVEL": "debug"})
+    await own.create()
+    return own
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def worker(topics: Topics) -> AsyncIterator[WorkerProcess]:
+    """At work for all of these tests, with the default model."""
+    async with WorkerProcess(topics.environment) as worker:
+        yield worker
+
+
+@pytest.fixture(params=["python", "kcat", "java"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
+    """Question and context to the command that asks it."""
+    if request.param == "python":
+        return lambda *asked: [sys.executable, str(EXAMPLES / "python" / "ask.py"), *asked]
+    if request.param == "kcat":
+        tool("kcat")
+        tool("jq")
+        return lambda *asked: [str(EXAMPLES / "kcat" / "ask.sh"), *asked]
+    java, built = tool("java"), request.getfixturevalue("java_example")
+    class_path = os.pathsep.join([str(built / "classes"), str(built / "dependency" / "*")])
+    return lambda *asked: [java, "-cp", class_path, "Ask", *asked]
+
+
+@pytest.fixture(scope="module")
+def java_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Maven makes of the Java example."""
+    project = tmp_path_factory.mktemp("java") / "ask"
+    shutil.copytree(EXAMPLES / "java", project, ignore=shutil.ignore_patterns("target"))
+    command = [tool("mvn"), "-q", "-B", "-f", str(project), "compile"]
+    maven = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert maven.returncode == 0, maven.stdout
+    return project / "target"
+
+
+async def run(command: list[str], topics: Topics) -> Said:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, "LC_ALL": "C.UTF-8", **topics.environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(SECONDS):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Said(process.returncode, out.decode(), err.decode())
+
+
+async def test_a_program_of_the_guide_sends_a_question_and_reads_its_answer(
+    ask: Callable[..., list[str]], topics: Topics
+) -> None:
+    answered = await run(ask("Who wrote the report?", CONTEXT), topics)
+    assert answered.code == 0, answered
+    answer = json.loads(answered.out)
+    assert (answer["answer"], answer["answered"]) == ("Anna Lindqvist", True)
+    assert CONTEXT[answer["start"] : answer["end"]] == answer["answer"]
+    assert faults(published("answer"), answer) == []
+    place = (answer["source"]["partition"], answer["source"]["offset"])
+    questions = await topics.records(topics.settings.qa.questions_topic)
+    (question,) = [found for found in questions if (found.partition, found.offset) == place]
+    assert question.key == b"example"
+    (record,) = [found for found in await topics.answers() if json.loads(found.value) == answer]
+    assert record.key == b"example"
+    mark = dict(question.headers)["correlation-id"]
+    assert dict(record.headers)["correlation-id"] == mark
+
+
+async def test_a_program_of_the_guide_says_why_a_question_was_rejected(
+    ask: Callable[..., list[str]], topics: Topics
+) -> None:
+    rejected = await run(ask(" ", CONTEXT), topics)
+    assert rejected.code != 0
+    assert "rejected: schema: question: is blank" in rejected.out + rejected.err
+
+
+@pytest.mark.parametrize("write", [to_structured_event, to_binary_event])
+async def test_cloudevents_own_sdk_asks_and_reads_the_answer(
+    write: Callable[[CloudEvent], KafkaMessage], topics: Topics
+) -> None:
+    key = write.__name__
+    asked = CloudEvent(
+        {
+            "id": key,
+            "source": "/wiki",
+            "type": "qa.question",
+            "partitionkey": key,
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        },
+        {"question": "Who wrote the report?", "context": CONTEXT, "tenant": 7},
+    )
+    message = write(asked)
+    assert message.key == key
+    await topics.send([message.value], key=key.encode(), headers=list(message.headers.items()))
+    found: list[Any] = []
+
+    async def answered() -> bool:
+        found[:] = [record for record in await topics.answers() if record.key == key.encode()]
+        return bool(found)
+
+    await until(answered, "the answer")
+    (record,) = found
+    answer = from_kafka_event(KafkaMessage(dict(record.headers), record.key, record.value))
+    assert (answer.get_id(), answer.get_type()) == (key, "qa.answer")
+    assert answer.get_source() == f"/qa-worker/{topics.settings.qa.questions_topic}"
+    assert answer.get_extension("traceparent") == asked.get_extension("traceparent")
+    data = answer.get_data()
+    assert isinstance(data, dict)
+    assert data["answer"] == "Anna Lindqvist"
+    assert faults(published("answer"), data) == []
+    # In the mode of the question: its content type, or attributes in the headers.
+    assert ("ce_id" in dict(record.headers)) == ("ce_id" in message.headers)
+
+
+async def test_fields_that_nobody_knows_are_in_the_log_and_no_errors(
+    worker: WorkerProcess, topics: Topics
+) -> None:
+    fields = [f"own{number}" for number in range(30)]
+    document = {"id": "many", "question": "Who?", "context": "Ada.", **dict.fromkeys(fields, 1)}
+    await topics.send([json.dumps(document).encode()])
+
+    async def answered() -> bool:
+        return "many" in [json.loads(record.value).get("id") for record in await topics.answers()]
+
+    await until(answered, "the answer")
+    (logged,) = [event for event in worker.events("unknown_fields") if event["id"] == "many"]
+    assert (logged["level"], logged["fields"]) == ("debug", fields[:20])
