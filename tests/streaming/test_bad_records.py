@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.brokers.protocol import Broker
+from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
 
@@ -88,6 +89,12 @@ BAD = (
     Bad("CloudEvents 0.3", _json(specversion="0.3", id="1", data={}), "schema"),
     Bad("CloudEvent without id", _json(specversion="1.0", data={"question": "q"}), "schema"),
     Bad("binary CloudEvent of version 2", _good(), "schema", (("ce_specversion", b"2.0"),)),
+    Bad(
+        "a batch of CloudEvents",
+        b"[" + _json(specversion="1.0", id="1", data={}) + b"]",
+        "schema",
+        (("content-type", b"application/cloudevents-batch+json"),),
+    ),
 )
 
 # Odd, but questions: each has an answer that lies in its context.
@@ -140,11 +147,14 @@ async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_its_neighbou
         assert headers["__connect.errors.offset"] == str(2 * number + 1).encode()
         assert headers["__connect.errors.exception.message"], bad.what
         assert all(headers[name] == text for name, text in bad.headers)
+        texts = {name: text.decode() for name, text in headers.items()}
+        assert faults(published("dead-letter-headers"), texts) == []
     assert [answer["id"] for answer in answers[: len(BAD)]] == [
         f"before-{number}" for number in range(len(BAD))
     ]
     assert {answer["answer"] for answer in answers[: len(BAD)]} == {"Tomas Verhoeven"}
     assert len(answers) == len(BAD) + len(ODD)
+    assert [faults(published("answer"), answer) for answer in answers] == [[]] * len(answers)
     for value, answer in zip(ODD.values(), answers[len(BAD) :], strict=True):
         document = json.loads(value)
         context = document.get("input_data", document)["context"]

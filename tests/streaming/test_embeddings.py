@@ -10,6 +10,7 @@ from schemas.embedding import Embedding
 from schemas.rejection import Header
 from tests.brokers.protocol import Broker
 from tests.reading.embeddings import CAPACITY, expected, write_embedding_bundle
+from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.reading.manifest import Pooling
@@ -53,6 +54,7 @@ async def test_texts_come_back_as_embeddings_in_their_order_and_questions_as_dea
     records = await topics.answers()
     for n, record in enumerate(records[:20]):
         embedding = Embedding.model_validate_json(record.value)
+        assert faults(published("embedding"), json.loads(record.value)) == []
         assert (embedding.id, embedding.metadata) == (f"t-{n}", {"n": n})
         assert embedding.source is not None
         assert embedding.source.offset == n
