@@ -85,6 +85,21 @@ def test_an_answer_to_a_cloudevent_is_one_from_this_worker() -> None:
     assert (named["ce_id"], named["ce_source"]) == (b"e-1", b"/qa-worker/qa.questions")
 
 
+def test_attributes_of_a_cloudevent_come_back_and_headers_are_of_the_workers_span() -> None:
+    headers: list[Header] = [
+        ("ce_specversion", b"1.0"),
+        ("ce_traceparent", b"00-event"),
+        ("traceparent", b"00-sent"),
+    ]
+    record = replace(RECORD, headers=headers)
+    envelope = open_record(Question, record, max_bytes=1_000)
+    context: list[Header] = [("traceparent", b"00-worker")]
+    for given, expected in ((None, b"00-sent"), (context, b"00-worker")):
+        outgoing = outcome_record(record, envelope, answer("q"), "qa.answers", context=given)
+        named = dict(outgoing.headers)
+        assert (named["traceparent"], named["ce_traceparent"]) == (expected, b"00-event")
+
+
 def test_an_answer_to_a_structured_event_is_structured() -> None:
     data = {"question": "Who?", "context": "Ada."}
     event = {"specversion": "1.0", "id": "e-1", "source": "/s", "type": "t", "data": data}

@@ -53,22 +53,18 @@ def outcome_record(
     context: Sequence[Header] | None = None,
 ) -> Outgoing:
     """The outcome, under the event's key, in its shape, with its correlation headers, and its trace
-    headers and attributes, or `context` in the place of those.
+    headers, or `context` in the place of those. Attributes of a CloudEvent come back as they are:
+    there a trace says what the event came from, whatever was done to it since.
     """
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
-    headers, extensions = record.headers, envelope.extensions
-    if context is not None:
-        headers = in_context(headers, context)
-        own = {name: text for name, text in extensions.items() if name not in TRACE}
-        extensions = {**own, **{name: (text or b"").decode() for name, text in context}}
-    value, sealed = seal(
+    value, headers = seal(
         outcome.model_copy(update={"source": source}),
         envelope.mode,
-        headers,
+        record.headers if context is None else in_context(record.headers, context),
         source=f"/qa-worker/{record.topic}",
-        extensions=extensions,
+        extensions=envelope.extensions,
     )
-    return Outgoing(topic, record.key, value, sealed, lane=record.partition)
+    return Outgoing(topic, record.key, value, headers, lane=record.partition)
 
 
 def in_context(headers: Sequence[Header], context: Sequence[Header]) -> list[Header]:
