@@ -12,7 +12,7 @@ from schemas.text import Text
 
 VERSION = "1.1"
 """Of these contracts. The second number rises with what is added: producers and consumers of older
-ones go on as they are (tests/schemas/older). The first would rise with what is not so."""
+ones go on as they are (tests/schemas/versions). The first would rise with what is not so."""
 
 __all__ = [
     "VERSION",

@@ -1,47 +1,53 @@
-"""Who speaks an older version of the contracts goes on as they are: `older/` holds what its code
-published, wrote and read.
+"""Who speaks an older version of the contracts goes on as they are: `versions/` holds what the code
+of each published, wrote and read.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import Field
 
 from schemas import VERSION
 from schemas.answer import Answer
-from schemas.envelope import open_envelope
+from schemas.embedding import Embedding
 from schemas.event import Words
 from schemas.question import Question
-from schemas.rejection import Reason, Rejected, dead_letter_headers
+from schemas.rejection import Reason, Rejected
+from schemas.text import Text
 from tests.schemas import samples
+from tests.schemas.json_schemas import dead_letter_example
+from tests.schemas.publish import PUBLISHED
+from tests.schemas.record import EVENTS, OUTCOMES, VERSIONS, read
 from tests.schemas.valid import faults, published, validator
 
-OLDER = sorted(Path(__file__).with_name("older").iterdir())
+ON_RECORD = sorted(VERSIONS.iterdir())
 
-pytestmark = pytest.mark.parametrize("older", OLDER, ids=lambda path: path.name)
-
-
-def held(older: Path, name: str) -> Any:
-    return json.loads((older / name).read_text())
+each_version = pytest.mark.parametrize("version", ON_RECORD, ids=lambda path: path.name)
 
 
-def read_otherwise(kind: type[Question], older: Path) -> Iterator[str]:
-    """Events of the older version that are not read as they were then."""
-    for event in held(older, "events.json"):
-        headers = [(name, text.encode()) for name, text in event["headers"].items()]
-        value = json.dumps(event["value"]).encode()
+def held(version: Path, name: str) -> Any:
+    return json.loads((version / f"{name}.json").read_text())
+
+
+def schemas(version: Path, kinds: Mapping[str, Any]) -> dict[str, Draft202012Validator]:
+    """Those that the version had, of these kinds."""
+    paths = {kind: version / f"{kind}.schema.json" for kind in kinds}
+    return {kind: validator(path) for kind, path in paths.items() if path.exists()}
+
+
+def read_otherwise(version: Path, kinds: Mapping[str, type[Question | Text]]) -> Iterator[str]:
+    """Events of the version that are not read as they were then."""
+    for event in held(version, "events"):
         try:
-            envelope = open_envelope(
-                kind, value, headers, default_id="topic-0-7", max_bytes=len(value)
-            )
+            now = read(kinds[event["kind"]], event)
         except Rejected as rejected:
             yield f"{event['name']}: {rejected}"
-            continue
-        read = {"mode": envelope.mode.value, **envelope.event.model_dump(mode="json")}
-        yield from (f"{event['name']}: {path}" for path in _lost(event["read"], read))
+        else:
+            yield from (f"{event['name']}: {path}" for path in _lost(event["read"], now))
 
 
 def _lost(then: Any, now: Any, path: str = "$") -> Iterator[str]:
@@ -52,44 +58,73 @@ def _lost(then: Any, now: Any, path: str = "$") -> Iterator[str]:
         yield f"{path} was {then!r}, is {now!r}"
 
 
-def test_it_is_older(older: Path) -> None:
-    major, minor = map(int, older.name.split("."))
-    now_major, now_minor = map(int, VERSION.split("."))
-    assert (major, minor) < (now_major, now_minor)
+def test_this_version_is_on_record_and_the_last_of_its_major() -> None:
+    numbers = [tuple(map(int, version.name.split("."))) for version in ON_RECORD]
+    major, minor = map(int, VERSION.split("."))
+    assert [number for number in numbers if number[0] == major] == [
+        (major, each) for each in range(minor + 1)
+    ], "python -m tests.schemas.record"
 
 
-def test_its_events_are_read_as_they_were(older: Path) -> None:
-    assert list(read_otherwise(Question, older)) == []
+@pytest.mark.parametrize("kind", [*EVENTS, *OUTCOMES])
+def test_what_is_added_raises_the_version(kind: str) -> None:
+    recorded = json.loads((VERSIONS / VERSION / f"{kind}.schema.json").read_text())
+    now = json.loads((PUBLISHED / f"{kind}.schema.json").read_text())
+    assert _structure(now) == _structure(recorded), "raise schemas.VERSION, publish, record"
 
 
-def test_its_producers_events_are_valid_still(older: Path) -> None:
-    then, now = validator(older / "question.schema.json"), published("question")
-    plain = [event["value"] for event in held(older, "events.json") if not event["headers"]]
-    valid = [event for event in plain if then.is_valid(event)]
-    assert len(valid) >= 4
-    assert [faults(now, event) for event in valid] == [[]] * len(valid)
+def _structure(schema: Any) -> Any:
+    """Without what is said for people."""
+    if isinstance(schema, dict):
+        said = ("description", "examples")
+        return {name: _structure(each) for name, each in schema.items() if name not in said}
+    return [_structure(each) for each in schema] if isinstance(schema, list) else schema
 
 
-def test_its_consumers_take_todays_answers(older: Path, answer: Answer) -> None:
-    schema = validator(older / "answer.schema.json")
-    for outcome in (answer, samples.ANSWER, answer.model_copy(update={"source": None})):
-        assert faults(schema, outcome.model_dump(mode="json")) == []
+@each_version
+def test_its_events_are_read_as_they_were(version: Path) -> None:
+    assert list(read_otherwise(version, EVENTS)) == []
 
 
-def test_its_answers_are_read(older: Path) -> None:
-    answers = held(older, "answers.json")
-    for document in answers:
-        read = Answer.model_validate(document).model_dump(mode="json")
-        assert list(_lost(document, read)) == []
-        assert faults(validator(older / "answer.schema.json"), document) == []
-    assert answers
+@each_version
+def test_its_producers_events_are_valid_still(version: Path) -> None:
+    events = held(version, "events")
+    for kind, then in schemas(version, EVENTS).items():
+        sent = [event["value"] for event in events if event["kind"] == kind]
+        valid = [value for value in sent if then.is_valid(value)]
+        assert len(valid) >= 4
+        assert [faults(published(kind), value) for value in valid] == [[]] * len(valid)
 
 
-def test_its_dead_letters_headers_and_reasons_are_there(older: Path) -> None:
-    then = held(older, "dead-letter-headers.json")
-    rejected = Rejected(Reason.SCHEMA, "x")
-    names = [name for name, _ in dead_letter_headers(rejected, topic="t", partition=0, offset=0)]
-    assert set(then["headers"]) <= set(names)
+@each_version
+def test_its_consumers_take_todays_outcomes(
+    version: Path, answer: Answer, embedding: Embedding
+) -> None:
+    outcomes: dict[str, list[Answer] | list[Embedding]] = {
+        "answer": [answer, samples.ANSWER],
+        "embedding": [embedding, samples.EMBEDDING],
+    }
+    taken = schemas(version, OUTCOMES)
+    assert "answer" in taken
+    for kind, schema in taken.items():
+        for outcome in outcomes[kind]:
+            for today in (outcome, outcome.model_copy(update={"source": None})):
+                assert faults(schema, today.model_dump(mode="json")) == []
+
+
+@each_version
+def test_its_outcomes_are_read(version: Path) -> None:
+    for kind, schema in schemas(version, OUTCOMES).items():
+        for document in held(version, kind):
+            today = OUTCOMES[kind].model_validate(document).model_dump(mode="json")
+            assert list(_lost(document, today)) == []
+            assert faults(schema, document) == []
+
+
+@each_version
+def test_its_dead_letters_headers_and_reasons_are_there(version: Path) -> None:
+    then = held(version, "dead-letter-headers")
+    assert set(then["headers"]) <= set(dead_letter_example())
     assert set(then["reasons"]) <= {str(reason) for reason in Reason}
 
 
@@ -111,15 +146,16 @@ class OtherName(Question):
     metadata: dict[str, Any] = Field(default_factory=dict, alias="meta")
 
 
+@each_version
 @pytest.mark.parametrize("breaking", [MoreIsNeeded, NarrowerType, OtherName])
-def test_a_break_is_noticed_by_what_reads_events(older: Path, breaking: type[Question]) -> None:
-    assert list(read_otherwise(breaking, older))
+def test_a_break_is_noticed_by_what_reads_events(version: Path, breaking: type[Question]) -> None:
+    assert list(read_otherwise(version, {**EVENTS, "question": breaking}))
 
 
-def test_a_break_is_noticed_by_what_reads_answers(older: Path, answer: Answer) -> None:
-    schema, document = validator(older / "answer.schema.json"), answer.model_dump(mode="json")
-    assert faults(schema, {**document, "score": "0.75"}) == [
-        "$.score: '0.75' is not of type 'number'"
-    ]
+@each_version
+def test_a_break_is_noticed_by_what_reads_answers(version: Path, answer: Answer) -> None:
+    schema, document = schemas(version, OUTCOMES)["answer"], answer.model_dump(mode="json")
+    wrong = faults(schema, {**document, "score": "0.75"})
+    assert wrong == ["$.score: '0.75' is not of type 'number'"]
     del document["windows"]
     assert faults(schema, document) == ["$: 'windows' is a required property"]

@@ -59,7 +59,8 @@ public final class Ask {
     }
 
     private static KafkaProducer<String, String> producer() {
-        return new KafkaProducer<>(Map.of("bootstrap.servers", SERVERS), new StringSerializer(), new StringSerializer());
+        Map<String, Object> settings = Map.of("bootstrap.servers", SERVERS);
+        return new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer());
     }
 
     /** Lets the consumer see what comes from now on, before anything is sent. */
@@ -87,7 +88,7 @@ public final class Ask {
 
     private static String header(ConsumerRecord<?, ?> from, String name) {
         Header header = from.headers().lastHeader(name);
-        return header == null ? null : new String(header.value(), StandardCharsets.UTF_8);
+        return header == null || header.value() == null ? null : new String(header.value(), StandardCharsets.UTF_8);
     }
 
     private static String setting(String name, String otherwise) {
