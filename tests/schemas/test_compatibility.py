@@ -74,9 +74,9 @@ def test_what_is_added_raises_the_version(kind: str) -> None:
 
 
 def _structure(schema: Any) -> Any:
-    """Without what is said for people."""
+    """Without what is said to people, and without names."""
     if isinstance(schema, dict):
-        said = ("description", "examples")
+        said = ("description", "examples", "title", "$schema", "$id")
         return {name: _structure(each) for name, each in schema.items() if name not in said}
     return [_structure(each) for each in schema] if isinstance(schema, list) else schema
 
@@ -110,6 +110,23 @@ def test_its_consumers_take_todays_outcomes(
         for outcome in outcomes[kind]:
             for today in (outcome, outcome.model_copy(update={"source": None})):
                 assert faults(schema, today.model_dump(mode="json")) == []
+
+
+@each_version
+def test_all_that_it_says_of_outcomes_holds(version: Path) -> None:
+    for kind, then in schemas(version, OUTCOMES).items():
+        assert list(_given_up(_structure(then.schema), _structure(published(kind).schema))) == []
+
+
+def _given_up(then: Any, now: Any, path: str = "$") -> Iterator[str]:
+    """Where a schema says less than it did. A keyword that is added only says more."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name, value in then.items():
+            yield from _given_up(value, now.get(name, ...), f"{path}.{name}")
+    elif path.endswith(".required") and isinstance(now, list):
+        yield from (f"{path}: {name}" for name in then if name not in now)
+    elif then != now:
+        yield f"{path} was {then!r}, is {now!r}"
 
 
 @each_version
