@@ -3,51 +3,25 @@ answers. Names, sizes and numbers are the defaults of the settings and of `topic
 """
 
 import inspect
-from typing import Any
+from typing import Any, get_args
 
 from schemas import VERSION
-from schemas.answer import Answer
-from schemas.embedding import Embedding
-from schemas.envelope import EXTENSIONS
-from tests.schemas import header_schemas, samples
-from tests.schemas.json_schemas import components, dead_letter_example
+from tests.schemas.asyncapi_messages import BINDING, carried, messages
+from tests.schemas.json_schemas import components
 from worker.cli.topics import create
 from worker.environment import load
+from worker.settings import KafkaSettings
 from worker.streaming.topics import LIMIT, sizes
 
 Schema = dict[str, Any]
 
-BINDING = "0.5.0"
-"""The version of AsyncAPI's Kafka binding."""
-
 _SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"})
-_TRACE = {
-    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    "correlation-id": "8d5f0f0e",
-}
-_KINDS = {
-    "question": ("A question to answer", "Question", "qa.question", samples.QUESTIONS[1]),
-    "text": ("A text to embed", "Text", "qa.text", samples.TEXTS[1]),
-    "answer": (
-        "The answer to a question",
-        "Answer",
-        Answer.TYPE,
-        samples.ANSWER.model_dump(mode="json"),
-    ),
-    "embedding": (
-        "The embedding of a text",
-        "Embedding",
-        Embedding.TYPE,
-        samples.EMBEDDING.model_dump(mode="json"),
-    ),
-}
-_SOURCE = f"/qa-worker/{_SETTINGS.qa.questions_topic}"
 
 
 def asyncapi() -> Schema:
     """The document."""
-    events = [name for name in _messages() if name.startswith(("question", "text"))]
-    outcomes = [name for name in _messages() if name.startswith(("answer", "embedding"))]
+    events = [name for name in messages() if name.startswith(("question", "text"))]
+    outcomes = [name for name in messages() if name.startswith(("answer", "embedding"))]
     return {
         "asyncapi": "3.0.0",
         "id": "urn:qa-worker",
@@ -95,14 +69,10 @@ def asyncapi() -> Schema:
             ),
         },
         "components": {
-            "messages": _messages(),
-            "messageTraits": {"carried": _carried()},
+            "messages": messages(),
+            "messageTraits": {"carried": carried()},
             "schemas": components(),
-            "securitySchemes": {
-                "plain": {"type": "plain"},
-                "scramSha256": {"type": "scramSha256"},
-                "scramSha512": {"type": "scramSha512"},
-            },
+            "securitySchemes": _logins(),
         },
     }
 
@@ -117,7 +87,6 @@ def _servers() -> Schema:
             }
         },
     }
-    logins = ("plain", "scramSha256", "scramSha512")
     return {
         "plaintext": {
             **bootstrap,
@@ -128,9 +97,21 @@ def _servers() -> Schema:
             **bootstrap,
             "protocol": "kafka-secure",
             "description": "KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL",
-            "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in logins],
+            "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _logins()],
         },
     }
+
+
+def _logins() -> Schema:
+    """A scheme for each mechanism that the settings know, under its name there."""
+    types: dict[str, Schema] = {
+        "PLAIN": {"type": "plain"},
+        "SCRAM-SHA-256": {"type": "scramSha256"},
+        "SCRAM-SHA-512": {"type": "scramSha512"},
+        "OAUTHBEARER": {"type": "http", "scheme": "bearer"},
+    }
+    mechanisms = get_args(KafkaSettings.model_fields["sasl_mechanism"].annotation)
+    return {name: types[name] for name in mechanisms}
 
 
 def _channel(topic: str, description: str, messages: list[str]) -> Schema:
@@ -162,134 +143,3 @@ def _operation(action: str, channel: str, summary: str, messages: list[str]) -> 
 
 def _of_channel(channel: str, messages: list[str]) -> list[Schema]:
     return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages]
-
-
-def _messages() -> dict[str, Schema]:
-    messages: dict[str, Schema] = {}
-    for name in _KINDS:
-        messages |= _in_each_shape(name)
-    messages["questionAzureMl"] = _azure_ml()
-    messages["deadLetter"] = _dead_letter()
-    return messages
-
-
-def _in_each_shape(name: str) -> dict[str, Schema]:
-    title, model, kind, payload = _KINDS[name]
-    incoming = name in ("question", "text")
-    schema = {"$ref": f"#/components/schemas/{model}"}
-    attributes = {
-        "specversion": "1.0",
-        "id": payload["id"],
-        "source": "/wiki" if incoming else _SOURCE,
-        "type": kind,
-    }
-    binary = {f"ce_{attribute}": text for attribute, text in attributes.items()}
-    source = (
-        {"type": "string", "minLength": 1} if incoming else {"type": "string", "const": _SOURCE}
-    )
-    return {
-        name: _message(
-            f"{title}: plain JSON",
-            None if incoming else header_schemas.content_type("application/json"),
-            schema,
-            {**_TRACE, "content-type": "application/json"},
-            payload,
-        ),
-        f"{name}Structured": _message(
-            f"{title}: CloudEvents 1.0, structured",
-            header_schemas.content_type("application/cloudevents+json"),
-            _structured(None if incoming else kind, source, schema),
-            {**_TRACE, "content-type": "application/cloudevents+json"},
-            {**attributes, "datacontenttype": "application/json", "data": payload},
-            content_type="application/cloudevents+json",
-        ),
-        f"{name}Binary": _message(
-            f"{title}: CloudEvents 1.0, binary",
-            header_schemas.binary(None if incoming else kind, source=source),
-            schema,
-            {**_TRACE, **binary, "content-type": "application/json"},
-            payload,
-        ),
-    }
-
-
-def _structured(kind: str | None, source: Schema, data: Schema) -> Schema:
-    texts = {"type": "string", "minLength": 1}
-    return {
-        "type": "object",
-        "properties": {
-            "specversion": {"type": "string", "const": "1.0"},
-            "id": texts,
-            "source": source,
-            "type": {"type": "string", "const": kind} if kind else texts,
-            "datacontenttype": {"type": "string", "const": "application/json"},
-            **{name: {"type": "string"} for name in sorted(EXTENSIONS)},
-            "data": data,
-        },
-        "required": ["specversion", "id", "source", "type", "data"],
-    }
-
-
-def _azure_ml() -> Schema:
-    payload = samples.QUESTIONS[0]
-    return _message(
-        "A question to answer: as Azure ML's endpoints take it",
-        None,
-        {
-            "type": "object",
-            "properties": {"input_data": {"$ref": "#/components/schemas/Question"}},
-            "required": ["input_data"],
-        },
-        _TRACE,
-        {"input_data": payload},
-    )
-
-
-def _dead_letter() -> Schema:
-    return _message(
-        "A record that cannot be answered",
-        header_schemas.dead_letter(),
-        {"description": "The record's own value, whatever its bytes are."},
-        {**_TRACE, **dead_letter_example()},
-        '{"question": " ", "context": "…"}',
-        content_type="application/octet-stream",
-    )
-
-
-def _message(
-    title: str,
-    headers: Schema | None,
-    payload: Schema,
-    sent_headers: Schema,
-    sent: Any,
-    *,
-    content_type: str = "application/json",
-) -> Schema:
-    return {
-        "title": title,
-        "contentType": content_type,
-        "traits": [{"$ref": "#/components/messageTraits/carried"}],
-        **({"headers": headers} if headers else {}),
-        "payload": payload,
-        "examples": [{"headers": sent_headers, "payload": sent}],
-    }
-
-
-def _carried() -> Schema:
-    return {
-        "headers": header_schemas.carried(),
-        "correlationId": {
-            "description": "any of the headers that come back will do, and the id as well",
-            "location": "$message.header#/correlation-id",
-        },
-        "bindings": {
-            "kafka": {
-                "key": {
-                    "type": "string",
-                    "description": "Any bytes, or none; an outcome and a dead letter have those of "
-                    "their event.",
-                },
-                "bindingVersion": BINDING,
-            }
-        },
-    }
