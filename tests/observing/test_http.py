@@ -77,6 +77,36 @@ async def test_metrics_are_in_the_format_of_prometheus(observed: Observed) -> No
     assert "\n# HELP qa_windows_total Windows run\n" in body
 
 
+async def test_the_metrics_say_how_long_the_brokers_are_silent(observed: Observed) -> None:
+    observed.health.ready = True
+    _, _, body = await observed.get("/metrics")
+    assert "\nqa_ready 1.0\n" in body
+    assert _value(body, "qa_brokers_silent_seconds") < 60
+    observed.health.ready = False
+    observed.health.clock = lambda: time.monotonic() + 100
+    _, _, body = await observed.get("/metrics")
+    assert "\nqa_ready 0.0\n" in body
+    assert _value(body, "qa_brokers_silent_seconds") >= 100
+    observed.health.contacted()
+    _, _, body = await observed.get("/metrics")
+    assert _value(body, "qa_brokers_silent_seconds") < 60
+
+
+async def test_what_a_rate_is_taken_of_is_there_before_the_first(observed: Observed) -> None:
+    _, _, body = await observed.get("/metrics")
+    for series in (
+        'qa_commits_total{outcome="failed"}',
+        'qa_sessions_total{outcome="broken"}',
+        'qa_rebalances_total{event="assigned"}',
+    ):
+        assert f"\n{series} " in body
+
+
+def _value(page: str, metric: str) -> float:
+    (line,) = (line for line in page.splitlines() if line.startswith(f"{metric} "))
+    return float(line.split()[1])
+
+
 async def test_other_paths_and_methods_are_refused(observed: Observed) -> None:
     assert (await observed.get("/"))[0] == 404
     assert (await observed.get("/healthz", "POST"))[0] == 405

@@ -6,6 +6,7 @@ On the worker's own event loop on purpose: a loop that is blocked fails its prob
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from worker.observing import metrics
 from worker.observing.health import Health
 
 
@@ -33,6 +34,8 @@ class Observatory:
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        metrics.READY.set(self._health.ready)
+        metrics.SILENCE.set(self._health.silence)
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _healthz(self, _: web.Request) -> web.Response:

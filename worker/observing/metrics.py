@@ -1,15 +1,19 @@
 """Every metric of the worker. Times in seconds, sizes in the unit of the name.
 
-Declared here and nowhere else; whoever does the work counts it where it is done.
+Declared here and nowhere else; whoever does the work counts it where it is done. Where the values of
+a label are known, its series are there from the start: of one that begins at 1, no rate sees that 1.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21600)
 
 # What the process is.
 INFO = Info("qa_worker", "Version, and name, sha256, precision and provider of the model")
 THREADS = Gauge("qa_reader_threads", "Threads that run the model")
+READY = Gauge("qa_ready", "1 in the group and working, 0 opening, draining or without a session")
+SILENCE = Gauge("qa_brokers_silent_seconds", "Time since the brokers last answered")
 
 # Records in, records out.
 RECORDS = Counter("qa_records", "Records taken from the questions topic", ["topic", "partition"])
@@ -29,6 +33,17 @@ IN_FLIGHT_BYTES = Gauge("qa_in_flight_bytes", "Bytes of their values")
 PENDING_TOKENS = Gauge("qa_pending_tokens", "Tokens that wait for the model or are in it")
 LAG = Gauge(
     "qa_lag_records", "Records of an assigned partition not yet committed", ["topic", "partition"]
+)
+
+POSITION = Gauge(
+    "qa_position_offset",
+    "Offset of an assigned partition before which all is delivered",
+    ["topic", "partition"],
+)
+DELAY = Histogram(
+    "qa_delay_seconds",
+    "From the timestamp of a question's record to the delivery of what became of it",
+    buckets=_SLOW,
 )
 
 # The reader.
@@ -55,9 +70,15 @@ STAGE = Histogram(
 
 # Delivery.
 COMMITS = Counter("qa_commits", "Commits of offsets, or of transactions", ["outcome"])
+for _outcome in ("done", "rebalanced", "timed_out", "failed"):
+    COMMITS.labels(_outcome)
 REBALANCES = Counter("qa_rebalances", "Changes of the assignment", ["event"])
+for _event in ("revoked", "assigned"):
+    REBALANCES.labels(_event)
 ASSIGNED = Gauge("qa_assigned_partitions", "Partitions that this worker reads")
 SESSIONS = Counter("qa_sessions", "Times that consumer and producer were opened", ["outcome"])
+for _outcome in ("opened", "broken"):
+    SESSIONS.labels(_outcome)
 REBUILDS = Counter("qa_rebuilt_partitions", "New fences after a transaction that failed")
 DROPPED = Counter(
     "qa_dropped_records",

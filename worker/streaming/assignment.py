@@ -160,7 +160,8 @@ class Assignment:
     def _drop(self, lanes: Lanes) -> None:
         for partition, lane in lanes.items():
             lane.close()
-            metrics.LAG.remove(partition.topic, str(partition.partition))
+            for gauge in (metrics.LAG, metrics.POSITION):
+                gauge.remove(partition.topic, str(partition.partition))
         lanes.clear()
         metrics.ASSIGNED.set(len(self.lanes))
 

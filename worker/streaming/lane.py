@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from schemas.rejection import is_replay
+from schemas.rejection import Reason, is_replay
 from worker.observing import metrics
 from worker.observing.health import Health
 from worker.observing.journeys import ANSWERED, DROPPED, Journey, Journeys
@@ -31,6 +31,7 @@ transaction's time on any network; what is aborted for taking too long would be 
 
 _PUBLISH = metrics.STAGE.labels("publish")
 _TOTAL = metrics.STAGE.labels("total")
+_REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +244,13 @@ class Lane:
         if reason is None:
             self._answers.inc()
         else:
-            metrics.REJECTIONS.labels(str(reason)).inc()
+            _REJECTIONS[reason].inc()
         now = time.perf_counter()
         _PUBLISH.observe(now - began)
         _TOTAL.observe(now - entry.taken)
+        if entry.record.produced_ms is not None:
+            # Another machine's clock, which may be ahead of ours.
+            metrics.DELAY.observe(max(0.0, time.time() - entry.record.produced_ms / 1000))
         if entry.journey is not None:
             entry.journey.step("publish", began_at)
             self._uncommitted.append((entry.journey, str(reason) if reason else ANSWERED))

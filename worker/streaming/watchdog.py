@@ -81,6 +81,8 @@ class Watchdog:
             if asked.get(partition) is not ledger or ledger.safe is None:
                 continue
             lag = max(0, ends[partition] - ledger.safe)
-            metrics.LAG.labels(partition.topic, str(partition.partition)).set(lag)
+            labels = partition.topic, str(partition.partition)
+            metrics.LAG.labels(*labels).set(lag)
+            metrics.POSITION.labels(*labels).set(ledger.safe)
             total += lag
         return total
