@@ -1,7 +1,8 @@
 """Every metric of the worker. Times in seconds, sizes in the unit of the name.
 
-Declared here and nowhere else; whoever does the work counts it where it is done. Where the values of
-a label are known, its series are there from the start: of one that begins at 1, no rate sees that 1.
+Declared here and nowhere else; whoever does the work counts it where it is done. Where the values
+of a label are known, its series are there from the start: of one that begins at 1, no rate sees
+that 1.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, Info
