@@ -1,4 +1,6 @@
 # make demo    a broker, a worker and about twenty questions, from nothing   (KEEP=1 leaves it on)
+# make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1)
+# make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test    all tests, on the nearest thing to production that this machine can give
 # make lint    style, types, and the arrows between the rooms
@@ -12,12 +14,24 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PINS := --constraint deploy/constraints.txt
 INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
 
-.PHONY: demo setup test lint faults bench clean
+.PHONY: demo up down setup test lint faults bench clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
 
 setup: $(VENV)/.dev
+
+up:
+	docker compose up --build --detach --wait --scale worker=$(or $(WORKERS),1)
+	@echo
+	@echo "Grafana     http://localhost:3000"
+	@echo "Prometheus  http://localhost:9090/alerts"
+	@echo "kafka-ui    http://localhost:8081"
+	@echo "Kafka       localhost:9092"
+	@echo "a worker    http://$$(docker compose port worker 8080)/metrics"
+
+down:
+	docker compose down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest --cov --cov-report=
