@@ -1,0 +1,83 @@
+"""A real Prometheus with our configuration, looking at one worker once a second."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import yaml
+
+from tests.brokers.apache import free_ports
+from tests.deploy.queries import RULES
+from tests.streaming.topics import until
+from tests.tools import tool
+
+
+class PrometheusProcess:
+    """`async with PrometheusProcess(place, port) as prometheus`: ready inside, gone at the end."""
+
+    def __init__(self, place: Path, worker_port: int) -> None:
+        (self._port,) = free_ports(1)
+        config = yaml.safe_load(RULES.with_name("prometheus.yml").read_text("utf-8"))
+        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        config["rule_files"] = [str(RULES)]
+        (job,) = config["scrape_configs"]
+        del job["dns_sd_configs"]  # there is no service `worker` here
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{worker_port}"]}]
+        (place / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+        self._log = place / "prometheus.log"
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [
+                    tool("prometheus"),
+                    f"--config.file={place}/prometheus.yml",
+                    f"--storage.tsdb.path={place}/data",
+                    f"--web.listen-address=127.0.0.1:{self._port}",
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    async def __aenter__(self) -> Self:
+        await until(self._is_ready, "Prometheus is ready")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        if error is not None:
+            print(self._log.read_text(errors="replace")[-2000:])
+
+    async def _is_ready(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text(errors="replace")
+        try:
+            async with aiohttp.ClientSession() as client, client.get(self._url("/-/ready")) as page:
+                return page.status == 200
+        except aiohttp.ClientConnectorError:
+            return False
+
+    async def query(self, expression: str) -> list[dict[str, Any]]:
+        """The instant vector. Fails where Prometheus does not take the expression."""
+        found: list[dict[str, Any]] = (await self.get("/api/v1/query", query=expression))["result"]
+        return found
+
+    async def get(self, path: str, **parameters: str) -> Mapping[str, Any]:
+        """`data` of an answer of its API."""
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(self._url(path), params=parameters) as answer,
+        ):
+            content = await answer.json()
+        assert content["status"] == "success", content
+        data: dict[str, Any] = content["data"]
+        return data
+
+    def _url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self._port}{path}"
