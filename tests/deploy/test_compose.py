@@ -1,0 +1,221 @@
+"""docker-compose.yml: taken by the compose specification's own loader, and what it promises. No
+Docker is needed; the broker that it describes is run from Kafka's jars.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.brokers.apache import free_ports
+from tests.brokers.jars import VERSION, class_path
+from tests.brokers.node import Node
+from tests.tools import tool
+from worker.environment import load
+from worker.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+
+Service = dict[str, Any]
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    """As compose itself has it: merged, with every short form written out. Fails if refused."""
+    done = subprocess.run(
+        [tool("compose-load"), str(path)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    model: dict[str, Any] = json.loads(done.stdout)
+    return model
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Service]:
+    found: dict[str, Service] = _loaded(COMPOSE)["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def settings(services: dict[str, Service]) -> Settings:
+    """The worker's, in its container. Fails where a variable is none of ours."""
+    return load(services["worker"]["environment"])
+
+
+def test_compose_takes_it(services: dict[str, Service]) -> None:
+    assert set(services) == {"kafka", "topics", "worker", "prometheus", "grafana", "kafka-ui"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("cap_drop: [ALL]", "cap_drop: ALL", "must be a array"),
+        ("stop_grace_period:", "stop_grace:", "stop_grace false schema"),
+        ("topics: {condition", "topic: {condition", "undefined service"),
+        ("[kafka:/var/lib", "[kafkas:/var/lib", "undefined volume"),
+    ],
+)
+def test_a_slip_is_refused(tmp_path: Path, right: str, wrong: str, complaint: str) -> None:
+    text = COMPOSE.read_text("utf-8")
+    assert right in text
+    (tmp_path / "docker-compose.yml").write_text(text.replace(right, wrong), "utf-8")
+    with pytest.raises(AssertionError, match=complaint):
+        _loaded(tmp_path / "docker-compose.yml")
+
+
+def test_versions_are_pinned(services: dict[str, Service]) -> None:
+    for name, service in services.items():
+        if "build" not in service:
+            assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+    assert services["kafka"]["image"] == f"apache/kafka:{VERSION}"  # the one that the tests run on
+
+
+def test_ports_are_open_on_this_machine_only(services: dict[str, Service]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", ())]
+    assert len(ports) == 5
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+    fixed = [port["published"] for port in ports if "published" in port]
+    assert len(set(fixed)) == len(fixed) == 4
+
+
+def test_workers_can_be_many(services: dict[str, Service]) -> None:
+    worker = services["worker"]
+    assert "container_name" not in worker
+    assert all("published" not in port for port in worker["ports"])
+    done = subprocess.run(
+        ["make", "--dry-run", "up", "WORKERS=3"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "--scale worker=3" in done.stdout
+
+
+def test_containers_get_nothing_that_they_do_not_need(services: dict[str, Service]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "privileged" not in service, name
+        # Kafka's image writes its configuration beside its programs.
+        assert service.get("read_only", False) == (name != "kafka"), name
+        if name != "topics":
+            limits = service["deploy"]["resources"]["limits"]
+            assert limits.keys() == {"cpus", "memory"}, name
+            assert service["restart"] == "unless-stopped", name
+
+
+def test_a_worker_has_the_time_to_drain_that_it_counts_on(
+    services: dict[str, Service], settings: Settings
+) -> None:
+    period = services["worker"]["stop_grace_period"]
+    assert period.endswith("s")
+    assert float(period[:-1]) >= settings.qa.grace_seconds > settings.qa.shutdown_seconds
+
+
+def test_a_worker_waits_for_broker_and_topics(services: dict[str, Service]) -> None:
+    assert services["kafka"]["healthcheck"]["test"]
+    conditions = {name: on["condition"] for name, on in services["worker"]["depends_on"].items()}
+    assert conditions == {"kafka": "service_healthy", "topics": "service_completed_successfully"}
+    assert services["topics"]["image"] == services["worker"]["image"]
+    assert services["topics"]["depends_on"]["kafka"]["condition"] == "service_healthy"
+
+
+def test_what_is_mounted_is_there(services: dict[str, Service]) -> None:
+    mounts = [mount for service in services.values() for mount in service.get("volumes", ())]
+    binds = [mount for mount in mounts if mount["type"] == "bind"]
+    assert len(binds) == 3
+    for mount in binds:
+        assert mount["read_only"]
+        assert Path(mount["source"]).is_dir(), mount["source"]
+
+
+def test_prometheus_looks_where_workers_are(
+    services: dict[str, Service], settings: Settings
+) -> None:
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
+    (job,) = config["scrape_configs"]
+    (discovery,) = job["dns_sd_configs"]
+    assert discovery["names"] == ["worker"]
+    assert discovery["port"] == settings.qa.http_port
+    (port,) = services["worker"]["ports"]
+    assert port["target"] == settings.qa.http_port
+    (mount,) = (each for each in services["prometheus"]["volumes"] if each["type"] == "bind")
+    assert mount["source"] == str(ROOT / "deploy/prometheus")
+    assert mount["target"] == "/etc/prometheus"  # where the image looks for prometheus.yml
+
+
+@pytest.fixture
+def kafka(
+    _apache_kafka_can_be_had: None, services: dict[str, Service]
+) -> Iterator[tuple[str, str]]:
+    """The broker as compose configures it, but for names and directories: the addresses that it has
+    for containers and for this machine.
+    """
+    environment = services["kafka"]["environment"]
+    inside, outside, controller = free_ports(3)
+    here = {
+        "kafka:29093": f"127.0.0.1:{controller}",
+        "kafka:19092": f"127.0.0.1:{inside}",
+        "localhost:9092": f"127.0.0.1:{outside}",
+        "CONTROLLER://:29093": f"CONTROLLER://127.0.0.1:{controller}",
+        "INSIDE://:19092": f"INSIDE://127.0.0.1:{inside}",
+        "OUTSIDE://:9092": f"OUTSIDE://127.0.0.1:{outside}",
+    }
+    properties = {}
+    for name, value in environment.items():
+        if not name.startswith("KAFKA_") or name in ("KAFKA_HEAP_OPTS", "KAFKA_LOG_DIRS"):
+            continue
+        for there, address in here.items():
+            value = value.replace(there, address)
+        # As the image does it.
+        properties[name.removeprefix("KAFKA_").lower().replace("_", ".")] = value
+    node = Node(inside, class_path(), "-Xshare:auto")
+    try:
+        node.format(environment["CLUSTER_ID"], properties)
+        node.launch()
+        node.wait_until_it_knows({int(environment["KAFKA_NODE_ID"])})
+        yield f"127.0.0.1:{inside}", f"127.0.0.1:{outside}"
+    finally:
+        node.remove()
+
+
+def test_the_broker_starts_and_the_topics_are_made(
+    kafka: tuple[str, str], services: dict[str, Service]
+) -> None:
+    inside, outside = kafka
+    topics = services["topics"]
+    assert set(topics["environment"]) == {"KAFKA_BOOTSTRAP_SERVERS"}
+    assert (
+        "INSIDE://" + topics["environment"]["KAFKA_BOOTSTRAP_SERVERS"]
+        in (services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"])
+    )
+    made = _qa_worker(inside, *topics["command"])
+    assert made.count("created") == 3, made
+    # And again, as `make up` does.
+    assert "created" not in _qa_worker(inside, *topics["command"])
+    assert _qa_worker(outside, "topics", "check").count("│ 12 ") == 3
+
+
+def _qa_worker(servers: str, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QA_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        env={**environment, "KAFKA_BOOTSTRAP_SERVERS": servers},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
