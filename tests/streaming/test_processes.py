@@ -195,7 +195,6 @@ async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:
         assert await worker.metric("qa_brokers_silent_seconds") < 30
         assert await worker.metric("qa_delay_seconds_count") == 3
         assert 0 < await worker.metric("qa_delay_seconds_sum") < 3 * 60
-        await until(lambda: _position_is_seen(worker), "the next look at the ends")
         _, page = await worker.get("/metrics")
         # Every reason is there from the start, for rates to see the first.
         assert page.count("\nqa_rejections_total{") == len(Reason)
@@ -204,11 +203,6 @@ async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:
         assert (rejected["partition"], rejected["offset"]) == (0, 1)
         assert rejected["reason"] == "not_json"
         assert rejected["id"] == f"{rejected['topic']}-0-1"
-
-
-async def _position_is_seen(worker: WorkerProcess) -> bool:
-    """Of all partitions together: three records in one, none in the others."""
-    return await worker.metric("qa_position_offset") == 3
 
 
 class _Sender:
