@@ -140,6 +140,7 @@ def _field(panel: Panel) -> dict[str, Any]:
     look: dict[str, Any] = {
         "unit": panel.unit,
         "min": 0,
+        "noValue": "–",  # of nothing there is no share, and no quantile
         "thresholds": {"mode": "absolute", "steps": steps},
     }
     if panel.most is not None:

@@ -37,7 +37,7 @@ WORKING = Row(
             "Share of what is read that becomes a dead letter. Above QA_BREAKER_RATIO (90 %) of "
             "the last 100 a worker stops.",
             "percentunit",
-            f"{_REJECTED} / ({_REJECTED} + {_ANSWERED})",
+            f"{_REJECTED} / ({_REJECTED} + {_ANSWERED}) >= 0",
             (0.05, "orange"),
             (0.5, "red"),
         ),
@@ -51,7 +51,7 @@ WORKING = Row(
             "Delay, p95",
             "Of twenty questions one is answered later than this after it was asked.",
             "s",
-            quantiles("qa_delay_seconds")[1][1],
+            f"{quantiles('qa_delay_seconds')[1][1]} >= 0",
             (10, "orange"),
             (MINUTE, "red"),
         ),
