@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.brokers.apache import free_ports
-from tests.brokers.jars import VERSION, class_path
+from tests.brokers.jars import VERSION, class_archive, class_path
 from tests.brokers.node import Node
 from tests.tools import tool
 from worker.environment import load
@@ -135,7 +135,7 @@ def test_a_worker_waits_for_broker_and_topics(services: dict[str, Service]) -> N
 def test_what_is_mounted_is_there(services: dict[str, Service]) -> None:
     mounts = [mount for service in services.values() for mount in service.get("volumes", ())]
     binds = [mount for mount in mounts if mount["type"] == "bind"]
-    assert len(binds) == 3
+    assert len(binds) == 4
     for mount in binds:
         assert mount["read_only"]
         assert Path(mount["source"]).is_dir(), mount["source"]
@@ -181,7 +181,7 @@ def kafka(
             value = value.replace(there, address)
         # As the image does it.
         properties[name.removeprefix("KAFKA_").lower().replace("_", ".")] = value
-    node = Node(inside, class_path(), "-Xshare:auto")
+    node = Node(inside, class_path(), f"-XX:SharedArchiveFile={class_archive()}")
     try:
         node.format(environment["CLUSTER_ID"], properties)
         node.launch()

@@ -109,8 +109,12 @@ def test_grafana_finds_data_source_and_dashboards_where_compose_puts_them() -> N
     ]
     assert source["type"] == "prometheus"
     assert source["url"] == "http://prometheus:9090"
-    mounted = f"./deploy/grafana/dashboards:{provider['options']['path']}:ro"
-    assert mounted in grafana["volumes"]
+    for ours, theirs in (
+        ("provisioning/dashboards", "/etc/grafana/provisioning/dashboards"),
+        ("provisioning/datasources", "/etc/grafana/provisioning/datasources"),
+        ("dashboards", provider["options"]["path"]),
+    ):
+        assert f"./deploy/grafana/{ours}:{theirs}:ro" in grafana["volumes"]
     home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert home == f"{provider['options']['path']}/{PATH.name}"
 

@@ -13,7 +13,7 @@ _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600
 # What the process is.
 INFO = Info("qa_worker", "Version, and name, sha256, precision and provider of the model")
 THREADS = Gauge("qa_reader_threads", "Threads that run the model")
-READY = Gauge("qa_ready", "1 in the group and working, 0 opening, draining or without a session")
+READY = Gauge("qa_ready", "1 in the group, 0 opening, draining or without a session")
 SILENCE = Gauge("qa_brokers_silent_seconds", "Time since the brokers last answered")
 
 # Records in, records out.
