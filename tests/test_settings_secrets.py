@@ -70,4 +70,4 @@ def test_a_secret_is_known_as_one() -> None:
         for name, field in group.model_fields.items()
         if SecretStr in (field.annotation, *get_args(field.annotation))
     }
-    assert secrets == fields == {"KAFKA_SASL_PASSWORD"}
+    assert secrets == fields == {"KAFKA_SASL_PASSWORD", "QA_CONSOLE_TOKEN"}

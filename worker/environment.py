@@ -81,8 +81,11 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = [variable.name for variable in variables()]
+    files = {f"{variable.name}_FILE" for variable in variables() if variable.secret}
     for name, value in sorted(environment.items()):
-        if not name.startswith("QA_") or name in known or _is_service_link(name, value):
+        if not name.startswith("QA_") or name in files or name in known:
+            continue
+        if _is_service_link(name, value):
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise SettingsError(f"{name} is no setting; the nearest is {near[0]}")

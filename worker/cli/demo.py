@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -46,8 +47,11 @@ def demo(
     }
     with EmbeddedBroker() as broker:
         out.print(f"broker    {broker.bootstrap_servers} (embedded)")
+        token = secrets.token_urlsafe()
         environment = {
             **plain,
+            "QA_CONSOLE": "true",
+            "QA_CONSOLE_TOKEN": token,
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "QA_HTTP_HOST": "127.0.0.1",
             "QA_HTTP_PORT": "0",
@@ -60,7 +64,7 @@ def demo(
             out.print(f"worker    ready, metrics on http://127.0.0.1:{port}/metrics")
             _show(asyncio.run(_ask_all(settings, list(demo_events()))))
             if keep:
-                _stay(broker.bootstrap_servers, port)
+                _stay(broker.bootstrap_servers, port, token)
 
 
 async def _ask_all(settings: Settings, events: list[DemoEvent]) -> list[tuple[DemoEvent, Outcome]]:
@@ -134,9 +138,13 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
     raise StreamingError(f"the worker did not come up: {path.read_text(errors='replace')[-2000:]}")
 
 
-def _stay(servers: str, port: int) -> None:
+def _stay(servers: str, port: int, token: str) -> None:
     here = f"KAFKA_BOOTSTRAP_SERVERS={servers}"
-    err.print("\nLeft running. From another terminal, in this directory:\n")
+    err.print("\nLeft running. The console, to watch it and to ask it:\n")
+    # What comes after the # stays in the browser: it is sent to nobody.
+    console = f"http://127.0.0.1:{port}/console/#token={token}"
+    err.print(f"  {console}", soft_wrap=True, markup=False)
+    err.print("\nFrom another terminal, in this directory:\n")
     for command in (
         f"{here} .venv/bin/qa-worker ask --question 'Who?' --context 'It was Ada.'",
         f"{here} .venv/bin/qa-worker topics check",

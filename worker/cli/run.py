@@ -12,6 +12,7 @@ import structlog
 from worker import __version__
 from worker.bundles.store import Store
 from worker.cli.following import tracing
+from worker.console.server import PREFIX, Console
 from worker.environment import load
 from worker.observing import logs, metrics
 from worker.observing.health import Health
@@ -43,7 +44,9 @@ async def _serve(settings: Settings, followers: Sequence[Follower]) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     health = Health(time.monotonic, stall_after=qa.stall_seconds, contact_after=CONTACT_SECONDS)
-    observatory = Observatory(health, qa.http_host, qa.http_port)
+    console = Console(settings, health) if qa.console else None
+    pages = {PREFIX: console.app} if console else {}
+    observatory = Observatory(health, qa.http_host, qa.http_port, pages)
     await observatory.start()
     try:
         # Model and memory first, the group last: a worker that joins can work.
@@ -58,6 +61,9 @@ async def _serve(settings: Settings, followers: Sequence[Follower]) -> None:
             threads=reader.defaults.threads,
             http_port=observatory.port,
         )
+        if console:
+            console.opened(reader.model, reader.event_type, __version__)
+            followers = [*followers, console.following]
         try:
             pipeline = Pipeline(settings, reader, health, Journeys(*followers))
             await _within_budget(pipeline, stop, qa.shutdown_seconds)

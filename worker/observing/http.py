@@ -1,7 +1,11 @@
-"""The observing port: /metrics for Prometheus, /healthz and /readyz for Kubernetes.
+"""The observing port: /metrics for Prometheus, /healthz and /readyz for Kubernetes; and whatever
+pages it is given.
 
 On the worker's own event loop on purpose: a loop that is blocked fails its probe.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,11 +13,22 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from worker.observing import metrics
 from worker.observing.health import Health
 
+SHUTDOWN_SECONDS = 1.0
+"""For requests in progress when the worker stops: whoever asked can ask another worker."""
+
 
 class Observatory:
-    """Serves until stopped. `port` is the one in use, also where 0 was asked for."""
+    """Serves until stopped. `port` is the one in use, also where 0 was asked for. `pages` are
+    served below their prefixes.
+    """
 
-    def __init__(self, health: Health, host: str, port: int) -> None:
+    def __init__(
+        self,
+        health: Health,
+        host: str,
+        port: int,
+        pages: Mapping[str, web.Application] = MappingProxyType({}),
+    ) -> None:
         self._health = health
         self._host = host
         self.port = port
@@ -21,7 +36,9 @@ class Observatory:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
-        self._runner = web.AppRunner(app, access_log=None)
+        for prefix, page in pages.items():
+            app.add_subapp(prefix, page)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
 
     async def start(self) -> None:
         """Raises `OSError` where the port is taken."""

@@ -1,10 +1,11 @@
 """The worker's own knobs: `QA_...`."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from worker.reading.bundle import DEFAULT_NAME
 from worker.reading.cores import available_cores
@@ -14,6 +15,10 @@ from worker.reading.spans import WindowScores
 from worker.settings.base import MIB, Group, at_most, below, listed
 
 Providers = Annotated[tuple[Provider, ...], BeforeValidator(listed)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(listed)]
+
+TOKEN_CHARACTERS = 16
+"""Of the console's token, at least: 96 bits, if they are chosen at random of 64."""
 
 
 class WorkerSettings(Group):
@@ -125,12 +130,41 @@ class WorkerSettings(Group):
     tracing: bool = Field(
         False, description="Export traces by OTLP over HTTP, as the OTEL_ variables say"
     )
+    console: bool = Field(
+        False, description="Serve the console at /console/: live plots, and a form for questions"
+    )
+    console_token: SecretStr | None = Field(
+        None, description="What the console's users must know, 16 characters at least"
+    )
+    console_origins: Origins = Field(
+        (),
+        description="Where browsers find the console, with commas: https://qa.example.org; "
+        "always: localhost",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged"
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON"
     )
+
+    @field_validator("console_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin, such as https://qa.example.org:8443")
+        return origins
+
+    @model_validator(mode="after")
+    def _console_has_a_token(self) -> "WorkerSettings":
+        token = self.console_token.get_secret_value() if self.console_token else ""
+        if self.console and len(token) < TOKEN_CHARACTERS:
+            raise ValueError(
+                f"QA_CONSOLE needs QA_CONSOLE_TOKEN (or QA_CONSOLE_TOKEN_FILE) of "
+                f"{TOKEN_CHARACTERS} characters at least; `openssl rand -hex 16` makes one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> "WorkerSettings":

@@ -1,0 +1,165 @@
+// Lines over the last three minutes. Each second they are drawn anew, from the samples alone.
+
+import { byId, el, plural, short, svg } from "./dom.js";
+
+const SPAN_MS = 180_000;
+/** Samples further apart than this are not joined: nobody knows what was between. */
+const GAP_MS = 2500;
+const FOOT = 16;
+const HEAD = 14;
+const SHOWN_BARS = 8;
+
+const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+
+class Plot {
+  constructor(id, { what, lines, least, format = short, now }) {
+    this.card = byId(id);
+    this.host = this.card.querySelector(".plot");
+    this.title = this.card.querySelector("h3").textContent;
+    Object.assign(this, { what, lines, least, format });
+    this.now = now ?? ((samples) => lines.map((of) => (samples.length ? of(samples.at(-1)) : null)));
+    this.samples = [];
+    this.pointed = null;
+    this.host.addEventListener("pointermove", (event) => {
+      const box = this.host.getBoundingClientRect();
+      this.pointed = (event.clientX - box.left) / box.width;
+      this.draw(this.samples);
+    });
+    this.host.addEventListener("pointerleave", () => {
+      this.pointed = null;
+      this.draw(this.samples);
+    });
+    new ResizeObserver(() => this.draw(this.samples)).observe(this.host);
+  }
+
+  draw(samples) {
+    this.samples = samples;
+    const width = this.host.clientWidth;
+    if (!width) return;
+    const end = samples.at(-1)?.at ?? 0;
+    const height = this.host.clientHeight;
+    const values = samples.flatMap((sample) => this.lines.map((of) => of(sample) ?? 0));
+    const most = Math.max(0, ...values);
+    const top = roundUp(Math.max(most, this.least));
+    const x = (at) => width * (1 - (end - at) / SPAN_MS);
+    const y = (value) => height - FOOT - (value / top) * (height - FOOT - HEAD);
+
+    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+    for (const value of [0, top / 2, top]) {
+      drawing.append(svg("line", { class: "grid", x1: 0, x2: width, y1: y(value), y2: y(value) }));
+    }
+    drawing.append(svg("text", { x: 0, y: HEAD - 4 }, this.format(top)));
+    for (const [place, of] of [...this.lines.entries()].reverse()) {
+      const parts = joined(samples, of).map((part) => part.map(([at, value]) => [x(at), y(value)]));
+      if (place === 0) drawing.append(svg("path", { class: "area", d: parts.map((part) => under(part, y(0))).join("") }));
+      drawing.append(svg("path", { class: place ? "second" : "first", d: parts.map(along).join("") }));
+    }
+    if (!values.length) {
+      drawing.append(svg("text", { class: "empty", x: width / 2, y: height / 2 }, "no data yet"));
+    }
+    const foot = (at, text, anchor) => svg("text", { x: at, y: height - 3, "text-anchor": anchor }, text);
+    const pointed = this.at(end);
+    if (pointed) {
+      const at = x(pointed.at);
+      drawing.append(
+        svg("line", { class: "cursor", x1: at, x2: at, y1: HEAD, y2: height - FOOT }),
+        foot(Math.min(Math.max(at, 30), width - 30), `${Math.round((end - pointed.at) / 1000)} s ago`, "middle"),
+      );
+    } else drawing.append(foot(0, "3 min ago", "start"), foot(width, "now", "end"));
+    const shown = pointed ? this.lines.map((of) => of(pointed)) : this.now(samples);
+    const said = shown.map((value) => this.format(value));
+    const [first, ...others] = said;
+    drawing.setAttribute(
+      "aria-label",
+      `${this.title}: ${first} ${this.what}${others.map((other) => `, ${other}`).join("")}; ` +
+        `at most ${this.format(most)} in the last three minutes`,
+    );
+    this.host.replaceChildren(drawing);
+    for (const [place, value] of this.card.querySelectorAll("[data-value]").entries()) value.textContent = said[place];
+  }
+
+  /** The sample under the pointer. */
+  at(end) {
+    if (this.pointed === null) return null;
+    const at = end - (1 - this.pointed) * SPAN_MS;
+    const near = (sample) => Math.abs(sample.at - at);
+    const nearest = this.samples.reduce((best, sample) => (best && near(best) <= near(sample) ? best : sample), null);
+    return nearest && near(nearest) < GAP_MS ? nearest : null;
+  }
+}
+
+/** Runs of neighbouring samples that have a value: [[time, value], …] each. */
+function joined(samples, of) {
+  const parts = [];
+  let before = null;
+  for (const sample of samples) {
+    const value = of(sample);
+    if (value === null) before = null;
+    else {
+      if (before === null || sample.at - before > GAP_MS) parts.push([]);
+      parts.at(-1).push([sample.at, value]);
+      before = sample.at;
+    }
+  }
+  return parts;
+}
+
+// A point alone is a line of no length, which round caps make a dot.
+const along = (part) => `M${part.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}${part.length === 1 ? "h0" : ""}`;
+const under = (part, base) => `${along(part)}V${base}H${part[0][0].toFixed(1)}Z`;
+
+/** The next number that reads well, and so does its half. */
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value * 0.999);
+}
+
+function bars(id, counts, name, none) {
+  const ordered = Object.entries(counts).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0], "en", { numeric: true }));
+  const shown = ordered.slice(0, SHOWN_BARS);
+  const rest = ordered.slice(SHOWN_BARS);
+  if (rest.length) shown.push([null, rest.reduce((sum, [, count]) => sum + count, 0)]);
+  const most = Math.max(1, ...shown.map(([, count]) => count));
+  const rows = shown.map(([key, count]) => {
+    const bar = el("i");
+    bar.style.width = `${(100 * count) / most}%`;
+    return el(
+      "tr",
+      {},
+      el("th", { scope: "row", textContent: key === null ? `${rest.length} others` : name(key) }),
+      el("td", {}, el("div", { className: "track" }, bar)),
+      el("td", { textContent: count.toLocaleString("en") }),
+    );
+  });
+  if (!rows.length) rows.push(el("tr", {}, el("td", { className: "none", colSpan: 3, textContent: none })));
+  byId(id).tBodies[0].replaceChildren(...rows);
+}
+
+const rate = (number) => (number === null ? "–" : number.toLocaleString("en", { maximumFractionDigits: number < 100 ? 1 : 0 }));
+const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(share < 1 ? 1 : 0)} %`);
+const rejected = (samples) => samples.reduce((sum, sample) => sum + total(sample.rejected), 0);
+
+const plots = [
+  new Plot("plot-events", { what: "finished per second", lines: [(s) => s.finished / s.seconds, (s) => s.taken / s.seconds], least: 5, format: rate }),
+  new Plot("plot-latency", { what: "ms at p50, and at p99", lines: [(s) => s.p50, (s) => s.p99], least: 10 }),
+  new Plot("plot-fill", { what: "of tokens", lines: [(s) => s.fill], least: 1, format: percent }),
+  new Plot("plot-lag", { what: "records", lines: [(s) => total(s.lag)], least: 5 }),
+  new Plot("plot-rejections", {
+    what: "in three minutes",
+    lines: [(s) => total(s.rejected)],
+    least: 5,
+    now: (samples) => [rejected(samples)],
+  }),
+];
+
+export function drawAll(samples) {
+  for (const plot of plots) plot.draw(samples);
+  const last = samples.at(-1);
+  byId("windows").textContent = short(last?.windows ?? null);
+  bars("lag", last?.lag ?? {}, (key) => `partition ${key}`, "no partition is assigned");
+  const reasons = {};
+  for (const sample of samples) {
+    for (const [reason, count] of Object.entries(sample.rejected)) reasons[reason] = (reasons[reason] ?? 0) + count;
+  }
+  bars("reasons", reasons, (key) => key, `none, of ${plural(samples.reduce((sum, s) => sum + s.finished, 0), "record")}`);
+}
