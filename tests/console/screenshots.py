@@ -1,10 +1,9 @@
-"""Pictures of the console over a worker at work: `python -m tests.console.screenshots DIR [SECONDS]`.
+"""Pictures of the console of a worker at work: `python -m tests.console.screenshots DIR [SECONDS]`.
 
-Wide, narrow and dark, with an answer shown. SECONDS of traffic come first, 90 if not given.
+Wide, narrow and dark, with an answer shown; before them so many seconds of traffic, or 90.
 """
 
 import asyncio
-import json
 import math
 import random
 import sys
@@ -13,10 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from aiokafka import AIOKafkaProducer
-from playwright.async_api import Page, async_playwright
 
 from tests.brokers.embedded import EmbeddedKafka
-from tests.console.browser import LAUNCH, console_environment, console_url
+from tests.console.browser import chromium, console_environment, console_url
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.demo_texts import demo_events
@@ -44,33 +42,25 @@ async def _traffic(topics: Topics) -> None:
             await asyncio.sleep(0.25)
 
 
-async def _ask(page: Page) -> None:
-    await page.get_by_role("button", name="Fill in an example").click()
-    await page.get_by_role("button", name="Send", exact=True).click()
-    await page.locator("mark").wait_for()
-
-
 async def take(directory: Path, seconds: float) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
     with EmbeddedKafka() as broker:
         topics = Topics(broker.bootstrap_servers, console_environment(), partitions=4)
         await topics.create()
-        async with WorkerProcess(topics.environment) as worker, async_playwright() as playwright:
+        async with WorkerProcess(topics.environment) as worker, chromium() as browser:
             traffic = asyncio.create_task(_traffic(topics))
             await asyncio.sleep(seconds)
-            browser = await playwright.chromium.launch(**LAUNCH)
             for name, (width, height, scheme) in VIEWS.items():
                 page = await browser.new_page(
                     viewport={"width": width, "height": height},
                     color_scheme=scheme,
                     device_scale_factor=2 if width < 500 else 1,
                 )
-                page.on("console", lambda message: print(json.dumps(message.text)))
                 await page.goto(console_url(worker.port))
-                await _ask(page)
+                await page.get_by_role("button", name="Fill in an example").click()
+                await page.get_by_role("button", name="Send", exact=True).click()
+                await page.locator("mark").wait_for()
                 await page.screenshot(path=directory / f"{name}.png", full_page=True)
                 await page.close()
-            await browser.close()
             traffic.cancel()
 
 

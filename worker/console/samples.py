@@ -3,6 +3,7 @@
 Knows the worker's metrics; keeps the last minutes, so that a page that is opened later shows them.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -66,9 +67,9 @@ class Latencies:
         while self._kept and self._kept[0][0] < oldest:
             self._kept.popleft()
         ordered = sorted(latency for _, latency in self._kept)
-        last = len(ordered) - 1
         return [
-            ordered[min(int(share * len(ordered)), last)] if ordered else None for share in shares
+            ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
+            for share in shares
         ]
 
 

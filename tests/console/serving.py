@@ -1,0 +1,24 @@
+"""The console of the tests: in this process without a model, or a worker's own in a browser."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from tests.console.browser import console_environment
+from worker.console.server import PREFIX, Console
+from worker.environment import load
+from worker.observing.health import Health
+from worker.observing.http import Observatory
+
+
+@asynccontextmanager
+async def served(environment: Mapping[str, str]) -> AsyncIterator[tuple[Console, int]]:
+    """A console in this process, and its port."""
+    health = Health(time.monotonic, stall_after=60, contact_after=60)
+    console = Console(load({**console_environment(), **environment}), health)
+    observatory = Observatory(health, "127.0.0.1", 0, {PREFIX: console.app})
+    await observatory.start()
+    try:
+        yield console, observatory.port
+    finally:
+        await observatory.stop()
