@@ -17,7 +17,14 @@ def status(refusal: Refusal | None) -> int | None:
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "localhost:8080", "127.0.0.1:9", "[::1]:8080", "LOCALHOST:1", "qa.example.org:8443"],
+    [
+        "localhost",
+        "localhost:8080",
+        "127.0.0.1:9",
+        "[::1]:8080",
+        "LOCALHOST:1",
+        "qa.example.org:8443",
+    ],
 )
 def test_the_page_is_served_under_names_that_are_known(host: str) -> None:
     assert GUARD.page({"Host": host}) is None
@@ -73,7 +80,8 @@ def test_a_token_may_be_of_any_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "origin"), [("127.0.0.1:8080", "http://127.0.0.1:8080"), ("qa.example.org:8443", PUBLIC)]
+    ("host", "origin"),
+    [("127.0.0.1:8080", "http://127.0.0.1:8080"), ("qa.example.org:8443", PUBLIC)],
 )
 def test_its_own_page_may_ask(host: str, origin: str) -> None:
     headers = {"Host": host, "Origin": origin, "Authorization": f"Bearer {TOKEN}"}

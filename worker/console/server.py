@@ -24,7 +24,7 @@ from worker.streaming.errors import in_a_line
 
 PREFIX = "/console"
 
-_PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 _HEADERS = {
@@ -64,7 +64,7 @@ class Console:
         router.add_get("", self._to_the_page)
         router.add_get("/samples", self._samples)
         router.add_post("/questions", self._ask)
-        for file in sorted(_PAGE.iterdir()):
+        for file in sorted(PAGE.iterdir()):
             name = "" if file.name == "index.html" else file.name
             router.add_get(f"/{name}", self._file(file))
 
