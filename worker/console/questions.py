@@ -59,10 +59,10 @@ class Questions:
                 outcome = await asker.outcome(place, seconds=ANSWER_SECONDS)
                 took = (time.time_ns() - sent) / 1e6
                 journey = await self._journey(asked, sent)
-        return _report(place, outcome, took, journey)
+        return _report(place, outcome, took, asked.seen, journey)
 
     async def _journey(self, asked: Asked, sent: int) -> dict[str, Any] | None:
-        """`None`: another worker took it, or took it over."""
+        """`None` where it did not come to its end here."""
         if not asked.seen:
             return None
         try:
@@ -76,12 +76,15 @@ class Questions:
         }
 
 
-def _report(place: Place, outcome: Outcome, took: float, journey: dict[str, Any] | None) -> bytes:
+def _report(
+    place: Place, outcome: Outcome, took: float, seen: bool, journey: dict[str, Any] | None
+) -> bytes:
     report = {
         "topic": place[0],
         "partition": place[1],
         "offset": place[2],
         "milliseconds": took,
+        "seen": seen,
         "journey": journey,
     }
     if outcome.reason:

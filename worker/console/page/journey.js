@@ -26,9 +26,11 @@ export function drawJourney(report, worker) {
 }
 
 function rows(report, worker) {
-  const { journey, milliseconds } = report;
+  const { journey, milliseconds, seen } = report;
   if (!journey) {
-    const said = "Another worker of the group took it; this one did not see its stages.";
+    const said = seen
+      ? "This worker took it, but did not come to its commit: another one took it over, or the commit is late."
+      : "Another worker of the group took it; this one did not see its stages.";
     const whole = { name: "Sent to read back", since: 0, began: 0, ended: milliseconds };
     return row(whole, milliseconds, [whole], said);
   }
