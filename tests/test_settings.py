@@ -1,5 +1,7 @@
 """The environment to settings: every knob has a meaning, and what cannot work stops the start."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.environments import SASL, refused
@@ -219,3 +221,38 @@ def test_the_three_topics_differ(environment: dict[str, str]) -> None:
 def test_a_login_needs_a_name_and_a_password(missing: str, protocol: str) -> None:
     environment = {**SASL, "KAFKA_SECURITY_PROTOCOL": protocol, missing: ""}
     assert refused(**environment).startswith(f"KAFKA_SECURITY_PROTOCOL={protocol} needs")
+
+
+# The console.
+
+
+def test_a_console_needs_a_token_that_nobody_guesses() -> None:
+    needed = "QA_CONSOLE needs QA_CONSOLE_TOKEN (or QA_CONSOLE_TOKEN_FILE) of 16 characters"
+    assert refused(QA_CONSOLE="true").startswith(needed)
+    short = refused(QA_CONSOLE="true", QA_CONSOLE_TOKEN="fifteen-letters")
+    assert short.startswith(needed)
+    assert "fifteen-letters" not in short
+    assert load({"QA_CONSOLE": "true", "QA_CONSOLE_TOKEN": "sixteen--letters"}).qa.console
+    assert not load({"QA_CONSOLE_TOKEN": "short"}).qa.console
+
+
+def test_the_token_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a-token-from-a-file\n")
+    settings = load({"QA_CONSOLE": "true", "QA_CONSOLE_TOKEN_FILE": str(file)})
+    assert settings.qa.console_token is not None
+    assert settings.qa.console_token.get_secret_value() == "a-token-from-a-file"
+    assert "a-token-from-a-file" not in f"{settings}{current(settings)}"
+
+
+def test_an_unknown_file_is_still_an_unknown_variable() -> None:
+    assert refused(QA_CONSOLE_FILE="x").startswith("QA_CONSOLE_FILE is no setting")
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "qa.example.org", "https://", "https://qa.example.org/", "ftp://a"]
+)
+def test_origins_are_those_of_browsers(origin: str) -> None:
+    assert "is no origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
+    both = load({"QA_CONSOLE_ORIGINS": "https://a.example:8443, http://b.example"})
+    assert both.qa.console_origins == ("https://a.example:8443", "http://b.example")

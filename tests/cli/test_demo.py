@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+
+import aiohttp
 
 from tests.brokers.protocol import Broker
 from tests.streaming.topics import Topics
@@ -31,6 +34,31 @@ def test_the_demo_answers_and_says_what_it_could_not() -> None:
     assert "not_json" in done.stdout
     assert "21 sent and settled" in done.stdout
     assert done.stderr == ""
+
+
+async def test_a_demo_that_is_kept_prints_where_its_console_is_and_how_to_open_it() -> None:
+    demo = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "worker", "demo", "--keep",
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert demo.stderr is not None
+        async with asyncio.timeout(60):
+            while b"/console/#token=" not in (line := await demo.stderr.readline()):
+                assert line, "it ended"
+        page, token = line.decode().split("#token=")
+        async with aiohttp.ClientSession() as client:
+            known = {"Authorization": f"Bearer {token.strip()}"}
+            async with client.get(f"{page.strip()}samples", headers=known) as response:
+                assert (await response.json())["ready"]
+            async with client.get(f"{page.strip()}samples") as response:
+                assert response.status == 401
+        demo.send_signal(signal.SIGINT)
+        _, rest = await demo.communicate()
+    finally:
+        if demo.returncode is None:
+            demo.kill()
+    assert (demo.returncode, b"Ctrl-C ends it" in rest) == (0, True)
 
 
 async def test_asking_through_the_topics_gives_the_answer_of_the_worker(broker: Broker) -> None:

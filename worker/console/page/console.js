@@ -15,6 +15,7 @@ function say(state, text) {
   // Said once, not each second: a screen reader reads what is set.
   if (byId("status-text").textContent === text) return;
   byId("status").dataset.state = state;
+  byId("plots").classList.toggle("stale", state === "lost");
   byId("status-text").textContent = text;
 }
 

@@ -142,7 +142,7 @@ const rejected = (samples) => samples.reduce((sum, sample) => sum + total(sample
 const plots = [
   new Plot("plot-events", { what: "finished per second", lines: [(s) => s.finished / s.seconds, (s) => s.taken / s.seconds], least: 5, format: rate }),
   new Plot("plot-latency", { what: "ms at p50, and at p99", lines: [(s) => s.p50, (s) => s.p99], least: 10 }),
-  new Plot("plot-fill", { what: "of tokens", lines: [(s) => s.fill], least: 1, format: percent }),
+  new Plot("plot-fill", { what: "of the tokens are no padding", lines: [(s) => s.fill], least: 1, format: percent }),
   new Plot("plot-lag", { what: "records", lines: [(s) => total(s.lag)], least: 5 }),
   new Plot("plot-rejections", {
     what: "in three minutes",
@@ -156,7 +156,7 @@ export function drawAll(samples) {
   for (const plot of plots) plot.draw(samples);
   const last = samples.at(-1);
   byId("windows").textContent = short(last?.windows ?? null);
-  bars("lag", last?.lag ?? {}, (key) => `partition ${key}`, "no partition is assigned");
+  bars("lag", last?.lag ?? {}, (key) => `partition ${key}`, "not measured yet");
   const reasons = {};
   for (const sample of samples) {
     for (const [reason, count] of Object.entries(sample.rejected)) reasons[reason] = (reasons[reason] ?? 0) + count;
