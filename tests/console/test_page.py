@@ -14,7 +14,7 @@ from schemas.answer import ModelInfo
 from schemas.question import Question
 from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
-from tests.console.browser import Looked, chromium, console_environment, console_url
+from tests.console.browser import TOKEN, Looked, chromium, console_environment, console_url
 from tests.console.serving import served
 from tests.reading.embeddings import DIMS, write_embedding_bundle
 from tests.streaming.topics import Topics, event
@@ -360,6 +360,51 @@ async def test_who_wants_no_motion_gets_none(looked: Looked) -> None:
         }"""
     )
     assert moving == "none"
+
+
+# Strangers.
+
+
+async def test_a_page_of_strangers_asks_nothing_sees_nothing_and_frames_nothing(
+    browser: Browser, worker: WorkerProcess, topics: Topics
+) -> None:
+    """One from another origin in the same browser, which even has the token. `localhost` is another
+    origin than 127.0.0.1.
+    """
+    console = f"http://127.0.0.1:{worker.port}/console/"
+    before = await topics.ends()
+    page = await browser.new_page()
+    await page.goto(f"http://localhost:{worker.port}/healthz")
+    tried = await page.evaluate(
+        """async ([console, token]) => {
+            const headers = {
+                Authorization: `Bearer ${token}`,
+                "Content-Type": "application/json",
+            };
+            const body = JSON.stringify({ question: "Who?", context: "Ada." });
+            const outcome = (path, options) => fetch(`${console}${path}`, options)
+                .then((response) => response.type, (error) => error.name);
+            return [
+                await outcome("questions", { method: "POST", mode: "no-cors", body }),
+                await outcome("questions", { method: "POST", headers, body }),
+                await outcome("samples", { headers }),
+            ];
+        }""",
+        [console, TOKEN],
+    )
+    assert tried == ["TypeError", "TypeError", "TypeError"]
+    assert await topics.ends() == before
+    async with page.expect_event("requestfailed") as refused:
+        await page.evaluate(
+            """url => {
+                const frame = document.createElement("iframe");
+                frame.src = url;
+                document.body.append(frame);
+            }""",
+            console,
+        )
+    assert (await refused.value).url == console
+    await page.close()
 
 
 # Locked, and lost.

@@ -131,6 +131,14 @@ class Topics:
                     found += fetched.get(partition, [])
             return found
 
+    async def ends(self) -> dict[int, int]:
+        """Partition of the questions topic to the offset that its next record will have."""
+        async with AIOKafkaConsumer(bootstrap_servers=self.servers) as consumer:
+            partitions = self.all_partitions(self.settings.qa.questions_topic)
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            return {partition.partition: end for partition, end in ends.items()}
+
     async def answers(self) -> list[Any]:
         return await self.records(self.settings.qa.answers_topic)
 
