@@ -240,6 +240,7 @@ async def test_it_can_be_asked_by_keyboard_alone(page: Page) -> None:
     await page.keyboard.type("It was written by Ada Byron in 1843.")
     await page.keyboard.press("Control+Enter")
     await expect(page.locator("mark")).to_have_text("Ada Byron")
+    await expect(page.locator("[aria-live=polite]")).to_have_text("Answer: Ada Byron")
 
 
 async def test_where_nothing_comes_back_it_says_so(looked: Looked) -> None:

@@ -114,9 +114,13 @@ function roundUp(value) {
   return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
-function bars(id, counts, name, none) {
-  const ordered = Object.entries(counts).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0], "en", { numeric: true }));
-  const shown = ordered.slice(0, SHOWN_BARS);
+const byName = (a, b) => a[0].localeCompare(b[0], "en", { numeric: true });
+const byCount = (a, b) => b[1] - a[1] || byName(a, b);
+
+/** The largest of the counts, in this order. */
+function bars(id, counts, order, name, none) {
+  const ordered = Object.entries(counts).sort(byCount);
+  const shown = ordered.slice(0, SHOWN_BARS).sort(order);
   const rest = ordered.slice(SHOWN_BARS);
   if (rest.length) shown.push([null, rest.reduce((sum, [, count]) => sum + count, 0)]);
   const most = Math.max(1, ...shown.map(([, count]) => count));
@@ -156,10 +160,11 @@ export function drawAll(samples) {
   for (const plot of plots) plot.draw(samples);
   const last = samples.at(-1);
   byId("windows").textContent = short(last?.windows ?? null);
-  bars("lag", last?.lag ?? {}, (key) => `partition ${key}`, "not measured yet");
+  bars("lag", last?.lag ?? {}, byName, (key) => `partition ${key}`, "not measured yet");
   const reasons = {};
   for (const sample of samples) {
     for (const [reason, count] of Object.entries(sample.rejected)) reasons[reason] = (reasons[reason] ?? 0) + count;
   }
-  bars("reasons", reasons, (key) => key, `none, of ${plural(samples.reduce((sum, s) => sum + s.finished, 0), "record")}`);
+  const finished = samples.reduce((sum, sample) => sum + sample.finished, 0);
+  bars("reasons", reasons, byCount, (key) => key, `none, of ${plural(finished, "record")}`);
 }

@@ -37,7 +37,9 @@ function event() {
   return { id, question: byId("question").value, context: byId("context").value, options };
 }
 
-function show(...children) {
+/** `announced` is what a screen reader says at once: not the whole context. */
+function show(announced, ...children) {
+  byId("announced").textContent = announced;
   byId("result").replaceChildren(...children);
 }
 
@@ -68,10 +70,10 @@ function showAnswer(context, outcome) {
     );
     return button;
   });
+  const said = outcome.answered ? outcome.answer : "No answer in this context";
   show(
-    outcome.answered
-      ? el("p", { className: "said", textContent: outcome.answer })
-      : el("p", { className: "said", textContent: "No answer in this context" }),
+    outcome.answered ? `Answer: ${said}` : said,
+    el("p", { className: "said", textContent: said }),
     el("p", {
       className: "note",
       textContent: `score ${outcome.score.toFixed(3)} · ${plural(outcome.windows, "window")} read by the model ${outcome.model.name}`,
@@ -84,8 +86,10 @@ function showAnswer(context, outcome) {
 
 function showEmbedding(outcome) {
   const first = outcome.embedding.slice(0, SHOWN_NUMBERS).map((number) => number.toFixed(4));
+  const said = plural(outcome.dims, "number");
   show(
-    el("p", { className: "said", textContent: `${plural(outcome.dims, "number")}` }),
+    `Embedding of ${said}`,
+    el("p", { className: "said", textContent: said }),
     el("p", {
       className: "note",
       textContent: `${plural(outcome.windows, "window")} read by the model ${outcome.model.name}`,
@@ -95,8 +99,10 @@ function showEmbedding(outcome) {
 }
 
 function showRejected(rejected) {
+  const said = `Rejected: ${rejected.reason}`;
   show(
-    el("p", { className: "said bad", textContent: `Rejected: ${rejected.reason}` }),
+    `${said}. ${rejected.detail}`,
+    el("p", { className: "said bad", textContent: said }),
     el("p", { textContent: rejected.detail }),
     el("p", { className: "note", textContent: "It is on the dead-letter topic now, unchanged, with this reason." }),
   );
@@ -104,20 +110,17 @@ function showRejected(rejected) {
 
 function showFailed(error) {
   const timeout = error.name === "TimeoutError" || error.status === 504;
-  show(
-    el("p", { className: "said bad", textContent: timeout ? "No answer yet" : "Not asked" }),
-    el("p", {
-      textContent: error instanceof Refused ? error.message : timeout ? "nothing came back in time" : "the worker does not answer",
-    }),
-  );
+  const said = timeout ? "No answer yet" : "Not asked";
+  const why = error instanceof Refused ? error.message : timeout ? "nothing came back in time" : "the worker does not answer";
+  show(`${said}: ${why}`, el("p", { className: "said bad", textContent: said }), el("p", { textContent: why }));
 }
 
 async function ask() {
   const asked = event();
   byId("send").disabled = true;
-  byId("result").ariaBusy = "true";
   hideJourney();
-  show(el("p", { className: "pending", textContent: "Sent; waiting for what comes back" }));
+  const pending = "Sent; waiting for what comes back";
+  show(pending, el("p", { className: "pending", textContent: pending }));
   try {
     const report = await call("questions", ANSWER_SECONDS, {
       method: "POST",
@@ -132,7 +135,6 @@ async function ask() {
     showFailed(error);
   } finally {
     byId("send").disabled = false;
-    byId("result").ariaBusy = "false";
   }
 }
 
