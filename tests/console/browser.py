@@ -4,11 +4,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 from tests.tools import tool
 
 TOKEN = "a-token-of-the-tests"
+
+QUESTION = "Who built version 7?"
+EMOJI = (
+    "Release notes 🚀: the family 👨‍👩‍👧‍👦 marks changes by the community. "
+    "Version 7 was built by Mireille 👩🏽‍🚀 in Toulouse 🇫🇷."
+)
 
 PATIENCE_MS = 20_000
 """Until what is expected of the page counts as missing; on two busy cores."""
@@ -62,3 +76,7 @@ class Looked:
         await self.page.get_by_label("Question").fill(question)
         await self.page.get_by_label("Context that holds the answer").fill(context)
         await self.page.get_by_role("button", name="Send", exact=True).click()
+
+
+def result(page: Page) -> Locator:
+    return page.locator("#result")
