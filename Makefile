@@ -29,6 +29,7 @@ up:
 	@echo "kafka-ui    http://localhost:8081"
 	@echo "Kafka       localhost:9092"
 	@echo "a worker    http://$$(docker compose port worker 8080)/metrics"
+	@echo "a console   http://$$(docker compose port worker 8080)/console/#token=only-on-this-machine"
 
 down:
 	docker compose down --remove-orphans $(if $(VOLUMES),--volumes)

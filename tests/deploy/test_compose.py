@@ -219,3 +219,10 @@ def _qa_worker(servers: str, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_the_console_is_on_and_make_up_prints_how_to_open_it(settings: Settings) -> None:
+    assert settings.qa.console
+    assert settings.qa.console_token is not None
+    printed = f"/console/#token={settings.qa.console_token.get_secret_value()}"
+    assert printed in (ROOT / "Makefile").read_text("utf-8")
