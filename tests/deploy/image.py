@@ -1,11 +1,14 @@
 """Follows deploy/Dockerfile step by step, as an engine would, in directories instead of layers.
 
-Its base is this machine's Python in the place of the image's. `python -m tests.deploy.image` says
+Its base is this machine's Python in the place of the image's, and pip finds its packages in a
+directory, into which they were fetched before. `python -m tests.deploy.image` says
 how large each package is.
 """
 
+import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -23,8 +26,9 @@ from tests.deploy.dockerfile import (
 from tests.deploy.root import Root, User, python_root
 
 CONTEXT = DOCKERFILE.parent.parent
-_BUILDERS = ("PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-"""Variables of this machine that steps see: how it reaches its registries."""
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "qa-worker", "image")
+_WHEELS = "/wheels"
+_INPUTS = ("pyproject.toml", "deploy/constraints.txt")
 
 
 @dataclass(slots=True)
@@ -56,10 +60,11 @@ def build(directory: Path, arguments: Mapping[str, str] | None = None) -> Image:
     """The last stage of the Dockerfile, built in `directory`. Raises `RuntimeError` at a step."""
     built: dict[str, Image] = {}
     given = arguments or {}
-    base = python_root(directory / "base")
+    base = _base()
     for number, stage in enumerate(read_stages(DOCKERFILE.read_text(), given)):
-        path = shutil.copytree(base.path, directory / f"stage-{number}", symlinks=True)
-        image = Image(Root(path), {"PATH": "/usr/local/bin:/usr/bin:/bin"}, stage)
+        root = Root(directory / f"stage-{number}")
+        _copy_all(base, root.path)
+        image = Image(root, {"PATH": "/usr/local/bin:/usr/bin:/bin"}, stage)
         for step in stage.instructions:
             _follow(step, image, built, given)
         built[stage.name] = image
@@ -79,40 +84,80 @@ def _follow(
             image.directory = expand(step.rest, known)
             (image.root / image.directory).mkdir(parents=True, exist_ok=True)
         case "COPY":
-            *sources, goal = expand(step.rest, known).split()
-            origin = built[step.flags["from"]].root if "from" in step.flags else Root(CONTEXT)
+            *sources, written = expand(step.rest, known).split()
+            goal = image.root / str(Path(image.directory, written))
             for source in sources:
-                _copy(origin / source, image.root / str(Path(image.directory, goal)), goal)
+                if "from" in step.flags:
+                    _copy_all(built[step.flags["from"]].root / source, goal)
+                else:
+                    _copy(CONTEXT / source, goal, into=written.endswith("/"))
         case "RUN":
             _run(step, image)
 
 
-def _copy(source: Path, goal: Path, written: str) -> None:
-    """As COPY does: what is in a directory, or a file into a directory or under a name."""
+def _copy(source: Path, goal: Path, *, into: bool) -> None:
+    """From the context, less what .dockerignore names: what is in a directory, or a file."""
     if source.is_dir():
-        shutil.copytree(source, goal, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, goal, ignore=shutil.ignore_patterns("__pycache__"))
         return
-    into = goal / source.name if written.endswith("/") else goal
-    into.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, into)
+    target = goal / source.name if into else goal
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+
+
+def _copy_all(source: Path, goal: Path) -> None:
+    goal.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", f"{source}/.", goal], check=True)
 
 
 def _run(step: Instruction, image: Image) -> None:
     binds = {}
+    if "EXTRAS" in image.arguments:
+        binds[_WHEELS] = _wheels(image.arguments["EXTRAS"])
     if mount := step.flags.get("mount"):
         options = dict(option.split("=") for option in mount.split(","))
         assert options.keys() == {"type", "target"}
         assert options["type"] == "cache"
-        kept = Path.home() / ".cache" / "qa-worker" / "image" / options["target"].lstrip("/")
-        kept.mkdir(parents=True, exist_ok=True)
-        binds[options["target"]] = kept
-    outer = {k: v for k, v in os.environ.items() if k.upper().startswith(_BUILDERS)}
-    environment = {**outer, **image.arguments, **image.environment, "HOME": "/root"}
+        binds[options["target"]] = _CACHE / "kept"
+        binds[options["target"]].mkdir(exist_ok=True)
+    registry = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": _WHEELS}
+    environment = {"HOME": "/root", **registry, **image.arguments, **image.environment}
     code, said = image.root.run(
         ["sh", "-c", step.rest], environment, directory=image.directory, binds=binds
     )
     if code:
         raise RuntimeError(f"{step.rest}\nended with {code}:\n{said}")
+
+
+def _base() -> Path:
+    """Made once for each interpreter."""
+    base = _CACHE / f"base-{hashlib.sha256(sys.version.encode()).hexdigest()[:16]}"
+    if not base.exists():
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
+            python_root(Path(scratch, "base"))
+            Path(scratch, "base").rename(base)
+    return base
+
+
+def _wheels(extras: str) -> Path:
+    """What pip would fetch, fetched once for as long as the same is asked for."""
+    mark = hashlib.sha256(f"{sys.version} {extras}".encode())
+    for name in _INPUTS:
+        mark.update((CONTEXT / name).read_bytes())
+    wheels = _CACHE / f"wheels-{mark.hexdigest()[:16]}"
+    if not wheels.exists():
+        for old in _CACHE.glob("wheels-*"):
+            shutil.rmtree(old)
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
+            (fetched := Path(scratch, "wheels")).mkdir()
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
+            pip += ["--no-binary", "qa-worker", "--constraint", "deploy/constraints.txt"]
+            wanted = [f".[{extras}]" if extras else ".", "setuptools>=77"]
+            subprocess.run([*pip, "--dest", fetched, *wanted], cwd=CONTEXT, check=True)
+            fetched.rename(wheels)
+    return wheels
 
 
 def sizes(image: Image) -> dict[str, int]:

@@ -18,7 +18,7 @@ from typing import IO
 import pytest
 
 _SHARED = ("etc", "usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "usr/share")
-_PASSED_OVER = ("__pycache__", "idlelib", "site-packages", "test", "tkinter")
+_PASSED_OVER = ("__pycache__", "config-*", "idlelib", "site-packages", "test", "tkinter")
 _NOBODY = "--clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
 
 
