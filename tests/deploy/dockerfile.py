@@ -1,4 +1,4 @@
-"""Reads deploy/Dockerfile, as far as it goes: stages of instructions, with variables in their place.
+"""Reads deploy/Dockerfile, as far as that goes: stages, and their instructions.
 
 What it does not know it refuses, so that no step is passed over in silence.
 """

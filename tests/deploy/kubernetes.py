@@ -18,8 +18,8 @@ Resource = dict[str, Any]
 
 
 @cache
-def rendered(overlay: str) -> str:
-    """The YAML of one overlay."""
+def rendered(overlay: str | Path) -> str:
+    """The YAML of one overlay, or of a directory elsewhere."""
     program = tool("kubectl", "kustomize")
     verb = "kustomize" if Path(program).name == "kubectl" else "build"
     done = subprocess.run([program, verb, ROOT / overlay], capture_output=True, text=True)

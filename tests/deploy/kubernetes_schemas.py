@@ -18,6 +18,8 @@ VERSIONS = ("1.32.0", "1.37.0")
 
 _REFERENCE = re.compile(r'"(?:/api/_definitions\.json)?#/\$defs/([^"]+)"')
 
+_FILE = "{{.NormalizedKubernetesVersion}}/{{.ResourceKind}}{{.KindSuffix}}.json"
+
 Schema = dict[str, Any]
 
 
@@ -25,7 +27,7 @@ def write_schemas(kinds: set[tuple[str, str]], directory: Path) -> str:
     """Writes those of `kinds` (apiVersion, kind); returns kubeconform's `-schema-location`."""
     custom = _custom_resources()
     for version in VERSIONS:
-        published = tool_file("kubernetes-schemas") / f"v{version}-local-strict"
+        published = tool_file("kubernetes") / f"v{version}-local-strict"
         definitions = json.loads((published / "_definitions.json").read_text())["$defs"]
         (directory / f"v{version}").mkdir()
         for api, kind in kinds:
@@ -33,7 +35,7 @@ def write_schemas(kinds: set[tuple[str, str]], directory: Path) -> str:
             name = "-".join(filter(None, [kind.lower(), group.split(".")[0], number])) + ".json"
             schema = custom.get((api, kind)) or _alone(published / name, definitions)
             (directory / f"v{version}" / name).write_text(json.dumps(schema))
-    return f"{directory}/{{{{.NormalizedKubernetesVersion}}}}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    return f"{directory}/{_FILE}"
 
 
 def _alone(path: Path, definitions: Schema) -> Schema:
@@ -53,7 +55,7 @@ def _alone(path: Path, definitions: Schema) -> Schema:
 
 def _custom_resources() -> dict[tuple[str, str], Schema]:
     schemas = {}
-    for path in tool_file("crds").iterdir():
+    for path in tool_file("kubernetes/crds").iterdir():
         its = yaml.safe_load(path.read_text())["spec"]
         for version in its["versions"]:
             api = f"{its['group']}/{version['name']}"

@@ -1,4 +1,4 @@
-"""A directory that commands run in as if it were all there is: no Docker engine, but the same calls.
+"""A directory in which commands run as if it were all there is, with the calls that engines use.
 
 Its own are /usr/local, /opt and what else is put there; programs, libraries and /etc are this
 machine's, which cannot be written from inside. Namespaces of mounts and processes, and a change of
@@ -19,7 +19,7 @@ import pytest
 
 _SHARED = ("etc", "usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "usr/share")
 _PASSED_OVER = ("__pycache__", "config-*", "idlelib", "site-packages", "test", "tkinter")
-_NOBODY = "--clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
+_NOBODY = ("--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 
 
 def why_no_roots() -> str | None:
@@ -67,17 +67,14 @@ class Root:
         """The command is process 1. With a `user` it has no rights, and all of the root, `binds`
         (inside: outside) excepted, is read-only; without one it is root, and may write.
         """
-        given = [f"{name}={value}" for name, value in environment.items()]
-        become = (
-            ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", *_NOBODY.split()]
-            if user
-            else []
-        )
+        script = self._mounts(binds or {}, read_only=user is not None) + '\nexec "$@"'
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", script, "sh"]
         inside = ["chroot", str(self.path), "env", "-i", f"--chdir={directory}"]
-        inside += [*become, *command] if not given else [*given, *become, *command]
+        inside += [f"{name}={value}" for name, value in environment.items()]
+        if user:
+            inside += ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", *_NOBODY]
         return subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec"]
-            + [f'{self._mounts(binds or {}, bool(user))}\nexec "$@"', "sh", *inside],
+            [*apart, *inside, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -91,7 +88,7 @@ class Root:
         said, _ = process.communicate()
         return process.returncode, said.decode()
 
-    def _mounts(self, binds: Mapping[str, Path], read_only: bool) -> str:
+    def _mounts(self, binds: Mapping[str, Path], *, read_only: bool) -> str:
         """A script. All of it ends with the process."""
         lines = [f"mount --bind {self.path} {self.path}"]
         for name in ("proc", "dev", *_SHARED, *binds):

@@ -95,6 +95,17 @@ def test_the_bytecode_of_a_start_is_there(image: Image) -> None:
     assert [path for path in needed if not (image.root / path).exists()] == []
 
 
+def children(process: "subprocess.Popen[bytes]") -> list[int]:
+    pid = process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def status(pid: int) -> dict[str, str]:
+    """What the kernel knows of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t") for line in lines)
+
+
 @asynccontextmanager
 async def running(image: Image, environment: dict[str, str], log: Path) -> AsyncIterator[int]:
     """The image's own command, as nobody on a read-only root. Gives the worker's process id."""
@@ -106,11 +117,11 @@ async def running(image: Image, environment: dict[str, str], log: Path) -> Async
             directory=image.directory,
             output=output,
         )
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     try:
-        await until(lambda: bool(children.read_text().strip()), "the worker's process is there")
-        yield int(children.read_text())
-        assert await asyncio.to_thread(process.wait, 30) == 0, log.read_text()
+        await until(lambda: bool(children(process)), "the worker's process is there")
+        (worker,) = children(process)
+        yield worker
+        assert await asyncio.to_thread(process.wait, 30) == 0, log
     finally:
         process.kill()
         process.wait()
@@ -140,13 +151,11 @@ async def test_it_answers_as_nobody_on_a_read_only_root(
     async with running(image, topics.environment, log) as worker:
         await topics.send([event(1), event(2)])
         await until(lambda: topics.has(2), f"two answers; {log}")
-        status = dict(
-            line.split(":\t") for line in Path(f"/proc/{worker}/status").read_text().splitlines()
-        )
-        assert set(status["Uid"].split()) == {str(image.user.uid)}
-        assert status["NoNewPrivs"] == "1"
-        assert int(status["CapBnd"], 16) == 0
-        assert status["NSpid"].split()[-1] == "1", "signals are the worker's own to take"
+        its = status(worker)
+        assert set(its["Uid"].split()) == {str(image.user.uid)}
+        assert its["NoNewPrivs"] == "1"
+        assert int(its["CapBnd"], 16) == 0
+        assert its["NSpid"].split()[-1] == "1", "signals are the worker's own to take"
         assert await healthy()
         os.kill(worker, signal.SIGTERM)
     assert '"stopped"' in log.read_text()

@@ -1,10 +1,13 @@
 """Every overlay renders to what the API servers and the operators take, field by field."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.deploy.kubernetes import OVERLAYS, everything, rendered
+from tests.deploy.kubernetes import OVERLAYS, ROOT, everything, rendered
 from tests.deploy.kubernetes_schemas import VERSIONS, write_schemas
 from tests.tools import tool
 
@@ -16,6 +19,7 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> str:
         for overlay in OVERLAYS
         for resource in everything(overlay)
     }
+    assert ("keda.sh/v1alpha1", "ScaledObject") in kinds
     return write_schemas(kinds, tmp_path_factory.mktemp("schemas"))
 
 
@@ -59,5 +63,18 @@ def test_a_slip_is_found(overlay: str, right: str, wrong: str, schemas: str) -> 
     assert "Invalid: 1" in said, said
 
 
-def test_overlays_are_found() -> None:
-    assert {"base", "overlays/keda", "overlays/hpa"} <= set(OVERLAYS)
+def test_all_components_go_together(schemas: str, tmp_path: Path) -> None:
+    components = sorted((ROOT / "components").iterdir())
+    overlay = {
+        "resources": [os.path.relpath(ROOT / "overlays/keda", tmp_path)],
+        "components": [os.path.relpath(component, tmp_path) for component in components],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    text = rendered(tmp_path)
+    code, said = verdict(text, schemas, VERSIONS[-1])
+    assert code == 0, said
+    # Each of them shows, and the one that takes something away, too.
+    for mark in ("KAFKA_SASL_MECHANISM", "QA_MODELS", "QA_TRACING", "port: 4318", "port: 443"):
+        assert mark in text
+    assert "PodMonitor" not in text
+    assert len(components) == 4
