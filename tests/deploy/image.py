@@ -7,10 +7,12 @@ how large each package is.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +30,6 @@ from tests.deploy.root import Root, User, python_root
 CONTEXT = DOCKERFILE.parent.parent
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "qa-worker", "image")
 _WHEELS = "/wheels"
-_INPUTS = ("pyproject.toml", "deploy/constraints.txt")
 
 
 @dataclass(slots=True)
@@ -142,11 +143,11 @@ def _base() -> Path:
 
 def _wheels(extras: str) -> Path:
     """What pip would fetch, fetched once for as long as the same is asked for."""
-    mark = hashlib.sha256(f"{sys.version} {extras}".encode())
-    for name in _INPUTS:
-        mark.update((CONTEXT / name).read_bytes())
-    wheels = _CACHE / f"wheels-{mark.hexdigest()[:16]}"
-    if not wheels.exists():
+    project = tomllib.loads((CONTEXT / "pyproject.toml").read_text())["project"]
+    wanted = [project["dependencies"], project["optional-dependencies"], extras, sys.version]
+    mark = hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+    wheels = _CACHE / f"wheels-{mark}"
+    if not (wheels.exists() and _as_pinned(wheels)):
         for old in _CACHE.glob("wheels-*"):
             shutil.rmtree(old)
         _CACHE.mkdir(parents=True, exist_ok=True)
@@ -154,10 +155,29 @@ def _wheels(extras: str) -> Path:
             (fetched := Path(scratch, "wheels")).mkdir()
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
             pip += ["--no-binary", "qa-worker", "--constraint", "deploy/constraints.txt"]
-            wanted = [f".[{extras}]" if extras else ".", "setuptools>=77"]
-            subprocess.run([*pip, "--dest", fetched, *wanted], cwd=CONTEXT, check=True)
+            pip += ["--dest", str(fetched), "setuptools>=77", f".[{extras}]" if extras else "."]
+            subprocess.run(pip, cwd=CONTEXT, check=True)
             fetched.rename(wheels)
     return wheels
+
+
+def _as_pinned(wheels: Path) -> bool:
+    """Whether the versions are still those of deploy/constraints.txt."""
+    pinned = pins()
+    found = (path.name.split("-")[:2] for path in wheels.glob("*.whl"))
+    return all(pinned.get(normal(name), version) == version for name, version in found)
+
+
+def pins() -> dict[str, str]:
+    """Package to version."""
+    lines = (CONTEXT / "deploy/constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {normal(name): version for name, version in pairs}
+
+
+def normal(name: str) -> str:
+    """A package's name as the index writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def sizes(image: Image) -> dict[str, int]:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
-from tests.deploy.image import CONTEXT, Image, build
+from tests.deploy.image import Image, build, normal, pins
 from tests.deploy.root import need_roots
 from tests.streaming.topics import Topics, event, until
 from worker import __version__
@@ -36,10 +36,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 @pytest.fixture(scope="module")
 def installed(image: Image) -> dict[str, PathDistribution]:
-    """By name, as written in deploy/constraints.txt."""
+    """By name."""
     (packages,) = (image.root / "opt/qa-worker/lib").glob("python3*/site-packages")
     return {
-        re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower(): found
+        normal(found.metadata["Name"]): found
         for found in distributions(path=[str(packages)])
         if isinstance(found, PathDistribution)
     }
@@ -48,12 +48,9 @@ def installed(image: Image) -> dict[str, PathDistribution]:
 def test_what_is_installed_is_what_the_tests_ran_with(
     installed: dict[str, PathDistribution],
 ) -> None:
-    lines = (CONTEXT / "deploy/constraints.txt").read_text().splitlines()
-    pins = dict(line.lower().split("==") for line in lines if "==" in line)
-    pinned = {re.sub(r"[-_.]+", "-", name): version for name, version in pins.items()}
     versions = {name: found.version for name, found in installed.items()}
     assert versions.pop("qa-worker") == __version__
-    assert versions.items() <= pinned.items()
+    assert versions.items() <= pins().items()
     assert "onnxruntime" in versions
 
 
