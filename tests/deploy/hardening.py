@@ -117,8 +117,6 @@ def bounded(overlay: str) -> Iterator[str]:
         for name in ("cpu", "memory", "ephemeral-storage"):
             if not (name in asked and name in limits):
                 yield f"{container['name']}: no bounds for {name}"
-        if asked.get("memory") != limits.get("memory"):
-            yield f"{container['name']}: memory that may not be there when it is needed"
     for volume in pod(overlay).get("volumes", []):
         if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
             yield f"the volume {volume['name']} has no bound"

@@ -72,7 +72,16 @@ def test_the_memory_is_a_quarter_more_than_was_measured(overlay: str) -> None:
     (row,) = (line for line in README.splitlines() if line.startswith("| Peak memory"))
     measured = max(int(figure) for figure in re.findall(r"(\d+) MiB", row))
     asked = quantity(worker(overlay)["resources"]["requests"]["memory"]) / 2**20
-    assert 1.25 * measured <= asked <= 2 * measured
+    assert 1.25 * measured <= asked <= 1.5 * measured
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_memory_limit_is_more_than_the_largest_records_took(overlay: str) -> None:
+    measured = re.search(r"one-letter words took (\d+) MiB", (ROOT / "README.md").read_text())
+    assert measured
+    limit = quantity(worker(overlay)["resources"]["limits"]["memory"])
+    assert limit > 1.05 * int(measured[1]) * 2**20
+    assert "QA_MAX_RECORD_BYTES" not in settings(overlay), "the figure is of the default"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
