@@ -19,13 +19,23 @@ from worker.reading.windows import Window
 R = TypeVar("R", bound=Outcome)
 
 
+@dataclass(slots=True)
+class Share:
+    """Tokens that a job counts for in the reader's `pending_tokens`.
+
+    Apart from the job: a future keeps its callbacks, and one that held the job would make a ring of
+    the two, which stays, with all that was encoded, until the garbage collector comes by.
+    """
+
+    tokens: int = 0
+
+
 class Job(ABC, Generic[R]):
     """An event and the future of its outcome."""
 
     def __init__(self) -> None:
         self.future: Future[R] = Future()
-        self.pending = 0
-        """Tokens that this job counts for in the reader's `pending_tokens`."""
+        self.share = Share()
         self.windows: list[Window] = []
         self.left = 0
         """How many windows have not run."""

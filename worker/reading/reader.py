@@ -24,7 +24,7 @@ from worker.observing.journeys import Journey, note_run
 from worker.reading.batching import Batcher
 from worker.reading.bundle import Bundle, BundleError
 from worker.reading.failures import internal_error, model_failed
-from worker.reading.job import Job, Piece, R
+from worker.reading.job import Job, Piece, R, Share
 from worker.reading.jobs import open_jobs
 from worker.reading.options import ReadingDefaults
 from worker.reading.pooling import VectorError
@@ -151,11 +151,12 @@ class Reader:
         job: Job[R] = self._jobs.make(event)
         job.journey = journey
         # The first of the callbacks: those added later find the tokens already gone.
-        job.future.add_done_callback(lambda _: self._release(job))
+        share = job.share
+        job.future.add_done_callback(lambda _: self._release(share))
         with self._work:
             if self._closing:
                 raise RuntimeError("the reader is closed")
-            self._set_pending(job, job.estimate)
+            self._set_pending(share, job.estimate)
             self._arrived.append(job)
             self._work.notify()
         return job.future
@@ -207,7 +208,8 @@ class Reader:
         try:
             job.cut()
         except Rejected as rejected:
-            job.finish(rejected)
+            # Without the frames it was raised in: they hold the job, whose future holds it.
+            job.finish(rejected.with_traceback(None))
             return
         except BaseException as error:
             job.finish(internal_error("encode", error))
@@ -222,7 +224,7 @@ class Reader:
         with self._work:
             if job.future.done():
                 return
-            self._set_pending(job, sum(len(window) for window in job.windows))
+            self._set_pending(job.share, sum(len(window) for window in job.windows))
             for index, window in enumerate(job.windows):
                 self._batcher.add(Piece(job, index), len(window), now)
             self._work.notify(len(job.windows))
@@ -281,12 +283,12 @@ class Reader:
             job.journey.step(self._jobs.stage, began_at)
         job.finish(outcome)
 
-    def _release(self, job: Job[Any]) -> None:
+    def _release(self, share: Share) -> None:
         with self._work:
-            self._set_pending(job, 0)
+            self._set_pending(share, 0)
 
-    def _set_pending(self, job: Job[Any], tokens: int) -> None:
+    def _set_pending(self, share: Share, tokens: int) -> None:
         """Under the lock."""
-        self._pending += tokens - job.pending
-        job.pending = tokens
+        self._pending += tokens - share.tokens
+        share.tokens = tokens
         metrics.PENDING_TOKENS.set(self._pending)

@@ -1,0 +1,53 @@
+"""What was made of an event goes with it: nothing waits for the garbage collector, which does not
+know how large arrays are, and comes by seldom.
+"""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from schemas.question import Question
+from schemas.rejection import Rejected
+from worker.environment import load
+from worker.reading.bundle import DEFAULT_BUNDLE, open_bundle
+from worker.reading.job import Job
+from worker.reading.reader import Reader
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    its = Reader(open_bundle(DEFAULT_BUNDLE), load({"QA_THREADS": "1"}).qa.reading())
+    its.start()
+    yield its
+    its.close()
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def jobs_left() -> int:
+    return sum(isinstance(thing, Job) for thing in gc.get_objects())
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_an_answered_question_leaves_nothing(reader: Reader) -> None:
+    for number in range(3):
+        asked = Question(id=str(number), question="Who wrote it?", context="Ada wrote it. " * 200)
+        assert reader.submit(asked).result(30).answer
+    # The thread may still hold the last.
+    assert jobs_left() <= 1
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_a_rejected_question_leaves_nothing(reader: Reader) -> None:
+    for number in range(3):
+        asked = Question(id=str(number), question="Who wrote it?", context="a " * 120_000)
+        with pytest.raises(Rejected, match="the limit is 256"):
+            reader.submit(asked).result(30)
+    assert jobs_left() <= 1
