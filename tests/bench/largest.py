@@ -17,8 +17,10 @@ from tests.streaming.worker_process import WorkerProcess
 
 
 async def measure(size: int, records: int) -> None:
+    # All of them are rejected, and none is to stop it.
+    environment = {"QA_THREADS": "2", "QA_BREAKER_RECORDS": "0"}
     with ApacheKafka() as kafka:
-        topics = Topics(kafka.bootstrap_servers, {"QA_THREADS": "2"}, partitions=4)
+        topics = Topics(kafka.bootstrap_servers, environment, partitions=4)
         await topics.create()
         async with WorkerProcess(topics.environment) as worker:
             before = peak_rss_mib(worker.process.pid)
