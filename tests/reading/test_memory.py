@@ -3,7 +3,7 @@ know how large arrays are, and comes by seldom.
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -24,19 +24,20 @@ def reader() -> Iterator[Reader]:
 
 
 @pytest.fixture
-def _no_collector() -> Iterator[None]:
+def jobs_left() -> Iterator[Callable[[], int]]:
+    """How many jobs there are since the test began, while no garbage is collected."""
     gc.collect()
     gc.disable()
-    yield
+    before = _jobs()
+    yield lambda: _jobs() - before
     gc.enable()
 
 
-def jobs_left() -> int:
+def _jobs() -> int:
     return sum(isinstance(thing, Job) for thing in gc.get_objects())
 
 
-@pytest.mark.usefixtures("_no_collector")
-def test_an_answered_question_leaves_nothing(reader: Reader) -> None:
+def test_an_answered_question_leaves_nothing(reader: Reader, jobs_left: Callable[[], int]) -> None:
     for number in range(3):
         asked = Question(id=str(number), question="Who wrote it?", context="Ada wrote it. " * 200)
         assert reader.submit(asked).result(30).answer
@@ -44,8 +45,7 @@ def test_an_answered_question_leaves_nothing(reader: Reader) -> None:
     assert jobs_left() <= 1
 
 
-@pytest.mark.usefixtures("_no_collector")
-def test_a_rejected_question_leaves_nothing(reader: Reader) -> None:
+def test_a_rejected_question_leaves_nothing(reader: Reader, jobs_left: Callable[[], int]) -> None:
     for number in range(3):
         asked = Question(id=str(number), question="Who wrote it?", context="a " * 120_000)
         with pytest.raises(Rejected, match="the limit is 256"):
