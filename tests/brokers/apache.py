@@ -23,17 +23,20 @@ _CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One more way into every node, for clients that are told other ports: those of proxies."""
+    """One more way into every node: for clients that are told other ports (those of proxies), or
+    that talk another protocol."""
 
     name: str
-    advertised: Sequence[int]
-    """The port that each node, by its id, names to clients which came this way."""
+    advertised: Sequence[int] = ()
+    """The port that each node, by its id, names to clients which came this way; none: its own."""
+    protocol: str = "PLAINTEXT"
 
 
 class ApacheKafka:
     """`nodes` combined nodes, ids from 0; `properties` go over those that it sets itself.
 
-    `data` is node to the directory of its logs, where that is not to be one of its own.
+    `data` is node to the directory of its logs, where that is not to be one of its own; `format`
+    is said to the tool that formats it.
     """
 
     name = "apache"
@@ -46,12 +49,14 @@ class ApacheKafka:
         properties: dict[str, str] | None = None,
         listeners: Sequence[Listener] = (),
         data: Mapping[int, Path] | None = None,
+        format: Sequence[str] = (),  # noqa: A002 - as the tool names it
     ) -> None:
         self.bootstrap_servers = ""
         self._count = nodes
         self._given = properties or {}
         self._listeners = listeners
         self._data = data or {}
+        self._format = format
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[Node] = []
 
@@ -115,8 +120,8 @@ class ApacheKafka:
         clients = self._ports["PLAINTEXT"]
 
         def launch(node_id: int) -> None:
-            own = self._of_node(node_id)
-            self._nodes[node_id].format(_CLUSTER_ID, for_tests(self._count) | own | self._given)
+            properties = for_tests(self._count) | self._of_node(node_id) | self._given
+            self._nodes[node_id].format(_CLUSTER_ID, properties, self._format)
             self._nodes[node_id].launch()
 
         try:
@@ -134,13 +139,18 @@ class ApacheKafka:
     def _of_node(self, node_id: int) -> dict[str, str]:
         """What is this node's own, and what depends on the ports."""
         advertised: dict[str, Sequence[int]] = {"PLAINTEXT": self._ports["PLAINTEXT"]}
-        advertised |= {listener.name: listener.advertised for listener in self._listeners}
+        advertised |= {
+            listener.name: listener.advertised or self._ports[listener.name]
+            for listener in self._listeners
+        }
+        protocols = {name: "PLAINTEXT" for name in self._ports}
+        protocols |= {listener.name: listener.protocol for listener in self._listeners}
         voters = enumerate(self._ports["CONTROLLER"])
         own = {
             "node.id": str(node_id),
             "listeners": _addresses(self._ports, node_id),
             "advertised.listeners": _addresses(advertised, node_id),
-            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in self._ports),
+            "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
             "controller.quorum.voters": ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in voters),
         }
         return own | ({"log.dirs": str(self._data[node_id])} if node_id in self._data else {})

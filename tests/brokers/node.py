@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka.protocol.metadata import MetadataResponse_v1
@@ -59,11 +60,14 @@ class Node:
             raise RuntimeError(f"the node on port {self._port} is not running")
         return self._process
 
-    def format(self, cluster_id: str, properties: dict[str, str]) -> None:
+    def format(
+        self, cluster_id: str, properties: dict[str, str], options: Sequence[str] = ()
+    ) -> None:
         """Writes what a node of this cluster starts from."""
         properties = {"log.dirs": str(self._directory / "data")} | properties
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
         main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+        main += options
         ended = subprocess.run([*self._java, *main], capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             raise BrokerUnavailable(f"Kafka's format failed:\n{ended.stdout}{ended.stderr}")

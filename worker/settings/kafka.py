@@ -17,13 +17,35 @@ class KafkaSettings(Group):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to the brokers"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         "PLAIN", description="How to log in, with SASL"
     )
-    sasl_username: str | None = Field(None, description="Who logs in, with SASL")
+    sasl_username: str | None = Field(None, description="Who logs in, with PLAIN and SCRAM")
     sasl_password: SecretStr | None = Field(None, description="Their password")
+    sasl_oauthbearer_token_endpoint_url: str | None = Field(
+        None,
+        pattern=r"^(https?://[^\s/@]+(/\S*)?|file:///\S+)$",
+        description="Where tokens come from, with OAUTHBEARER; file:///PATH: a file, read anew at "
+        "each login",
+    )
+    sasl_oauthbearer_client_credentials_client_id: str | None = Field(
+        None, description="Who asks for a token there"
+    )
+    sasl_oauthbearer_client_credentials_client_secret: SecretStr | None = Field(
+        None, description="Their secret"
+    )
+    sasl_oauthbearer_scope: str | None = Field(None, description="Scope to ask for, if any")
     ssl_truststore_location: Path | None = Field(
         None, description="PEM file of the authorities to trust; unset: the system's"
+    )
+    ssl_keystore_location: Path | None = Field(
+        None, description="PEM file of the worker's own key and certificates, if brokers ask"
+    )
+    ssl_key_password: SecretStr | None = Field(
+        None, description="Password of the key in there, if it has one"
+    )
+    ssl_endpoint_identification_algorithm: Literal["https", "none"] = Field(
+        "https", description="Whether a broker's certificate has to name its host; none: it need not"
     )
 
     auto_offset_reset: Literal["earliest", "latest"] = Field(
@@ -76,11 +98,41 @@ class KafkaSettings(Group):
             "KAFKA_REQUEST_TIMEOUT_MS",
             self.request_timeout_ms,
         )
-        if self.security_protocol.startswith("SASL") and not (
-            self.sasl_username and self.sasl_password
-        ):
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} needs KAFKA_SASL_USERNAME and "
-                f"KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
-            )
+        self._can_log_in()
         return self
+
+    def _can_log_in(self) -> None:
+        if self.ssl_key_password and not self.ssl_keystore_location:
+            raise ValueError("KAFKA_SSL_KEY_PASSWORD needs KAFKA_SSL_KEYSTORE_LOCATION")
+        if not self.security_protocol.endswith("SSL") and self.ssl_keystore_location:
+            # Somebody believes that they are known by their certificate, and encrypted.
+            raise ValueError(
+                f"KAFKA_SSL_KEYSTORE_LOCATION is of no use with "
+                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}; it needs SSL or SASL_SSL"
+            )
+        if not self.security_protocol.startswith("SASL"):
+            return
+        protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"
+        if self.sasl_mechanism != "OAUTHBEARER":
+            if not (self.sasl_username and self.sasl_password):
+                raise ValueError(
+                    f"{protocol} needs KAFKA_SASL_USERNAME and "
+                    f"KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
+                )
+            return
+        oauth = "KAFKA_SASL_OAUTHBEARER"
+        endpoint = self.sasl_oauthbearer_token_endpoint_url
+        if endpoint is None:
+            raise ValueError(
+                f"KAFKA_SASL_MECHANISM=OAUTHBEARER needs {oauth}_TOKEN_ENDPOINT_URL: an address "
+                f"that gives tokens, or file:///PATH of a token"
+            )
+        credentials = (
+            self.sasl_oauthbearer_client_credentials_client_id,
+            self.sasl_oauthbearer_client_credentials_client_secret,
+        )
+        if not endpoint.startswith("file:") and not all(credentials):
+            raise ValueError(
+                f"{oauth}_TOKEN_ENDPOINT_URL needs {oauth}_CLIENT_CREDENTIALS_CLIENT_ID and "
+                f"{oauth}_CLIENT_CREDENTIALS_CLIENT_SECRET (or …_CLIENT_SECRET_FILE)"
+            )

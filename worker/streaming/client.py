@@ -1,9 +1,10 @@
 """What consumer, producer and admin client share: where the brokers are and how to log in."""
 
-import ssl
 from typing import Any
 
 from worker.settings import KafkaSettings, SettingsError
+from worker.streaming.tls import ssl_context
+from worker.streaming.tokens import tokens
 
 
 def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
@@ -17,20 +18,13 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
         "security_protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _trust(kafka)
+        options["ssl_context"] = ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
-        assert kafka.sasl_password is not None  # the settings saw to it
         options["sasl_mechanism"] = kafka.sasl_mechanism
-        options["sasl_plain_username"] = kafka.sasl_username
-        options["sasl_plain_password"] = kafka.sasl_password.get_secret_value()
+        if kafka.sasl_mechanism == "OAUTHBEARER":
+            options["sasl_oauth_token_provider"] = tokens(kafka)
+        else:
+            assert kafka.sasl_password is not None  # the settings saw to it
+            options["sasl_plain_username"] = kafka.sasl_username
+            options["sasl_plain_password"] = kafka.sasl_password.get_secret_value()
     return options
-
-
-def _trust(kafka: KafkaSettings) -> ssl.SSLContext:
-    authorities = kafka.ssl_truststore_location
-    try:
-        return ssl.create_default_context(cafile=str(authorities) if authorities else None)
-    except OSError as error:
-        raise SettingsError(
-            f"KAFKA_SSL_TRUSTSTORE_LOCATION is {str(kafka.ssl_truststore_location)!r}: {error}"
-        ) from None

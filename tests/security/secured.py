@@ -1,0 +1,110 @@
+"""One broker of Apache Kafka with everything on: TLS, client certificates, SASL, ACLs.
+
+Its listener for tests (`bootstrap_servers`) is open, and who comes by it may do everything.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.brokers.apache import ApacheKafka, Listener
+from tests.brokers.certificates import Authority
+
+USER = "qa-worker"
+PASSWORD = "s3cret-of-the-worker"
+KEY_PASSWORD = "s3cret-of-the-key"
+SESSION_MS = 1500
+"""After so long the broker wants a login again on a connection that logged in by OAUTHBEARER."""
+
+_JAAS = "org.apache.kafka.common.security"
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """How to come in, for somebody who gives settings."""
+
+    kafka: ApacheKafka
+    authority: Authority
+
+    def tls(self) -> dict[str, str]:
+        """Whoever comes shows a certificate; its principal is `User:CN=qa-worker`."""
+        return {
+            **self._trusting("TLS"),
+            "KAFKA_SECURITY_PROTOCOL": "SSL",
+            "KAFKA_SSL_KEYSTORE_LOCATION": str(self.keystore),
+            "KAFKA_SSL_KEY_PASSWORD": KEY_PASSWORD,
+        }
+
+    def sasl(self, mechanism: str = "SCRAM-SHA-512") -> dict[str, str]:
+        """By password, over TLS."""
+        return {
+            **self._trusting("LOGIN"),
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": mechanism,
+            "KAFKA_SASL_USERNAME": USER,
+            "KAFKA_SASL_PASSWORD": PASSWORD,
+        }
+
+    def bearer(self, endpoint: str, secret: str) -> dict[str, str]:
+        """By token, over TLS."""
+        return {
+            **self._trusting("LOGIN"),
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+            "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL": endpoint,
+            "KAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_ID": USER,
+            "KAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET": secret,
+        }
+
+    @property
+    def keystore(self) -> Path:
+        return self.authority.certificate.parent / f"{USER}.pem"
+
+    def _trusting(self, listener: str) -> dict[str, str]:
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka.port(listener, 0)}",
+            "KAFKA_SSL_TRUSTSTORE_LOCATION": str(self.authority.certificate),
+        }
+
+
+@contextmanager
+def secured(directory: Path) -> Iterator[Secured]:
+    authority = Authority(directory)
+    authority.keystore(USER, password=KEY_PASSWORD)
+    own = authority.keystore("broker", host="127.0.0.1")
+    properties = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(own),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(authority.certificate),
+        "listener.name.tls.ssl.client.auth": "required",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+        "listener.name.login.plain.sasl.jaas.config": f"{_JAAS}.plain.PlainLoginModule required "
+        f'user_{USER}="{PASSWORD}";',
+        "listener.name.login.oauthbearer.sasl.jaas.config": f"{_JAAS}.oauthbearer."
+        'OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
+        "listener.name.login.oauthbearer.connections.max.reauth.ms": str(SESSION_MS),
+    }
+    scram = []
+    for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+        properties[f"listener.name.login.{mechanism.lower()}.sasl.jaas.config"] = (
+            f"{_JAAS}.scram.ScramLoginModule required;"
+        )
+        scram += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
+    listeners = [Listener("TLS", protocol="SSL"), Listener("LOGIN", protocol="SASL_SSL")]
+    with ApacheKafka(properties=properties, listeners=listeners, format=scram) as kafka:
+        yield Secured(kafka, authority)
+
+
+def token(subject: str, *, expires: float, issued: float) -> str:
+    """An unsigned one, as the broker's validator for tests takes it."""
+
+    def part(fields: dict[str, object]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none'})}.{part({'sub': subject, 'iat': issued, 'exp': expires})}."
