@@ -143,7 +143,7 @@ class ApacheKafka:
             listener.name: listener.advertised or self._ports[listener.name]
             for listener in self._listeners
         }
-        protocols = {name: "PLAINTEXT" for name in self._ports}
+        protocols = dict.fromkeys(self._ports, "PLAINTEXT")
         protocols |= {listener.name: listener.protocol for listener in self._listeners}
         voters = enumerate(self._ports["CONTROLLER"])
         own = {

@@ -59,9 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.TyperException as error:
         _complain(error.format_message())
         sys.exit(error.exit_code)
-    except KafkaConnectionError:
+    except KafkaConnectionError as error:
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
-        _complain(f"no broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS)")
+        _complain(f"no broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS): {in_a_line(error)}")
         sys.exit(1)
     except _EXPECTED as error:
         _complain(in_a_line(error))

@@ -35,7 +35,9 @@ def check() -> None:
     table = Table("Topic", "Partitions", "max.message.bytes")
     for topic in topics:
         if topic.partitions:
-            table.add_row(topic.name, str(topic.partitions), f"{topic.max_message_bytes:,}")
+            assumed = " (assumed)" if topic.limit_assumed else ""
+            limit = f"{topic.max_message_bytes:,}{assumed}"
+            table.add_row(topic.name, str(topic.partitions), limit)
         else:
             table.add_row(topic.name, "missing", "", style="red")
     out.print(table)

@@ -45,7 +45,8 @@ class KafkaSettings(Group):
         None, description="Password of the key in there, if it has one"
     )
     ssl_endpoint_identification_algorithm: Literal["https", "none"] = Field(
-        "https", description="Whether a broker's certificate has to name its host; none: it need not"
+        "https",
+        description="Whether a broker's certificate has to name its host (https) or not (none)",
     )
 
     auto_offset_reset: Literal["earliest", "latest"] = Field(

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.rejection import PREFIX, REASON, Header
 from worker.settings import Settings
 from worker.streaming.client import connection_options
+from worker.streaming.connecting import connecting
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a question."""
@@ -38,6 +39,7 @@ class Asker:
 
     def __init__(self, settings: Settings) -> None:
         qa, options = settings.qa, connection_options(settings.kafka)
+        self._kafka = settings.kafka
         self._questions = qa.questions_topic
         self._answers = qa.answers_topic
         self._letters = qa.dead_letters_topic
@@ -51,7 +53,8 @@ class Asker:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._producer.start()
+            async with connecting(self._kafka):
+                await self._producer.start()
             await self._consumer.start()
             partitions = [
                 TopicPartition(topic, number)

@@ -188,6 +188,6 @@ def in_a_line(error: BaseException) -> str:
     name = type(error).__name__
     if not message:
         return name
-    if isinstance(error, kafka.KafkaError) and not message.startswith(name):
+    if isinstance(error, kafka.KafkaError) and name not in message:
         return f"{name}: {message}"
     return message

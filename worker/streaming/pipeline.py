@@ -17,6 +17,7 @@ from worker.settings import Settings
 from worker.streaming.assignment import SESSION_ERRORS
 from worker.streaming.breaker import Breaker
 from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
+from worker.streaming.rights import explained, refusal
 from worker.streaming.session import Session
 from worker.streaming.settling import Reading
 from worker.streaming.topics import check_topics
@@ -70,7 +71,7 @@ class Pipeline:
                         if time.monotonic() - opened > LASTING_SECONDS:
                             failures = 0
                 except SESSION_ERRORS as error:
-                    self._give_up_on(error)
+                    await self._give_up_on(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
                     metrics.SESSIONS.labels("broken").inc()
@@ -112,8 +113,13 @@ class Pipeline:
         await asyncio.wait([opening])
         return None
 
-    def _give_up_on(self, error: Exception) -> None:
+    async def _give_up_on(self, error: Exception) -> None:
         """Raise `StreamingError` unless another session may do better."""
+        if (refused := refusal(error)) is not None:
+            # It names the right that is missing, unless the brokers do not tell.
+            with contextlib.suppress(*SESSION_ERRORS):
+                await check_topics(self._settings)
+            raise StreamingError(explained(refused, self._settings)) from error
         if not self._opened and not _some_broker_is_away(error):
             # At the start somebody is looking: say at once what is wrong.
             servers = self._settings.kafka.bootstrap_servers

@@ -8,19 +8,20 @@ that it left on their topic. Nothing goes round for ever: a question carries how
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from schemas.rejection import REPLAY_OF
-from worker.settings import Settings
+from worker.settings import KafkaSettings, Settings
 from worker.streaming.client import connection_options
 from worker.streaming.errors import StreamingError, in_a_line
 from worker.streaming.letters import Filter, Letter, Skip, open_letter, question_again, skip_of
 from worker.streaming.outbox import given, serialize, stop_producer
 from worker.streaming.records import BATCH_BYTES, Outgoing, target
+from worker.streaming.rights import Operation, Rights
 from worker.streaming.scan import Scan, Stretch, Watch, narrowed
 from worker.streaming.topics import Topic, present
 
@@ -53,7 +54,8 @@ class Fate:
 
 async def letters(settings: Settings, wanted: Filter, watch: Watch) -> AsyncGenerator[Letter, None]:
     """Those of the dead-letter topic as it is now. Raises `StreamingError`, `KafkaError`."""
-    _, _, dead = await present(settings)
+    rights = Rights({settings.qa.dead_letters_topic: (Operation.READ,)})
+    _, _, dead = await present(settings, rights)
     async with Scan(settings.kafka) as scan:
         stretches = await _where(scan, dead, wanted)
         async with aclosing(_wanted(scan, stretches, wanted, watch)) as found:
@@ -76,7 +78,7 @@ class Replay:
     """How many to send, at most."""
 
     async def rehearse(self, tell: Callable[[Fate], None], watch: Watch) -> None:
-        questions, _, dead = await present(self.settings)
+        questions, _, dead = await present(self.settings, self._rights(Operation.READ))
         async with (
             Scan(self.settings.kafka) as scan,
             Scan(self.settings.kafka) as originals,
@@ -86,7 +88,12 @@ class Replay:
                 tell(fate)
 
     async def send(self, tell: Callable[[Fate], None], watch: Watch) -> None:
-        questions, _, dead = await present(self.settings)
+        name = _transactional_id(self.settings.kafka)
+        rights = replace(
+            self._rights(Operation.READ, Operation.WRITE),
+            transactions=(name, f"transactional id {name}"),
+        )
+        questions, _, dead = await present(self.settings, rights)
         # The producer first: once it is there no other replay adds to what is looked up next.
         async with (
             _producer(self.settings, questions) as producer,
@@ -103,6 +110,12 @@ class Replay:
                     await batch.publish(tell)
                 batch.add(fate, record)
             await batch.publish(tell)
+
+    def _rights(self, *with_questions: Operation) -> Rights:
+        qa = self.settings.qa
+        return Rights(
+            {qa.questions_topic: with_questions, qa.dead_letters_topic: (Operation.READ,)}
+        )
 
     async def _fates(
         self, scan: Scan, originals: Scan, questions: Topic, dead: Topic, watch: Watch
@@ -244,12 +257,16 @@ class _Batch:
         await producer.commit_transaction()
 
 
+def _transactional_id(kafka: KafkaSettings) -> str:
+    return f"{kafka.group_id}-dead-letters-replay"
+
+
 @asynccontextmanager
 async def _producer(settings: Settings, questions: Topic) -> AsyncIterator[AIOKafkaProducer]:
     kafka = settings.kafka
     producer = AIOKafkaProducer(
         **connection_options(kafka),
-        transactional_id=f"{kafka.group_id}-dead-letters-replay",
+        transactional_id=_transactional_id(kafka),
         max_request_size=questions.max_message_bytes,
         max_batch_size=min(BATCH_BYTES, questions.max_message_bytes),
         linger_ms=kafka.linger_ms,

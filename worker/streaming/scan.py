@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from worker.settings import KafkaSettings
 from worker.streaming.client import connection_options
+from worker.streaming.connecting import connecting
 from worker.streaming.errors import StreamingError
 
 PATIENCE_SECONDS = 75.0
@@ -45,6 +46,7 @@ class Scan:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         options = connection_options(kafka)
+        self._kafka = kafka
         self._batch = kafka.max_poll_records
         self._consumer = AIOKafkaConsumer(
             **options,
@@ -59,7 +61,8 @@ class Scan:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._consumer.start()
+            async with connecting(self._kafka):
+                await self._consumer.start()
             await self._unhidden.start()
         except BaseException:
             await self._close()

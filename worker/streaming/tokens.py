@@ -107,8 +107,8 @@ class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka i
                 raise KafkaConnectionError(f"{where} answers {shown}")
             raise SaslAuthenticationFailed(f"{where} refuses: {shown}")
         seconds = fields.get("expires_in")
-        known = isinstance(seconds, (int, float))
-        return _checked(fields.get("access_token"), where), float(seconds) if known else 0.0
+        life = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+        return _checked(fields.get("access_token"), where), life
 
 
 def _object(answer: bytes) -> dict[str, Any]:

@@ -4,13 +4,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from worker.settings import KafkaSettings, Settings
 from worker.streaming.client import connection_options
+from worker.streaming.connecting import connecting
 from worker.streaming.errors import StreamingError
+from worker.streaming.rights import Rights, complaint, lacking, of_worker
+
+log = structlog.get_logger(__name__)
 
 LIMIT = "max.message.bytes"
 
@@ -28,41 +33,46 @@ class Topic:
     name: str
     partitions: int
     max_message_bytes: int
+    limit_assumed: bool
+    """The broker did not tell it: no DESCRIBE_CONFIGS on the topic."""
 
 
 async def describe(settings: Settings) -> list[Topic]:
     """Questions, answers and dead letters, in this order. Raises `KafkaError`."""
-    names = _names(settings)
     async with _admin(settings.kafka) as admin:
-        # All topics, since asking for one by name can create it.
-        known = {topic["topic"]: topic for topic in await admin.describe_topics()}
-        present = [name for name in names if name in known and not known[name]["error_code"]]
-        limits = await _limits(admin, present)
-    return [
-        Topic(
-            name,
-            len(known[name]["partitions"]) if name in present else 0,
-            limits.get(name, DEFAULT_LIMIT),
-        )
-        for name in names
-    ]
+        return await _describe(admin, settings)
 
 
 async def check_topics(settings: Settings) -> Mapping[str, int]:
-    """Topic to `max.message.bytes`. Raises `StreamingError` where one is missing, `KafkaError`."""
-    return {topic.name: topic.max_message_bytes for topic in await present(settings)}
-
-
-async def present(settings: Settings) -> list[Topic]:
-    """Questions, answers and dead letters, in this order. Raises `StreamingError` where one is
-    missing, `KafkaError`.
+    """Topic to `max.message.bytes`, for a worker. Raises `StreamingError` where a topic or a right
+    is missing, `KafkaError`.
     """
-    topics = await describe(settings)
-    missing = [topic.name for topic in topics if not topic.partitions]
+    topics = await present(settings, of_worker(settings))
+    for topic in topics[1:]:  # those that it writes to
+        if topic.limit_assumed:
+            log.warning(
+                "limit_assumed",
+                topic=topic.name,
+                max_message_bytes=topic.max_message_bytes,
+                why="the brokers do not tell; grant DESCRIBE_CONFIGS on the topic",
+            )
+    return {topic.name: topic.max_message_bytes for topic in topics}
+
+
+async def present(settings: Settings, rights: Rights) -> list[Topic]:
+    """Questions, answers and dead letters, in this order. Raises `StreamingError` where one of
+    `rights` is missing, or a topic that they name; `KafkaError`.
+    """
+    async with _admin(settings.kafka) as admin:
+        topics = await _describe(admin, settings)
+        denied = await lacking(admin, rights)
+    if denied:
+        raise StreamingError(complaint(settings.kafka, denied))
+    missing = [t.name for t in topics if t.name in rights.topics and not t.partitions]
     if missing:
         raise StreamingError(
             f"no topic {', '.join(missing)} on {settings.kafka.bootstrap_servers}: create it "
-            f"(`qa-worker topics create`), or allow {settings.kafka.client_id} to describe it"
+            f"(`qa-worker topics create`)"
         )
     return topics
 
@@ -97,6 +107,23 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
     return outcome
 
 
+async def _describe(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
+    names = _names(settings)
+    # All topics, since asking for one by name can create it.
+    known = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    present = [name for name in names if name in known and not known[name]["error_code"]]
+    limits = await _limits(admin, present)
+    return [
+        Topic(
+            name,
+            len(known[name]["partitions"]) if name in present else 0,
+            limits.get(name, DEFAULT_LIMIT),
+            name not in limits,
+        )
+        for name in names
+    ]
+
+
 def _names(settings: Settings) -> list[str]:
     qa = settings.qa
     return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
@@ -119,7 +146,8 @@ async def _limits(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int
 async def _admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**connection_options(kafka))
     try:
-        await admin.start()
+        async with connecting(kafka):
+            await admin.start()
         yield admin
     finally:
         await admin.close()

@@ -1,0 +1,102 @@
+"""Why no broker takes a connection. aiokafka logs that, and raises only that none does."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, get_ip_port_afi
+from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
+
+from worker.settings import KafkaSettings
+from worker.streaming.client import connection_options
+from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
+
+_HINTS = MappingProxyType(
+    {
+        "CERTIFICATE_VERIFY_FAILED": "see KAFKA_SSL_TRUSTSTORE_LOCATION and "
+        "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM",
+        "SSLV3_ALERT_BAD_CERTIFICATE": "see KAFKA_SSL_KEYSTORE_LOCATION",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED": "see KAFKA_SSL_KEYSTORE_LOCATION",
+        "TLSV1_ALERT_UNKNOWN_CA": "see KAFKA_SSL_KEYSTORE_LOCATION",
+        "WRONG_VERSION_NUMBER": "no TLS is spoken there, see KAFKA_SECURITY_PROTOCOL",
+    }
+)
+"""What to do about OpenSSL's reasons."""
+
+
+@asynccontextmanager
+async def connecting(kafka: KafkaSettings) -> AsyncIterator[None]:
+    """Where what is started in here reaches no broker, the error says why: `StreamingError` where
+    a login is refused, else `KafkaConnectionError`.
+    """
+    # aiokafka takes a token that was refused for one that was taken, and does not get far.
+    by_token = kafka.security_protocol.startswith("SASL") and kafka.sasl_mechanism == "OAUTHBEARER"
+    if by_token and (why := await _why_no_connection(kafka)):
+        raise why
+    try:
+        yield
+    except KafkaConnectionError as error:
+        if why := await _why_no_connection(kafka):
+            raise why from error
+        raise
+
+
+async def _why_no_connection(kafka: KafkaSettings) -> Exception | None:
+    """The first refusal of a login, else what the last broker says. `None`: it can be done now."""
+    options = connection_options(kafka)
+    why: Exception | None = None
+    for server in options.pop("bootstrap_servers"):
+        host, port, _ = get_ip_port_afi(server)
+        connection = _Connection(host, port, **options)
+        try:
+            await connection.connect()
+        except (KafkaError, OSError, TimeoutError) as error:
+            if verdict(error) is Verdict.STOP:
+                how = f"{kafka.security_protocol}, {kafka.sasl_mechanism}"
+                return StreamingError(f"{server} refuses the login ({how}): {in_a_line(error)}")
+            why = KafkaConnectionError(f"{server}: {_reason(error, kafka)}")
+        else:
+            await connection.close()
+            return None
+    return why
+
+
+def _reason(error: BaseException, kafka: KafkaSettings) -> str:
+    cause = error.__cause__ or error
+    said = in_a_line(cause)
+    if isinstance(cause, ssl.SSLError):
+        hint = _HINTS.get(cause.reason or "")
+        return f"{said}; {hint}" if hint else said
+    hung_up = isinstance(cause, (ConnectionResetError, asyncio.IncompleteReadError))
+    if hung_up or said.endswith(" closed"):
+        return f"it hangs up; does it take KAFKA_SECURITY_PROTOCOL={kafka.security_protocol}?"
+    return said
+
+
+class _Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
+    def authenticator_oauth(self) -> "_Bearer":
+        return _Bearer(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
+
+
+class _Bearer(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka is untyped
+    """aiokafka's does not look at the answer, which is empty where the token is taken (RFC 7628,
+    3.2.3); the broker then hangs up at the next request.
+    """
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if payload:
+            raise SaslAuthenticationFailed(f"the token is refused: {_status(payload)}")
+        sent: tuple[bytes, bool] | None = await super().step(payload)
+        return sent
+
+
+def _status(payload: bytes) -> str:
+    try:
+        answer: Any = json.loads(payload)
+    except ValueError:
+        return "for a reason that is no JSON"
+    return str(answer.get("status", "")) if isinstance(answer, dict) else ""
