@@ -134,7 +134,7 @@ class _Acknowledged:
             future.add_done_callback(_look_at)
             futures.append(future)
         for future in futures:
-            await future
+            await self._outbox.acknowledged(future)
             yield 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
 from worker.settings import KafkaSettings
 from worker.streaming.client import connection_options
@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 # aiokafka asserts that key or value is there, but a record that has neither must keep its shape
 # in the dead letters. The assertion looks at the value before it is serialized.
 _NULL = object()
+
+_LOOK_SECONDS = 1.0
+"""An acknowledgement that takes so long is reason to look whether it can come at all."""
 
 
 def given(value: bytes | None) -> Any:
@@ -89,3 +92,15 @@ class Outbox:
                 log.warning("publish_waits", topic=record.topic, partition=partition)
             else:
                 return future
+
+    async def acknowledged(self, future: "asyncio.Future[Any]") -> None:
+        """Wait until the brokers have the record that `send` took. Raises `KafkaError`.
+
+        A topic that may not be described any more has no leader, and aiokafka asks for that again
+        and again, as fast as it can, until the request's time is over.
+        """
+        while not future.done():
+            await asyncio.wait([future], timeout=_LOOK_SECONDS)
+            if not future.done() and (hidden := self._producer.client.cluster.unauthorized_topics):
+                raise TopicAuthorizationFailedError(", ".join(sorted(hidden)))
+        future.result()
