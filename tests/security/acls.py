@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
@@ -18,17 +18,21 @@ _ALLOW = 3
 
 @dataclass(frozen=True, slots=True)
 class Acl:
-    """One right of `USER`."""
+    """One right, of `USER` if not of somebody else."""
 
     kind: int
     name: str
     operation: int
     pattern: int = _LITERAL
+    user: str = USER
 
     @property
     def fields(self) -> tuple[Any, ...]:
-        principal = f"User:{USER}"
-        return self.kind, self.name, self.pattern, principal, "*", self.operation, _ALLOW
+        whose = f"User:{self.user}"
+        return self.kind, self.name, self.pattern, whose, "*", self.operation, _ALLOW
+
+    def of(self, user: str) -> "Acl":
+        return replace(self, user=user)
 
 
 def read(topic: str) -> Acl:

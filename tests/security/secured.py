@@ -3,8 +3,6 @@
 Its listener for tests (`bootstrap_servers`) is open, and who comes by it may do everything.
 """
 
-import base64
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from tests.brokers.certificates import Authority
 USER = "qa-worker"
 PASSWORD = "s3cret-of-the-worker"
 KEY_PASSWORD = "s3cret-of-the-key"
-SESSION_MS = 1500
+SESSION_MS = 1000
 """After so long the broker wants a login again on a connection that logged in by OAUTHBEARER."""
 
 _JAAS = "org.apache.kafka.common.security"
@@ -49,7 +47,7 @@ class Secured:
         }
 
     def bearer(self, endpoint: str, secret: str) -> dict[str, str]:
-        """By token, over TLS."""
+        """By token, over TLS. The broker ends a connection `SESSION_MS` after its login."""
         return {
             **self._trusting("LOGIN"),
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -59,13 +57,16 @@ class Secured:
             "KAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET": secret,
         }
 
+    def port(self, listener: str) -> int:
+        return self.kafka.port(listener, 0)
+
     @property
     def keystore(self) -> Path:
         return self.authority.certificate.parent / f"{USER}.pem"
 
     def _trusting(self, listener: str) -> dict[str, str]:
         return {
-            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka.port(listener, 0)}",
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.port(listener)}",
             "KAFKA_SSL_TRUSTSTORE_LOCATION": str(self.authority.certificate),
         }
 
@@ -99,12 +100,3 @@ def secured(directory: Path) -> Iterator[Secured]:
     listeners = [Listener("TLS", protocol="SSL"), Listener("LOGIN", protocol="SASL_SSL")]
     with ApacheKafka(properties=properties, listeners=listeners, format=scram) as kafka:
         yield Secured(kafka, authority)
-
-
-def token(subject: str, *, expires: float, issued: float) -> str:
-    """An unsigned one, as the broker's validator for tests takes it."""
-
-    def part(fields: dict[str, object]) -> str:
-        return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
-
-    return f"{part({'alg': 'none'})}.{part({'sub': subject, 'iat': issued, 'exp': expires})}."

@@ -5,7 +5,6 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import MappingProxyType
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, get_ip_port_afi
@@ -14,18 +13,6 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthentication
 from worker.settings import KafkaSettings
 from worker.streaming.client import connection_options
 from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
-
-_HINTS = MappingProxyType(
-    {
-        "CERTIFICATE_VERIFY_FAILED": "see KAFKA_SSL_TRUSTSTORE_LOCATION and "
-        "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM",
-        "SSLV3_ALERT_BAD_CERTIFICATE": "see KAFKA_SSL_KEYSTORE_LOCATION",
-        "TLSV13_ALERT_CERTIFICATE_REQUIRED": "see KAFKA_SSL_KEYSTORE_LOCATION",
-        "TLSV1_ALERT_UNKNOWN_CA": "see KAFKA_SSL_KEYSTORE_LOCATION",
-        "WRONG_VERSION_NUMBER": "no TLS is spoken there, see KAFKA_SECURITY_PROTOCOL",
-    }
-)
-"""What to do about OpenSSL's reasons."""
 
 
 @asynccontextmanager
@@ -60,8 +47,9 @@ async def _why_no_connection(kafka: KafkaSettings) -> Exception | None:
                 return StreamingError(f"{server} refuses the login ({how}): {in_a_line(error)}")
             why = KafkaConnectionError(f"{server}: {_reason(error, kafka)}")
         else:
-            await connection.close()
             return None
+        finally:
+            await connection.end()
     return why
 
 
@@ -69,17 +57,31 @@ def _reason(error: BaseException, kafka: KafkaSettings) -> str:
     cause = error.__cause__ or error
     said = in_a_line(cause)
     if isinstance(cause, ssl.SSLError):
-        hint = _HINTS.get(cause.reason or "")
-        return f"{said}; {hint}" if hint else said
+        return f"{said}{_hint(cause.reason or '')}"
     hung_up = isinstance(cause, (ConnectionResetError, asyncio.IncompleteReadError))
     if hung_up or said.endswith(" closed"):
         return f"it hangs up; does it take KAFKA_SECURITY_PROTOCOL={kafka.security_protocol}?"
     return said
 
 
+def _hint(reason: str) -> str:
+    """What to look at for a reason of OpenSSL's."""
+    if reason == "CERTIFICATE_VERIFY_FAILED":
+        return "; see KAFKA_SSL_TRUSTSTORE_LOCATION and KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM"
+    # An alert is what the other side says.
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
+        return "; see KAFKA_SSL_KEYSTORE_LOCATION"
+    return ""
+
+
 class _Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
     def authenticator_oauth(self) -> "_Bearer":
         return _Bearer(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
+
+    async def end(self) -> None:
+        """Close it, if it was ever open, and wait for that."""
+        if self._protocol is not None:
+            await self.close()
 
 
 class _Bearer(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka is untyped

@@ -3,6 +3,7 @@ token endpoint with the client-credentials grant (RFC 6749, 4.4).
 """
 
 import asyncio
+import base64
 import json
 import re
 import time
@@ -65,7 +66,9 @@ class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka i
         assert name is not None  # the settings saw to it
         assert secret is not None
         self._url = url
-        self._who = aiohttp.BasicAuth(name, secret.get_secret_value(), "utf-8")
+        # As the Java client has it, neither is quoted.
+        both = f"{name}:{secret.get_secret_value()}".encode()
+        self._who = {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
         self._form = {"grant_type": "client_credentials"}
         if kafka.sasl_oauthbearer_scope:
             self._form["scope"] = kafka.sasl_oauthbearer_scope
@@ -89,7 +92,7 @@ class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka i
         try:
             async with (
                 aiohttp.ClientSession(
-                    auth=self._who, timeout=aiohttp.ClientTimeout(total=FETCH_SECONDS)
+                    headers=self._who, timeout=aiohttp.ClientTimeout(total=FETCH_SECONDS)
                 ) as session,
                 # Where it sends us on, others would be told the secret.
                 session.post(self._url, data=self._form, allow_redirects=False) as response,

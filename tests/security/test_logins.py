@@ -1,0 +1,163 @@
+"""Every way in, on a broker that lets nobody else in; and what is said where it does not."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.certificates import Authority
+from tests.security.acls import grant, read, read_group, write, write_transactions
+from tests.security.secured import KEY_PASSWORD, PASSWORD, USER, Secured
+from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
+from tests.streaming.conftest import RunningPipeline
+from tests.streaming.stub_reader import StubReader
+from tests.streaming.topics import Topics, event, until
+from worker.streaming.errors import StreamingError
+
+Environment = dict[str, str]
+
+
+@pytest.fixture
+async def topics(kafka: Secured) -> Topics:
+    """Where `USER` may do what the worker does, whichever way it came."""
+    own = Topics(kafka.kafka.bootstrap_servers)
+    await own.create()
+    qa, group = own.settings.qa, own.settings.kafka.group_id
+    rights = [read(qa.questions_topic), write(qa.answers_topic), write(qa.dead_letters_topic)]
+    rights += [read_group(group), write_transactions(f"{group}:")]
+    for principal in (USER, f"CN={USER}"):
+        await grant(own.servers, [right.of(principal) for right in rights])
+    return own
+
+
+async def _answers(topics: Topics, environment: Environment, count: int = 4) -> None:
+    await topics.send([event(n) for n in range(count)])
+    pipeline = RunningPipeline(topics.with_(**environment), StubReader())
+    await pipeline.ready()
+    await until(lambda: topics.has(count), "all is answered")
+    pipeline.stop.set()
+    await pipeline.task
+
+
+async def _refused(topics: Topics, environment: Environment) -> str:
+    with pytest.raises(StreamingError) as ended:
+        async with asyncio.timeout(15):
+            await RunningPipeline(topics.with_(**environment), StubReader()).task
+    assert "\n" not in str(ended.value)
+    return str(ended.value)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_a_password_over_tls(kafka: Secured, topics: Topics, mechanism: str) -> None:
+    await _answers(topics, kafka.sasl(mechanism))
+
+
+async def test_a_client_certificate_with_a_password_on_its_key(
+    kafka: Secured, topics: Topics, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(f"{KEY_PASSWORD}\n")
+    given = {"KAFKA_SSL_KEY_PASSWORD": "", "KAFKA_SSL_KEY_PASSWORD_FILE": str(password)}
+    await _answers(topics, {**kafka.tls(), **given})
+
+
+async def test_a_broker_need_not_name_its_host_where_that_is_said(
+    kafka: Secured, topics: Topics
+) -> None:
+    by_name = {**kafka.tls(), "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{kafka.port('TLS')}"}
+    said = await _refused(topics, by_name)
+    assert "certificate is not valid for 'localhost'" in said
+    assert "see KAFKA_SSL_TRUSTSTORE_LOCATION and KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGO" in said
+    await _answers(topics, {**by_name, "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM": "none"})
+
+
+async def test_tokens_whose_sessions_end_while_it_works(kafka: Secured, topics: Topics) -> None:
+    """The broker hangs up where a login is too old; aiokafka has no other way to renew one."""
+    reader = StubReader()
+    async with token_endpoint(USER) as endpoint:
+        endpoint.seconds = 2.0
+        scope = {"KAFKA_SASL_OAUTHBEARER_SCOPE": "kafka"}
+        settings = topics.with_(**kafka.bearer(endpoint.url, SECRET), **scope)
+        pipeline = RunningPipeline(settings, reader)
+        await pipeline.ready()
+        at_first = len(endpoint.given)
+        sent = 0
+        while len(endpoint.given) < at_first + 4:
+            await topics.send([event(sent)], partition=0)
+            sent += 1
+            await until(lambda: topics.has(sent) or pipeline.task.done(), "it is answered")  # noqa: B023
+            assert not pipeline.task.done(), pipeline.task.result()
+        pipeline.stop.set()
+        await pipeline.task
+    assert await topics.ids() == [f"q-{n}" for n in range(sent)]
+    assert set(endpoint.scopes) == {"kafka"}
+    # A token serves several connections.
+    assert len(endpoint.given) < sent
+
+
+async def test_a_token_from_a_file(kafka: Secured, topics: Topics, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{unsigned_token(USER)}\n")
+    await _answers(topics, kafka.bearer(file.as_uri(), ""))
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_a_wrong_password_is_said_and_not_shown(
+    kafka: Secured, topics: Topics, mechanism: str
+) -> None:
+    wrong = PASSWORD[:-1]
+    said = await _refused(topics, {**kafka.sasl(mechanism), "KAFKA_SASL_PASSWORD": wrong})
+    server = f"127.0.0.1:{kafka.port('LOGIN')}"
+    assert said.startswith(f"{server} refuses the login (SASL_SSL, {mechanism}): ")
+    assert "invalid" in said.lower()
+    assert wrong not in said
+
+
+async def test_a_wrong_secret_is_said_and_not_shown(kafka: Secured, topics: Topics) -> None:
+    async with token_endpoint(USER) as endpoint:
+        said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
+        assert said.endswith(f"the token endpoint {endpoint.url} refuses: 401 invalid_client")
+        endpoint.status = 503
+        said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
+        assert said.endswith(f"the token endpoint {endpoint.url} answers 503")
+    said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
+    assert f"the token endpoint {endpoint.url} does not answer" in said
+    assert "wr0ng" not in said
+
+
+async def test_a_token_that_the_broker_refuses(
+    kafka: Secured, topics: Topics, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(unsigned_token(USER, seconds=-10))
+    bearer = kafka.bearer(file.as_uri(), "")
+    assert "the token is refused: invalid_token" in await _refused(topics, bearer)
+    file.unlink()
+    assert f"the token file '{file}'" in await _refused(topics, bearer)
+
+
+async def test_certificates_that_are_not_right(
+    kafka: Secured, topics: Topics, tmp_path: Path
+) -> None:
+    nothing = {"KAFKA_SSL_KEYSTORE_LOCATION": "", "KAFKA_SSL_KEY_PASSWORD": ""}
+    said = await _refused(topics, {**kafka.tls(), **nothing})
+    assert said.endswith("see KAFKA_SSL_KEYSTORE_LOCATION")
+
+    stranger = Authority(tmp_path)
+    theirs = {**nothing, "KAFKA_SSL_KEYSTORE_LOCATION": str(stranger.keystore("stranger"))}
+    said = await _refused(topics, {**kafka.tls(), **theirs})
+    assert said.endswith("see KAFKA_SSL_KEYSTORE_LOCATION")
+
+    trusting = {"KAFKA_SSL_TRUSTSTORE_LOCATION": str(stranger.certificate)}
+    said = await _refused(topics, {**kafka.tls(), **trusting})
+    assert "certificate verify failed" in said
+    assert "see KAFKA_SSL_TRUSTSTORE_LOCATION" in said
+
+
+async def test_a_listener_of_another_protocol(kafka: Secured, topics: Topics) -> None:
+    plain = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka.port('TLS')}"}
+    said = await _refused(topics, plain)
+    assert said.endswith("it hangs up; does it take KAFKA_SECURITY_PROTOCOL=PLAINTEXT?")
+    tls = {**kafka.tls(), "KAFKA_BOOTSTRAP_SERVERS": kafka.kafka.bootstrap_servers}
+    said = await _refused(topics, tls)
+    assert said.endswith("it hangs up; does it take KAFKA_SECURITY_PROTOCOL=SSL?")
