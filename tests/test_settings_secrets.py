@@ -70,4 +70,10 @@ def test_a_secret_is_known_as_one() -> None:
         for name, field in group.model_fields.items()
         if SecretStr in (field.annotation, *get_args(field.annotation))
     }
-    assert secrets == fields == {"KAFKA_SASL_PASSWORD", "QA_CONSOLE_TOKEN"}
+    assert secrets == fields
+    assert secrets == {
+        "KAFKA_SASL_PASSWORD",
+        "KAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET",
+        "KAFKA_SSL_KEY_PASSWORD",
+        "QA_CONSOLE_TOKEN",
+    }

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.certificates import Authority
-from tests.security.acls import grant, read, read_group, write, write_transactions
 from tests.security.secured import KEY_PASSWORD, PASSWORD, USER, Secured
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
 from tests.streaming.conftest import RunningPipeline
@@ -15,19 +14,6 @@ from tests.streaming.topics import Topics, event, until
 from worker.streaming.errors import StreamingError
 
 Environment = dict[str, str]
-
-
-@pytest.fixture
-async def topics(kafka: Secured) -> Topics:
-    """Where `USER` may do what the worker does, whichever way it came."""
-    own = Topics(kafka.kafka.bootstrap_servers)
-    await own.create()
-    qa, group = own.settings.qa, own.settings.kafka.group_id
-    rights = [read(qa.questions_topic), write(qa.answers_topic), write(qa.dead_letters_topic)]
-    rights += [read_group(group), write_transactions(f"{group}:")]
-    for principal in (USER, f"CN={USER}"):
-        await grant(own.servers, [right.of(principal) for right in rights])
-    return own
 
 
 async def _answers(topics: Topics, environment: Environment, count: int = 4) -> None:

@@ -26,7 +26,7 @@ class WorkerProcess:
 
     def __init__(self, environment: Mapping[str, str], program: Sequence[str] = WORKER) -> None:
         """`program` is the arguments of `python -m`."""
-        self._environment = {
+        self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
             **environment,
             "QA_LOG_FORMAT": "json",
@@ -37,7 +37,7 @@ class WorkerProcess:
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *program],
-                env=self._environment,
+                env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -10,6 +10,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from worker.observing.logins import Logins
 from worker.observing.repeats import Repeats
 
 
@@ -51,6 +52,7 @@ def configure(level: str, style: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
+    handler.addFilter(Logins())
     handler.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers = [handler]
