@@ -19,6 +19,10 @@ from worker.settings import Group, KafkaSettings, Settings, SettingsError, Worke
 
 G = TypeVar("G", bound=Group)
 
+_NEARLY = 0.85
+"""Likeness of two names from which on one is taken for a slip of the pen; one letter left out of
+ten, say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -40,11 +44,34 @@ _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read `environment` (that of the process, if not given). Raises `SettingsError`."""
-    environment = os.environ if environment is None else environment
-    _refuse_unknown(environment)
-    qa = _build("QA_", WorkerSettings, environment)
-    kafka = _build("KAFKA_", KafkaSettings, environment)
-    return Settings(qa, kafka)
+    settings = examine(os.environ if environment is None else environment)
+    if isinstance(settings, Settings):
+        return settings
+    raise SettingsError(settings[0])
+
+
+def examine(environment: Mapping[str, str]) -> Settings | list[str]:
+    """The settings, or all that is wrong with them, a line each."""
+    problems = list(_unknown(environment))
+    qa = _build("QA_", WorkerSettings, environment, problems)
+    kafka = _build("KAFKA_", KafkaSettings, environment, problems)
+    if qa is None or kafka is None or problems:
+        return problems
+    try:
+        return Settings(qa, kafka)
+    except SettingsError as error:
+        return [str(error)]
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """`KAFKA_...` variables that are none of ours, and nearly are, a line each. They stop no start:
+    in a pod they may be somebody else's.
+    """
+    known = _names()
+    for name in sorted(environment):
+        if name.startswith("KAFKA_") and name not in known:
+            for near in difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY):
+                yield f"{name} is no setting; the nearest is {near}"
 
 
 def variables() -> Iterator[Variable]:
@@ -79,16 +106,19 @@ def _is_secret(field: FieldInfo) -> bool:
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    known = [variable.name for variable in variables()]
-    files = {f"{variable.name}_FILE" for variable in variables() if variable.secret}
+def _names() -> list[str]:
+    """Every variable, the `..._FILE` of secrets included."""
+    known = list(variables())
+    return [v.name for v in known] + [f"{v.name}_FILE" for v in known if v.secret]
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    known = _names()
     for name, value in sorted(environment.items()):
-        if not name.startswith("QA_") or name in files or name in known:
-            continue
-        if _is_service_link(name, value):
+        if not name.startswith("QA_") or name in known or _is_service_link(name, value):
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        raise SettingsError(f"{name} is no setting; the nearest is {near[0]}")
+        yield f"{name} is no setting; the nearest is {near[0]}"
 
 
 def _is_service_link(name: str, value: str) -> bool:
@@ -96,27 +126,35 @@ def _is_service_link(name: str, value: str) -> bool:
     return bool(_SERVICE_LINK.search(name)) or (name.endswith("_PORT") and "://" in value)
 
 
-def _build(prefix: str, group: type[G], environment: Mapping[str, str]) -> G:
+def _build(
+    prefix: str, group: type[G], environment: Mapping[str, str], problems: list[str]
+) -> G | None:
+    """The group, or `None`; what is wrong with it is added to `problems`."""
     values = {}
     for name, field in group.model_fields.items():
         variable = prefix + name.upper()
         value = environment.get(variable)
         if _is_secret(field):
-            value = _from_file(variable, value, environment)
+            try:
+                value = _from_file(variable, value, environment)
+            except SettingsError as error:
+                problems.append(str(error))
+                return None
         # An empty variable is an unset one, as compose files and charts write it.
         if value:
             values[name] = value
     try:
         return group.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise SettingsError(message) from None
-        name = str(first["loc"][0])
-        hidden = _is_secret(group.model_fields[name])
-        shown = "its value" if hidden else repr(values.get(name, ""))
-        raise SettingsError(f"{prefix}{name.upper()} is {shown}: {message}") from None
+        for each in error.errors(include_url=False):
+            message = each["msg"].removeprefix("Value error, ")
+            if each["loc"]:
+                name = str(each["loc"][0])
+                hidden = _is_secret(group.model_fields[name])
+                shown = "its value" if hidden else repr(values.get(name, ""))
+                message = f"{prefix}{name.upper()} is {shown}: {message}"
+            problems.append(message)
+        return None
 
 
 def _from_file(variable: str, value: str | None, environment: Mapping[str, str]) -> str | None:

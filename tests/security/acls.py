@@ -94,7 +94,7 @@ async def _change(servers: str, kind: type, acls: Sequence[Acl], *, there: bool)
             await client.send(node, kind(*acl.fields))
         async with asyncio.timeout(10):
             for acl in acls:
-                while await _is_there(client, node, acl) is not there:
+                while await _is_there(client, node, acl) is not there:  # noqa: ASYNC110 - the broker has no event
                     await asyncio.sleep(0.01)
     finally:
         await client.close()

@@ -2,6 +2,7 @@
 searched, at the level at which the client logs every request.
 """
 
+import asyncio
 import base64
 import subprocess
 import sys
@@ -120,9 +121,7 @@ async def test_no_token_is_said_nor_what_it_is_given_for(
         assert _found(secret, text) == []
 
 
-async def test_no_secret_leaves_the_process_or_the_commands(
-    kafka: Secured, topics: Topics
-) -> None:
+async def test_no_secret_leaves_the_process_or_the_commands(kafka: Secured, topics: Topics) -> None:
     """All of it at once, in the worker as it runs in production."""
     secrets = {
         **kafka.tls(),
@@ -136,7 +135,8 @@ async def test_no_secret_leaves_the_process_or_the_commands(
         pages = [await worker.get(path) for path in ("/metrics", "/healthz", "/readyz")]
         text = worker.said + "".join(page for _, page in pages)
     assert "Request to" in text
-    shown = subprocess.run(
+    shown = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-m", "worker", "settings"],
         env={**worker.environment, "COLUMNS": "300"},
         capture_output=True,

@@ -1,0 +1,125 @@
+"""`qa-worker settings --check`: what would stop a worker's start, without starting one."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cli.conftest import Command
+from worker.cli.env_file import read_env_file
+
+GOOD = """\
+# A worker of the staging cluster
+KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092,kafka-2:9092
+export QA_TOP_K = 3   # spans
+
+KAFKA_SECURITY_PROTOCOL="SASL_SSL"
+KAFKA_SASL_MECHANISM='SCRAM-SHA-512'
+KAFKA_SASL_USERNAME=qa-worker
+KAFKA_SASL_PASSWORD="two words # and \\"more\\""
+HTTP_PROXY=http://proxy:3128
+"""
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    path = tmp_path / "qa.env"
+    path.write_text(GOOD)
+    return path
+
+
+def problems(command: Command, path: Path) -> list[str]:
+    done = command("settings", "--check", path)
+    assert (done.code, done.err) == (1, "")
+    return done.out.splitlines()
+
+
+def test_a_file_that_is_right(command: Command, env_file: Path) -> None:
+    done = command("settings", "--check", env_file)
+    assert (done.code, done.out, done.err) == (0, "ok: 6 settings\n", "")
+    found, _ = read_env_file(env_file)
+    assert found["QA_TOP_K"] == "3"
+    assert found["KAFKA_SASL_MECHANISM"] == "SCRAM-SHA-512"
+    assert found["KAFKA_SASL_PASSWORD"] == 'two words # and "more"'
+
+
+def test_the_environment_is_not_looked_at_where_there_is_a_file(
+    command: Command, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_TOP_K", "0")
+    assert command("settings", "--check", env_file).code == 0
+    done = command("settings", "--check")
+    assert done.code == 1
+    assert done.out.startswith("QA_TOP_K is '0': ")
+
+
+def test_each_problem_has_a_line(command: Command, env_file: Path) -> None:
+    env_file.write_text(
+        GOOD
+        + "QA_TOPK=3\n"
+        + "QA_MAX_PADDING=2\n"
+        + "KAFKA_LINGER_MS=soon\n"
+        + "KAFKA_SASL_USERNAM=ada\n"
+        + "KAFKA_HEAP_OPTS=-Xmx1g\n"
+        + "QA_TOP_K=4\n"
+        + "KAFKA_CLIENT_ID='open\n"
+        + "just words\n"
+    )
+    said = problems(command, env_file)
+    begins = [
+        "line 15: QA_TOP_K is set again, after line 3",
+        "line 16: the quotes of KAFKA_CLIENT_ID do not end where it does",
+        "line 17 is no KEY=VALUE",
+        "QA_TOPK is no setting; the nearest is QA_TOP_K",
+        "QA_MAX_PADDING is '2': ",
+        "KAFKA_LINGER_MS is 'soon': ",
+        "KAFKA_SASL_USERNAM is no setting; the nearest is KAFKA_SASL_USERNAME",
+    ]
+    assert len(said) == len(begins)
+    for line, begin in zip(said, begins, strict=True):
+        assert line.startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS=\n", "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        ("KAFKA_SASL_USERNAME=\n", "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs KAFKA_SASL_USERNAME"),
+        ("QA_DRAIN_SECONDS=26\nQA_SHUTDOWN_SECONDS=28\n", "QA_DRAIN_SECONDS (26) must be less"),
+        ("KAFKA_SSL_TRUSTSTORE_LOCATION=/nowhere.pem\n", "KAFKA_SSL_TRUSTSTORE_LOCATION is '/no"),
+    ],
+)
+def test_what_a_start_would_say_is_said(
+    command: Command, env_file: Path, more: str, problem: str
+) -> None:
+    names = [line.partition("=")[0] for line in more.splitlines()]
+    kept = [line for line in GOOD.splitlines() if line.partition("=")[0] not in names]
+    env_file.write_text("\n".join([*kept, more]))
+    (line,) = problems(command, env_file)
+    assert line.startswith(problem)
+
+
+def test_no_value_of_a_line_that_is_wrong_is_shown(command: Command, env_file: Path) -> None:
+    env_file.write_text("KAFKA_SASL_PASSWORD='hunter2\nhunter2\nKAFKA_SASL_PASSWORD\thunter2\n")
+    assert "hunter2" not in command("settings", "--check", env_file).out
+
+
+def test_a_file_that_is_not_there_is_named(command: Command, tmp_path: Path) -> None:
+    done = command("settings", "--check", tmp_path / "no.env")
+    assert done.code == 1
+    assert "no.env" in done.err
+
+
+def test_a_file_is_only_checked(command: Command, env_file: Path) -> None:
+    done = command("settings", env_file)
+    assert done.code == 2
+    assert "--check" in done.err
+
+
+@given(value=st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"])))
+def test_a_quoted_value_comes_back(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
+    path = tmp_path_factory.mktemp("env") / "any.env"
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    path.write_text(f'A="{quoted}"\n', encoding="utf-8")
+    assert read_env_file(path) == ({"A": value}, [])
