@@ -54,10 +54,12 @@ def test_the_limit_is_on_the_value() -> None:
     assert caught.value.reason is Reason.RECORD_TOO_LARGE
 
 
-def test_a_record_weighs_its_key_and_its_value() -> None:
+def test_a_record_weighs_all_that_it_carries() -> None:
     assert RECORD.value is not None
-    assert RECORD.size == 4 + len(RECORD.value)
-    assert replace(RECORD, key=None, value=None).size == 0
+    headers = sum(len(name) + len(text or b"") for name, text in RECORD.headers)
+    assert RECORD.size == 4 + len(RECORD.value) + headers
+    assert replace(RECORD, key=None, headers=[("é", b"12")]).size == len(RECORD.value) + 4
+    assert replace(RECORD, key=None, value=None, headers=[]).size == 0
 
 
 def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
@@ -142,7 +144,8 @@ def test_a_dead_letter_without_its_value_says_how_much_is_gone() -> None:
 
 
 def test_a_record_to_publish_weighs_all_that_it_carries() -> None:
-    letter = dead_letter(replace(RECORD, headers=[("é", None)]), REJECTED, "dead")
+    record = replace(RECORD, headers=[("é", None)])
+    letter = dead_letter(record, REJECTED, "dead")
     added = sum(len(name) + len(text or b"") for name, text in letter.headers[1:])
-    assert letter.size == RECORD.size + len("é".encode()) + added + RECORD_OVERHEAD
+    assert letter.size == record.size + added + RECORD_OVERHEAD
     assert without_value(letter).size < letter.size

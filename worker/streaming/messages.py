@@ -29,8 +29,9 @@ class Incoming:
 
     @property
     def size(self) -> int:
-        """Bytes of key and value: what the record costs while it is in flight."""
-        return len(self.key or b"") + len(self.value or b"")
+        """Bytes of key, value and headers: what the record costs while it is in flight."""
+        headers = sum(len(name.encode()) + len(text or b"") for name, text in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
 
     @property
     def default_id(self) -> str:

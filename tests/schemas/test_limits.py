@@ -1,0 +1,118 @@
+"""Values that are made to cost: each is an event or a typed rejection, within a bound of time that
+only a quadratic parse would miss (the slowest takes 1 s).
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from schemas.answer import Answer, ModelInfo
+from schemas.envelope import Envelope, open_envelope, seal
+from schemas.question import Question
+from schemas.rejection import Reason, Rejected
+
+MAX_BYTES = 1024 * 1024
+SECONDS = 3.0
+"""Of this thread's processor."""
+
+
+def opened(value: bytes, max_bytes: int = MAX_BYTES) -> Envelope[Question]:
+    return open_envelope(Question, value, [], default_id="t-0-0", max_bytes=max_bytes)
+
+
+def reason(value: bytes, max_bytes: int = MAX_BYTES) -> Reason:
+    with pytest.raises(Rejected) as caught:
+        opened(value, max_bytes)
+    return caught.value.reason
+
+
+def question(metadata: bytes) -> bytes:
+    return b'{"question":"q","context":"c","metadata":{"m":' + metadata + b"}}"
+
+
+def in_cloud_event(data: bytes) -> bytes:
+    encoded = base64.b64encode(data).decode()
+    return json.dumps({"specversion": "1.0", "id": "e", "data_base64": encoded}).encode()
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+def full(opening: bytes, item: bytes, closing: bytes, size: int = MAX_BYTES) -> bytes:
+    """As many items as fit."""
+    count = (size - len(question(opening + closing))) // (len(item) + 1)
+    return question(opening + b",".join([item] * count) + closing)
+
+
+def back(envelope: Envelope[Question]) -> object:
+    """Its metadata, as they come back."""
+    model = ModelInfo(name="m", sha256="0" * 64, precision="float32")
+    answer = Answer(
+        id="a",
+        answer="c",
+        score=1.0,
+        start=0,
+        end=1,
+        answered=True,
+        answers=[],
+        model=model,
+        windows=1,
+        metadata=envelope.event.metadata,
+    )
+    value, _ = seal(answer, envelope.mode, [], source="/t")
+    document = json.loads(value)
+    return document.get("data", document)["metadata"]["m"]
+
+
+def test_the_size_is_looked_at_before_anything_else() -> None:
+    assert reason(b"[" * 11, max_bytes=10) is Reason.RECORD_TOO_LARGE
+    assert reason(b"[" * 10, max_bytes=10) is Reason.NOT_JSON
+
+
+@pytest.mark.parametrize("wrap", [bytes, in_cloud_event], ids=["plain", "CloudEvent"])
+def test_what_is_too_deep_is_not_read_and_what_is_read_comes_back(
+    wrap: Callable[[bytes], bytes],
+) -> None:
+    for depth in (250, 100_000):
+        assert reason(wrap(question(nested(depth)))) is Reason.NOT_JSON
+    assert back(opened(wrap(question(nested(150))))) == json.loads(nested(150))
+
+
+def test_numbers_too_long_are_not_read_and_what_is_read_comes_back() -> None:
+    # Turning digits into a number takes quadratic time; Python's own limit is 4300.
+    for digits in (4301, 1_000_000):
+        assert reason(question(b"1" * digits)) is Reason.NOT_JSON
+        assert reason(question(b"-" + b"1" * digits)) is Reason.NOT_JSON
+    assert back(opened(question(b"1" * 4300))) == int("1" * 4300)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"[" * MAX_BYTES,
+        b'{"a":' * (MAX_BYTES // 5),
+        in_cloud_event(b"[" * (MAX_BYTES * 3 // 4 - 100)),
+        b'{"input_data":' * (MAX_BYTES // 14),
+        full(b"[", b"[]", b"]"),
+        full(b"[", b"{}", b"]"),
+        full(b"[", b"1" * 4000, b"]"),
+        full(b"{", b'"a":0', b"}"),
+        full(b"[", b'"\\u0041"', b"]"),
+        question(b"{" + b",".join(b'"%d":0' % n for n in range(80_000)) + b"}"),
+        question(b"0." + b"1" * (MAX_BYTES - 60)),
+        b'{"question":"' + b"?" * (MAX_BYTES - 32) + b'","context":"c"}',
+    ],
+    ids=lambda value: f"{value[:24]!r}",
+)
+def test_a_value_of_the_largest_size_costs_little(value: bytes) -> None:
+    assert MAX_BYTES * 0.6 < len(value) <= MAX_BYTES
+    began = time.thread_time()
+    try:
+        back(opened(value))
+    except (Rejected, KeyError):
+        pass
+    assert time.thread_time() - began < SECONDS
