@@ -4,6 +4,7 @@
 # make setup   .venv with the package and what developing needs
 # make test    all tests, on the nearest thing to production that this machine can give
 # make lint    style, types, and the arrows between the rooms
+# make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
 
@@ -14,7 +15,11 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PINS := --constraint deploy/constraints.txt
 INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
 
-.PHONY: demo up down setup test lint faults bench clean
+# Known by their versions, in an environment of their own: their dependencies are none of ours.
+AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
+AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(subst $() ,-,$(AUDIT))
+
+.PHONY: demo up down setup test lint audit faults bench clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -45,6 +50,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit: $(VENV)/.dev $(AUDIT_TOOLS)/.done
+	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m tests.audit
+
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(DELIVERY),--delivery $(DELIVERY))
@@ -59,6 +67,11 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+
+$(AUDIT_TOOLS)/.done:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(AUDIT)
+	@touch $@
 
 # The embedded broker comes by its hash and not by its name alone, so it has a line of its own.
 $(VENV)/.runtime: $(INPUTS) | $(VENV)/bin/python

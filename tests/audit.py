@@ -1,0 +1,114 @@
+"""What the worker ships with: an SBOM of it (CycloneDX), and what is known against it.
+
+`make audit` runs this with the tools, which have an environment of their own. Neither reads the
+environment that developing needs, but one that shows only the worker's runtime dependencies.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+OWN = "qa-worker"
+SBOM = "sbom.cdx.json"
+
+
+def runtime() -> dict[str, metadata.Distribution]:
+    """The distributions that `pip install qa-worker` brings, itself not included, by name."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = list(_needs(metadata.distribution(OWN), ""))
+    seen = set()
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        found[name] = metadata.distribution(name)
+        waiting += _needs(found[name], extra)
+    return found
+
+
+def _needs(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
+    """Names with an extra each; the empty one is a distribution without any."""
+    for line in distribution.requires or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            for wanted in ("", *requirement.extras):
+                yield canonicalize_name(requirement.name), wanted
+
+
+def environment_of(distributions: dict[str, metadata.Distribution], directory: Path) -> Path:
+    """An environment that says these are installed, and no others; its Python."""
+    venv.create(directory, clear=True, with_pip=False, symlinks=True)
+    (packages,) = directory.glob("lib/python*/site-packages")
+    for place in {Path(str(each.locate_file(""))) for each in distributions.values()}:
+        for info in place.glob("*.dist-info"):
+            name, _, _ = info.name.removesuffix(".dist-info").rpartition("-")
+            if canonicalize_name(name) in distributions:
+                (packages / info.name).symlink_to(info)
+    return directory / "bin" / "python"
+
+
+def make_sbom(tools: Path, python: Path, to: Path) -> None:
+    command = [tools / "cyclonedx-py", "environment", python, "--pyproject", "pyproject.toml"]
+    # It looks the whole of it over by the schema of CycloneDX before it writes.
+    command += ["--validate", "--output-reproducible", "--output-format", "JSON"]
+    subprocess.run([*command, "--output-file", to], check=True)
+
+
+def listed(sbom: Path) -> dict[str, str]:
+    """Its components: name to version."""
+    components = json.loads(sbom.read_text()).get("components", [])
+    return {canonicalize_name(each["name"]): each["version"] for each in components}
+
+
+def known_against(tools: Path, python: Path) -> tuple[list[str], int]:
+    """A line for each vulnerability, and how many distributions could be looked up."""
+    (packages,) = python.parent.parent.glob("lib/python*/site-packages")
+    command = [tools / "pip-audit", "--path", packages, "--format", "json", "--progress-spinner"]
+    asked = subprocess.run([*command, "off"], capture_output=True, text=True, check=False)
+    try:
+        answers = json.loads(asked.stdout)["dependencies"]
+    except ValueError:
+        print(asked.stderr.strip()[-500:], file=sys.stderr)
+        return [], 0
+    looked_up = [each for each in answers if "skip_reason" not in each]
+    lines = [
+        f"{each['name']} {each['version']}: {known['id']}, fixed in "
+        f"{', '.join(known['fix_versions']) or 'no version'}"
+        for each in looked_up
+        for known in each["vulns"]
+    ]
+    return lines, len(looked_up)
+
+
+def main(tools: Path, build: Path) -> int:
+    """The exit code: 1 where something is known against a dependency, or the SBOM is not whole."""
+    distributions = runtime()
+    build.mkdir(exist_ok=True)
+    python = environment_of(distributions, build / "runtime")
+    make_sbom(tools, python, build / SBOM)
+    found = listed(build / SBOM)
+    expected = {name: each.version for name, each in distributions.items()}
+    if found != expected:
+        print(f"{SBOM} is not what is installed: {found.items() ^ expected.items()}")
+        return 1
+    print(f"{build / SBOM}: {len(found)} runtime dependencies")
+    lines, count = known_against(tools, python)
+    print(f"audit: {count} of {len(expected)} looked up, {len(lines)} vulnerabilities known")
+    if not count:
+        print("audit: NOT DONE, no vulnerability service can be reached from here")
+    for line in lines:
+        print(f"audit: {line}")
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(os.environ["AUDIT_TOOLS"], "bin"), Path("build")))

@@ -1,0 +1,50 @@
+"""What `make audit` says of the worker's dependencies; the tools themselves run in CI's step."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.audit import environment_of, known_against, runtime
+
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def test_what_is_shipped_is_what_is_declared_and_what_that_needs() -> None:
+    declared = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
+    names = {canonicalize_name(Requirement(line).name) for line in declared}
+    shipped = runtime()
+    assert names < set(shipped)
+    assert {"cramjam", "multidict", "pydantic-core"} <= set(shipped)  # cramjam: by an extra
+    assert not {"pytest", "mypy", "ruff", "hypothesis", "qa-worker"} & set(shipped)
+
+
+def test_the_tools_see_what_is_shipped_and_nothing_else(tmp_path: Path) -> None:
+    shipped = runtime()
+    python = environment_of(shipped, tmp_path / "runtime")
+    (packages,) = python.parent.parent.glob("lib/python*/site-packages")
+    seen = {info.name.removesuffix(".dist-info").rpartition("-")[0] for info in packages.iterdir()}
+    assert {canonicalize_name(name) for name in seen} == set(shipped)
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_what_could_not_be_looked_up_does_not_count_as_sound(
+    tmp_path: Path, reachable: bool
+) -> None:
+    known = {"id": "PYSEC-2026-1", "fix_versions": ["3.0"], "aliases": [], "description": ""}
+    answers = [
+        {"name": "sound", "version": "1.0", "vulns": []},
+        {"name": "broken", "version": "2.0", "vulns": [known]},
+        {"name": "unknown", "skip_reason": "not found"},
+    ]
+    # As pip-audit answers, which needs a service that not every machine reaches.
+    said = json.dumps({"dependencies": answers if reachable else answers[2:]})
+    (tmp_path / "pip-audit").write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    (tmp_path / "pip-audit").chmod(0o755)
+    python = environment_of({}, tmp_path / "runtime")
+    lines, count = known_against(tmp_path, python)
+    assert count == (2 if reachable else 0)
+    assert lines == (["broken 2.0: PYSEC-2026-1, fixed in 3.0"] if reachable else [])
