@@ -57,7 +57,13 @@ def environment_of(distributions: dict[str, metadata.Distribution], directory: P
 
 
 def make_sbom(tools: Path, python: Path, to: Path) -> None:
-    command = [tools / "cyclonedx-py", "environment", python, "--pyproject", "pyproject.toml"]
+    command: list[str | Path] = [
+        tools / "cyclonedx-py",
+        "environment",
+        python,
+        "--pyproject",
+        "pyproject.toml",
+    ]
     # It looks the whole of it over by the schema of CycloneDX before it writes.
     command += ["--validate", "--output-reproducible", "--output-format", "JSON"]
     subprocess.run([*command, "--output-file", to], check=True)
@@ -72,7 +78,14 @@ def listed(sbom: Path) -> dict[str, str]:
 def known_against(tools: Path, python: Path) -> tuple[list[str], int]:
     """A line for each vulnerability, and how many distributions could be looked up."""
     (packages,) = python.parent.parent.glob("lib/python*/site-packages")
-    command = [tools / "pip-audit", "--path", packages, "--format", "json", "--progress-spinner"]
+    command: list[str | Path] = [
+        tools / "pip-audit",
+        "--path",
+        packages,
+        "--format",
+        "json",
+        "--progress-spinner",
+    ]
     asked = subprocess.run([*command, "off"], capture_output=True, text=True, check=False)
     try:
         answers = json.loads(asked.stdout)["dependencies"]

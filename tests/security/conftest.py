@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.observing.conftest import untouched_logs
 from tests.security.acls import grant, read, read_group, write, write_transactions
 from tests.security.secured import USER, Secured, secured
+from tests.streaming.conftest import running
 from tests.streaming.topics import Topics
+
+__all__ = ["kafka", "running", "topics", "untouched_logs"]
 
 
 @pytest.fixture(scope="session")

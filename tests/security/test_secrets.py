@@ -13,7 +13,6 @@ from urllib.parse import quote
 import pytest
 from prometheus_client import generate_latest
 
-from tests.observing.conftest import untouched_logs  # noqa: F401 - a fixture
 from tests.security.secured import KEY_PASSWORD, PASSWORD, USER, Secured
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
 from tests.streaming.conftest import RunningPipeline
@@ -69,7 +68,7 @@ class _Said:
 
 @pytest.fixture
 def said(
-    untouched_logs: None,  # noqa: F811
+    untouched_logs: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> _Said:

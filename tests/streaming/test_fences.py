@@ -132,7 +132,7 @@ async def test_a_right_that_is_missing_stops_the_worker(
     await topics.send([event(0)], partition=0)
     health = Health(lambda: 0.0, stall_after=60, contact_after=60)
     pipeline = Pipeline(topics.settings, StubReader(), health)
-    with pytest.raises(StreamingError, match="TransactionalIdAuthorizationFailed"):
+    with pytest.raises(StreamingError, match="lacks WRITE on transactional ids that begin with"):
         await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
     assert await topics.ids() == []
 

@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.rejection import PREFIX, REASON, Header
 from worker.settings import Settings
 from worker.streaming.client import connection_options
-from worker.streaming.connecting import connecting
+from worker.streaming.rights import Operation, Rights
+from worker.streaming.topics import present
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a question."""
@@ -39,7 +40,7 @@ class Asker:
 
     def __init__(self, settings: Settings) -> None:
         qa, options = settings.qa, connection_options(settings.kafka)
-        self._kafka = settings.kafka
+        self._settings = settings
         self._questions = qa.questions_topic
         self._answers = qa.answers_topic
         self._letters = qa.dead_letters_topic
@@ -52,9 +53,15 @@ class Asker:
         self._collecting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        """Raises `StreamingError` where a topic or a right is missing, `KafkaError`."""
+        rights = {
+            self._questions: (Operation.WRITE,),
+            self._answers: (Operation.READ,),
+            self._letters: (Operation.READ,),
+        }
         try:
-            async with connecting(self._kafka):
-                await self._producer.start()
+            await present(self._settings, Rights(rights))
+            await self._producer.start()
             await self._consumer.start()
             partitions = [
                 TopicPartition(topic, number)

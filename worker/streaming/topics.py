@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from worker.settings import KafkaSettings, Settings
 from worker.streaming.client import connection_options
@@ -90,7 +90,7 @@ def sizes(settings: Settings) -> dict[str, int]:
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
     """Create what is missing. Topic to what became of it: `created` or `exists`.
 
-    Raises `KafkaError`.
+    Raises `StreamingError` where the right to is missing, `KafkaError`.
     """
     new = [
         NewTopic(name, partitions, replication, topic_configs={LIMIT: str(limit)})
@@ -101,6 +101,8 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
         response = await admin.create_topics(new)
     for name, code, *message in response.topic_errors:
         error = for_code(code)
+        if error is TopicAuthorizationFailedError:
+            raise StreamingError(complaint(settings.kafka, [f"CREATE on topic {name}"]))
         if code and error is not TopicAlreadyExistsError:
             raise error(f"{name}: {message[0] if message else ''}")
         outcome[name] = "exists" if code else "created"
