@@ -10,9 +10,9 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, Descri
 
 from tests.security.secured import USER
 
-_TOPIC, _GROUP, _CLUSTER, _TRANSACTIONAL_ID = 2, 3, 4, 5
+_KINDS = {"--topic": 2, "--group": 3, "--cluster": 4, "--transactional-id": 5}
+_OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
 _LITERAL, _PREFIXED = 3, 4
-_READ, _WRITE, _CREATE, _DESCRIBE, _DESCRIBE_CONFIGS = 3, 4, 5, 8, 10
 _ALLOW = 3
 
 
@@ -23,7 +23,7 @@ class Acl:
     kind: int
     name: str
     operation: int
-    pattern: int = _LITERAL
+    pattern: int
     user: str = USER
 
     @property
@@ -31,51 +31,31 @@ class Acl:
         whose = f"User:{self.user}"
         return self.kind, self.name, self.pattern, whose, "*", self.operation, _ALLOW
 
+    @property
+    def described(self) -> "Acl":
+        """The right to see the same, and nothing more."""
+        return replace(self, operation=_OPERATIONS["Describe"])
+
+    @property
+    def said(self) -> str:
+        """As the worker names it where it is missing."""
+        (kind,) = [option for option, kind in _KINDS.items() if kind == self.kind]
+        (operation,) = [name for name, number in _OPERATIONS.items() if number == self.operation]
+        what = kind.removeprefix("--").replace("-", " ")
+        begins = "s that begin with" if self.pattern == _PREFIXED else ""
+        return f"{operation.upper()} on {what}{begins} {self.name}"
+
     def of(self, user: str) -> "Acl":
         return replace(self, user=user)
 
 
-def read(topic: str) -> Acl:
-    return Acl(_TOPIC, topic, _READ)
+def acl(kind: str, name: str, operation: str, *, prefixed: bool = False) -> Acl:
+    """By the words of `kafka-acls`: `--topic` and the like, `Read` and the like."""
+    pattern = _PREFIXED if prefixed else _LITERAL
+    return Acl(_KINDS[kind], name, _OPERATIONS[operation], pattern)
 
 
-def write(topic: str) -> Acl:
-    return Acl(_TOPIC, topic, _WRITE)
-
-
-def create(topic: str) -> Acl:
-    return Acl(_TOPIC, topic, _CREATE)
-
-
-def describe(topic: str) -> Acl:
-    return Acl(_TOPIC, topic, _DESCRIBE)
-
-
-def describe_configs(topic: str) -> Acl:
-    return Acl(_TOPIC, topic, _DESCRIBE_CONFIGS)
-
-
-def read_group(group: str) -> Acl:
-    return Acl(_GROUP, group, _READ)
-
-
-def describe_group(group: str) -> Acl:
-    return Acl(_GROUP, group, _DESCRIBE)
-
-
-def write_transactions(prefix: str) -> Acl:
-    return Acl(_TRANSACTIONAL_ID, prefix, _WRITE, _PREFIXED)
-
-
-def write_transactional_id(name: str) -> Acl:
-    return Acl(_TRANSACTIONAL_ID, name, _WRITE)
-
-
-def describe_transactions(prefix: str) -> Acl:
-    return Acl(_TRANSACTIONAL_ID, prefix, _DESCRIBE, _PREFIXED)
-
-
-async def grant(servers: str, acls: Sequence[Acl]) -> None:
+async def grant(servers: str, *acls: Acl) -> None:
     """Returns once the broker knows of them."""
     await _change(servers, CreateAclsRequest, acls, there=True)
 
@@ -90,17 +70,17 @@ async def _change(servers: str, kind: type, acls: Sequence[Acl], *, there: bool)
     await client.bootstrap()
     try:
         node = client.get_random_node()
-        for acl in acls:
-            await client.send(node, kind(*acl.fields))
+        for each in acls:
+            await client.send(node, kind(*each.fields))
         async with asyncio.timeout(10):
-            for acl in acls:
-                while await _is_there(client, node, acl) is not there:  # noqa: ASYNC110 - the broker has no event
-                    await asyncio.sleep(0.01)
+            for each in acls:
+                while await _is_there(client, node, each) is not there:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)  # the broker has no event for it
     finally:
         await client.close()
 
 
-async def _is_there(client: AIOKafkaClient, node: int, acl: Acl) -> bool:
-    answer = await client.send(node, DescribeAclsRequest(*acl.fields))
+async def _is_there(client: AIOKafkaClient, node: int, each: Acl) -> bool:
+    answer = await client.send(node, DescribeAclsRequest(*each.fields))
     assert answer.error_code == 0
     return bool(answer.resources)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.observing.conftest import untouched_logs
-from tests.security.acls import grant, read, read_group, write, write_transactions
+from tests.security.acls import grant
+from tests.security.documented import documented
 from tests.security.secured import USER, Secured, secured
 from tests.streaming.conftest import running
 from tests.streaming.topics import Topics
@@ -26,9 +27,6 @@ async def topics(kafka: Secured) -> Topics:
     """Where `USER` may do what the worker does, whichever way it came."""
     own = Topics(kafka.kafka.bootstrap_servers)
     await own.create()
-    qa, group = own.settings.qa, own.settings.kafka.group_id
-    rights = [read(qa.questions_topic), write(qa.answers_topic), write(qa.dead_letters_topic)]
-    rights += [read_group(group), write_transactions(f"{group}:")]
-    for user in (USER, f"CN={USER}"):
-        await grant(own.servers, [right.of(user) for right in rights])
+    rights = [*documented("run", own.settings), *documented("run, exactly once", own.settings)]
+    await grant(own.servers, *(right.of(user) for right in rights for user in (USER, f"CN={USER}")))
     return own

@@ -1,31 +1,24 @@
 """The other commands with the least rights that the README lists, and without each of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.security.acls import (
-    Acl,
-    create,
-    describe,
-    grant,
-    read,
-    take_away,
-    write,
-    write_transactional_id,
-)
+from tests.security.acls import grant, take_away
+from tests.security.documented import documented
 from tests.security.secured import USER, Secured
 from tests.streaming.conftest import Running
 from tests.streaming.dead_letters import letter, post, replay
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event
-from worker.settings import Settings
 from worker.streaming.asking import Asker
 from worker.streaming.errors import StreamingError
 from worker.streaming.letters import Filter
 from worker.streaming.replay import letters
+from worker.streaming.topics import DEFAULT_LIMIT, check_topics
 from worker.streaming.topics import describe as describe_topics
 
 Command = Callable[[Topics], Awaitable[object]]
@@ -48,36 +41,22 @@ async def replay_letters(mine: Topics) -> None:
     assert len(await replay(mine)) == 1
 
 
-def _rights(command: Command, settings: Settings) -> Mapping[str, Acl]:
-    """What it needs, by the name that is said where it is missing."""
-    qa = settings.qa
-    questions, answers, dead = qa.questions_topic, qa.answers_topic, qa.dead_letters_topic
-    if command is ask:
-        return {
-            f"WRITE on topic {questions}": write(questions),
-            f"READ on topic {answers}": read(answers),
-            f"READ on topic {dead}": read(dead),
-        }
-    if command is list_letters:
-        return {f"READ on topic {dead}": read(dead)}
-    name = f"{settings.kafka.group_id}-dead-letters-replay"
-    return {
-        f"READ on topic {questions}": read(questions),
-        f"WRITE on topic {questions}": write(questions),
-        f"READ on topic {dead}": read(dead),
-        f"WRITE on transactional id {name}": write_transactional_id(name),
-    }
-
-
-@pytest.mark.parametrize("command", [ask, list_letters, replay_letters])
+@pytest.mark.parametrize(
+    ("command", "use"),
+    [
+        (ask, "ask"),
+        (list_letters, "dead-letters list, show"),
+        (replay_letters, "dead-letters replay"),
+    ],
+)
 async def test_a_command_needs_what_is_listed_and_names_what_is_missing(
-    kafka: Secured, command: Command, running: Running
+    kafka: Secured, command: Command, use: str, running: Running
 ) -> None:
     everybody = Topics(kafka.kafka.bootstrap_servers)
     await everybody.create()
     mine = Topics(everybody.servers, {**everybody.environment, **kafka.sasl()})
-    rights = _rights(command, mine.settings)
-    await grant(mine.servers, list(rights.values()))
+    rights = documented(use, mine.settings)
+    await grant(mine.servers, *rights)
     async with AsyncExitStack() as stack:
         if command is ask:
             await stack.enter_async_context(running(everybody.settings, StubReader()))
@@ -86,28 +65,38 @@ async def test_a_command_needs_what_is_listed_and_names_what_is_missing(
 
         await command(mine)
 
-        for name, right in rights.items():
+        for right in rights:
             await take_away(mine.servers, right)
             with pytest.raises(StreamingError) as refused:
                 async with asyncio.timeout(15):
                     await command(mine)
-            assert str(refused.value).startswith(f"User:{USER} lacks {name};")
-            await grant(mine.servers, [right])
+            assert str(refused.value).startswith(f"User:{USER} lacks {right.said};")
+            await grant(mine.servers, right)
 
 
 async def test_topics_are_made_with_the_right_to_and_seen_with_another(kafka: Secured) -> None:
     mine = Topics(kafka.kafka.bootstrap_servers, kafka.sasl())
-    qa = mine.settings.qa
-    questions, answers, dead = names = (
-        qa.questions_topic,
-        qa.answers_topic,
-        qa.dead_letters_topic,
-    )
-    await grant(mine.servers, [create(questions), create(answers)])
-    with pytest.raises(StreamingError, match=f"User:{USER} lacks CREATE on topic {dead};"):
+    *most, last = documented("topics create", mine.settings)
+    await grant(mine.servers, *most)
+    with pytest.raises(StreamingError, match=f"User:{USER} lacks {re.escape(last.said)};"):
         await mine.create()
-    await grant(mine.servers, [create(dead)])
+    await grant(mine.servers, last)
     await mine.create()
     assert not any(topic.partitions for topic in await describe_topics(mine.settings))
-    await grant(mine.servers, [describe(name) for name in names])
+    await grant(mine.servers, *documented("topics check", mine.settings))
     assert all(topic.partitions for topic in await describe_topics(mine.settings))
+
+
+async def test_what_topics_take_is_assumed_without_the_right_to_know(kafka: Secured) -> None:
+    everybody = Topics(kafka.kafka.bootstrap_servers)
+    await everybody.create()
+    mine = Topics(everybody.servers, {**everybody.environment, **kafka.sasl()})
+    for use in ("run", "run, exactly once"):
+        await grant(mine.servers, *documented(use, mine.settings))
+    assert set((await check_topics(mine.settings)).values()) == {DEFAULT_LIMIT}
+    more = "run, with topics that take more than Kafka's default of 1 MiB"
+    await grant(mine.servers, *documented(more, mine.settings))
+    known = await check_topics(mine.settings)
+    actual = await check_topics(everybody.settings)
+    for topic in (mine.settings.qa.answers_topic, mine.settings.qa.dead_letters_topic):
+        assert known[topic] == actual[topic] > DEFAULT_LIMIT
