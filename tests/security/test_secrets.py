@@ -77,14 +77,11 @@ def said(
     return _Said(capsys)
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-async def test_no_password_is_said(
-    kafka: Secured, topics: Topics, said: _Said, mechanism: str
-) -> None:
+async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) -> None:
     wrong = "wr0ng-password"
     await topics.send([event(n) for n in range(4)])
-    await said.run(topics, kafka.sasl(mechanism))
-    await said.run(topics, {**kafka.sasl(mechanism), "KAFKA_SASL_PASSWORD": wrong})
+    await said.run(topics, kafka.sasl("PLAIN"))
+    await said.run(topics, {**kafka.sasl("PLAIN"), "KAFKA_SASL_PASSWORD": wrong})
     text = said.everything()
     assert "Request to" in text  # at this level they are all there
     assert "refuses the login" in text

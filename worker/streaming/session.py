@@ -97,6 +97,7 @@ class Session:
         )
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._parts: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""
@@ -111,7 +112,8 @@ class Session:
         Raises what broke the session.
         """
         stopped = self._start(_wait_for(stop))
-        parts = [self._start(self._take_records()), self._start(self._watchdog.watch())]
+        parts = self._parts
+        parts += [self._start(self._take_records()), self._start(self._watchdog.watch())]
         if self._committer is not None:
             parts.append(self._start(self._committer.run()))
         await asyncio.wait([stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -144,8 +146,9 @@ class Session:
         # Only now that the consumer is closed may its poll be cancelled.
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        # Somebody has looked at it: asyncio would complain of an error that nobody saw.
+        # Somebody has looked at them: asyncio would complain of errors that nobody saw, where what
+        # broke one part breaks the next a moment later.
+        await asyncio.gather(*self._tasks, *self._parts, return_exceptions=True)
         if not self._broken.cancel():
             self._broken.exception()
 
