@@ -78,7 +78,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         try:
             async with asyncio.timeout(seconds):
                 await self._consumer.stop()
-        except TimeoutError:
+        except (KafkaError, TimeoutError):
+            # Where a part of it has failed (by a right that was taken away, say), aiokafka does not
+            # come to closing the rest.
             await self._abandon()
             raise
         except asyncio.CancelledError:

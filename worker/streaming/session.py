@@ -98,6 +98,7 @@ class Session:
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._parts: list[asyncio.Task[None]] = []
+        self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""
@@ -112,8 +113,9 @@ class Session:
         Raises what broke the session.
         """
         stopped = self._start(_wait_for(stop))
+        self._watching = self._start(self._watchdog.watch())
         parts = self._parts
-        parts += [self._start(self._take_records()), self._start(self._watchdog.watch())]
+        parts += [self._start(self._take_records()), self._watching]
         if self._committer is not None:
             parts.append(self._start(self._committer.run()))
         await asyncio.wait([stopped, self._broken, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -142,6 +144,10 @@ class Session:
             await _attempt("delivery", self._delivery.stop(seconds=CLOSE_SECONDS))
             await _attempt("commit", self._committer.commit(self._assignment.lanes))
             self._assignment.drop()
+        if self._watching is not None:
+            # What it asks while the consumer's connections are closed would open new ones.
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await _attempt("consumer", self._intake.stop(seconds=CLOSE_SECONDS))
         # Only now that the consumer is closed may its poll be cancelled.
         for task in self._tasks:
