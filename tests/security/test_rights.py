@@ -10,6 +10,7 @@ from tests.security.secured import USER, Secured
 from tests.streaming.conftest import RunningPipeline
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
+from worker.streaming import session
 from worker.streaming.errors import StreamingError
 
 LEAST = {
@@ -72,8 +73,11 @@ async def test_without_one_of_them_the_start_fails_and_names_it(
 
 @pytest.mark.parametrize("delivery", LEAST)
 async def test_one_that_is_taken_away_at_work_ends_it_and_loses_nothing(
-    kafka: Secured, delivery: str
+    kafka: Secured, delivery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A producer that may not write waits for all of that time.
+    monkeypatch.setattr(session, "CLOSE_SECONDS", 1.0)
+
     async def work(number: int) -> None:
         topics, rights = await _topics(kafka, delivery)
         right = rights[number]

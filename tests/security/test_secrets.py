@@ -88,14 +88,6 @@ async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) 
     assert _found(PASSWORD, text) + _found(wrong, text) == []
 
 
-async def test_no_password_of_a_key_is_said(kafka: Secured, topics: Topics, said: _Said) -> None:
-    await topics.send([event(n) for n in range(4)])
-    await said.run(topics, kafka.tls())
-    text = said.everything()
-    assert "Request to" in text
-    assert _found(KEY_PASSWORD, text) == []
-
-
 async def test_no_token_is_said_nor_what_it_is_given_for(
     kafka: Secured, topics: Topics, said: _Said, tmp_path: Path
 ) -> None:
