@@ -115,8 +115,9 @@ def main(tools: Path, build: Path) -> int:
         return 1
     print(f"{build / SBOM}: {len(found)} runtime dependencies")
     lines, count = known_against(tools, python)
-    print(f"audit: {count} of {len(expected)} looked up, {len(lines)} vulnerabilities known")
-    if not count:
+    if count:
+        print(f"audit: {count} of {len(expected)} looked up, {len(lines)} vulnerabilities known")
+    else:
         print("audit: NOT DONE, no vulnerability service can be reached from here")
     for line in lines:
         print(f"audit: {line}")
