@@ -17,13 +17,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 OWN = "qa-worker"
+SHIPPED_EXTRA = "tracing"
+"""Of the image (`EXTRAS` in deploy/Dockerfile)."""
 SBOM = "sbom.cdx.json"
 
 
 def runtime() -> dict[str, metadata.Distribution]:
-    """The distributions that `pip install qa-worker` brings, itself not included, by name."""
+    """The distributions that the image installs beside `qa-worker`, by name."""
     found: dict[str, metadata.Distribution] = {}
-    waiting = list(_needs(metadata.distribution(OWN), ""))
+    waiting = list(_needs(metadata.distribution(OWN), SHIPPED_EXTRA))
     seen = set()
     while waiting:
         name, extra = waiting.pop()

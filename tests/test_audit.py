@@ -18,6 +18,7 @@ def test_what_is_shipped_is_what_is_declared_and_what_that_needs() -> None:
     names = {canonicalize_name(Requirement(line).name) for line in declared}
     shipped = runtime()
     assert names < set(shipped)
+    assert "opentelemetry-sdk" in shipped  # the image's extra
     assert {"cramjam", "multidict", "pydantic-core"} <= set(shipped)  # cramjam: by an extra
     assert not {"pytest", "mypy", "ruff", "hypothesis", "qa-worker"} & set(shipped)
 
