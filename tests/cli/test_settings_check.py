@@ -123,3 +123,11 @@ def test_a_quoted_value_comes_back(tmp_path_factory: pytest.TempPathFactory, val
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     path.write_text(f'A="{quoted}"\n', encoding="utf-8")
     assert read_env_file(path) == ({"A": value}, [])
+
+
+def test_traces_that_cannot_be_exported_are_among_the_problems(
+    command: Command, env_file: Path
+) -> None:
+    env_file.write_text(GOOD + "QA_TRACING=true\nOTEL_EXPORTER_OTLP_ENDPOINT=collector:4317\n")
+    (line,) = problems(command, env_file)
+    assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4317': ")

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from worker.cli.console import out
 from worker.cli.env_file import read_env_file
+from worker.cli.following import check_tracing
 from worker.environment import current, examine, load, misspelt, variables
 from worker.settings import Settings, SettingsError
 from worker.streaming.client import connection_options
@@ -55,11 +56,16 @@ def _problems(environment: Mapping[str, str]) -> list[str]:
     settings = examine(environment)
     if not isinstance(settings, Settings):
         return settings
+    problems = []
     try:
         connection_options(settings.kafka)
     except SettingsError as error:
-        return [str(error)]
-    return []
+        problems.append(str(error))
+    try:
+        check_tracing(settings, environment)
+    except SettingsError as error:
+        problems.append(str(error))
+    return problems
 
 
 def _show() -> None:

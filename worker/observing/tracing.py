@@ -10,7 +10,6 @@ is only the record's own, whose context travels. Names and attributes are those 
 conventions for messaging (semantic conventions 1.37), where there are any.
 """
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -44,7 +43,7 @@ class TracingError(Exception):
     """An `OTEL_...` variable cannot work: one line that names it and says what to change."""
 
 
-def check(environment: Mapping[str, str] = os.environ) -> None:
+def check(environment: Mapping[str, str]) -> None:
     """Raises `TracingError`: what is wrong would otherwise be said with every export."""
     for name in _PROTOCOLS:
         if environment.get(name, _PROTOCOL) != _PROTOCOL:
@@ -65,8 +64,7 @@ class Tracing:
     def __init__(
         self, *, version: str, group: str, answers_topic: str, dead_letters_topic: str
     ) -> None:
-        """Raises `TracingError`."""
-        check()
+        """Where the environment cannot work (see `check`), every export will say so."""
         own = Resource({"service.name": "qa-worker", "service.version": version})
         self._provider = TracerProvider(
             resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
