@@ -5,12 +5,14 @@ import itertools
 import json
 import socket
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
 
+from tests.brokers.protocol import Broker
 from tests.console.browser import TOKEN
 from tests.console.serving import served
 from tests.streaming.topics import until
@@ -197,6 +199,20 @@ async def test_a_question_that_the_worker_would_not_take_is_not_read(port: Port)
 async def test_where_no_broker_answers_it_says_so(port: Port) -> None:
     answered = await port.call("POST", "/console/questions", body=b"{}")
     assert (answered.status, "the brokers: " in answered.text) == (502, True)
+
+
+async def test_where_a_topic_is_missing_it_says_which(broker: Broker) -> None:
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "QA_QUESTIONS_TOPIC": f"never-made-{uuid.uuid4()}",
+    }
+    async with served(environment) as (console, number):
+        port = Port(number, console)
+        try:
+            answered = await port.call("POST", "/console/questions", body=b"{}")
+        finally:
+            await port.client.close()
+    assert (answered.status, environment["QA_QUESTIONS_TOPIC"] in answered.text) == (502, True)
 
 
 async def test_so_many_questions_at_once_and_no_more(

@@ -20,7 +20,7 @@ from worker.console.questions import BusyError, Questions
 from worker.console.samples import PERIOD_SECONDS, Latencies, Sampler
 from worker.observing.health import Health
 from worker.settings import Settings
-from worker.streaming.errors import in_a_line
+from worker.streaming.errors import StreamingError, in_a_line
 
 PREFIX = "/console"
 
@@ -124,7 +124,7 @@ class Console:
             raise _error(429, str(error)) from None
         except TimeoutError:
             raise _error(504, "no answer came back in time; the question is in its topic") from None
-        except KafkaError as error:
+        except (KafkaError, StreamingError) as error:
             raise _error(502, f"the brokers: {in_a_line(error)}") from None
         return web.Response(body=report, content_type="application/json")
 
