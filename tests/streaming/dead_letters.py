@@ -12,7 +12,8 @@ from worker.streaming.letters import Filter
 from worker.streaming.messages import Incoming, dead_letter, without_value
 from worker.streaming.outbox import given, serialize
 from worker.streaming.records import Outgoing
-from worker.streaming.replay import Fate, Replay
+from worker.streaming.replay import Replay
+from worker.streaming.replay_batch import Fate
 
 NOW = round(time.time() * 1000) - 60_000
 """In milliseconds; a minute ago: brokers refuse records of the future, and remove those of old."""

@@ -16,8 +16,7 @@ from tests.streaming.conftest import Running
 from tests.streaming.dead_letters import NOW, letter, post, questions, replay, replays
 from tests.streaming.stub_reader import StubReader
 from tests.streaming.topics import Topics, event, until
-from worker.streaming import replay as replaying
-from worker.streaming import scan
+from worker.streaming import replay_batch, scan
 from worker.streaming.errors import StreamingError
 from worker.streaming.letters import Filter
 from worker.streaming.replay import letters
@@ -226,7 +225,7 @@ async def test_a_replay_that_fails_has_sent_nothing_of_its_transaction(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post(topics, *[letter(topics, b"%d" % n) for n in range(4)])
-    monkeypatch.setattr(replaying, "TRANSACTION_LETTERS", 2)
+    monkeypatch.setattr(replay_batch, "TRANSACTION_LETTERS", 2)
     send, calls = AIOKafkaProducer.send, 0
 
     async def fail_once(producer: AIOKafkaProducer, *arguments: Any, **options: Any) -> Any:
@@ -253,8 +252,8 @@ async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post(topics, *[letter(topics, b"%d" % n) for n in range(6)])
-    monkeypatch.setattr(replaying, "TRANSACTION_LETTERS", 2)
-    publish = replaying._Batch.publish
+    monkeypatch.setattr(replay_batch, "TRANSACTION_LETTERS", 2)
+    publish = replay_batch.Batch.publish
     second: list[str] = []
 
     async def publish_and_be_overtaken(batch: Any, tell: Any) -> None:
@@ -263,7 +262,7 @@ async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
             second.append("under way")
             second[:] = await replay(topics)
 
-    monkeypatch.setattr(replaying._Batch, "publish", publish_and_be_overtaken)
+    monkeypatch.setattr(replay_batch.Batch, "publish", publish_and_be_overtaken)
     with pytest.raises(StreamingError, match=r"another replay .* has sent 2 letters"):
         await replay(topics)
     assert sorted(second)[:3] == ["0:0 replayed before", "0:1 replayed before", second[2]]
@@ -279,7 +278,7 @@ async def test_replays_behind_an_open_transaction_are_waited_for(
     async with AIOKafkaProducer(
         bootstrap_servers=topics.servers, transactional_id=f"open-{name}"
     ) as somebody:
-        publish = replaying._Batch.publish
+        publish = replay_batch.Batch.publish
 
         async def publish_behind_somebody(batch: Any, tell: Any) -> None:
             await somebody.begin_transaction()
@@ -287,7 +286,7 @@ async def test_replays_behind_an_open_transaction_are_waited_for(
             await publish(batch, tell)
 
         with monkeypatch.context() as overtaken:
-            overtaken.setattr(replaying._Batch, "publish", publish_behind_somebody)
+            overtaken.setattr(replay_batch.Batch, "publish", publish_behind_somebody)
             assert await replay(topics) == ["0:0 to 0"]
         # Those who read what is committed cannot see the replay yet, but it is there.
         with monkeypatch.context() as impatient:

@@ -21,7 +21,8 @@ from worker.cli.dead_letters.options import (
 from worker.cli.dead_letters.texts import at, start
 from worker.environment import load
 from worker.streaming.letters import Skip
-from worker.streaming.replay import Fate, Replay
+from worker.streaming.replay import Replay
+from worker.streaming.replay_batch import Fate
 
 _LOST = frozenset({Skip.NO_LETTER, Skip.VALUE_GONE, Skip.TOO_LARGE})
 """What no replay will ever send."""
