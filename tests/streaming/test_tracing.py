@@ -160,7 +160,9 @@ async def test_a_rejected_record_has_its_reason_and_keeps_its_headers(broker: Br
 
     span = of_record(collector, 0)
     assert (span.status.code, span.status.message) == (Status.STATUS_CODE_ERROR, "not_json")
-    (send,) = collector.children(span)
+    assert attributes(span)["messaging.message.id"] == f"{topics.settings.qa.questions_topic}-0-0"
+    decode, send = collector.children(span)
+    assert decode.name == "decode"
     assert send.name == f"send {topics.settings.qa.dead_letters_topic}"
     assert dict(letter.headers)["traceparent"] == SAMPLED
 

@@ -78,8 +78,8 @@ class Settler:
     async def settle(self, record: Incoming, journey: Journey | None = None) -> Settled:
         """What to publish. Raises what is no fault of the record's."""
         name = record.default_id
+        began, began_at = time.perf_counter(), time.time_ns()
         try:
-            began, began_at = time.perf_counter(), time.time_ns()
             envelope = await self._off_loop(
                 record,
                 open_record,
@@ -113,6 +113,9 @@ class Settler:
                 f"the outcome takes {outgoing.size} bytes, more than {outgoing.topic} allows",
             )
         except Rejected as rejected:
+            if journey is not None and not journey.steps:
+                journey.id = name
+                journey.step("decode", began_at)
             return self._reject(record, name, rejected)
 
     async def _off_loop(
