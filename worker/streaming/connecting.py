@@ -14,6 +14,9 @@ from worker.settings import KafkaSettings
 from worker.streaming.client import connection_options
 from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
 
+LOOK_SECONDS = 3.0
+"""For each broker that is asked why. Who waits longer comes late to brokers that return."""
+
 
 @asynccontextmanager
 async def connecting(kafka: KafkaSettings) -> AsyncIterator[None]:
@@ -40,8 +43,11 @@ async def _why_no_connection(kafka: KafkaSettings) -> Exception | None:
         host, port, _ = get_ip_port_afi(server)
         connection = _Connection(host, port, **options)
         try:
-            await connection.connect()
-        except (KafkaError, OSError, TimeoutError) as error:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await connection.connect()
+        except TimeoutError:
+            why = KafkaConnectionError(f"{server}: no answer within {LOOK_SECONDS:g} s")
+        except (KafkaError, OSError) as error:
             if verdict(error) is Verdict.STOP:
                 how = f"{kafka.security_protocol}, {kafka.sasl_mechanism}"
                 return StreamingError(f"{server} refuses the login ({how}): {in_a_line(error)}")
