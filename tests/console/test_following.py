@@ -11,7 +11,7 @@ MS = 1_000_000
 
 
 def journey(taken: int = SENT + 10 * MS) -> Journey:
-    return Journey("q", 0, 7, [], None, taken=taken)
+    return Journey("q", 0, 7, [], taken=taken)
 
 
 def a_whole_one() -> Journey:
@@ -106,6 +106,6 @@ def test_the_latency_of_every_record_counts() -> None:
 
 
 def begin(journeys: Journeys, headers: list[Header]) -> Journey:
-    begun = journeys.begin("q", 0, 7, headers, None)
+    begun = journeys.begin("q", 0, 7, headers)
     assert begun is not None
     return begun

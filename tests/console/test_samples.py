@@ -1,19 +1,10 @@
 """What the plots show, second by second."""
 
-from dataclasses import dataclass
-
 import pytest
 
+from tests.observing.clock import Clock
 from worker.console.samples import KEPT, LATENCY_SECONDS, Latencies, Sampler
 from worker.observing import metrics
-
-
-@dataclass
-class Clock:
-    now: float = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -2,19 +2,10 @@
 
 import pytest
 
+from tests.observing.clock import Clock
 from worker.observing.health import Health
 
 STALL, AWAY = 120.0, 20.0
-
-
-class Clock:
-    """Seconds, as the test has them."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -57,8 +57,7 @@ async def test_a_journey_ends_when_its_offset_is_committed(
     assert rejected.outcome == "not_json"
     steps = ["decode", "publish"] + (["commit"] if delivery == "at_least_once" else [])
     assert [step.name for step in answered.steps] == steps
-    assert answered.produced is not None
-    assert answered.produced < answered.taken < answered.ended
+    assert answered.taken < answered.ended
 
 
 async def test_what_is_given_up_is_dropped_and_what_comes_of_it_later_counts_for_nothing(

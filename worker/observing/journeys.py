@@ -46,8 +46,6 @@ class Journey:
     offset: int
     headers: Sequence[Header]
     """The record's own."""
-    produced: int | None
-    """When it came to the topic, as its timestamp has it."""
     taken: int = field(default_factory=time.time_ns)
     steps: list[Step] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
@@ -80,18 +78,12 @@ class Journeys:
         self._followers = followers
 
     def begin(
-        self,
-        topic: str,
-        partition: int,
-        offset: int,
-        headers: Sequence[Header],
-        produced_ms: int | None,
+        self, topic: str, partition: int, offset: int, headers: Sequence[Header]
     ) -> Journey | None:
         """`None` where nobody follows."""
         if not self._followers:
             return None
-        produced = None if produced_ms is None else produced_ms * 1_000_000
-        journey = Journey(topic, partition, offset, headers, produced)
+        journey = Journey(topic, partition, offset, headers)
         for follower in self._followers:
             follower.began(journey)
         return journey

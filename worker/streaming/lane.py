@@ -119,7 +119,7 @@ class Lane:
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
         journey = self._shared.journeys.begin(
-            record.topic, record.partition, record.offset, record.headers, record.produced_ms
+            record.topic, record.partition, record.offset, record.headers
         )
         settling = asyncio.create_task(self._shared.settler.settle(record, journey))
         entry = _Entry(record, settling, time.perf_counter(), journey)
