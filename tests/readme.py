@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from worker.environment import variables
-from worker.streaming.errors import TABLE, Verdict
+from worker.kafka.errors import RECOVERY, Recovery
+from worker.settings.environment import variables
 
 README = Path(__file__).parent.parent / "README.md"
 
 _MEANINGS = {
-    Verdict.RETRY: "**Ask again**, whoever leads or coordinates now; passes by itself",
-    Verdict.REBUILD: "**Begin again**: a new fence and back to the committed offset; where that "
+    Recovery.RETRY: "**Ask again**, whoever leads or coordinates now; passes by itself",
+    Recovery.REBUILD: "**Begin again**: a new fence and back to the committed offset; where that "
     "does not help, and in at-least-once delivery, a new session",
-    Verdict.STOP: "**Stop** with the reason: stays as it is until somebody changes it",
+    Recovery.STOP: "**Stop** with the reason: stays as it is until somebody changes it",
 }
 
 
@@ -26,8 +26,8 @@ def settings_table() -> str:
 
 def errors_table() -> str:
     rows = []
-    for verdict in Verdict:
-        names = sorted({kind.__name__ for kind, its in TABLE.items() if its is verdict})
+    for verdict in Recovery:
+        names = sorted({kind.__name__ for kind, its in RECOVERY.items() if its is verdict})
         named = ", ".join(f"`{name}`" for name in names)
         rows.append(f"| {_MEANINGS[verdict]} | {named} |\n")
     return "".join(["| What to do | Errors |\n", "|---|---|\n", *rows])

@@ -20,7 +20,7 @@ from tests.bench.process import cpu_seconds, rss_mib
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
-from worker.cli.console import progress
+from worker.cli.terminal import progress
 from worker.settings import KafkaSettings, WorkerSettings
 
 SAMPLE_SECONDS = 5.0

@@ -17,19 +17,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.bundles.random_weights import BERT_BASE_MULTILINGUAL, DISTILBERT_BASE, Config
-from tests.bundles.word_models import (
+from tests.model_tools.random_weights import BERT_BASE_MULTILINGUAL, DISTILBERT_BASE, Config
+from tests.model_tools.word_models import (
     QUESTION_WORDS,
     Words,
     random_words,
     spread_weights,
     word_bundle,
 )
-from worker.reading.bundle import Bundle
-from worker.reading.options import ReadingDefaults
-from worker.reading.reader import Reader
-from worker.reading.session import Session, SessionOptions
-from worker.reading.windows import SPECIAL_TOKENS, Windower
+from worker.inference.engine import InferenceEngine
+from worker.inference.onnx_session import OnnxSession, SessionOptions
+from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.windows import SPECIAL_TOKENS, Windower
+from worker.models.bundle import Bundle
 
 SIZES = {"DistilBERT-base": DISTILBERT_BASE, "BERT-base, multilingual": BERT_BASE_MULTILINGUAL}
 
@@ -45,9 +45,9 @@ def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
     bundle = word_bundle(directory, config, weights)
     made = time.perf_counter() - began
     del weights
-    defaults = ReadingDefaults(threads=1)
+    defaults = InferenceOptions(threads=1)
     capacity = LENGTH - QUESTION_WORDS - SPECIAL_TOKENS
-    with Reader(bundle, defaults) as reader:
+    with InferenceEngine(bundle, defaults) as reader:
         one = random_words(config, capacity)
         answer = reader.submit(one.event).result()
         expected = one.best_span(bundle, max_words=defaults.max_answer_tokens)
@@ -77,7 +77,7 @@ def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
     question = windower.encode_question(words.event.question, max_tokens=LENGTH)
     context = windower.encode_context(words.event.context)
     (window,) = windower.cut(question, context, stride=128, max_windows=1)
-    session = Session(bundle, SessionOptions())
+    session = OnnxSession(bundle, SessionOptions())
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()

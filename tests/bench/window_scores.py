@@ -19,20 +19,25 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.parity.against_transformers_spans import our_windows
-from worker.bundles.store import Store
-from worker.cli.console import progress
-from worker.reading.evaluate import Example, load_squad, score
-from worker.reading.session import Session, SessionOptions
-from worker.reading.spans import Read, SpanOptions, WindowScores, rank
-from worker.reading.windows import EncodedContext, Windower
+from worker.cli.terminal import progress
+from worker.inference.onnx_session import OnnxSession, SessionOptions
+from worker.inference.question_answering.spans import (
+    ScoreNormalization,
+    SpanOptions,
+    WindowLogits,
+    rank_spans,
+)
+from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.model_tools.evaluation.squad import Example, load_squad, score
+from worker.models.store import ModelStore
 
 SIZES = ((128, 32), (192, 64), (384, 128), (512, 128))
 """Tokens of a window, and of its overlap with the next."""
 MAX_ANSWER_TOKENS = 15
 SUMS = "sums of logits"
 METHODS = {
-    "per-window softmax": WindowScores.PER_WINDOW,
-    "one softmax over all": WindowScores.JOINT,
+    "per-window softmax": ScoreNormalization.PER_WINDOW,
+    "one softmax over all": ScoreNormalization.JOINT,
     SUMS: None,
 }
 
@@ -52,9 +57,9 @@ def main() -> None:
     parser.add_argument("--questions", type=int)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    bundle = Store().open(arguments.model)
+    bundle = ModelStore().open(arguments.model)
     examples = load_squad(arguments.data)[: arguments.questions]
-    session = Session(bundle, SessionOptions(callers=arguments.threads))
+    session = OnnxSession(bundle, SessionOptions(callers=arguments.threads))
     table = Table(title=f"{bundle.name} ({bundle.manifest.precision}), {len(examples)} questions")
     for heading in ("windows", "number", "of several", "method", "EM", "F1", "F1 of several"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
@@ -91,15 +96,15 @@ def main() -> None:
 
 def _read(
     windower: Windower,
-    session: Session,
+    session: OnnxSession,
     examples: Sequence[Example],
     max_tokens: int,
     stride: int,
     threads: int,
-) -> Iterator[tuple[Example, EncodedContext, list[Read]]]:
+) -> Iterator[tuple[Example, EncodedContext, list[WindowLogits]]]:
     """The examples that are not rejected, with the logits of their windows."""
 
-    def read(example: Example) -> tuple[Example, EncodedContext, list[Read]] | None:
+    def read(example: Example) -> tuple[Example, EncodedContext, list[WindowLogits]] | None:
         cut = our_windows(windower, example, max_tokens=max_tokens, stride=stride)
         if cut is None:
             return None
@@ -125,8 +130,8 @@ def _read(
 def _decode(
     example: Example,
     context: EncodedContext,
-    read: list[Read],
-    method: WindowScores | None,
+    read: list[WindowLogits],
+    method: ScoreNormalization | None,
     result: Decoded,
 ) -> None:
     if method is None:
@@ -139,13 +144,13 @@ def _decode(
         no_answer=False,
         window_scores=method,
     )
-    best = rank(example.context, context, read, options)[0]
+    best = rank_spans(example.context, context, read, options)[0]
     result.answers[example.id] = best.answer
     right = score([example], {example.id: best.answer}).exact_match / 100
     result.brier.append((best.score - right) ** 2)
 
 
-def _largest_sum(text: str, context: EncodedContext, read: Sequence[Read]) -> str:
+def _largest_sum(text: str, context: EncodedContext, read: Sequence[WindowLogits]) -> str:
     """The span with the largest start plus end logit, aligned to words: tried one by one."""
     best = (-np.inf, 0, 0)
     for window, starts, ends in read:

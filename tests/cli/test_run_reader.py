@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from tests.reading.bundles import write_bundle
+from tests.inference.bundles import write_bundle
 from worker.cli.run import open_reader
-from worker.environment import load
+from worker.settings.environment import load
 
 
 @pytest.mark.parametrize(

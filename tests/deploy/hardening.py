@@ -18,7 +18,7 @@ from tests.deploy.kubernetes import (
     the,
     worker,
 )
-from worker.environment import variables
+from worker.settings.environment import variables
 
 Check = Callable[[str], Iterator[str]]
 

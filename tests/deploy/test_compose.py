@@ -18,8 +18,8 @@ from tests.brokers.apache import free_ports
 from tests.brokers.jars import VERSION, class_archive, class_path
 from tests.brokers.node import Node
 from tests.tools import tool
-from worker.environment import load
 from worker.settings import Settings
+from worker.settings.environment import load
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

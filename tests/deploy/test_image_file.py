@@ -9,7 +9,7 @@ import pytest
 from tests.deploy.dockerfile import DOCKERFILE, Stage, read_stages
 from tests.tools import tool
 from worker import __version__
-from worker.environment import load
+from worker.settings.environment import load
 
 TEXT = DOCKERFILE.read_text()
 CONTEXT = DOCKERFILE.parent.parent

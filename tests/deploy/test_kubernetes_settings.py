@@ -18,8 +18,8 @@ from tests.deploy.kubernetes import (
     the,
     worker,
 )
-from worker.environment import load
-from worker.reading.cores import available_cores
+from worker.inference.cpu_quota import available_cores
+from worker.settings.environment import load
 
 README = (ROOT.parent.parent / "README.md").read_text()
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]

@@ -15,7 +15,7 @@ from tests.faults.failpoints import POINTS
 from tests.faults.questions import SMALL_LIMIT
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind
 from tests.faults.workers import Worker, armed, unopenable
-from worker.streaming.transactions import transactional_id
+from worker.kafka.transactions import transactional_id
 
 _REACH_SECONDS = 20.0
 """For a new worker to start, join and come to its failpoint; else the fault did not happen."""

@@ -12,8 +12,8 @@ from tests.faults.patching import find
 
 SABOTAGE = "FAULTS_SABOTAGE"
 
-_TRANSACTIONS = "worker.streaming.transactions"
-_FENCED = "worker.streaming.delivery:_Fenced"
+_TRANSACTIONS = "worker.kafka.transactions"
+_FENCED = "worker.streaming.delivery.at_least_once:_Fenced"
 
 _COMMIT_SECONDS = 5.0
 

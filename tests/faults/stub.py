@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from schemas.question import Question
-from tests.streaming.stub_reader import MODEL, answer_to
-from worker.observing.journeys import Journey
-from worker.reading.options import ReadingDefaults
+from tests.streaming.stub_engine import MODEL, answer_to
+from worker.inference.options import InferenceOptions
+from worker.observability.record_trace import RecordTrace
 
 # What a short question takes a model, give or take: neighbours overtake each other.
 _DELAY_SECONDS = (0.001, 0.015)
@@ -24,7 +24,7 @@ class Stub:
 
     def __init__(self) -> None:
         self.model = MODEL
-        self.defaults = ReadingDefaults(threads=1)
+        self.defaults = InferenceOptions(threads=1)
         self.event_type = Question
         self._due: list[tuple[float, int, Question, Future[Any]]] = []
         self._number = 0
@@ -35,7 +35,7 @@ class Stub:
     def pending_tokens(self) -> int:
         return _TOKENS * len(self._due)
 
-    def submit(self, event: Question, _: Journey | None = None) -> "Future[Any]":
+    def submit(self, event: Question, _: RecordTrace | None = None) -> "Future[Any]":
         future: Future[Any] = Future()
         due = time.monotonic() + random.uniform(*_DELAY_SECONDS)
         with self._changed:

@@ -5,9 +5,15 @@ from collections.abc import Sequence
 from schemas.answer import Span
 from schemas.rejection import Rejected
 from tests.parity.reference_results import Found, Setting
-from worker.reading.evaluate import Example
-from worker.reading.spans import Read, SpanOptions, WindowScores, rank
-from worker.reading.windows import EncodedContext, Window, Windower
+from worker.inference.question_answering.spans import (
+    ScoreNormalization,
+    SpanOptions,
+    WindowLogits,
+    rank_spans,
+)
+from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.inference.window import Window
+from worker.model_tools.evaluation.squad import Example
 
 ANY_NUMBER = 1_000_000
 """Of windows: the pipeline knows no limit."""
@@ -28,17 +34,17 @@ def our_windows(
 
 
 def our_spans(
-    text: str, context: EncodedContext, read: Sequence[Read], setting: Setting
+    text: str, context: EncodedContext, read: Sequence[WindowLogits], setting: Setting
 ) -> tuple[Found, ...]:
-    """`rank` with the pipeline's decisions where they are options of ours."""
+    """`rank_spans` with the pipeline's decisions where they are options of ours."""
     options = SpanOptions(
         top_k=setting.top_k,
         max_answer_tokens=setting.max_answer_len,
         align_to_words=setting.align_to_words,
         no_answer=setting.handle_impossible_answer,
-        window_scores=WindowScores.PER_WINDOW,
+        window_scores=ScoreNormalization.PER_WINDOW,
     )
-    return tuple(map(_found, rank(text, context, read, options)))
+    return tuple(map(_found, rank_spans(text, context, read, options)))
 
 
 def _found(span: Span) -> Found:

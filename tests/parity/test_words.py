@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parity.words import words_of
-from worker.reading.bundle import DEFAULT_BUNDLE, open_bundle
-from worker.reading.windows import Windower
+from worker.inference.question_answering.windows import Windower
+from worker.models.bundle import DEFAULT_BUNDLE, open_bundle
 
 CLUSTERS = [
     *"aZé东あ한ก7",

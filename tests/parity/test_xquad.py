@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.inference.bundles import bert_tokenizer, write_bundle
 from tests.parity.words import words_of
 from tests.parity.xquad import Found, Gold, Passage
-from tests.reading.bundles import bert_tokenizer, write_bundle
-from worker.reading.bundle import open_bundle
-from worker.reading.windows import Windower
+from worker.inference.question_answering.windows import Windower
+from worker.models.bundle import open_bundle
 
 CONTEXT = "the redtop\u200b x ran"
 

@@ -27,12 +27,12 @@ from rich.table import Table
 from rich.text import Text
 from tokenizers import Tokenizer
 
+from tests.inference.bundles import write_bundle
 from tests.parity.words import Words, words_of
-from tests.reading.bundles import write_bundle
-from worker.bundles.tokenizer import make_tokenizer
-from worker.cli.console import out, progress
-from worker.reading.bundle import open_bundle
-from worker.reading.windows import EncodedContext, Windower
+from worker.cli.terminal import out, progress
+from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.model_tools.tokenizer.build import make_tokenizer
+from worker.models.bundle import open_bundle
 
 
 @dataclass(frozen=True, slots=True)

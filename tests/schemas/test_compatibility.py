@@ -14,7 +14,7 @@ from pydantic import Field
 from schemas import VERSION
 from schemas.answer import Answer
 from schemas.embedding import Embedding
-from schemas.event import Words
+from schemas.event import NonBlankStr
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
@@ -148,7 +148,7 @@ def test_its_dead_letters_headers_and_reasons_are_there(version: Path) -> None:
 class MoreIsNeeded(Question):
     """Breaks: a field that producers do not send."""
 
-    language: Words
+    language: NonBlankStr
 
 
 class NarrowerType(Question):

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.brokers.protocol import Broker
-from tests.observing.collector import Collector, attributes, collecting
+from tests.observability.collector import Collector, attributes, collecting
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 

@@ -12,18 +12,18 @@ from pydantic_core import PydanticSerializationError
 from rich.table import Table
 
 from schemas.embedding import Embedding
-from schemas.envelope import open_envelope
+from schemas.envelope import decode_event
 from schemas.event import Outcome
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
-from worker.bundles.store import Store
-from worker.cli.console import marked, out
-from worker.environment import load
-from worker.reading.reader import Reader
+from worker.cli.terminal import marked, out
+from worker.client import QuestionClient
+from worker.inference.engine import InferenceEngine
+from worker.kafka.errors import StreamingError
+from worker.models.store import ModelStore
 from worker.settings import Settings
-from worker.streaming.asking import Asker
-from worker.streaming.errors import StreamingError
+from worker.settings.environment import load
 
 _OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
@@ -105,8 +105,10 @@ def _context(context: str | None, file: Path | None) -> str:
 
 
 def _directly(settings: Settings, value: bytes) -> Outcome:
-    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
-    opened = open_envelope(
+    reader = InferenceEngine(
+        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+    )
+    opened = decode_event(
         reader.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
     )
     with reader:
@@ -114,7 +116,7 @@ def _directly(settings: Settings, value: bytes) -> Outcome:
 
 
 async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Outcome:
-    async with Asker(settings) as asker:
+    async with QuestionClient(settings) as asker:
         place = await asker.send(value)
         try:
             outcome = await asker.outcome(place, seconds=seconds)

@@ -23,14 +23,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas.answer import Answer
-from worker.cli.console import err, marked, out
-from worker.cli.demo_texts import DemoEvent, demo_events
-from worker.environment import load
+from worker.cli.demo_events import DemoEvent, demo_events
+from worker.cli.terminal import err, marked, out
+from worker.client import QuestionClient, QuestionResult
+from worker.kafka.dev_broker import EmbeddedBroker
+from worker.kafka.errors import StreamingError
+from worker.kafka.topics import create_topics
 from worker.settings import Settings
-from worker.streaming.asking import Asker, Outcome
-from worker.streaming.embedded import EmbeddedBroker
-from worker.streaming.errors import StreamingError
-from worker.streaming.topics import create_topics
+from worker.settings.environment import load
 
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
@@ -67,8 +67,10 @@ def demo(
                 _stay(broker.bootstrap_servers, port, token)
 
 
-async def _ask_all(settings: Settings, events: list[DemoEvent]) -> list[tuple[DemoEvent, Outcome]]:
-    async with Asker(settings) as asker:
+async def _ask_all(
+    settings: Settings, events: list[DemoEvent]
+) -> list[tuple[DemoEvent, QuestionResult]]:
+    async with QuestionClient(settings) as asker:
         began = time.perf_counter()
         places = [
             await asker.send(event.value, key=f"demo-{number}".encode())
@@ -81,7 +83,7 @@ async def _ask_all(settings: Settings, events: list[DemoEvent]) -> list[tuple[De
     return list(zip(events, outcomes, strict=True))
 
 
-def _show(settled: list[tuple[DemoEvent, Outcome]]) -> None:
+def _show(settled: list[tuple[DemoEvent, QuestionResult]]) -> None:
     table = Table("Question", "Answer in its context", "Score", "At", "Windows")
     letters = Table("Dead letter", "Reason", "Why", "Bytes")
     for event, outcome in settled:

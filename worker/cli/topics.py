@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from worker.cli.console import out
-from worker.environment import load
-from worker.streaming.topics import create_topics, describe
+from worker.cli.terminal import out
+from worker.kafka.topics import create_topics, describe
+from worker.settings.environment import load
 
 app = typer.Typer(help="Create the topics, or check that they are there.")
 
