@@ -51,7 +51,7 @@ async def measure(minutes: float, delivery: str) -> None:
             first = await _first_new_answer(topics) - returned
             await until(lambda: topics.has(BEFORE + MEANWHILE), "all is answered")
             ids = await topics.ids()
-            breaks = len(worker.events("session_broken"))
+            breaks = len(worker.events("session_failed"))
             after = rss_mib(worker.process.pid)
             worker.signal(signal.SIGTERM)
             code = await worker.ended()

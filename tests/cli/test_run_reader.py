@@ -14,7 +14,7 @@ from worker.settings.environment import load
 @pytest.mark.parametrize(
     ("asked", "knows", "warnings"),
     [
-        ("true", False, ["no_answer_means_little"]),
+        ("true", False, ["model_lacks_no_answer_training"]),
         ("true", True, []),
         ("false", False, []),
     ],

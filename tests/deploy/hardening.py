@@ -144,8 +144,8 @@ def probes(overlay: str) -> Iterator[str]:
 
 def time_to_end(overlay: str) -> Iterator[str]:
     its, given = settings(overlay), pod(overlay)["terminationGracePeriodSeconds"]
-    if given != float(its["QA_GRACE_SECONDS"]):
-        yield f"QA_GRACE_SECONDS is not {given}"
+    if given != float(its["QA_TERMINATION_GRACE_PERIOD_SECONDS"]):
+        yield f"QA_TERMINATION_GRACE_PERIOD_SECONDS is not {given}"
     if given <= float(its["QA_SHUTDOWN_SECONDS"]):
         yield f"killed {given} s after SIGTERM, with QA_SHUTDOWN_SECONDS to go on"
 

@@ -121,7 +121,11 @@ def test_a_worker_has_the_time_to_drain_that_it_counts_on(
 ) -> None:
     period = services["worker"]["stop_grace_period"]
     assert period.endswith("s")
-    assert float(period[:-1]) >= settings.qa.grace_seconds > settings.qa.shutdown_seconds
+    assert (
+        float(period[:-1])
+        >= settings.qa.termination_grace_period_seconds
+        > settings.qa.shutdown_seconds
+    )
 
 
 def test_a_worker_waits_for_broker_and_topics(services: dict[str, Service]) -> None:

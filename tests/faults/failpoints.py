@@ -33,14 +33,14 @@ class Point:
     """Only calls with a request of this class, where one is named."""
 
 
-_READERS = ("tests.faults.stub:Stub.submit", "worker.inference.engine:Reader.submit")
+_READERS = ("tests.faults.stub:Stub.submit", "worker.inference.engine:InferenceEngine.submit")
 _CONSUMER_COMMIT = ("worker.kafka.consumer:AIOKafkaConsumer.commit",)
 
 _AT_LEAST_ONCE = {
     # A record was given to the reader.
     "batch": Point("after", _READERS, 40),
     # An answer is in the producer's buffer.
-    "send": Point("after", ("worker.kafka.producer:Outbox.send",), 40),
+    "send": Point("after", ("worker.kafka.producer:IdempotentProducer.send",), 40),
     # Answers are acknowledged, their offsets not committed.
     "acknowledged": Point("before", _CONSUMER_COMMIT, 8),
     "committed": Point("after", _CONSUMER_COMMIT, 8),
@@ -48,7 +48,7 @@ _AT_LEAST_ONCE = {
 
 
 def _step(when: Literal["before", "after"], function: str, passages: int) -> Point:
-    return Point(when, (f"worker.kafka.transactions:Transactions.{function}",), passages)
+    return Point(when, (f"worker.kafka.transactions:TransactionalProducer.{function}",), passages)
 
 
 def _sent(request: str, passages: int) -> Point:
@@ -117,10 +117,10 @@ def _at_passage(number: int, request: str, sent: signal.Signals) -> Callable[...
 
 
 DELIVER = (
-    "worker.streaming.delivery.at_least_once:_Acknowledged.deliver",
-    "worker.streaming.delivery.at_least_once:_Fenced.deliver",
+    "worker.streaming.delivery.at_least_once:AtLeastOncePartition.deliver",
+    "worker.streaming.delivery.exactly_once:ExactlyOncePartition.deliver",
 )
-OPEN = "worker.streaming.session:Session.open"
+OPEN = "worker.streaming.session:KafkaSession.open"
 
 
 def _break_the_session(deliveries: int, failures: int) -> None:

@@ -113,7 +113,7 @@ async def _unopenable(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     failures = 1 + int(3 * fault.chance)
     await worker.restart(**unopenable(deliveries=10, failures=failures))
-    broken = b'"event": "session_broken"'
+    broken = b'"event": "session_failed"'
     return await _reached(worker, lambda: worker.said().count(broken) > failures)
 
 

@@ -13,7 +13,7 @@ from tests.faults.patching import find
 SABOTAGE = "FAULTS_SABOTAGE"
 
 _TRANSACTIONS = "worker.kafka.transactions"
-_FENCED = "worker.streaming.delivery.at_least_once:_Fenced"
+_FENCED = "worker.streaming.delivery.exactly_once:ExactlyOncePartition"
 
 _COMMIT_SECONDS = 5.0
 
@@ -35,7 +35,7 @@ def _no_fence() -> None:
 
 def _no_offsets() -> None:
     """Offsets are committed by the consumer, right after the transaction instead of within it."""
-    commit = _replace(f"{_TRANSACTIONS}:Transactions.commit", None)
+    commit = _replace(f"{_TRANSACTIONS}:TransactionalProducer.commit", None)
     deliver = _replace(f"{_FENCED}.deliver", None)
 
     async def leave_out(*_: Any) -> None:
@@ -52,8 +52,8 @@ def _no_offsets() -> None:
             yield count
         await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
 
-    _replace(f"{_TRANSACTIONS}:Transactions._commit_offset", leave_out)
-    _replace(f"{_TRANSACTIONS}:Transactions.commit", commit_records)
+    _replace(f"{_TRANSACTIONS}:TransactionalProducer._commit_offset", leave_out)
+    _replace(f"{_TRANSACTIONS}:TransactionalProducer.commit", commit_records)
     _replace(f"{_FENCED}.deliver", deliver_then_commit)
 
 

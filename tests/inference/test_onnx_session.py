@@ -113,7 +113,7 @@ def test_a_provider_that_is_missing_is_replaced_where_that_is_allowed(tmp_path: 
     assert session.provider is Provider.CPU
     assert logs == [
         {
-            "event": "provider_missing",
+            "event": "execution_provider_unavailable",
             "log_level": "warning",
             "missing": ["cuda"],
             "used": Provider.CPU,

@@ -15,9 +15,9 @@ from worker.models.manifest import MANIFEST
 _MAKER = """
 import sys
 from pathlib import Path
-from worker.model_tools.atomic_directory import building
+from worker.model_tools.atomic_directory import atomic_directory
 
-with building(Path(sys.argv[1]), replace=True) as partial:
+with atomic_directory(Path(sys.argv[1]), replace=True) as partial:
     (partial / "model.onnx").write_bytes(b"half")
     print("in the middle", flush=True)
     sys.stdin.readline()

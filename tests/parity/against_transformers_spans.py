@@ -42,7 +42,7 @@ def our_spans(
         max_answer_tokens=setting.max_answer_len,
         align_to_words=setting.align_to_words,
         no_answer=setting.handle_impossible_answer,
-        window_scores=ScoreNormalization.PER_WINDOW,
+        score_normalization=ScoreNormalization.PER_WINDOW,
     )
     return tuple(map(_found, rank_spans(text, context, read, options)))
 

@@ -162,7 +162,11 @@ def test_a_value_that_cannot_be_names_its_variable_and_itself(name: str, value: 
             "QA_MAX_ANSWER_TOKENS_LIMIT (14)",
         ),
         ({"QA_DRAIN_SECONDS": "25"}, "QA_DRAIN_SECONDS (25)", "QA_SHUTDOWN_SECONDS (25)"),
-        ({"QA_GRACE_SECONDS": "25"}, "QA_SHUTDOWN_SECONDS (25)", "QA_GRACE_SECONDS (25)"),
+        (
+            {"QA_TERMINATION_GRACE_PERIOD_SECONDS": "25"},
+            "QA_SHUTDOWN_SECONDS (25)",
+            "QA_TERMINATION_GRACE_PERIOD_SECONDS (25)",
+        ),
         (
             {"KAFKA_HEARTBEAT_INTERVAL_MS": "3334"},
             "KAFKA_HEARTBEAT_INTERVAL_MS (3334)",
@@ -194,7 +198,7 @@ def test_values_that_cannot_work_together_are_both_named(
         {"QA_TOP_K": "20"},
         {"QA_MAX_ANSWER_TOKENS_LIMIT": "15"},
         {"QA_DRAIN_SECONDS": "24.9"},
-        {"QA_GRACE_SECONDS": "25.1"},
+        {"QA_TERMINATION_GRACE_PERIOD_SECONDS": "25.1"},
         {"KAFKA_HEARTBEAT_INTERVAL_MS": "3333", "KAFKA_SESSION_TIMEOUT_MS": "9999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "39999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "15001"},

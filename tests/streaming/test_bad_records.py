@@ -135,7 +135,7 @@ async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_its_neighbou
             return (await topics.committed())[0] == total
 
         await until(all_committed, "everything is committed")
-        assert not worker.events("session_broken")
+        assert not worker.events("session_failed")
     letters = await topics.dead_letters()
     answers = [json.loads(record.value) for record in await topics.answers()]
     _show(letters)

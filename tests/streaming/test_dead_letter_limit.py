@@ -57,8 +57,8 @@ def test_the_reason_for_stopping_is_one_line_that_names_the_settings() -> None:
         breaker.count(Reason.SCHEMA)
     assert str(caught.value) == (
         "8 of the last 10 records were rejected, 6 of them as schema; what is left stays in the "
-        "topic. Put right what is wrong with questions or settings, or see QA_BREAKER_RECORDS (10; "
-        "0: never stop) and QA_BREAKER_RATIO (0.7)"
+        "topic. Put right what is wrong with questions or settings, or see "
+        "QA_DEAD_LETTER_LIMIT_RECORDS (10; 0: never stop) and QA_DEAD_LETTER_LIMIT_RATIO (0.7)"
     )
 
 
@@ -67,7 +67,7 @@ def test_the_share_can_be_watched() -> None:
     shares = []
     for reason in (Reason.SCHEMA, None, Reason.SCHEMA, Reason.SCHEMA, None):
         breaker.count(reason)
-        shares.append(REGISTRY.get_sample_value("qa_rejected_share"))
+        shares.append(REGISTRY.get_sample_value("qa_rejection_ratio"))
     assert shares == [0.25, 0.25, 0.5, 0.75, 0.5]
 
 
@@ -81,8 +81,10 @@ async def test_a_run_of_rejections_stops_the_worker_and_what_trips_it_stays(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([event(0), event(1), *[BAD] * 40], partition=0)
-    settings = topics.with_(QA_BREAKER_RECORDS="10")
-    with pytest.raises(StreamingError, match=r"^10 of the last 10 .* not_json; .*QA_BREAKER_RATIO"):
+    settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10")
+    with pytest.raises(
+        StreamingError, match=r"^10 of the last 10 .* not_json; .*QA_DEAD_LETTER_LIMIT_RATIO"
+    ):
         async with running(settings, StubEngine()) as pipeline:
             await _ended(pipeline)
     # Nine rejections of ten are not above the ratio; the tenth, at offset 11, is.
@@ -113,7 +115,7 @@ async def test_it_sees_all_partitions_and_outlives_sessions(
             return super().submit(event)
 
     reader = BreaksOnce()
-    settings = topics.with_(QA_BREAKER_RECORDS="10", QA_BREAKER_RATIO="0.7")
+    settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10", QA_DEAD_LETTER_LIMIT_RATIO="0.7")
     await topics.send([BAD] * 8)
 
     async def work() -> None:
@@ -134,7 +136,7 @@ async def test_bad_records_among_good_ones_do_not_trip_it(topics: Topics, runnin
     # Bad ones are done before the reader has answered anything; still their share is a half.
     await topics.send([BAD if n % 2 else event(n) for n in range(80)], partition=0)
     reader = StubEngine(holds=lambda _: True)
-    async with running(topics.with_(QA_BREAKER_RECORDS="10"), reader) as pipeline:
+    async with running(topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10"), reader) as pipeline:
         await until(lambda: len(reader.seen) == 40, "all that can be read is in flight")
         reader.release_all()
         await topics.committed_are({0: 80, 1: 0})
@@ -146,7 +148,7 @@ async def test_questions_sent_again_from_the_dead_letters_do_not_trip_it(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([BAD] * 30, partition=0, headers=[(REPLAY_OF, b"dead-0-0")])
-    async with running(topics.with_(QA_BREAKER_RECORDS="10"), StubEngine()):
+    async with running(topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10"), StubEngine()):
         await topics.committed_are({0: 30, 1: 0})
     assert len(await topics.dead_letters()) == 30
 

@@ -72,13 +72,13 @@ async def test_a_failed_transaction_repeats_nothing_that_was_committed(
     behind_the_end: bool,
 ) -> None:
     let_fail(monkeypatch, Failing(error, behind_the_end=behind_the_end))
-    rebuilt, sessions = _count("qa_rebuilt_partitions_total"), _sessions()
+    rebuilt, sessions = _count("qa_partition_restarts_total"), _sessions()
     await topics.send([event(n) for n in range(20)], partition=0)
     async with running(topics.settings, StubEngine()):
         await until(lambda: topics.has(20), "all are answered")
         await until(lambda: _committed(topics, 20), "all are committed")
     assert await topics.ids() == [f"q-{n}" for n in range(20)]
-    assert _count("qa_rebuilt_partitions_total") == rebuilt + 1
+    assert _count("qa_partition_restarts_total") == rebuilt + 1
     assert _sessions() == sessions + 1, "the other partitions went on"
 
 
@@ -161,7 +161,7 @@ async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
     await link.start()
     limits = await check_topics(settings)
     partition = TopicPartition(settings.qa.questions_topic, 0)
-    rebuilt = _count("qa_rebuilt_partitions_total")
+    rebuilt = _count("qa_partition_restarts_total")
     await topics.send([event(n) for n in range(3)], partition=0)
     async with running(settings, StubEngine()):
         await until(lambda: _committed(topics, 3), "three are committed")
@@ -174,7 +174,7 @@ async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
         await topics.send([event(3)], partition=0)
         # The worker has read it, too, and found itself fenced.
         await until(
-            lambda: _count("qa_rebuilt_partitions_total") > rebuilt, "the worker has noticed"
+            lambda: _count("qa_partition_restarts_total") > rebuilt, "the worker has noticed"
         )
         with contextlib.suppress(InvalidProducerEpoch):  # the worker may have it again already
             await other.commit([outgoing], 4)

@@ -79,7 +79,7 @@ def open_reader(settings: Settings) -> InferenceEngine:
     bundle = ModelStore(settings.qa.models).open(settings.qa.model)
     if settings.qa.no_answer and not bundle.manifest.knows_no_answer:
         log.warning(
-            "no_answer_means_little",
+            "model_lacks_no_answer_training",
             model=bundle.name,
             why="its manifest does not say that it was trained on unanswerable questions",
         )

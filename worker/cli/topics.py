@@ -35,7 +35,7 @@ def check() -> None:
     table = Table("Topic", "Partitions", "max.message.bytes")
     for topic in topics:
         if topic.partitions:
-            assumed = " (assumed)" if topic.limit_assumed else ""
+            assumed = " (assumed)" if topic.max_message_bytes_unknown else ""
             limit = f"{topic.max_message_bytes:,}{assumed}"
             table.add_row(topic.name, str(topic.partitions), limit)
         else:

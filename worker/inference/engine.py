@@ -176,7 +176,7 @@ class InferenceEngine:
             except Exception:
                 # A bug. The thread goes on; that nothing comes of this work is seen by whoever
                 # watches progress, and this says why.
-                log.exception("reader_thread_failed")
+                log.exception("inference_thread_failed")
 
     def _warm_up(self) -> None:
         count = self._max_batch_tokens // self._max_tokens if self._max_items is None else 1

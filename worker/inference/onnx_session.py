@@ -138,5 +138,7 @@ def _used(session: ort.InferenceSession, wanted: SessionOptions) -> Provider:
     if lost and not wanted.fallback:
         raise ProviderError(absent(lost[0]))
     if lost:
-        log.warning("provider_missing", missing=[str(each) for each in lost], used=running[0])
+        log.warning(
+            "execution_provider_unavailable", missing=[str(each) for each in lost], used=running[0]
+        )
     return running[0]

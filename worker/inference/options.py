@@ -28,7 +28,7 @@ class InferenceOptions:
     align_to_words: bool = True
     no_answer: bool = False
     no_answer_threshold: float = 0.0
-    window_scores: ScoreNormalization = ScoreNormalization.JOINT
+    score_normalization: ScoreNormalization = ScoreNormalization.JOINT
     max_question_tokens: int | None = None
     max_windows: int = 256
     providers: tuple[Provider, ...] = (Provider.CPU,)
@@ -54,7 +54,7 @@ class InferenceOptions:
                 if asked.no_answer_threshold is None
                 else asked.no_answer_threshold
             ),
-            window_scores=self.window_scores,
+            score_normalization=self.score_normalization,
         )
 
     def stride(self, asked: ReadingOptions) -> int:

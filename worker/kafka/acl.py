@@ -88,7 +88,7 @@ async def _as_far_as_told(check: Awaitable[list[str]]) -> list[str]:
     except (KafkaError, NotImplementedError) as error:
         # The broker is too old for the question, or has no coordinator yet. If it matters, the
         # request that needs the right will tell.
-        log.debug("rights_unknown", error=format_error(error))
+        log.debug("acls_unknown", error=format_error(error))
         return []
 
 

@@ -150,7 +150,9 @@ class BrokerClient:
             except KafkaError as error:
                 if recovery_for(error) is not Recovery.RETRY:
                     raise
-                log.debug("asked_again", request=type(request).__name__, error=format_error(error))
+                log.debug(
+                    "request_retried", request=type(request).__name__, error=format_error(error)
+                )
                 if not isinstance(error, _BUSY):
                     await forget()
             else:

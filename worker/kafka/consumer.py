@@ -145,7 +145,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             metrics.COMMITS.labels("done").inc()
             return True
         metrics.COMMITS.labels(outcome).inc()
-        log.warning("commit_not_done", outcome=outcome, reason=reason)
+        log.warning("commit_failed", outcome=outcome, reason=reason)
         return False
 
     async def position(self, partition: TopicPartition) -> int:

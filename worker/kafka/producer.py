@@ -89,7 +89,7 @@ class IdempotentProducer:
             except KafkaTimeoutError:
                 # The buffer stayed full: the brokers are away. Nothing was sent, so try again;
                 # how long that may go on is the watchdog's to say.
-                log.warning("publish_waits", topic=record.topic, partition=partition)
+                log.warning("producer_buffer_full", topic=record.topic, partition=partition)
             else:
                 return future
 

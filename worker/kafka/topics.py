@@ -33,7 +33,7 @@ class Topic:
     name: str
     partitions: int
     max_message_bytes: int
-    limit_assumed: bool
+    max_message_bytes_unknown: bool
     """The broker did not tell it: no DESCRIBE_CONFIGS on the topic."""
 
 
@@ -49,9 +49,9 @@ async def check_topics(settings: Settings) -> Mapping[str, int]:
     """
     topics = await require_topics(settings, required_by_worker(settings))
     for topic in topics[1:]:  # those that it writes to
-        if topic.limit_assumed:
+        if topic.max_message_bytes_unknown:
             log.warning(
-                "limit_assumed",
+                "max_message_bytes_unknown",
                 topic=topic.name,
                 max_message_bytes=topic.max_message_bytes,
                 why="the brokers do not tell; grant DESCRIBE_CONFIGS on the topic",

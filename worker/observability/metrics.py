@@ -12,9 +12,9 @@ _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600
 
 # What the process is.
 INFO = Info("qa_worker", "Version, and name, sha256, precision and provider of the model")
-THREADS = Gauge("qa_reader_threads", "Threads that run the model")
+THREADS = Gauge("qa_inference_threads", "Threads that run the model")
 READY = Gauge("qa_ready", "1 in the group, 0 opening, draining or without a session")
-SILENCE = Gauge("qa_brokers_silent_seconds", "Time since the brokers last answered")
+SILENCE = Gauge("qa_last_broker_contact_timestamp_seconds", "Time since the brokers last answered")
 
 # Records in, records out.
 RECORDS = Counter("qa_records", "Records taken from the questions topic", ["topic", "partition"])
@@ -25,9 +25,9 @@ ANSWERS = Counter(
 )
 REJECTIONS = Counter("qa_rejections", "Dead letters delivered", ["reason"])
 REJECTED_SHARE = Gauge(
-    "qa_rejected_share",
-    "Rejections among the last QA_BREAKER_RECORDS outcomes, as a share of so many: above "
-    "QA_BREAKER_RATIO the worker stops",
+    "qa_rejection_ratio",
+    "Rejections among the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes, as a share of so many: above "
+    "QA_DEAD_LETTER_LIMIT_RATIO the worker stops",
 )
 IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records taken and not yet delivered")
 IN_FLIGHT_BYTES = Gauge("qa_in_flight_bytes", "Bytes of their values")
@@ -42,7 +42,7 @@ POSITION = Gauge(
     ["topic", "partition"],
 )
 DELAY = Histogram(
-    "qa_delay_seconds",
+    "qa_end_to_end_latency_seconds",
     "From the timestamp of a question's record to the delivery of what became of it",
     buckets=_SLOW,
 )
@@ -59,7 +59,7 @@ BATCH_TOKENS = Histogram(
 )
 BATCH_SPLITS = Counter("qa_batch_splits", "Batches halved because the model raised on them")
 QUEUE_AGE = Histogram(
-    "qa_queue_age_seconds", "How long the oldest window of a batch waited", buckets=_FAST
+    "qa_queue_wait_seconds", "How long the oldest window of a batch waited", buckets=_FAST
 )
 STAGE = Histogram(
     "qa_stage_seconds",
@@ -80,8 +80,8 @@ ASSIGNED = Gauge("qa_assigned_partitions", "Partitions that this worker reads")
 SESSIONS = Counter("qa_sessions", "Times that consumer and producer were opened", ["outcome"])
 for _outcome in ("opened", "broken"):
     SESSIONS.labels(_outcome)
-REBUILDS = Counter("qa_rebuilt_partitions", "New fences after a transaction that failed")
+REBUILDS = Counter("qa_partition_restarts", "New fences after a transaction that failed")
 DROPPED = Counter(
-    "qa_dropped_records",
+    "qa_discarded_records",
     "Records in flight when their partition was lost or rebuilt; whoever reads it reads them again",
 )

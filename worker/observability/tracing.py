@@ -83,7 +83,7 @@ class Tracing:
         closing.start()
         closing.join(FLUSH_SECONDS)
         if closing.is_alive():
-            log.warning("traces_not_exported", seconds=FLUSH_SECONDS)
+            log.warning("trace_export_failed", seconds=FLUSH_SECONDS)
 
     # What a journey tells, on the event loop.
 

@@ -74,7 +74,7 @@ class WorkerSettings(SettingsGroup):
         le=100,
         description='"none" wins where its logits are above those of the best span by more',
     )
-    window_scores: ScoreNormalization = Field(
+    score_normalization: ScoreNormalization = Field(
         ScoreNormalization.JOINT,
         description="How spans of different windows compare: joint or per_window",
     )
@@ -102,7 +102,7 @@ class WorkerSettings(SettingsGroup):
     shutdown_seconds: float = Field(
         25, gt=0, description="Time from SIGTERM to the end, draining included"
     )
-    grace_seconds: float = Field(
+    termination_grace_period_seconds: float = Field(
         30, gt=0, description="terminationGracePeriodSeconds of the pod, checked against"
     )
     stall_seconds: float = Field(
@@ -115,10 +115,10 @@ class WorkerSettings(SettingsGroup):
     # Questions of which half are bad by chance never trip it: the probability of more than 90 among
     # 100 is 2e-18 at each record (60 % bad: 4e-12, 70 %: 4e-7). With a wrong model, or a producer
     # gone wrong, everything is rejected, and the hundredth record trips it.
-    breaker_records: int = Field(
+    dead_letter_limit_records: int = Field(
         100, ge=0, description="Outcomes that the circuit breaker looks back on; 0: none is there"
     )
-    breaker_ratio: float = Field(
+    dead_letter_limit_ratio: float = Field(
         0.9,
         gt=0,
         lt=1,
@@ -179,7 +179,10 @@ class WorkerSettings(SettingsGroup):
             "QA_DRAIN_SECONDS", self.drain_seconds, "QA_SHUTDOWN_SECONDS", self.shutdown_seconds
         )
         require_below(
-            "QA_SHUTDOWN_SECONDS", self.shutdown_seconds, "QA_GRACE_SECONDS", self.grace_seconds
+            "QA_SHUTDOWN_SECONDS",
+            self.shutdown_seconds,
+            "QA_TERMINATION_GRACE_PERIOD_SECONDS",
+            self.termination_grace_period_seconds,
         )
         topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
         if len(set(topics)) < len(topics):

@@ -131,7 +131,7 @@ class Assignment:
         fenced = isinstance(error, (InvalidProducerEpoch, ProducerFenced, UnknownError))
         after = self._after_fenced if fenced else 0.0
         log.warning(
-            "partition_rebuilt",
+            "partition_restarted",
             partition=partition.partition,
             error=format_error(error),
             records=lane.ledger.in_flight,
@@ -153,7 +153,7 @@ class Assignment:
                 )
                 if not drained.done():
                     left = sum(lane.ledger.in_flight for lane in lanes.values())
-                    log.warning("drain_unfinished", records=left, seconds=self._drain_seconds)
+                    log.warning("drain_timed_out", records=left, seconds=self._drain_seconds)
             finally:
                 drained.cancel()
             if self._committer is not None:

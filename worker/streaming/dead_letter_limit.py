@@ -47,6 +47,6 @@ class DeadLetterLimit:
             raise StreamingError(
                 f"{rejected} of the last {self._records} records were rejected, {count} of them as "
                 f"{often}; what is left stays in the topic. Put right what is wrong with questions "
-                f"or settings, or see QA_BREAKER_RECORDS ({self._records}; 0: never stop) and "
-                f"QA_BREAKER_RATIO ({self._ratio:g})"
+                f"or settings, or see QA_DEAD_LETTER_LIMIT_RECORDS ({self._records}; 0: never "
+                f"stop) and QA_DEAD_LETTER_LIMIT_RATIO ({self._ratio:g})"
             )

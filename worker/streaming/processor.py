@@ -133,7 +133,7 @@ class RecordProcessor:
         log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         letter = encode_dead_letter(record, rejected, self.dead_letters_topic)
         if not self._fits(letter):
-            log.error("dead_letter_without_value", **event, bytes=record.size)
+            log.error("dead_letter_value_dropped", **event, bytes=record.size)
             letter = drop_value(letter)
         return ProcessedRecord(letter, rejected.reason)
 

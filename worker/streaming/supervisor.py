@@ -47,7 +47,9 @@ class WorkerSupervisor:
         self._health = health
         self._journeys = journeys
         qa = settings.qa
-        self._breaker = DeadLetterLimit(records=qa.breaker_records, ratio=qa.breaker_ratio)
+        self._breaker = DeadLetterLimit(
+            records=qa.dead_letter_limit_records, ratio=qa.dead_letter_limit_ratio
+        )
         self._opened = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -75,7 +77,7 @@ class WorkerSupervisor:
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
                     metrics.SESSIONS.labels("broken").inc()
-                    log.warning("session_broken", error=format_error(error), again_in=pause)
+                    log.warning("session_failed", error=format_error(error), again_in=pause)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), pause)
 

@@ -72,7 +72,7 @@ class Watchdog:
             if recovery_for(error) is Recovery.STOP:
                 raise
             seconds = round(self._health.silence)
-            log.warning("brokers_silent", seconds=seconds, error=format_error(error))
+            log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
         self._health.contacted()
         total = 0

@@ -36,7 +36,7 @@ class Case:
 
 def reference(case: Case, options: SpanOptions) -> list[Span]:
     scores: dict[tuple[int, int], float] = {}
-    joint = options.window_scores is ScoreNormalization.JOINT
+    joint = options.score_normalization is ScoreNormalization.JOINT
     shares, nothing = _jointly(case) if joint else _by_window(case)
     for (window, _, _), (start, end) in zip(case.read, shares, strict=True):
         for i in range(window.count):

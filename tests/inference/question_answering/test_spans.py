@@ -69,7 +69,7 @@ def options(
         align_to_words=align,
         no_answer=no_answer,
         no_answer_threshold=threshold,
-        window_scores=scores,
+        score_normalization=scores,
     )
 
 

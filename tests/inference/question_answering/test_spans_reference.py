@@ -17,7 +17,7 @@ OPTIONS = st.builds(
     align_to_words=st.booleans(),
     no_answer=st.booleans(),
     no_answer_threshold=st.sampled_from([0.0, 0.0, -3.0, 2.5]),
-    window_scores=st.sampled_from(ScoreNormalization),
+    score_normalization=st.sampled_from(ScoreNormalization),
 )
 SINGLE = st.builds(
     case,
@@ -80,7 +80,7 @@ def test_every_span_is_the_text_between_its_offsets(read: Case, options: SpanOpt
 @settings(max_examples=200, deadline=None)
 def test_on_one_window_both_ways_to_compare_are_the_same(read: Case, options: SpanOptions) -> None:
     joint, alone = (
-        rank_spans(read.text, read.context, read.read, replace(options, window_scores=scores))
+        rank_spans(read.text, read.context, read.read, replace(options, score_normalization=scores))
         for scores in ScoreNormalization
     )
     assert joint == alone

@@ -65,14 +65,14 @@ def rejection(reader: InferenceEngine, event: Event[Any]) -> Rejected:
     ],
     ids=["short", "long", "options", "blank"],
 )
-@pytest.mark.parametrize("window_scores", ScoreNormalization)
+@pytest.mark.parametrize("score_normalization", ScoreNormalization)
 def test_a_question_gets_the_readers_answer(
     tiny_bundle: Bundle,
     tiny_defaults: InferenceOptions,
     question: Question,
-    window_scores: ScoreNormalization,
+    score_normalization: ScoreNormalization,
 ) -> None:
-    defaults = replace(tiny_defaults, window_scores=window_scores)
+    defaults = replace(tiny_defaults, score_normalization=score_normalization)
     with InferenceEngine(tiny_bundle, defaults) as reader:
         expected = reader.submit(question).result(30)
     found = UnbatchedReader(tiny_bundle, defaults).read(question)

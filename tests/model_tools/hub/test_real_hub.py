@@ -24,7 +24,7 @@ AS_THE_PIPELINE = {
     "QA_MAX_TOKENS": "384",
     "QA_DOC_STRIDE": "128",
     "QA_MAX_ANSWER_TOKENS": "15",
-    "QA_WINDOW_SCORES": "per_window",
+    "QA_SCORE_NORMALIZATION": "per_window",
 }
 """The defaults of the pipeline that printed the card's figures."""
 

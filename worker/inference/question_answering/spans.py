@@ -53,7 +53,7 @@ class SpanOptions:
     align_to_words: bool
     no_answer: bool
     no_answer_threshold: float = 0.0
-    window_scores: ScoreNormalization = ScoreNormalization.JOINT
+    score_normalization: ScoreNormalization = ScoreNormalization.JOINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def rank_spans(
             and np.isfinite(_context_logits(end, window)).all()
         ):
             raise LogitsError("the model gave logits that are not finite")
-    softmax = _joint if options.window_scores is ScoreNormalization.JOINT else _per_window
+    softmax = _joint if options.score_normalization is ScoreNormalization.JOINT else _per_window
     shares, nothing = softmax(read, len(context.ids))
     best: dict[tuple[int, int], float] = {}
     for each in shares:

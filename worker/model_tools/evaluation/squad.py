@@ -61,7 +61,7 @@ def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
     across = {
         ScoreNormalization.JOINT: "one softmax over all windows",
         ScoreNormalization.PER_WINDOW: "a softmax for each window",
-    }[defaults.window_scores]
+    }[defaults.score_normalization]
     return (
         f"windows of {defaults.max_tokens or longest} tokens, stride {defaults.doc_stride}; "
         f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}"

@@ -56,7 +56,9 @@ class AtLeastOncePartition:
         except KafkaError as error:
             # Records come without this, too; what is lost is the commit of an idle partition.
             log.info(
-                "beginning_unknown", partition=self._partition.partition, error=format_error(error)
+                "start_offset_unknown",
+                partition=self._partition.partition,
+                error=format_error(error),
             )
             return None
 

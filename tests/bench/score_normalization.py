@@ -1,7 +1,7 @@
 """Which way of comparing spans across windows finds the best answers?
 
-`python -m tests.bench.window_scores DATA.json [--model NAME|DIR]`: every question of a SQuAD file
-with windows forced small, its logits made once and decoded three ways: a softmax for each window,
+`python -m tests.bench.score_normalization DATA.json [--model NAME|DIR]`: every question of a SQuAD
+file with windows forced small, its logits made once and decoded three ways: a softmax for each window,
 one softmax over all windows, and sums of logits without any. Shown are EM and F1 over all
 questions, F1 over those of several windows, and the Brier score, the mean square of (score - 1 if
 the answer is exactly right, else 0): how honest the scores are (less is better; sums of logits
@@ -142,7 +142,7 @@ def _decode(
         max_answer_tokens=MAX_ANSWER_TOKENS,
         align_to_words=True,
         no_answer=False,
-        window_scores=method,
+        score_normalization=method,
     )
     best = rank_spans(example.context, context, read, options)[0]
     result.answers[example.id] = best.answer
