@@ -5,9 +5,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    TransactionalIdAuthorizationFailed,
+)
 
 from worker.dead_letters.dead_letter import DeadLetter, SkipReason
+from worker.kafka.acl import format_missing
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError, format_error
@@ -88,9 +94,10 @@ async def replay_producer(
     """Yields a producer that has fenced every earlier replay. Raises `StreamingError`,
     `KafkaError`.
     """
+    name = replay_transactional_id(kafka)
     client = BrokerClient(client_for_transactions(kafka))
     limits = {questions.name: questions.max_message_bytes}
-    producer = TransactionalProducer(client, kafka, replay_transactional_id(kafka), limits)
+    producer = TransactionalProducer(client, kafka, name, limits)
     try:
         async with explain_connection_errors(kafka):
             await client.start()
@@ -100,9 +107,12 @@ async def replay_producer(
         except TimeoutError:
             raise StreamingError(
                 f"no producer id for the replay within {INIT_TIMEOUT_SECONDS:g} s: the coordinator "
-                f"of {replay_transactional_id(kafka)} is unavailable, or the transaction of an "
+                f"of {name} is unavailable, or the transaction of an "
                 f"earlier replay is still open; try again later"
             ) from None
+        except TransactionalIdAuthorizationFailed:
+            missing = [f"WRITE on transactional id {name}"]
+            raise StreamingError(format_missing(kafka, missing)) from None
         yield producer
     finally:
         await client.stop()
