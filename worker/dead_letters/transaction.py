@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from aiokafka.errors import (
@@ -29,6 +29,8 @@ larger record has a transaction of its own."""
 
 INIT_TIMEOUT_SECONDS = 45.0
 """For InitProducerId, which waits until the previous replay's open transaction is aborted."""
+
+ABORT_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ class ReplayTransaction:
                 f"another replay of this group has started and fenced this one, which has sent "
                 f"{self._sent} dead letters"
             ) from None
-        except (KafkaError, TimeoutError) as error:
+        except BaseException as error:
+            await self._abort()
+            if not isinstance(error, (KafkaError, TimeoutError)):
+                raise
             raise StreamingError(
                 f"the replay failed after {self._sent} dead letters: {format_error(error)}; run it "
                 f"again, it skips those that were sent"
@@ -80,6 +85,14 @@ class ReplayTransaction:
             on_result(result)
         self._sent += len(self._pending)
         self._pending, self._bytes = [], 0
+
+    async def _abort(self) -> None:
+        """Try to abort the open transaction by fencing it. Otherwise the worker cannot read beyond
+        it until its coordinator aborts it after KAFKA_TRANSACTION_TIMEOUT_MS.
+        """
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(ABORT_TIMEOUT_SECONDS):
+                await self._producer.init_transactions()
 
 
 def replay_transactional_id(kafka: KafkaSettings) -> str:
