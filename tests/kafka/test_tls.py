@@ -52,10 +52,10 @@ def test_a_password_that_does_not_open_it_is_named_and_never_asked_for(
 ) -> None:
     store = authority.keystore("locked", password="hush")
     said = refused(KAFKA_SSL_KEYSTORE_LOCATION=store, KAFKA_SSL_KEY_PASSWORD="s3cret")
-    assert said.endswith("KAFKA_SSL_KEY_PASSWORD does not open its key")
+    assert said.endswith("KAFKA_SSL_KEY_PASSWORD does not decrypt its key")
     assert "s3cret" not in said
     said = refused(KAFKA_SSL_KEYSTORE_LOCATION=store)
-    assert said.endswith("KAFKA_SSL_KEY_PASSWORD is needed for its key")
+    assert said.endswith("KAFKA_SSL_KEY_PASSWORD is required to decrypt its key")
 
 
 def test_files_that_are_no_stores_are_named(authority: Authority, tmp_path: Path) -> None:

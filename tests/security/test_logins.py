@@ -102,7 +102,7 @@ async def test_a_wrong_password_is_said_and_not_shown(kafka: Secured, topics: To
 async def test_a_wrong_secret_is_said_and_not_shown(kafka: Secured, topics: Topics) -> None:
     async with token_endpoint(USER) as endpoint:
         said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
-        assert said.endswith(f"the token endpoint {endpoint.url} refuses: 401 invalid_client")
+        assert said.endswith(f"the token endpoint {endpoint.url} rejects the request: 401 invalid_client")
         endpoint.status = 503
         said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
         assert said.endswith(f"the token endpoint {endpoint.url} answers 503")
