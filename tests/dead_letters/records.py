@@ -1,4 +1,4 @@
-"""Dead letters as a worker makes them, put on a test's topic, and a replay that is looked at."""
+"""Writes dead letters as a worker does, and runs replays."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from worker.kafka.records import InputRecord, OutputRecord
 from worker.streaming.codec import drop_value, encode_dead_letter
 
 NOW = round(time.time() * 1000) - 60_000
-"""In milliseconds; a minute ago: brokers refuse records of the future, and remove those of old."""
+"""A minute ago, in milliseconds: brokers reject future timestamps and delete old records."""
 
 
 def letter(
@@ -65,7 +65,7 @@ async def replay(
     dry_run: bool = False,
     settings: Any = None,
 ) -> list[str]:
-    """What became of each letter: `partition:offset`, and where it went or why it did not."""
+    """For each dead letter: its `partition:offset`, and the target partition or why it is skipped."""
     results: list[ReplayResult] = []
     work = Replay(
         settings or topics.settings,
@@ -87,7 +87,7 @@ async def questions(topics: Topics) -> list[Any]:
 
 
 async def replays(topics: Topics) -> list[str]:
-    """The letters that the questions on their topic are replays of."""
+    """The positions of dead letters whose replays are in the questions topic."""
     return [
         text.decode()
         for record in await questions(topics)

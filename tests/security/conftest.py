@@ -1,4 +1,4 @@
-"""The broker with everything on, shared by these tests."""
+"""A broker with TLS, SASL and an authorizer, shared by these tests."""
 
 from collections.abc import Iterator
 
@@ -27,6 +27,6 @@ async def topics(kafka: Secured) -> Topics:
     """Where `USER` may do what the worker does, whichever way it came."""
     own = Topics(kafka.kafka.bootstrap_servers)
     await own.create()
-    rights = [*documented("run", own.settings), *documented("run, exactly once", own.settings)]
-    await grant(own.servers, *(right.of(user) for right in rights for user in (USER, f"CN={USER}")))
+    acls = [*documented("run", own.settings), *documented("run, exactly once", own.settings)]
+    await grant(own.servers, *(acl.for_user(user) for acl in acls for user in (USER, f"CN={USER}")))
     return own

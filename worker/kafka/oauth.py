@@ -92,7 +92,8 @@ class EndpointTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aio
         try:
             async with (
                 aiohttp.ClientSession(
-                    headers=self._headers, timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
+                    headers=self._headers,
+                    timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS),
                 ) as session,
                 # A redirect would send the secret to another server.
                 session.post(self._url, data=self._form, allow_redirects=False) as response,
