@@ -116,14 +116,15 @@ def _directly(settings: Settings, value: bytes) -> Outcome:
 
 
 async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Outcome:
-    async with QuestionClient(settings) as asker:
-        place = await asker.send(value)
+    async with QuestionClient.open(settings) as client:
+        question = await client.send(value)
         try:
-            outcome = await asker.outcome(place, seconds=seconds)
+            outcome = await client.wait_for_result(question, timeout_seconds=seconds)
         except TimeoutError:
             raise CommandError(
-                f"nothing came back within {seconds:g} s; the event is at {place[0]}-{place[1]}, "
-                f"offset {place[2]}: is a worker running (`qa-worker run`)?"
+                f"nothing came back within {seconds:g} s; the event is at "
+                f"{question.topic}-{question.partition}, offset {question.offset}: is a worker "
+                f"running (`qa-worker run`)?"
             ) from None
     if outcome.reason:
         raise CommandError(f"rejected, {outcome.reason}: {outcome.detail}")

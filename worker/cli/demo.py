@@ -70,13 +70,16 @@ def demo(
 async def _ask_all(
     settings: Settings, events: list[DemoEvent]
 ) -> list[tuple[DemoEvent, QuestionResult]]:
-    async with QuestionClient(settings) as asker:
+    async with QuestionClient.open(settings) as client:
         began = time.perf_counter()
-        places = [
-            await asker.send(event.value, key=f"demo-{number}".encode())
+        sent = [
+            await client.send(event.value, key=f"demo-{number}".encode())
             for number, event in enumerate(events)
         ]
-        outcomes = [await asker.outcome(place, seconds=ANSWER_SECONDS) for place in places]
+        outcomes = [
+            await client.wait_for_result(question, timeout_seconds=ANSWER_SECONDS)
+            for question in sent
+        ]
         out.print(
             f"questions {len(events)} sent and settled in {time.perf_counter() - began:.1f} s"
         )

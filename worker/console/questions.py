@@ -8,8 +8,9 @@ import time
 import uuid
 from typing import Any
 
-from worker.client import QuestionClient, QuestionResult, RecordPosition
+from worker.client import QuestionClient, QuestionResult
 from worker.console.trace_collector import MARK, PendingQuestion, TraceCollector, batches, stages
+from worker.kafka.records import RecordPosition
 from worker.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -52,14 +53,14 @@ class Questions:
 
     async def _ask(self, value: bytes) -> bytes:
         mark = f"console-{uuid.uuid4()}".encode()
-        async with QuestionClient(self._settings) as asker:
+        async with QuestionClient.open(self._settings) as client:
             with self._following.asking(mark) as asked:
                 sent = time.time_ns()
-                place = await asker.send(value, headers=[(MARK, mark)])
-                outcome = await asker.outcome(place, seconds=ANSWER_SECONDS)
+                question = await client.send(value, headers=[(MARK, mark)])
+                outcome = await client.wait_for_result(question, timeout_seconds=ANSWER_SECONDS)
                 took = (time.time_ns() - sent) / 1e6
                 journey = await self._journey(asked, sent)
-        return _report(place, outcome, took, asked.seen, journey)
+        return _report(question, outcome, took, asked.seen, journey)
 
     async def _journey(self, asked: PendingQuestion, sent: int) -> dict[str, Any] | None:
         """`None` where it did not come to its end here."""
@@ -77,16 +78,16 @@ class Questions:
 
 
 def _report(
-    place: RecordPosition,
+    question: RecordPosition,
     outcome: QuestionResult,
     took: float,
     seen: bool,
     journey: dict[str, Any] | None,
 ) -> bytes:
     report = {
-        "topic": place[0],
-        "partition": place[1],
-        "offset": place[2],
+        "topic": question.topic,
+        "partition": question.partition,
+        "offset": question.offset,
         "milliseconds": took,
         "seen": seen,
         "journey": journey,
