@@ -34,8 +34,9 @@ from worker.observability.record_trace import RecordTrace, record_batch
 
 log = structlog.get_logger(__name__)
 
-_ENCODE = metrics.STAGE.labels("encode")
-_RUN = metrics.STAGE.labels("run")
+_ENCODE = metrics.STAGE.labels("preprocess")
+_RUN = metrics.STAGE.labels("inference")
+_POSTPROCESS = metrics.STAGE.labels("postprocess")
 
 CLOSE_SECONDS = 3.0
 """For all threads together; less than what the pod's grace leaves of the shutdown's time."""
@@ -61,7 +62,6 @@ class InferenceEngine:
         self._max_batch_tokens = defaults.max_batch_tokens or limit
         self._max_items = None if manifest.batch_invariant else 1
         self._jobs = create_task_adapter(bundle, defaults, max_tokens=limit)
-        self._settling = metrics.STAGE.labels(self._jobs.stage)
         self._session = OnnxSession(
             bundle,
             SessionOptions(
@@ -194,7 +194,7 @@ class InferenceEngine:
                     return lambda: self._encode(job)
                 batch = self._batcher.take(time.monotonic())
                 if batch is not None:
-                    metrics.QUEUE_AGE.observe(batch.oldest_wait)
+                    metrics.QUEUE_WAIT.observe(batch.oldest_wait)
                     metrics.BATCH_WINDOWS.observe(len(batch.items))
                     metrics.BATCH_TOKENS.observe(batch.padded_tokens)
                     pieces = batch.items
@@ -250,8 +250,8 @@ class InferenceEngine:
         tokens = sum(len(window) for window in windows)
         padded = max(map(len, windows)) * len(windows)
         metrics.WINDOWS.inc(len(windows))
-        metrics.TOKENS_RUN.inc(tokens)
-        metrics.TOKENS_PADDED.inc(padded - tokens)
+        metrics.INFERENCE_TOKENS.inc(tokens)
+        metrics.PADDING_TOKENS.inc(padded - tokens)
         # Each once, however many of its windows ran.
         followed = {id(piece.job): piece.job.journey for piece in pieces if piece.job.journey}
         if followed:
@@ -280,7 +280,7 @@ class InferenceEngine:
             outcome = model_failed(error)
         except Exception as error:
             outcome = internal_error(self._jobs.stage, error)
-        self._settling.observe(time.perf_counter() - began)
+        _POSTPROCESS.observe(time.perf_counter() - began)
         if job.journey is not None:
             job.journey.step(self._jobs.stage, began_at)
         job.finish(outcome)

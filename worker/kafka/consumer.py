@@ -190,9 +190,9 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # Called before the first assignment, too, with nothing.
         if revoked:
-            metrics.REBALANCES.labels("revoked").inc()
+            metrics.REVOCATIONS.inc()
         await self._revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("assigned").inc()
+        metrics.REBALANCES.inc()
         self._assigned(assigned)
