@@ -176,6 +176,20 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(
     assert said["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
 
 
+def test_the_runbooks_command_completes_every_runbook_url(tmp_path: Path) -> None:
+    section = RUNBOOK.read_text("utf-8").split("\n## Install the rules\n")[1]
+    command = section.split("```sh\n")[1].split("```")[0]
+    (tmp_path / "deploy").symlink_to(RULES.parents[1])
+    subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True)
+    _promtool("check", "rules", "rules.yml", place=tmp_path)
+    groups = yaml.safe_load((tmp_path / "rules.yml").read_text("utf-8"))["groups"]
+    urls = [
+        rule["annotations"]["runbook_url"] for g in groups for rule in g["rules"] if "alert" in rule
+    ]
+    assert len(urls) == len(alerts())
+    assert all(re.fullmatch(r"https://\S+/deploy/runbook\.md#qa[a-z]+", url) for url in urls)
+
+
 def test_the_runbook_has_a_section_for_every_alert_and_for_no_other() -> None:
     sections = re.findall(r"^## (Qa\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)
     assert sections == [alert["alert"] for alert in alerts()]
