@@ -107,7 +107,7 @@ async def test_timeout_without_a_worker_leaves_nothing_pending(
     monkeypatch.setattr(questions, "ANSWER_SECONDS", 0.2)
     with pytest.raises(TimeoutError):
         await Questions(topics.settings, collector).ask(event(1))
-    assert not collector._asked
+    assert not collector._pending
 
 
 async def test_questions_beyond_the_limit_are_busy_errors(

@@ -120,7 +120,7 @@ def _run_model(settings: Settings, value: bytes) -> Outcome:
         engine.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
     )
     with engine:
-        return engine.submit(envelope.event).result()
+        return engine.submit(envelope.event).result().outcome
 
 
 async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outcome:

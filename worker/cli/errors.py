@@ -1,5 +1,9 @@
-"""The error of a command that could not do its work."""
+"""The error of a command that cannot do what it was asked."""
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked. The message is one line that says what to change."""
+    """One line that says why a command failed and what to do; printed on stderr, exit code 1.
+
+    For failures that are not the worker's (`StreamingError`) and not of one option
+    (`typer.BadParameter`).
+    """

@@ -63,7 +63,7 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
             sha256=engine.model.sha256,
             precision=engine.model.precision,
             provider=engine.model.provider,
-            threads=engine.defaults.threads,
+            threads=engine.options.threads,
             http_port=ops_server.port,
         )
         if console:

@@ -68,7 +68,7 @@ class Questions:
         if not pending.seen:
             return None
         try:
-            trace = await asyncio.wait_for(pending.journey, self._commit_timeout)
+            trace = await asyncio.wait_for(pending.trace, self._commit_timeout)
         except TimeoutError:
             return None
         return {
