@@ -132,7 +132,8 @@ async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outco
         except TimeoutError:
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
-                f"{position.topic}-{position.partition} at offset {position.offset}: is a worker running (`qa-worker run`)?"
+                f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
+                f"running (`qa-worker run`)?"
             ) from None
     if result.reason:
         raise CommandError(f"rejected, {result.reason}: {result.detail}")

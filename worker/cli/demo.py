@@ -79,7 +79,9 @@ async def _ask_all(
             await client.send(event.value, key=f"demo-{number}".encode())
             for number, event in enumerate(events)
         ]
-        results = [await client.wait_for_result(each, timeout_seconds=ANSWER_SECONDS) for each in positions]
+        results = [
+            await client.wait_for_result(each, timeout_seconds=ANSWER_SECONDS) for each in positions
+        ]
         seconds = time.perf_counter() - started
         out.print(f"questions {len(events)} sent, all outcomes received in {seconds:.1f} s")
     return list(zip(events, results, strict=True))
