@@ -251,4 +251,4 @@ def _count(name: str) -> float:
 
 
 def _sessions() -> float:
-    return REGISTRY.get_sample_value("qa_sessions_total", {"outcome": "opened"}) or 0.0
+    return REGISTRY.get_sample_value("qa_sessions_opened_total") or 0.0

@@ -188,9 +188,9 @@ class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
-            metrics.REBALANCES.labels("revoked").inc()
+            metrics.REVOCATIONS.inc()
         await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("assigned").inc()
+        metrics.REBALANCES.inc()
         self._listener.on_assigned(assigned)

@@ -57,7 +57,7 @@ class Assignment:
             return  # a rebalance that ends while this member leaves
         for partition in partitions:
             self._open(partition)
-        metrics.ASSIGNED.set(len(self.lanes))
+        metrics.ASSIGNED_PARTITIONS.set(len(self.lanes))
         log.info("assigned", partitions=sorted(tp.partition for tp in self.lanes))
         self._shared.health.ready = True
 
@@ -126,7 +126,7 @@ class Assignment:
         if not cured_by_a_fence or rebuilt > REBUILDS:
             self.fail(error)
             return
-        metrics.REBUILDS.inc()
+        metrics.PARTITION_RESTARTS.inc()
         # aiokafka knows no PRODUCER_FENCED (90).
         fenced = isinstance(error, (InvalidProducerEpoch, ProducerFenced, UnknownError))
         after = self._after_fenced if fenced else 0.0
@@ -165,7 +165,7 @@ class Assignment:
             for gauge in (metrics.LAG, metrics.POSITION):
                 gauge.remove(partition.topic, str(partition.partition))
         lanes.clear()
-        metrics.ASSIGNED.set(len(self.lanes))
+        metrics.ASSIGNED_PARTITIONS.set(len(self.lanes))
 
 
 async def _all_drained(lanes: Lanes) -> None:

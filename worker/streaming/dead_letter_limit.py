@@ -41,7 +41,7 @@ class DeadLetterLimit:
         rejected = self._rejected.total()
         # A quotient, not a product: 29 of 100 is 0.29, but 0.29 * 100 is less than 29.
         share = rejected / self._records
-        metrics.REJECTED_SHARE.set(share)
+        metrics.REJECTION_RATIO.set(share)
         if reason is not None and len(self._last) == self._records and share > self._ratio:
             often, count = self._rejected.most_common(1)[0]
             raise StreamingError(

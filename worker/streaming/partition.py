@@ -30,7 +30,6 @@ MAX_BATCH_BYTES = 1024 * 1024
 transaction's time on any network; what is aborted for taking too long would be tried again."""
 
 _PUBLISH = metrics.STAGE.labels("publish")
-_TOTAL = metrics.STAGE.labels("total")
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
@@ -90,7 +89,7 @@ class PartitionProcessor:
         self._way = way
         self._shared = shared
         self._failed = failed
-        self._records = metrics.RECORDS.labels(topic, str(partition))
+        self._records = metrics.CONSUMED_RECORDS.labels(topic, str(partition))
         self._answers = metrics.ANSWERS.labels(topic, str(partition))
         self._unsettled: deque[InFlightRecord] = deque()  # the first of them is not settled
         self._settled: deque[InFlightRecord] = deque()  # before all that are not
@@ -118,7 +117,7 @@ class PartitionProcessor:
         self._records.inc()
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
-        journey = self._shared.journeys.begin(
+        journey = self._shared.journeys.start(
             record.topic, record.partition, record.offset, record.headers
         )
         settling = asyncio.create_task(self._shared.settler.settle(record, journey))
@@ -138,7 +137,7 @@ class PartitionProcessor:
         while self._uncommitted and self._uncommitted[0][0].offset < offset:
             journey, outcome = self._uncommitted.popleft()
             if self._shared.commit_soon is not None:
-                journey.step("commit", journey.steps[-1].ended)  # since it was published
+                journey.add_stage("commit", journey.stages[-1].ended)  # since it was published
             self._shared.journeys.end(journey, outcome)
 
     async def drain(self) -> None:
@@ -161,7 +160,7 @@ class PartitionProcessor:
             self._shared.in_flight.leave(entry.record.size)
             if entry.journey is not None:
                 self._shared.journeys.end(entry.journey, DROPPED)
-            metrics.DROPPED.inc()
+            metrics.DISCARDED_RECORDS.inc()
         for journey, _ in self._uncommitted:
             self._shared.journeys.end(journey, DROPPED)
         self._uncommitted.clear()
@@ -230,7 +229,7 @@ class PartitionProcessor:
         elif self.uncommitted >= self._shared.bundle:
             self._shared.commit_soon()
         self.delivered = True
-        self._shared.health.progressed()
+        self._shared.health.record_completed()
         if not self.ledger.in_flight:
             self._idle.set()
         if tripped is not None:
@@ -247,12 +246,14 @@ class PartitionProcessor:
             _REJECTIONS[reason].inc()
         now = time.perf_counter()
         _PUBLISH.observe(now - began)
-        _TOTAL.observe(now - entry.taken)
+        metrics.RECORD_PROCESSING.observe(now - entry.taken)
         if entry.record.produced_ms is not None:
             # Another machine's clock, which may be ahead of ours.
-            metrics.DELAY.observe(max(0.0, time.time() - entry.record.produced_ms / 1000))
+            metrics.END_TO_END_LATENCY.observe(
+                max(0.0, time.time() - entry.record.produced_ms / 1000)
+            )
         if entry.journey is not None:
-            entry.journey.step("publish", began_at)
+            entry.journey.add_stage("publish", began_at)
             self._uncommitted.append((entry.journey, str(reason) if reason else ANSWERED))
 
     def _next(self) -> tuple[list[InFlightRecord], StreamingError | None]:

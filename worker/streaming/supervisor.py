@@ -76,7 +76,7 @@ class WorkerSupervisor:
                     await self._give_up_on(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
-                    metrics.SESSIONS.labels("broken").inc()
+                    metrics.SESSION_FAILURES.inc()
                     log.warning("session_failed", error=format_error(error), again_in=pause)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), pause)
@@ -128,7 +128,7 @@ class WorkerSupervisor:
             raise StreamingError(f"cannot start with {servers}: {format_error(error)}") from error
         if recovery_for(error) is Recovery.FATAL:
             raise StreamingError(format_error(error)) from error
-        silence, limit = self._health.silence, self._settings.qa.outage_seconds
+        silence, limit = self._health.seconds_since_contact, self._settings.qa.outage_seconds
         if silence > limit:
             raise StreamingError(
                 f"no session with the brokers for {silence:.0f} s (QA_OUTAGE_SECONDS is "

@@ -49,10 +49,10 @@ class Watchdog:
         """Never returns. Raises `StreamingError` where going on has no use."""
         while True:
             lag = await self._pulse()
-            self._health.due(self._in_flight.records > 0 or lag > 0)
-            if self._health.silence > self._qa.outage_seconds:
+            self._health.set_work_pending(self._in_flight.records > 0 or lag > 0)
+            if self._health.seconds_since_contact > self._qa.outage_seconds:
                 raise StreamingError(
-                    f"no broker has answered for {self._health.silence:.0f} s "
+                    f"no broker has answered for {self._health.seconds_since_contact:.0f} s "
                     f"(QA_OUTAGE_SECONDS is {self._qa.outage_seconds:g}); giving up"
                 )
             if self._health.stalled:
@@ -71,10 +71,10 @@ class Watchdog:
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
-            seconds = round(self._health.silence)
+            seconds = round(self._health.seconds_since_contact)
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
-        self._health.contacted()
+        self._health.broker_contact()
         total = 0
         for partition, ledger in self._ledgers().items():
             # Only where the assignment is still the one that was asked about.
