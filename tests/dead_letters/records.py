@@ -65,7 +65,7 @@ async def replay(
     dry_run: bool = False,
     settings: Any = None,
 ) -> list[str]:
-    """For each dead letter: its `partition:offset`, and the target partition or why it is skipped."""
+    """For each dead letter, its `partition:offset` and its target partition or skip reason."""
     results: list[ReplayResult] = []
     work = Replay(
         settings or topics.settings,

@@ -191,7 +191,7 @@ class AnySchedule(RuleBasedStateMachine):
         self.answers_are_seen_once_in_order_up_to_the_offset()
 
     async def _work(self, size: int) -> None:
-        """As a partition's worker: fence, then transactions of `size` outcomes; restart on error."""
+        """Fence, then transactions of `size` outcomes; start again after an error."""
         while True:
             client = BrokerClient(self.network)
             producer = type(self).make(client, KAFKA, TRANSACTIONAL_ID, LIMITS)

@@ -33,13 +33,8 @@ async def ask(restricted: Topics) -> None:
 
 
 async def list_dead_letters(restricted: Topics) -> None:
-    found = [
-        letter
-        async for letter in read_dead_letters(
-            restricted.settings, DeadLetterFilter(), lambda *_: None
-        )
-    ]
-    assert len(found) == 1
+    reading = read_dead_letters(restricted.settings, DeadLetterFilter(), lambda *_: None)
+    assert len([dead_letter async for dead_letter in reading]) == 1
 
 
 async def replay_dead_letters(restricted: Topics) -> None:

@@ -60,7 +60,7 @@ async def test_host_name_verification_can_be_disabled(kafka: Secured, topics: To
 async def test_oauth_reconnects_when_the_broker_ends_a_session(
     kafka: Secured, topics: Topics
 ) -> None:
-    """The broker hangs up where a login is too old; aiokafka has no other way to renew one."""
+    """aiokafka cannot re-authenticate, so the broker closes the connection at the login's end."""
     reader = StubEngine()
     async with token_endpoint(USER) as endpoint:
         endpoint.seconds = 2.0
@@ -99,9 +99,7 @@ async def test_wrong_password_is_reported_and_not_shown(kafka: Secured, topics: 
         assert wrong not in said
 
 
-async def test_wrong_client_secret_is_reported_and_not_shown(
-    kafka: Secured, topics: Topics
-) -> None:
+async def test_wrong_client_secret_is_reported_not_shown(kafka: Secured, topics: Topics) -> None:
     async with token_endpoint(USER) as endpoint:
         said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
         assert said.endswith(

@@ -89,12 +89,10 @@ class EndpointTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aio
     async def _fetch(self) -> tuple[str, float]:
         """A token and its lifetime in seconds (0 if the endpoint does not tell)."""
         where = f"the token endpoint {self._url}"
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(
-                    headers=self._headers,
-                    timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS),
-                ) as session,
+                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
                 # A redirect would send the secret to another server.
                 session.post(self._url, data=self._form, allow_redirects=False) as response,
             ):

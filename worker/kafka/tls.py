@@ -41,7 +41,8 @@ def _load_client_certificate(context: ssl.SSLContext, keystore: Path, kafka: Kaf
     except ssl.SSLError as error:
         if not password_needed:
             raise SettingsError(
-                f"{location}: not a PEM file of a key and its certificates ({error.reason or error})"
+                f"{location}: not a PEM file of a key and its certificates "
+                f"({error.reason or error})"
             ) from None
         fault = "does not decrypt" if kafka.ssl_key_password else "is required to decrypt"
         raise SettingsError(f"{location}: KAFKA_SSL_KEY_PASSWORD {fault} its key") from None
