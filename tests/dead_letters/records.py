@@ -19,7 +19,7 @@ NOW = round(time.time() * 1000) - 60_000
 """A minute ago, in milliseconds: brokers reject future timestamps and delete old records."""
 
 
-def letter(
+def dead_letter(
     topics: Topics,
     value: bytes | None = b"v",
     *,
@@ -36,7 +36,7 @@ def letter(
 
 
 async def post(
-    topics: Topics, *letters: OutputRecord, partition: int = 0, timestamps: Sequence[int] = ()
+    topics: Topics, *dead_letters: OutputRecord, partition: int = 0, timestamps: Sequence[int] = ()
 ) -> None:
     """Publish them to one partition of the dead-letter topic."""
     async with AIOKafkaProducer(
@@ -44,7 +44,7 @@ async def post(
         value_serializer=serialize_value,
         max_request_size=16 * 2**20,
     ) as producer:
-        for number, each in enumerate(letters):
+        for number, each in enumerate(dead_letters):
             await producer.send_and_wait(
                 each.topic,
                 encode_value(each.value),

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.rejection import Header, Reason
-from tests.dead_letters.records import NOW, letter, post, questions, replay, replays
+from tests.dead_letters.records import NOW, dead_letter, post, questions, replay, replays
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
@@ -77,7 +77,7 @@ async def test_question_that_always_fails_reaches_max_attempts(
 
 
 async def test_replay_skips_what_was_replayed_unless_again(topics: Topics) -> None:
-    await post(topics, *[letter(topics, b"%d" % n) for n in range(3)])
+    await post(topics, *[dead_letter(topics, b"%d" % n) for n in range(3)])
     # One at a time.
     assert [len(await replays(topics)) for _ in range(3) if await replay(topics, limit=1)] == [
         1,
@@ -93,7 +93,7 @@ async def test_replay_skips_what_was_replayed_unless_again(topics: Topics) -> No
 
 async def test_earlier_replay_is_found_despite_clock_skew(topics: Topics) -> None:
     # The clock of the dead letter's producer is half an hour ahead of the replay's.
-    await post(topics, letter(topics), timestamps=[NOW])
+    await post(topics, dead_letter(topics), timestamps=[NOW])
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         await producer.send_and_wait(
             topics.settings.qa.questions_topic,
@@ -105,8 +105,8 @@ async def test_earlier_replay_is_found_despite_clock_skew(topics: Topics) -> Non
 
 
 async def test_dry_run_reports_the_same_and_sends_nothing(topics: Topics) -> None:
-    poison = letter(topics, headers=[("qa.attempt", b"3")])
-    await post(topics, letter(topics), poison, letter(topics, key=None, question=(1, 5)))
+    poison = dead_letter(topics, headers=[("qa.attempt", b"3")])
+    await post(topics, dead_letter(topics), poison, dead_letter(topics, key=None, question=(1, 5)))
     said = await replay(topics, dry_run=True)
     assert await questions(topics) == []
     assert said[1:] == ["0:1 max attempts reached", "0:2 to 1"]
@@ -117,9 +117,9 @@ async def test_dry_run_reports_the_same_and_sends_nothing(topics: Topics) -> Non
 async def test_target_partition_by_key_or_source_partition(
     topics: Topics,
 ) -> None:
-    await post(topics, *[letter(topics, key=b"k%d" % n, question=(0, n)) for n in range(8)])
-    await post(topics, letter(topics, key=None, question=(1, 9)), partition=1)
-    await post(topics, letter(topics, None, key=None, question=(4, 9)), partition=1)
+    await post(topics, *[dead_letter(topics, key=b"k%d" % n, question=(0, n)) for n in range(8)])
+    await post(topics, dead_letter(topics, key=None, question=(1, 9)), partition=1)
+    await post(topics, dead_letter(topics, None, key=None, question=(4, 9)), partition=1)
     await replay(topics)
     # aiokafka's own default is what the Java client does.
     default = DefaultPartitioner()
@@ -141,13 +141,13 @@ async def test_omitted_value_is_read_from_the_question(
     name = topics.settings.qa.questions_topic
     await post(
         topics,
-        letter(topics, large, question=(1, 1), omitted=True),
+        dead_letter(topics, large, question=(1, 1), omitted=True),
         # Another record at that offset, or none.
-        letter(topics, large, question=(1, 0), omitted=True),
-        letter(topics, large, question=(1, 2), key=b"another", omitted=True),
-        letter(topics, large, question=(1, 99), omitted=True),
-        letter(topics, large, question=(7, 1), omitted=True),
-        letter(topics, b"z", question=(1, 3)),
+        dead_letter(topics, large, question=(1, 0), omitted=True),
+        dead_letter(topics, large, question=(1, 2), key=b"another", omitted=True),
+        dead_letter(topics, large, question=(1, 99), omitted=True),
+        dead_letter(topics, large, question=(7, 1), omitted=True),
+        dead_letter(topics, b"z", question=(1, 3)),
     )
     gone = "value no longer available"
     done = await replay(topics)
@@ -169,7 +169,7 @@ async def test_omitted_value_is_read_from_the_question(
 
 async def test_omitted_value_of_a_missing_topic_is_gone(topics: Topics) -> None:
     elsewhere = Topics(topics.servers, {**topics.environment, "QA_QUESTIONS_TOPIC": "no-such"})
-    await post(topics, letter(elsewhere, omitted=True))
+    await post(topics, dead_letter(elsewhere, omitted=True))
     assert await replay(topics) == ["0:0 value no longer available"]
 
 
@@ -178,7 +178,7 @@ async def test_too_large_dead_letter_is_skipped_alone(
 ) -> None:
     # The largest record of the questions topic: two more headers do not fit.
     limit = topics.settings.qa.max_record_bytes + 64 * 1024
-    await post(topics, letter(topics, b"x" * limit), letter(topics))
+    await post(topics, dead_letter(topics, b"x" * limit), dead_letter(topics))
     assert min(await replay(topics)) == "0:0 too large for the questions topic"
     assert await replays(topics) == [f"{topics.settings.qa.dead_letters_topic}-0-1"]
 
@@ -191,7 +191,7 @@ async def test_other_records_are_skipped(topics: Topics) -> None:
 
 async def test_reading_applies_the_filter(topics: Topics) -> None:
     reasons = [Reason.SCHEMA, Reason.NOT_JSON, Reason.SCHEMA, Reason.MODEL_FAILED]
-    each = [letter(topics, b"%d" % n, reason=reason) for n, reason in enumerate(reasons)]
+    each = [dead_letter(topics, b"%d" % n, reason=reason) for n, reason in enumerate(reasons)]
     # Producers' clocks differ: the third is older than the second.
     await post(topics, *each, timestamps=[NOW, NOW + 2_000, NOW + 1_000, NOW + 3_000])
 
@@ -214,12 +214,12 @@ async def test_reading_applies_the_filter(topics: Topics) -> None:
 
 
 async def test_reading_stops_at_the_end_offsets_of_its_start(topics: Topics) -> None:
-    await post(topics, letter(topics), letter(topics))
+    await post(topics, dead_letter(topics), dead_letter(topics))
     name, watched = topics.settings.qa.dead_letters_topic, []
     async with TopicReader.open(topics.settings.kafka) as reader:
         ranges = await reader.ranges(name, topics.partitions)
-        await post(topics, letter(topics))
-        await post(topics, letter(topics), partition=1)
+        await post(topics, dead_letter(topics))
+        await post(topics, dead_letter(topics), partition=1)
         records = reader.read(ranges, lambda *seen: watched.append(seen))
         assert [(each.partition, each.offset) async for each in records] == [(0, 0), (0, 1)]
     assert watched[-1] == (name, 2, 2)
@@ -228,7 +228,7 @@ async def test_reading_stops_at_the_end_offsets_of_its_start(topics: Topics) -> 
 async def test_failed_replay_publishes_whole_transactions_only(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await post(topics, *[letter(topics, b"%d" % n) for n in range(4)])
+    await post(topics, *[dead_letter(topics, b"%d" % n) for n in range(4)])
     monkeypatch.setattr(transaction, "TRANSACTION_RECORDS", 2)
     end, calls = TransactionalProducer._end, 0
 
@@ -253,7 +253,7 @@ async def test_failed_replay_publishes_whole_transactions_only(
 async def test_second_replay_fences_the_first(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await post(topics, *[letter(topics, b"%d" % n) for n in range(6)])
+    await post(topics, *[dead_letter(topics, b"%d" % n) for n in range(6)])
     monkeypatch.setattr(transaction, "TRANSACTION_RECORDS", 2)
     publish = transaction.ReplayTransaction.publish
     second: list[str] = []
@@ -275,7 +275,7 @@ async def test_second_replay_fences_the_first(
 async def test_replay_waits_for_an_open_transaction(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await post(topics, letter(topics, key=None))
+    await post(topics, dead_letter(topics, key=None))
     name = topics.settings.qa.questions_topic
     async with AIOKafkaProducer(
         bootstrap_servers=topics.servers, transactional_id=f"open-{name}"

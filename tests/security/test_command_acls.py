@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.dead_letters.records import letter, post, replay
+from tests.dead_letters.records import dead_letter, post, replay
 from tests.security.acls import grant, revoke
 from tests.security.documented import documented
 from tests.security.secured import USER, Secured
@@ -61,7 +61,7 @@ async def test_command_needs_the_documented_acls_and_names_a_missing_one(
         if command is ask:
             await stack.enter_async_context(running(privileged.settings, StubEngine()))
         else:
-            await post(privileged, letter(privileged))
+            await post(privileged, dead_letter(privileged))
 
         await command(restricted)
 
