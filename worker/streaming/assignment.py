@@ -137,7 +137,7 @@ class Assignment:
         return (
             self._delivery.restarts_partition
             and isinstance(error, SESSION_ERRORS)
-            and recovery_for(error) is not Recovery.STOP
+            and recovery_for(error) is not Recovery.FATAL
         )
 
     def _fail(self, error: BaseException) -> None:

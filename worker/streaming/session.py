@@ -51,7 +51,7 @@ class KafkaSession:
         qa = settings.qa
         self._health = health
         self._engine = engine
-        self._consumer = GroupConsumer(settings.kafka, qa.questions_topic)
+        self._consumer = GroupConsumer(settings)
         self._delivery = create_delivery(settings, limits, self._consumer, traces)
         self._limiter = InFlightLimiter(
             engine,

@@ -77,7 +77,7 @@ class Watchdog:
             async with asyncio.timeout(2 * CHECK_SECONDS):
                 ends = await self._consumer.end_offsets(asked)
         except (KafkaError, TimeoutError) as error:
-            if recovery_for(error) is Recovery.STOP:
+            if recovery_for(error) is Recovery.FATAL:
                 raise
             seconds = round(self._health.silence)
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
