@@ -22,11 +22,11 @@ from worker.observability.record_trace import TraceDispatcher, TraceListener
 from worker.settings import Settings
 from worker.settings.environment import load
 from worker.streaming.supervisor import WorkerSupervisor
-from worker.streaming.watchdog import PULSE_SECONDS
+from worker.streaming.watchdog import CHECK_SECONDS
 
 log = structlog.get_logger(__name__)
 
-CONTACT_SECONDS = 4 * PULSE_SECONDS
+CONTACT_SECONDS = 4 * CHECK_SECONDS
 """The brokers count as away after this silence: two pulses that each waited for their time."""
 
 
