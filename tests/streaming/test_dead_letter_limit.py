@@ -14,7 +14,6 @@ from tests.streaming.conftest import Running, RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import PATIENCE, Topics, event, until
 from worker.kafka.errors import StreamingError
-from worker.observability.record_trace import RecordTrace
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 
 BAD = b"{"
@@ -108,7 +107,7 @@ async def test_it_sees_all_partitions_and_outlives_sessions(
     class BreaksOnce(StubEngine):
         broken = False
 
-        def submit(self, event: Any, _: RecordTrace | None = None) -> Any:
+        def submit(self, event: Any) -> Any:
             if not self.broken:
                 self.broken = True
                 raise OSError("the device is gone")

@@ -118,7 +118,7 @@ class PartitionProcessor:
         self._records.inc()
         self._shared.in_flight.enter(record.size)
         self._idle.clear()
-        journey = self._shared.journeys.begin(
+        journey = self._shared.journeys.start(
             record.topic, record.partition, record.offset, record.headers
         )
         settling = asyncio.create_task(self._shared.settler.settle(record, journey))
@@ -138,7 +138,7 @@ class PartitionProcessor:
         while self._uncommitted and self._uncommitted[0][0].offset < offset:
             journey, outcome = self._uncommitted.popleft()
             if self._shared.commit_soon is not None:
-                journey.step("commit", journey.steps[-1].ended)  # since it was published
+                journey.add_stage("commit", journey.stages[-1].ended)  # since it was published
             self._shared.journeys.end(journey, outcome)
 
     async def drain(self) -> None:
@@ -252,7 +252,7 @@ class PartitionProcessor:
             # Another machine's clock, which may be ahead of ours.
             metrics.DELAY.observe(max(0.0, time.time() - entry.record.produced_ms / 1000))
         if entry.journey is not None:
-            entry.journey.step("publish", began_at)
+            entry.journey.add_stage("publish", began_at)
             self._uncommitted.append((entry.journey, str(reason) if reason else ANSWERED))
 
     def _next(self) -> tuple[list[InFlightRecord], StreamingError | None]:

@@ -15,6 +15,7 @@ import structlog
 
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
+from worker.inference.result import R, ReadResult
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
@@ -38,7 +39,6 @@ _DECODE = metrics.STAGE.labels("decode")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-R = TypeVar("R", bound=Outcome)
 
 
 class Engine(Protocol):
@@ -51,7 +51,14 @@ class Engine(Protocol):
     def event_type(self) -> type[Event[Outcome]]:
         """What it reads."""
 
-    def submit(self, event: Event[R], journey: RecordTrace | None = None, /) -> "Future[R]": ...
+    @property
+    def tokens_per_second(self) -> float:
+        """Measured rate at which `pending_tokens` falls while all threads are busy."""
+
+    on_progress: Callable[[], None] | None
+    """Called, on any thread, after `pending_tokens` has fallen."""
+
+    def submit(self, event: Event[R], /) -> "Future[ReadResult[R]]": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +99,14 @@ class RecordProcessor:
             name = envelope.event.id or name
             if journey is not None:
                 journey.id = name
-                journey.step("decode", began_at)
+                journey.add_stage("decode", began_at)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            outcome = await asyncio.wrap_future(self.reader.submit(envelope.event, journey))
+            result = await asyncio.wrap_future(self.reader.submit(envelope.event))
+            outcome = result.outcome
+            if journey is not None:
+                journey.add_timings(result.timings)
             outgoing = await self._off_loop(
                 record,
                 encode_outcome_record,
@@ -104,7 +114,7 @@ class RecordProcessor:
                 envelope,
                 outcome,
                 self.answers_topic,
-                context=None if journey is None else journey.context,
+                context=None if journey is None else journey.propagated,
             )
             if self._fits(outgoing):
                 log.debug("answered", **_position(record), id=name, type=outcome.TYPE)
@@ -114,9 +124,9 @@ class RecordProcessor:
                 f"the outcome takes {outgoing.size} bytes, more than {outgoing.topic} allows",
             )
         except Rejected as rejected:
-            if journey is not None and not journey.steps:
+            if journey is not None and not journey.stages:
                 journey.id = name
-                journey.step("decode", began_at)
+                journey.add_stage("decode", began_at)
             return self._reject(record, name, rejected)
 
     async def _off_loop(
