@@ -47,7 +47,7 @@ def in_reverse(reader: InferenceEngine, questions: Sequence[Question]) -> Answer
 
 def alone(reader: InferenceEngine, questions: Sequence[Question]) -> Answers:
     """Each when the one before is answered."""
-    return {question.id or "": reader.submit(question).result() for question in questions}
+    return {question.id or "": reader.submit(question).result().outcome for question in questions}
 
 
 def mixed(reader: InferenceEngine, questions: Sequence[Question]) -> Answers:

@@ -13,18 +13,19 @@ from schemas.rejection import Reason, Rejected
 from tests.inference.bundles import POISON
 from tests.inference.conftest import Counted
 from worker.inference.engine import InferenceEngine
+from worker.inference.result import ReadResult
 
 GOOD = "b c answer d"
 BAD = f"b c {POISON} d"
 
 
-def submitted(reader: InferenceEngine, *contexts: str) -> list[Future[Answer]]:
+def submitted(reader: InferenceEngine, *contexts: str) -> list[Future[ReadResult[Answer]]]:
     return [reader.submit(Question(question="a", context=context)) for context in contexts]
 
 
-def outcome(future: Future[Answer]) -> str:
+def outcome(future: Future[ReadResult[Answer]]) -> str:
     try:
-        return future.result(30).answer
+        return future.result(30).outcome.answer
     except Rejected as rejected:
         return rejected.reason
 

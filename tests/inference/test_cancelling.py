@@ -12,6 +12,7 @@ from tests.inference.bundles import POISON
 from tests.inference.conftest import Counted
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
+from worker.inference.result import ReadResult
 from worker.models.bundle import Bundle
 
 SECONDS = 30
@@ -21,7 +22,7 @@ def question(context: str) -> Question:
     return Question(question="a", context=context)
 
 
-def finished(*futures: Future[Answer]) -> threading.Event:
+def finished(*futures: Future[ReadResult[Answer]]) -> threading.Event:
     """Set behind the last of the callbacks that the reader hung on the last future."""
     event = threading.Event()
     futures[-1].add_done_callback(lambda _: event.set())
@@ -98,7 +99,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_dropped(tiny_reader: Infere
     done = finished(third)
     tiny_reader.start()
     assert done.wait(SECONDS)
-    assert third.result().answered
+    assert third.result().outcome.answered
     with pytest.raises(CancelledError):
         second.result()
     assert tiny_reader.pending_tokens == 0
@@ -116,7 +117,7 @@ def test_closing_cancels_windows_that_wait_and_ends_the_batch_in_progress(
 ) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
-    def hold(_: Future[Answer]) -> None:
+    def hold(_: Future[ReadResult[Answer]]) -> None:
         reached.set()
         go_on.wait(SECONDS)
 
@@ -132,7 +133,7 @@ def test_closing_cancels_windows_that_wait_and_ends_the_batch_in_progress(
             future.result(SECONDS)
     go_on.set()
     closing.join(SECONDS)
-    assert running.result().answered
+    assert running.result().outcome.answered
     assert one_by_one.pending_tokens == 0
 
 

@@ -20,7 +20,7 @@ GOOD = Question(question="a", context="b answer c")
 
 
 def reader_threads() -> int:
-    return sum(thread.name.startswith("qa-reader") for thread in threading.enumerate())
+    return sum(thread.name.startswith("qa-inference") for thread in threading.enumerate())
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def threads_before(reader: InferenceEngine) -> int:
 
 
 def assert_at_work(reader: InferenceEngine) -> None:
-    assert reader.submit(GOOD).result(30).answer == "answer"
+    assert reader.submit(GOOD).result(30).outcome.answer == "answer"
 
 
 def test_a_reader_has_as_many_threads_as_asked_and_ends_them(
@@ -85,7 +85,7 @@ def test_without_a_limit_of_its_own_a_question_may_take_half_of_a_window(tmp_pat
         fits, too_long = (
             reader.submit(Question(question="a " * tokens, context="answer")) for tokens in (16, 17)
         )
-        assert fits.result(30).answered
+        assert fits.result(30).outcome.answered
         with pytest.raises(Rejected) as caught:
             too_long.result(30)
     assert caught.value.detail == "the question has 17 tokens, the limit is 16"
@@ -108,14 +108,14 @@ def test_an_internal_error_is_a_rejection_with_its_cause(tiny_reader: InferenceE
 def test_a_panic_of_the_tokenizer_is_a_rejection(
     tiny_reader: InferenceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = Windower.encode_context
+    encode = Windower.tokenize_context
 
     def encode_or_panic(self: Windower, text: str) -> EncodedContext:
         if text == "panic":
             panic()
         return encode(self, text)
 
-    monkeypatch.setattr(Windower, "encode_context", encode_or_panic)
+    monkeypatch.setattr(Windower, "tokenize_context", encode_or_panic)
     tiny_reader.start()
     with pytest.raises(Rejected) as caught:
         tiny_reader.submit(Question(question="a", context="panic")).result(30)
@@ -159,9 +159,9 @@ def test_a_bug_between_the_steps_costs_its_question_and_not_the_thread(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as broken:
-        broken.setattr(InferenceEngine, "_collect", collect)
+        broken.setattr(InferenceEngine, "_add_output", collect)
         lost = tiny_reader.submit(Question(question="a", context="b answer"))
         assert failed.wait(30)
-    found = tiny_reader.submit(Question(question="a", context="b answer")).result(30)
+    found = tiny_reader.submit(Question(question="a", context="b answer")).result(30).outcome
     assert found.answered
     assert not lost.done()

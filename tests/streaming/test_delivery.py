@@ -12,7 +12,6 @@ from schemas.question import Question
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
-from worker.observability.record_trace import RecordTrace
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
@@ -199,7 +198,7 @@ async def test_a_session_that_breaks_is_replaced_and_repeats_only_what_was_not_p
     class Broken(StubEngine):
         failures = 2
 
-        def submit(self, question: Question, _: RecordTrace | None = None) -> Any:
+        def submit(self, question: Question) -> Any:
             if question.question == "Who is number 1?" and self.failures:
                 self.failures -= 1
                 raise OSError("the device is gone")

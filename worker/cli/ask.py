@@ -112,7 +112,7 @@ def _directly(settings: Settings, value: bytes) -> Outcome:
         reader.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
     )
     with reader:
-        return reader.submit(opened.event).result()
+        return reader.submit(opened.event).result().outcome
 
 
 async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Outcome:

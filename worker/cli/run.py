@@ -58,7 +58,7 @@ async def _serve(settings: Settings, followers: Sequence[TraceListener]) -> None
             sha256=reader.model.sha256,
             precision=reader.model.precision,
             provider=reader.model.provider,
-            threads=reader.defaults.threads,
+            threads=reader.options.threads,
             http_port=observatory.port,
         )
         if console:

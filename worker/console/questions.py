@@ -66,7 +66,7 @@ class Questions:
         if not asked.seen:
             return None
         try:
-            journey = await asyncio.wait_for(asked.journey, self._wait_for_commit)
+            journey = await asyncio.wait_for(asked.trace, self._wait_for_commit)
         except TimeoutError:
             return None
         return {

@@ -58,12 +58,12 @@ class Batcher(Generic[T]):
         insort(self._by_length, (tokens, self._serial))
         self._serial += 1
 
-    def take(self, now: float) -> Batch[T] | None:
+    def next_batch(self, now: float) -> Batch[T] | None:
         """The next batch, or `None` if nothing waits."""
         if not self._by_age:
             return None
         serial, oldest = next(iter(self._by_age.items()))
-        low, high = self._grow(bisect_left(self._by_length, (oldest.tokens, serial)))
+        low, high = self._expand(bisect_left(self._by_length, (oldest.tokens, serial)))
         taken = [self._by_age.pop(serial) for _, serial in self._by_length[low:high]]
         del self._by_length[low:high]
         return Batch(
@@ -73,7 +73,7 @@ class Batcher(Generic[T]):
             oldest_wait=now - oldest.since,
         )
 
-    def _grow(self, at: int) -> tuple[int, int]:
+    def _expand(self, at: int) -> tuple[int, int]:
         """The slice of `_by_length` around `at` that runs together.
 
         Each step takes the neighbour nearest in length to the oldest window, until neither

@@ -74,7 +74,7 @@ def test_a_question_gets_the_readers_answer(
 ) -> None:
     defaults = replace(tiny_defaults, score_normalization=score_normalization)
     with InferenceEngine(tiny_bundle, defaults) as reader:
-        expected = reader.submit(question).result(30)
+        expected = reader.submit(question).result(30).outcome
     found = UnbatchedReader(tiny_bundle, defaults).read(question)
     assert found.outcome == expected
     assert len(found.windows) == len(found.outputs) == expected.windows
@@ -87,7 +87,7 @@ def test_a_text_gets_the_readers_embedding(
 ) -> None:
     text = Text(id="1", text=" ".join([*WORDS][number % 2] for number in range(words)))
     found = UnbatchedReader(embedder, InferenceOptions(threads=1)).read(text)
-    assert found.outcome == embedding_reader.submit(text).result(30)
+    assert found.outcome == embedding_reader.submit(text).result(30).outcome
     assert isinstance(found.outcome, Embedding)
     assert len(found.windows) == -(-words // CAPACITY)
     assert [vectors.shape for (vectors,) in found.outputs] == [
@@ -103,7 +103,7 @@ def test_the_default_model_answers_as_in_the_reader(
         context="In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine.",
     )
     found = UnbatchedReader(default_bundle, reader.defaults).read(question)
-    assert found.outcome == reader.submit(question).result(30)
+    assert found.outcome == reader.submit(question).result(30).outcome
     assert isinstance(found.outcome, Answer)
     assert found.outcome.answer == "Ada Lovelace"
 

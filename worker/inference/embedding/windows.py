@@ -28,7 +28,7 @@ class TextWindower:
         self._cls, self._sep = _text_template(self._tokenizer, bundle.tokenizer_file)
         self._max_tokens = max_tokens
 
-    def cut(self, text: str, *, max_windows: int) -> list[Window]:
+    def split(self, text: str, *, max_windows: int) -> list[Window]:
         """The windows of the text, in its order.
 
         Raises `Rejected` for a text without a token, and past `max_windows`.

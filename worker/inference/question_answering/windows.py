@@ -49,7 +49,7 @@ class Windower:
         self._template = pair_template(self._tokenizer, bundle.tokenizer_file)
         self._max_tokens = max_tokens
 
-    def encode_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
+    def tokenize_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
         """The question's token ids. Raises `Rejected` where there are none or too many."""
         # Long input is looked at here, before the pair is built: `tokenizers` panics, with a
         # BaseException, where a question leaves no room for its context.
@@ -63,7 +63,7 @@ class Windower:
             )
         return ids
 
-    def encode_context(self, text: str) -> EncodedContext:
+    def tokenize_context(self, text: str) -> EncodedContext:
         """The context as tokens; none at all where it is blank to the model."""
         encoding = self._encode(text)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
@@ -77,7 +77,7 @@ class Windower:
             word_last=last,
         )
 
-    def cut(
+    def split(
         self,
         question: NDArray[np.int64],
         context: EncodedContext,
