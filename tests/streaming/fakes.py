@@ -40,7 +40,7 @@ class FakeDelivery:
     """Publishes into a list and commits with each delivery, as exactly-once delivery does."""
 
     def __init__(self, *, restarts_partition: bool = True, min_interval: float = 0.0) -> None:
-        self.restarts_partition = restarts_partition  # type: ignore[misc]
+        self.restarts_partition = restarts_partition
         self.min_interval = min_interval
         self.errors: list[Exception] = []
         """Raised by the next deliveries, instead of publishing."""
@@ -64,7 +64,8 @@ class FakeDelivery:
 
     async def commit(self, partitions: Collection[TopicPartition]) -> None: ...
 
-    async def close(self, partitions: Partitions, *, timeout: float) -> None:
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
+        assert seconds > 0
         partitions.close()
         await partitions.wait_closed()
 
@@ -72,9 +73,7 @@ class FakeDelivery:
 class FakePartitionDelivery:
     commits_idle_position = True
 
-    def __init__(
-        self, delivery: FakeDelivery, partition: TopicPartition, tracker: Tracker
-    ) -> None:
+    def __init__(self, delivery: FakeDelivery, partition: TopicPartition, tracker: Tracker) -> None:
         self.min_interval = delivery.min_interval
         self._delivery = delivery
         self._partition = partition

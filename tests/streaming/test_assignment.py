@@ -51,27 +51,32 @@ async def test_an_error_that_a_fence_cures_restarts_that_partition_alone(
 async def test_consecutive_restarts_are_limited(
     assigned: Assignment, delivery: FakeDelivery
 ) -> None:
-    delivery.errors = [OutOfOrderSequenceNumber() for _ in range(1 + MAX_RESTARTS)]
-    for _ in range(1 + MAX_RESTARTS):
-        before = assigned.partitions[FIRST]
-        before.add(record(0))
-        await until(lambda: assigned._failure.done() or assigned.partitions[FIRST] is not before, "")  # noqa: B023
+    for _ in range(MAX_RESTARTS):
+        await fail_once(assigned, delivery, offset=0)
+    delivery.errors = [OutOfOrderSequenceNumber()]
+    assigned.partitions[FIRST].add(record(0))
     with pytest.raises(OutOfOrderSequenceNumber):
-        await assigned.run()
+        await asyncio.wait_for(assigned.run(), 20)
     assert delivery.opened.count(FIRST) == 1 + MAX_RESTARTS
 
 
-async def test_a_delivery_that_succeeds_resets_the_count_of_restarts(
+async def test_a_successful_delivery_resets_the_count_of_restarts(
     assigned: Assignment, delivery: FakeDelivery
 ) -> None:
     for offset in range(MAX_RESTARTS + 2):
-        delivery.errors = [OutOfOrderSequenceNumber()]
-        before = assigned.partitions[FIRST]
-        before.add(record(offset))
-        await until(lambda: assigned.partitions[FIRST] is not before, "restarted")  # noqa: B023
+        await fail_once(assigned, delivery, offset)
         assigned.partitions[FIRST].add(record(offset))
-        await until(lambda: len(delivery.published) == offset + 1, "delivered")  # noqa: B023
+        delivered = offset + 1
+        await until(lambda n=delivered: len(delivery.published) == n, "delivered")  # type: ignore[misc]
     assert not assigned._failure.done()
+
+
+async def fail_once(assigned: Assignment, delivery: FakeDelivery, offset: int) -> None:
+    """Let the delivery of this record fail, and wait for the restart of its partition."""
+    delivery.errors = [OutOfOrderSequenceNumber()]
+    before = assigned.partitions[FIRST]
+    before.add(record(offset))
+    await until(lambda: assigned.partitions[FIRST] is not before, "it is restarted")
 
 
 @pytest.mark.parametrize(

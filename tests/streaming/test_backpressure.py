@@ -22,9 +22,7 @@ class Load:
 
 
 def limiter(load: Load | None = None, *, max_seconds: float = 1000.0) -> InFlightLimiter:
-    return InFlightLimiter(
-        load or Load(), max_bytes=100, max_tokens=50, max_seconds=max_seconds
-    )
+    return InFlightLimiter(load or Load(), max_bytes=100, max_tokens=50, max_seconds=max_seconds)
 
 
 async def test_one_record_has_capacity_whatever_its_size() -> None:

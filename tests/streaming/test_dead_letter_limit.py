@@ -99,9 +99,7 @@ def test_a_limit_of_0_records_never_stops() -> None:
         limit.count(Reason.INTERNAL_ERROR)
 
 
-async def test_a_run_of_rejections_stops_the_worker(
-    topics: Topics, running: Running
-) -> None:
+async def test_a_run_of_rejections_stops_the_worker(topics: Topics, running: Running) -> None:
     await topics.send([event(0), event(1), *[BAD] * 40], partition=0)
     settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10")
     with pytest.raises(
@@ -124,9 +122,7 @@ async def test_a_run_of_rejections_stops_the_worker(
     assert (await topics.committed())[0] == 20
 
 
-async def test_the_limit_spans_partitions_and_sessions(
-    topics: Topics, running: Running
-) -> None:
+async def test_the_limit_spans_partitions_and_sessions(topics: Topics, running: Running) -> None:
     class BreaksOnce(StubEngine):
         broken = False
 
@@ -154,7 +150,9 @@ async def test_the_limit_spans_partitions_and_sessions(
     assert len(await topics.dead_letters()) == 8
 
 
-async def test_rejections_among_answers_do_not_stop_the_worker(topics: Topics, running: Running) -> None:
+async def test_rejections_among_answers_do_not_stop_the_worker(
+    topics: Topics, running: Running
+) -> None:
     # Bad ones are done before the reader has answered anything; still their share is a half.
     await topics.send([BAD if n % 2 else event(n) for n in range(80)], partition=0)
     reader = StubEngine(holds=lambda _: True)
@@ -166,9 +164,7 @@ async def test_rejections_among_answers_do_not_stop_the_worker(topics: Topics, r
     assert (len(await topics.answers()), len(await topics.dead_letters())) == (40, 40)
 
 
-async def test_replayed_questions_do_not_stop_the_worker(
-    topics: Topics, running: Running
-) -> None:
+async def test_replayed_questions_do_not_stop_the_worker(topics: Topics, running: Running) -> None:
     await topics.send([BAD] * 30, partition=0, headers=[(REPLAY_OF, b"dead-0-0")])
     async with running(topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10"), StubEngine()):
         await topics.committed_are({0: 30, 1: 0})

@@ -125,7 +125,9 @@ async def test_a_partition_that_does_not_recover_gets_a_new_session(
 ) -> None:
     sessions = _sessions()
     # The first fails behind a commit, that of the beginning; the others have brought nothing.
-    let_fail(monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + MAX_RESTARTS + 1))))
+    let_fail(
+        monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + MAX_RESTARTS + 1)))
+    )
     async with running(topics.settings, StubEngine()):
         await until(lambda: _committed(topics, 0), "the beginning is committed")
         await topics.send([event(0)], partition=0)

@@ -111,7 +111,9 @@ class Assignments(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trackers: list[OffsetTracker[int]] = []  # one for each assignment; the last one is current
+        self.trackers: list[
+            OffsetTracker[int]
+        ] = []  # one for each assignment; the last one is current
         self.added: list[list[int]] = []
         self.committed = 0
         self.published: set[int] = set()

@@ -80,10 +80,10 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
     close_delivery = ExactlyOnce.close
 
     async def close_and_note(
-        delivery: ExactlyOnce, partitions: Partitions, *, timeout: float
+        delivery: ExactlyOnce, partitions: Partitions, *, seconds: float
     ) -> None:
         unanswered_at_the_deliverys_end.append(len(busy.held))
-        await close_delivery(delivery, partitions, timeout=timeout)
+        await close_delivery(delivery, partitions, seconds=seconds)
 
     monkeypatch.setattr(ExactlyOnce, "close", close_and_note)
     async with running(kafka_topics.settings, busy) as first:

@@ -6,6 +6,7 @@ cures. What that does not cure fails the assignment, and with it the session.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -151,9 +152,10 @@ class Assignment:
         """
         async with self._draining:
             drained = asyncio.gather(*(each.drain() for each in partitions.values()))
+            waiting: list[asyncio.Future[Any]] = [drained, self._failure]
             try:
                 await asyncio.wait(
-                    [asyncio.ensure_future(drained), self._failure],
+                    waiting,
                     timeout=self._drain_seconds,
                     return_when=asyncio.FIRST_COMPLETED,
                 )

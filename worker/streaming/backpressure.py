@@ -56,8 +56,7 @@ class InFlightLimiter:
         if not self.records:
             return True
         return (
-            self.bytes + size <= self._max_bytes
-            and self._engine.pending_tokens < self.token_limit
+            self.bytes + size <= self._max_bytes and self._engine.pending_tokens < self.token_limit
         )
 
     async def wait_for_capacity(self, size: int = 0) -> None:

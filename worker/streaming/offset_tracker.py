@@ -62,7 +62,7 @@ class OffsetTracker(Generic[T]):
         return True
 
     def complete(self, offset: int, item: T) -> bool:
-        """The brokers acknowledged the outcome of `offset`. Returns False if it is not in flight."""
+        """The brokers acknowledged the outcome of `offset`. Returns False if not in flight."""
         if offset not in self._incomplete:
             return False
         self._incomplete.remove(offset)
@@ -113,6 +113,4 @@ class OffsetTracker(Generic[T]):
 
     @property
     def needs_commit(self) -> bool:
-        return (
-            not self._closed and self._position is not None and self._position != self._committed
-        )
+        return not self._closed and self._position is not None and self._position != self._committed

@@ -116,9 +116,7 @@ class PartitionProcessor:
         self._records.inc()
         context.limiter.acquire(record.size)
         self._idle.clear()
-        trace = context.traces.start(
-            record.topic, record.partition, record.offset, record.headers
-        )
+        trace = context.traces.start(record.topic, record.partition, record.offset, record.headers)
         processing = asyncio.create_task(context.processor.process(record, trace))
         self._processing.append(InFlightRecord(record, processing, time.perf_counter(), trace))
         processing.add_done_callback(self._collect_processed)

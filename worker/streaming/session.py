@@ -119,7 +119,7 @@ class KafkaSession:
         """
         self._stop_polling()
         self._engine.on_progress = None
-        await _attempt("delivery", self._delivery.close(self._assignment, timeout=CLOSE_SECONDS))
+        await _attempt("delivery", self._delivery.close(self._assignment, seconds=CLOSE_SECONDS))
         if self._watching is not None:
             # A request of it while the consumer's connections are closed would open new ones.
             self._watching.cancel()

@@ -7,7 +7,7 @@ crash between an acknowledgement and its commit repeats the outcome.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -37,7 +37,7 @@ COMMIT_TIMEOUT_SECONDS = 5.0
 class AtLeastOnce:
     """One idempotent producer for all partitions, and the periodic commit."""
 
-    restarts_partition: ClassVar[bool] = False
+    restarts_partition = False
 
     def __init__(
         self,
@@ -86,12 +86,12 @@ class AtLeastOnce:
             self._committing.cancel()
         await self._commit({each: self._trackers[each] for each in partitions})
 
-    async def close(self, partitions: Partitions, *, timeout: float) -> None:
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
         if self._committing is not None:
             self._committing.cancel()
         try:
             # The producer waits for what it sent; the partitions complete it, and it is committed.
-            await self._producer.stop(seconds=timeout)
+            await self._producer.stop(seconds=seconds)
         finally:
             try:
                 await self._commit(self._trackers)

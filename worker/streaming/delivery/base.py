@@ -5,7 +5,7 @@ Delivery owns commits in both modes: no other module knows which one is in use.
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from aiokafka import TopicPartition
 
@@ -77,7 +77,7 @@ class PartitionDelivery(Protocol):
 class Delivery(Protocol):
     """A session's. `start`, then `run` beside `open` for each assigned partition, then `close`."""
 
-    restarts_partition: ClassVar[bool]
+    restarts_partition: bool
     """Whether opening the partition again cures a delivery that failed."""
 
     async def start(self) -> None:
@@ -93,10 +93,10 @@ class Delivery(Protocol):
         can succeed.
         """
 
-    async def close(self, partitions: Partitions, *, timeout: float) -> None:
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
         """Let what was sent finish, commit it, close `partitions` and the connections.
 
-        Raises `TimeoutError` after `timeout` seconds; the partitions are closed all the same.
+        Raises `TimeoutError` after that many seconds; the partitions are closed all the same.
         """
 
 

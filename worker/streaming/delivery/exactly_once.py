@@ -8,7 +8,6 @@ partition is paused, so nothing is read that a previous owner may still commit.
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import ClassVar
 
 from aiokafka import TopicPartition
 
@@ -36,7 +35,7 @@ from worker.streaming.offset_tracker import StartOffsets
 class ExactlyOnce:
     """A transactional producer for each partition, over shared connections."""
 
-    restarts_partition: ClassVar[bool] = True
+    restarts_partition = True
 
     def __init__(
         self,
@@ -82,11 +81,11 @@ class ExactlyOnce:
     async def commit(self, partitions: Collection[TopicPartition]) -> None:
         """A drained partition has committed with its last delivery."""
 
-    async def close(self, partitions: Partitions, *, timeout: float) -> None:
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
         # A partition that still sends while the connections close would open new ones.
         partitions.close()
         await partitions.wait_closed()
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             await self._client.stop()
 
 
