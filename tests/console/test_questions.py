@@ -107,7 +107,7 @@ async def test_where_no_worker_is_nothing_comes_back_and_nothing_is_kept(
     monkeypatch.setattr(questions, "ANSWER_SECONDS", 0.2)
     with pytest.raises(TimeoutError):
         await Questions(topics.settings, following).ask(event(1))
-    assert not following._asked
+    assert not following._pending
 
 
 async def test_so_many_are_on_their_way_and_the_next_is_told_so(

@@ -102,7 +102,7 @@ def test_the_default_model_answers_as_in_the_reader(
         question="Who wrote the first algorithm?",
         context="In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine.",
     )
-    found = UnbatchedReader(default_bundle, reader.defaults).read(question)
+    found = UnbatchedReader(default_bundle, reader.options).read(question)
     assert found.outcome == reader.submit(question).result(30).outcome
     assert isinstance(found.outcome, Answer)
     assert found.outcome.answer == "Ada Lovelace"
