@@ -50,7 +50,7 @@ def test_the_grace_period_fits_the_shutdown_budget(overlay: str, secret: dict[st
 
 def test_a_shorter_grace_period_would_stop_the_start() -> None:
     environment = {**settings("base"), "QA_TERMINATION_GRACE_PERIOD_SECONDS": "20"}
-    with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_GRACE"):
+    with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_TERMINATION"):
         load(environment)
 
 

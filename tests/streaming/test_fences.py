@@ -23,7 +23,7 @@ from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
     fetch_stable_offset,
@@ -253,4 +253,4 @@ def _count(name: str) -> float:
 
 
 def _sessions() -> float:
-    return REGISTRY.get_sample_value("qa_sessions_total", {"outcome": "opened"}) or 0.0
+    return REGISTRY.get_sample_value("qa_sessions_opened_total") or 0.0

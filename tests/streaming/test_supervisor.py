@@ -13,7 +13,8 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
-from worker.kafka.topics import check_topics, create_topics, describe
+from worker.kafka.topic_requirements import check_topics
+from worker.kafka.topics import create_topics, describe_topics
 from worker.observability.health import Health
 from worker.streaming import session, watchdog
 from worker.streaming.delivery.base import Partitions
@@ -60,11 +61,11 @@ async def test_a_worker_that_waits_for_its_group_can_still_be_stopped(
     stuck = StubEngine(holds=lambda _: True)
     async with running(kafka_topics.settings, stuck):
         await until(lambda: len(stuck.seen) == 1, "the first is busy")
-        revocations = _count("revoked")
+        revocations = _revocations()
         stop = asyncio.Event()
         waiting = WorkerSupervisor(kafka_topics.settings, StubEngine(), healthy()).run(stop)
         second = asyncio.create_task(waiting)
-        await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
+        await until(lambda: _revocations() > revocations, "the rebalance has begun")
         stop.set()
         # Well before the first has given up on its drain.
         await asyncio.wait_for(second, kafka_topics.settings.qa.drain_seconds / 2)
@@ -88,11 +89,11 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
     monkeypatch.setattr(ExactlyOnce, "close", close_and_note)
     async with running(kafka_topics.settings, busy) as first:
         await until(lambda: len(busy.seen) == 5, "the first is busy")
-        revocations = _count("revoked")
+        revocations = _revocations()
         stop = asyncio.Event()
         other = WorkerSupervisor(kafka_topics.settings, StubEngine(), healthy()).run(stop)
         second = asyncio.create_task(other)
-        await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
+        await until(lambda: _revocations() > revocations, "the rebalance has begun")
         first.stop.set()
         await until(lambda: not first.health.ready, "the first is stopping")
         # Turns of the loop, in which nothing that needs the network could come in between.
@@ -127,7 +128,7 @@ async def test_a_stop_in_the_middle_of_connecting_leaves_nothing_open(topics: To
 async def test_creating_topics_twice_is_no_error(topics: Topics) -> None:
     outcome = await create_topics(topics.settings, partitions=2, replication=1)
     assert set(outcome.values()) == {"exists"}
-    described = await describe(topics.settings)
+    described = await describe_topics(topics.settings)
     assert [topic.partitions for topic in described] == [2, 2, 2]
 
 
@@ -139,5 +140,5 @@ async def test_dead_letters_have_room_for_the_largest_record_and_its_headers(
     assert limits[qa.dead_letters_topic] > limits[qa.questions_topic] > qa.max_record_bytes
 
 
-def _count(rebalances: str) -> float:
-    return REGISTRY.get_sample_value("qa_rebalances_total", {"event": rebalances}) or 0.0
+def _revocations() -> float:
+    return REGISTRY.get_sample_value("qa_revocations_total") or 0.0

@@ -61,7 +61,7 @@ class Assignment:
         for partition in partitions:
             processor = self._open(partition)
             self._tasks[partition] = asyncio.create_task(self._run(partition, processor))
-        metrics.ASSIGNED.set(len(self._partitions))
+        metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))
         log.info("assigned", partitions=sorted(each.partition for each in self._partitions))
         self._context.health.ready = True
 
@@ -122,7 +122,7 @@ class Assignment:
                 # aiokafka knows no PRODUCER_FENCED (90).
                 fenced = isinstance(error, InvalidProducerEpoch | ProducerFenced | UnknownError)
                 delay = self._fenced_delay if fenced else 0.0
-                metrics.REBUILDS.inc()
+                metrics.PARTITION_RESTARTS.inc()
                 log.warning(
                     "partition_restarted",
                     partition=partition.partition,
@@ -181,4 +181,4 @@ class Assignment:
             task.add_done_callback(self._closed_tasks.discard)
         partitions.clear()
         tasks.clear()
-        metrics.ASSIGNED.set(len(self._partitions))
+        metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))

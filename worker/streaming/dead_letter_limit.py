@@ -58,7 +58,7 @@ class DeadLetterLimit:
             self._rejected -= self._last.popleft() is not None
         self._last.append(outcome)
         self._rejected += outcome is not None
-        metrics.REJECTED_SHARE.set(self._rejected / self._records)
+        metrics.REJECTION_RATIO.set(self._rejected / self._records)
 
     def _error(self, last: Outcomes) -> StreamingError:
         rejected = Counter(reason for reason in last if reason is not None)

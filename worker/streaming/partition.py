@@ -36,7 +36,6 @@ MAX_BATCH_BYTES = 1024 * 1024
 transaction's timeout on any network; a transaction that takes longer is aborted and repeated."""
 
 _PUBLISH = metrics.STAGE.labels("publish")
-_TOTAL = metrics.STAGE.labels("total")
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
@@ -74,7 +73,7 @@ class PartitionProcessor:
         self._context = context
         self._delivery = context.delivery.open(partition, self.tracker)
         labels = partition.topic, str(partition.partition)
-        self._records = metrics.RECORDS.labels(*labels)
+        self._records = metrics.CONSUMED_RECORDS.labels(*labels)
         self._answers = metrics.ANSWERS.labels(*labels)
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
@@ -147,7 +146,7 @@ class PartitionProcessor:
             self._context.limiter.release(each.record.size)
             if each.trace is not None:
                 traces.end(each.trace, DROPPED)
-            metrics.DROPPED.inc()
+            metrics.DISCARDED_RECORDS.inc()
         for delivered in self.tracker.close():
             if delivered.trace is not None:
                 traces.end(delivered.trace, DROPPED)
@@ -190,7 +189,7 @@ class PartitionProcessor:
             async for processed in self._delivery.deliver(batch):
                 self._complete(processed, started, started_ns)
             self.made_progress = True
-            self._context.health.progressed()
+            self._context.health.record_completed()
             if not self.tracker.in_flight:
                 self._idle.set()
         if limit_exceeded is not None:
@@ -228,10 +227,10 @@ class PartitionProcessor:
             _REJECTIONS[reason].inc()
         now = time.perf_counter()
         _PUBLISH.observe(now - started)
-        _TOTAL.observe(now - each.added)
+        metrics.RECORD_PROCESSING.observe(now - each.added)
         if each.record.produced_ms is not None:
             # The producer's clock may be ahead of ours.
-            metrics.DELAY.observe(max(0.0, time.time() - each.record.produced_ms / 1000))
+            metrics.END_TO_END_LATENCY.observe(max(0.0, time.time() - each.record.produced_ms / 1000))
 
 
 def counts(each: InFlightRecord) -> bool:

@@ -86,8 +86,8 @@ class KafkaSession:
         """Connect and join the group. Raises `KafkaError`."""
         await self._delivery.start()
         await self._consumer.start(self._assignment)
-        self._health.contacted()
-        metrics.SESSIONS.labels("opened").inc()
+        self._health.broker_contact()
+        metrics.SESSIONS_OPENED.inc()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is in flight and commit it.

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -76,7 +76,7 @@ class WorkerSupervisor:
                     await self._raise_if_fatal(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
-                    metrics.SESSIONS.labels("broken").inc()
+                    metrics.SESSION_FAILURES.inc()
                     log.warning("session_failed", error=format_error(error), retry_in=pause)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), pause)
@@ -128,7 +128,7 @@ class WorkerSupervisor:
             raise StreamingError(f"cannot start with {servers}: {format_error(error)}") from error
         if recovery_for(error) is Recovery.FATAL:
             raise StreamingError(format_error(error)) from error
-        silence, limit = self._health.silence, self._settings.qa.outage_seconds
+        silence, limit = self._health.seconds_since_contact, self._settings.qa.outage_seconds
         if silence > limit:
             raise StreamingError(
                 f"no session with the brokers for {silence:.0f} s (QA_OUTAGE_SECONDS is "

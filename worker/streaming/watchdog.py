@@ -57,10 +57,10 @@ class Watchdog:
         """Never returns. Raises `StreamingError` when continuing is useless."""
         while True:
             lag = await self._measure_lag()
-            self._health.due(self._limiter.records > 0 or lag > 0)
-            if self._health.silence > self._qa.outage_seconds:
+            self._health.set_work_pending(self._limiter.records > 0 or lag > 0)
+            if self._health.seconds_since_contact > self._qa.outage_seconds:
                 raise StreamingError(
-                    f"no broker has answered for {self._health.silence:.0f} s "
+                    f"no broker has answered for {self._health.seconds_since_contact:.0f} s "
                     f"(QA_OUTAGE_SECONDS is {self._qa.outage_seconds:g}); giving up"
                 )
             if self._health.stalled:
@@ -79,10 +79,10 @@ class Watchdog:
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
-            seconds = round(self._health.silence)
+            seconds = round(self._health.seconds_since_contact)
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
-        self._health.contacted()
+        self._health.broker_contact()
         total = 0
         for partition, tracker in self._assignment.trackers.items():
             # Only if the assignment is still the one that was asked about.

@@ -157,7 +157,7 @@ class AtLeastOncePartition:
             future.add_done_callback(_retrieve_exception)
             futures.append(future)
         for processed, future in zip(batch, futures, strict=True):
-            await self._producer.acknowledged(future)
+            await self._producer.wait_acknowledged(future)
             yield processed
         self._delivery.record_delivered(self._tracker)
 
