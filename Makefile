@@ -4,6 +4,7 @@
 # make setup   .venv with the package and what developing needs
 # make test    all tests, on the nearest thing to production that this machine can give
 # make lint    style, types, and the arrows between the rooms
+# make generate    schemas/published, the Grafana dashboard and the settings table, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
@@ -19,7 +20,7 @@ INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(subst $() ,-,$(AUDIT))
 
-.PHONY: demo up down setup test lint audit faults bench clean
+.PHONY: demo up down setup test lint generate audit faults bench clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -50,8 +51,13 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+generate: $(VENV)/.dev
+	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m deploy.grafana.generate
+	$(BIN)/python -m worker.settings.generate_readme
+
 audit: $(VENV)/.dev $(AUDIT_TOOLS)/.done
-	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m tests.audit
+	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m deploy.audit
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) \

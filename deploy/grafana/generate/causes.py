@@ -1,6 +1,6 @@
-"""The dashboard's other rows: why it goes as it goes."""
+"""The dashboard's lower rows: causes (the model, Kafka, the process)."""
 
-from tests.deploy.panels import HERE, MINUTE, OF, Panel, Row, mean, quantiles, rate
+from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, mean, quantiles, rate
 
 _PADDED = f"sum({rate('qa_tokens_padded_total')})"
 _RUN_TOKENS = f"sum({rate('qa_tokens_run_total')})"
@@ -72,13 +72,13 @@ KAFKA = Row(
         ),
         Panel(
             "Commits",
-            "Commits of offsets, or of transactions, by what became of them.",
+            "Commits of offsets, or of transactions, by their outcome.",
             "cps",
             (("{{outcome}}", f"sum by (outcome) ({rate('qa_commits_total')})"),),
         ),
         Panel(
             "Rebalances and sessions",
-            "In each interval. A rebalance goes with every worker that comes or leaves; a session "
+            "In each interval. Every worker that joins or leaves causes a rebalance; a session "
             "that breaks is opened anew; a partition is rebuilt where its transaction failed.",
             "short",
             (

@@ -1,6 +1,6 @@
-"""The dashboard's first rows: how it goes for those who ask."""
+"""The dashboard's first rows: symptoms, as producers of questions notice them."""
 
-from tests.deploy.panels import HERE, MINUTE, OF, Panel, Row, quantiles, rate, stat
+from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, quantiles, rate, stat
 
 _TOTAL = f'{OF}, stage="total"'
 _STEPS = f'{OF}, stage!="total"'
@@ -34,7 +34,7 @@ WORKING = Row(
         ),
         stat(
             "Rejected",
-            "Share of what is read that becomes a dead letter. Above QA_BREAKER_RATIO (90 %) of "
+            "Share of the records that become dead letters. Above QA_BREAKER_RATIO (90 %) of "
             "the last 100 a worker stops.",
             "percentunit",
             f"{_REJECTED} / ({_REJECTED} + {_ANSWERED}) >= 0",
@@ -57,7 +57,7 @@ WORKING = Row(
         ),
         Panel(
             "Answers and rejections",
-            "What becomes of the records, by reason where that is a dead letter.",
+            "Outcomes of records: answers, and dead letters by their reason.",
             "cps",
             (
                 ("answers", f"sum({rate('qa_answers_total', HERE)})"),
