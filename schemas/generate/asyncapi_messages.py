@@ -153,7 +153,7 @@ def carried() -> Schema:
     return {
         "headers": header_schemas.carried(),
         "correlationId": {
-            "description": "ties an outcome to its event, as the other carried headers and the id do",
+            "description": "ties an outcome to its event, as other carried headers and the id do",
             "location": "$message.header#/correlation-id",
         },
         "bindings": {
