@@ -46,7 +46,7 @@ def test_slips_are_noticed(tmp_path: Path) -> None:
 
 def _complaints(place: Path, content: dict[str, Any]) -> str:
     """What the TypeScript compiler has against it."""
-    node, packages = tool("node"), tool_file("grafana-schema")
+    node, packages = tool("node"), tool_file("node")
     shutil.copy(Path(__file__).with_name("dashboard_types.ts"), place / "types.ts")
     (place / "node_modules").symlink_to(packages / "node_modules")
     literal = 'import type { Written } from "./types";\nexport const ours: Written = '

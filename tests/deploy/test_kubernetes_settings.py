@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.hardening import quantity, selects
 from tests.deploy.kubernetes import (
     OVERLAYS,
     ROOT,
     Resource,
     pod,
+    quantity,
     resources,
+    selects,
     settings,
     the,
     worker,
