@@ -43,7 +43,7 @@ down:
 
 test: $(VENV)/.dev
 	$(BIN)/pytest --cov --cov-report=
-	$(BIN)/coverage report --include="worker/reading/*,worker/streaming/ledger.py" --fail-under=95
+	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(BIN)/coverage report --skip-covered --format=total | sed 's/^/all of it, percent: /'
 
 test-fast: $(VENV)/.dev

@@ -9,13 +9,13 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
-class Published(BaseModel):
+class OutputEvent(BaseModel):
     """What a worker writes. Every field is there in its JSON, also where it is null."""
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class Span(Published):
+class Span(OutputEvent):
     """A piece of the context. The empty span at 0 says that the context holds no answer."""
 
     answer: str = Field(description="`context[start:end]`")
@@ -24,7 +24,7 @@ class Span(Published):
     end: int = Field(ge=0, description="code points up to the answer's end, exclusive")
 
 
-class ModelInfo(Published):
+class ModelInfo(OutputEvent):
     """The model that read the event."""
 
     name: str = Field(description="of its bundle")
@@ -34,7 +34,7 @@ class ModelInfo(Published):
     provider: str = Field("cpu", description="what ran it: cpu, cuda or openvino")
 
 
-class Source(Published):
+class Source(OutputEvent):
     """The record that held the event."""
 
     topic: str
@@ -42,7 +42,7 @@ class Source(Published):
     offset: int
 
 
-class Answer(Published):
+class Answer(OutputEvent):
     """An answer event: the best span, and in `answers` every span that was asked for."""
 
     TYPE: ClassVar[str] = "qa.answer"

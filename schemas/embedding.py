@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field, JsonValue
 
-from schemas.answer import ModelInfo, Published, Source
+from schemas.answer import ModelInfo, OutputEvent, Source
 
 
-class Embedding(Published):
+class Embedding(OutputEvent):
     """An embedding event. Its numbers are float32: read as such they are what the model gave."""
 
     TYPE: ClassVar[str] = "qa.embedding"

@@ -23,7 +23,7 @@ E = TypeVar("E", bound=Event[Any])
 TRACE = frozenset({"traceparent", "tracestate"})
 """Headers (lower-cased) of the W3C's trace context."""
 
-CARRIED = TRACE | frozenset(
+PROPAGATED_HEADERS = TRACE | frozenset(
     {
         "baggage",
         "correlation-id",
@@ -45,7 +45,7 @@ _STRUCTURED = f"{_CLOUDEVENTS}+json"
 _JSON = b"application/json"
 
 
-class Mode(Enum):
+class ContentMode(Enum):
     """The shape of an event on its topic."""
 
     PLAIN = "plain"
@@ -58,14 +58,14 @@ class Envelope(Generic[E]):
     """An event with its id settled, the shape in which it came, and what of it was left aside."""
 
     event: E
-    mode: Mode
+    mode: ContentMode
     extensions: Mapping[str, str] = field(default_factory=dict)
     """Those of `EXTENSIONS` that the event has."""
     ignored: Sequence[str] = ()
     """Names of fields that the event's schema does not know."""
 
 
-def open_envelope(
+def decode_event(
     kind: type[E],
     value: bytes | None,
     headers: Sequence[Header],
@@ -90,9 +90,9 @@ def open_envelope(
     media_type = _media_type(named.get("content-type", ""))
     document = _parse(value)
     mode = _mode(kind, document, media_type, named)
-    if mode is Mode.PLAIN:
+    if mode is ContentMode.PLAIN:
         attributes, data = {}, document
-    elif mode is Mode.BINARY:
+    elif mode is ContentMode.BINARY:
         attributes, data = _header_attributes(named), document
     else:
         attributes, data = _document_attributes(document), _data(document)
@@ -111,9 +111,9 @@ def open_envelope(
     )
 
 
-def seal(
+def encode_outcome(
     outcome: Outcome,
-    mode: Mode,
+    mode: ContentMode,
     headers: Sequence[Header],
     *,
     source: str,
@@ -125,9 +125,9 @@ def seal(
     `source` is the CloudEvents source. There is no `time`, so that an event that is read again
     after a crash gives the same bytes again.
     """
-    carried = [(name, text) for name, text in headers if name.lower() in CARRIED]
+    carried = [(name, text) for name, text in headers if name.lower() in PROPAGATED_HEADERS]
     body = outcome.model_dump_json().encode()
-    if mode is Mode.PLAIN:
+    if mode is ContentMode.PLAIN:
         return body, [*carried, ("content-type", _JSON)]
     attributes = {
         "specversion": "1.0",
@@ -136,7 +136,7 @@ def seal(
         "type": outcome.TYPE,
         **(extensions or {}),
     }
-    if mode is Mode.BINARY:
+    if mode is ContentMode.BINARY:
         event = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
         return body, [*carried, *event, ("content-type", _JSON)]
     head = pydantic_core.to_json({**attributes, "datacontenttype": "application/json"})
@@ -166,13 +166,13 @@ def _media_type(content_type: str) -> str:
 
 def _mode(
     kind: type[Event[Any]], document: Any, media_type: str, headers: Mapping[str, str]
-) -> Mode:
+) -> ContentMode:
     # The Kafka binding: the content type decides, then the attributes in the headers.
     if media_type.startswith(_CLOUDEVENTS):
-        return Mode.STRUCTURED
+        return ContentMode.STRUCTURED
     if "ce_specversion" in headers:
-        return Mode.BINARY
-    return Mode.STRUCTURED if _looks_structured(kind, document) else Mode.PLAIN
+        return ContentMode.BINARY
+    return ContentMode.STRUCTURED if _looks_structured(kind, document) else ContentMode.PLAIN
 
 
 def _looks_structured(kind: type[Event[Any]], document: Any) -> bool:

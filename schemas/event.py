@@ -37,7 +37,9 @@ def _says_something(text: str) -> str:
     return text
 
 
-Words = Annotated[str, AfterValidator(_says_something), Field(json_schema_extra={"minLength": 1})]
+NonBlankStr = Annotated[
+    str, AfterValidator(_says_something), Field(json_schema_extra={"minLength": 1})
+]
 """A text that is not blank. JSON Schema says less: that it is not empty."""
 
 

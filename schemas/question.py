@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.answer import Answer
-from schemas.event import Event, Words
+from schemas.event import Event, NonBlankStr
 
 
 class ReadingOptions(BaseModel):
@@ -38,7 +38,7 @@ class Question(Event[Answer]):
 
     TAKES: ClassVar[str] = "questions with their contexts, and answers them"
 
-    question: Words = Field(description="not blank")
+    question: NonBlankStr = Field(description="not blank")
     context: str = Field(min_length=1, description="where the answer is looked for")
     # Written into the published schema as it is sent, and not with a null for each option.
     options: ReadingOptions = Field(ReadingOptions(), json_schema_extra={"default": {}})

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from schemas.embedding import Embedding
-from schemas.event import Event, Words
+from schemas.event import Event, NonBlankStr
 
 
 class Text(Event[Embedding]):
@@ -15,4 +15,4 @@ class Text(Event[Embedding]):
 
     TAKES: ClassVar[str] = "texts, and embeds them"
 
-    text: Words = Field(description="what to embed; not blank")
+    text: NonBlankStr = Field(description="what to embed; not blank")

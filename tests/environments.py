@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.environment import load
 from worker.settings import SettingsError
+from worker.settings.environment import load
 
 PASSWORD = "hunter2-ünïcode"
 SASL = {

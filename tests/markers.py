@@ -1,7 +1,7 @@
 """Marks each test by what it needs, so that `make test-fast` can leave it out.
 
 A mark comes from the code that a test can reach: its own, that of its fixtures, and that of the
-helpers in tests/ which they name. A test without a mark that starts a process fails: `NEEDS` then
+helpers in tests/ and deploy/ which they name. A test without a mark that starts a process fails: `NEEDS` then
 lacks what starts it.
 """
 
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @cache
 def _needs(code: Any) -> frozenset[str]:
-    """Marks for everything that a function or a class of tests/ can reach by the names in it."""
+    """Marks for everything that a function or a class can reach by the names in it."""
     found: set[str] = set()
     seen: set[int] = set()
     waiting = [code]
@@ -64,7 +64,7 @@ def _needs(code: Any) -> frozenset[str]:
         seen.add(id(value))
         if mark := NEEDS.get(_module(value)) or NEEDS.get(_module(value).partition(".")[0]):
             found.add(mark)
-        elif not _module(value).startswith("tests."):
+        elif not _module(value).startswith(("tests.", "deploy.")):
             continue
         elif isinstance(value, type):
             waiting += [each for each in vars(value).values() if isinstance(each, FunctionType)]

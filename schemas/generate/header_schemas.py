@@ -4,7 +4,7 @@ import ast
 import inspect
 from typing import Any
 
-from schemas.envelope import CARRIED, EXTENSIONS
+from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
 from schemas.rejection import ATTEMPT, MESSAGE_LIMIT, PREFIX, REASON, REPLAY_OF, VALUE_OMITTED
 from schemas.rejection import Reason as Why
 
@@ -42,7 +42,7 @@ def carried() -> Schema:
                 "type": "string",
                 "description": f"{_CARRIED_MEANINGS.get(name, 'likewise')}; comes back",
             }
-            for name in [*_CARRIED_MEANINGS, *sorted(CARRIED - set(_CARRIED_MEANINGS))]
+            for name in [*_CARRIED_MEANINGS, *sorted(PROPAGATED_HEADERS - set(_CARRIED_MEANINGS))]
         },
     }
 

@@ -23,8 +23,8 @@ from rich.table import Table
 
 from tests.bench.turns import Side, open_side
 from tests.brokers.apache import ApacheKafka
-from worker.cli.console import progress
-from worker.reading.evaluate import Example, load_squad
+from worker.cli.terminal import progress
+from worker.model_tools.evaluation.squad import Example, load_squad
 
 DELIVERIES = ("at_least_once", "exactly_once")
 PIECES = 4

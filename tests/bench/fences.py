@@ -26,12 +26,16 @@ from rich.table import Table
 from tests.bench.process import cpu_seconds, rss_mib
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics
-from worker.cli.console import progress
-from worker.environment import load
-from worker.streaming.link import Link, client_for_transactions
-from worker.streaming.records import Outgoing
-from worker.streaming.topics import create_topics
-from worker.streaming.transactions import Transactions, transactional_id
+from worker.cli.terminal import progress
+from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.records import OutputRecord
+from worker.kafka.topics import create_topics
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
+from worker.settings.environment import load
 
 WAYS = ("shared", "producers")
 ROUNDS = 3
@@ -39,19 +43,28 @@ LIMIT = 1_000_000
 
 
 async def shared(partitions: Sequence[TopicPartition]) -> dict[str, float]:
-    """As worker/streaming/transactions.py has it."""
+    """As worker/kafka/transactions.py has it."""
     settings = load()
-    link = Link(client_for_transactions(settings.kafka))
+    link = BrokerClient(client_for_transactions(settings.kafka))
     limits = {settings.qa.answers_topic: LIMIT}
     meter = Meter()
     await link.start()
-    all_ = [Transactions(link, settings.kafka, partition, limits) for partition in partitions]
-    await asyncio.gather(*(each.fence() for each in all_))
+    group = settings.kafka.group_id
+    all_ = [
+        TransactionalProducer(link, settings.kafka, transactional_id(group, partition), limits)
+        for partition in partitions
+    ]
+
+    async def fence(place: int) -> None:
+        await all_[place].init_transactions()
+        await fetch_stable_offset(link, group, partitions[place])
+
+    await asyncio.gather(*map(fence, range(len(all_))))
     meter.fenced()
 
     async def commit(place: int) -> None:
-        record = Outgoing(settings.qa.answers_topic, None, b"x", [], lane=place)
-        await all_[place].commit([record], 1)
+        record = OutputRecord(settings.qa.answers_topic, None, b"x", [], source_partition=place)
+        await all_[place].commit([record], {partitions[place]: 1})
 
     await asyncio.gather(*map(commit, range(len(all_))))
     found = meter.committed()

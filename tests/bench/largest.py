@@ -18,7 +18,7 @@ from tests.streaming.worker_process import WorkerProcess
 
 async def measure(size: int, records: int) -> None:
     # All of them are rejected, and none is to stop it.
-    environment = {"QA_THREADS": "2", "QA_BREAKER_RECORDS": "0"}
+    environment = {"QA_THREADS": "2", "QA_DEAD_LETTER_LIMIT_RECORDS": "0"}
     with ApacheKafka() as kafka:
         topics = Topics(kafka.bootstrap_servers, environment, partitions=4)
         await topics.create()

@@ -15,9 +15,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from worker.bundles.layers import Floats, Linear, linear_layers
-from worker.bundles.per_token import MICROSOFT
-from worker.reading.windows import Window
+from worker.inference.window import Window
+from worker.model_tools.quantize.layers import Floats, Linear, linear_layers
+from worker.model_tools.quantize.per_token import MICROSOFT
 
 ALPHA = 0.8
 _TINY = 1e-5

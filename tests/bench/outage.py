@@ -20,7 +20,7 @@ from tests.bench.process import cpu_seconds, rss_mib
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
-from worker.cli.console import progress
+from worker.cli.terminal import progress
 from worker.settings import KafkaSettings, WorkerSettings
 
 SAMPLE_SECONDS = 5.0
@@ -51,7 +51,7 @@ async def measure(minutes: float, delivery: str) -> None:
             first = await _first_new_answer(topics) - returned
             await until(lambda: topics.has(BEFORE + MEANWHILE), "all is answered")
             ids = await topics.ids()
-            breaks = len(worker.events("session_broken"))
+            breaks = len(worker.events("session_failed"))
             after = rss_mib(worker.process.pid)
             worker.signal(signal.SIGTERM)
             code = await worker.ended()

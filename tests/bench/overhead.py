@@ -24,8 +24,8 @@ from rich.table import Table
 from tests.bench.turns import Side, open_side
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.worker_process import WORKER
-from worker.cli.console import progress
-from worker.reading.evaluate import Example, load_squad
+from worker.cli.terminal import progress
+from worker.model_tools.evaluation.squad import Example, load_squad
 
 PARTITIONS = 4
 UNMEASURED, MEASURED, TRACED = "neither", "metrics", "metrics and traces"

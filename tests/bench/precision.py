@@ -31,19 +31,19 @@ from safetensors.numpy import save_file
 from schemas.rejection import Rejected
 from tests.bench.other_methods import blocks, smoothed
 from tests.bench.process import peak_rss_mib
-from tests.bundles.random_weights import DISTILBERT_BASE, random_weights
-from worker.bundles.convert import WEIGHTS, convert_directory
-from worker.bundles.make import Origin, write_manifest
-from worker.bundles.quantize import Method, quantize_file
-from worker.bundles.verify import batch_difference
-from worker.cli.console import progress
-from worker.reading.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
-from worker.reading.cores import available_cores
-from worker.reading.direct import DirectReader
-from worker.reading.evaluate import Example, Scores, load_squad, score
-from worker.reading.manifest import CONFIG, MODEL, TOKENIZER
-from worker.reading.options import ReadingDefaults
-from worker.reading.windows import Window
+from tests.model_tools.random_weights import DISTILBERT_BASE, random_weights
+from worker.cli.terminal import progress
+from worker.inference.cpu_quota import available_cores
+from worker.inference.options import InferenceOptions
+from worker.inference.window import Window
+from worker.model_tools.convert.convert import WEIGHTS, convert_directory
+from worker.model_tools.evaluation.compare import batch_difference
+from worker.model_tools.evaluation.squad import EvaluationResult, Example, load_squad, score
+from worker.model_tools.evaluation.unbatched import UnbatchedReader
+from worker.model_tools.manifest_writer import Provenance, write_manifest
+from worker.model_tools.quantize.quantize import Method, quantize_file
+from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 CALIBRATING = 48
 MEASURED = 200
@@ -188,12 +188,12 @@ def _table(sides: Sequence[Side], examples: list[Example], *, scored: bool) -> T
     return table
 
 
-def _scored(scores: Scores, best: Scores) -> list[str]:
+def _scored(scores: EvaluationResult, best: EvaluationResult) -> list[str]:
     return [f"{scores.exact_match:.2f}", f"{scores.f1:.2f}", f"{best.f1 - scores.f1:.2f}"]
 
 
 def _invariance(bundle: Bundle, examples: Sequence[Example]) -> str:
-    reader = DirectReader(bundle, ReadingDefaults(threads=1))
+    reader = UnbatchedReader(bundle, InferenceOptions(threads=1))
     windows = _windows(bundle, examples)[:MEASURED]
     difference = batch_difference(reader.session, windows)
     return f"differ by up to {difference:.2g}" if difference else "bit-equal"
@@ -201,7 +201,7 @@ def _invariance(bundle: Bundle, examples: Sequence[Example]) -> str:
 
 def _windows(bundle: Bundle, examples: Sequence[Example]) -> list[Window]:
     """Of questions spread over the file, more than enough of them."""
-    reader = DirectReader(bundle, ReadingDefaults(threads=1))
+    reader = UnbatchedReader(bundle, InferenceOptions(threads=1))
     step = max(1, len(examples) // MEASURED)
     windows = []
     for example in examples[::step]:
@@ -216,7 +216,7 @@ def _bundle(source: Path, directory: Path, make: Callable[[Path], None]) -> Bund
     make(directory / MODEL)
     for name in (CONFIG, TOKENIZER):
         shutil.copyfile(source / name, directory / name)
-    write_manifest(directory, Origin(name=directory.name))
+    write_manifest(directory, Provenance(name=directory.name))
     return open_bundle(directory)
 
 

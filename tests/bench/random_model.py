@@ -12,13 +12,13 @@ from pathlib import Path
 
 import onnx
 
-from tests.bundles.random_weights import DISTILBERT_BASE, random_weights
-from worker.bundles.architecture import read_architecture
-from worker.bundles.convert import convert
-from worker.bundles.make import Origin, write_manifest
-from worker.bundles.quantize import Method, describe, quantize_file
-from worker.reading.bundle import DEFAULT_BUNDLE
-from worker.reading.manifest import CONFIG, MODEL, TOKENIZER
+from tests.model_tools.random_weights import DISTILBERT_BASE, random_weights
+from worker.model_tools.convert.architecture import read_architecture
+from worker.model_tools.convert.convert import convert
+from worker.model_tools.manifest_writer import Provenance, write_manifest
+from worker.model_tools.quantize.quantize import Method, describe, quantize_file
+from worker.models.bundle import DEFAULT_BUNDLE
+from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 
 def write_bundle(directory: Path) -> None:
@@ -33,7 +33,7 @@ def write_bundle(directory: Path) -> None:
     (directory / CONFIG).write_text(json.dumps(dict(DISTILBERT_BASE)))
     shutil.copyfile(DEFAULT_BUNDLE / TOKENIZER, directory / TOKENIZER)
     write_manifest(
-        directory, Origin(name="distilbert-base-random", method=describe(Method.PER_TOKEN))
+        directory, Provenance(name="distilbert-base-random", method=describe(Method.PER_TOKEN))
     )
 
 

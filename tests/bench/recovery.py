@@ -26,7 +26,7 @@ from rich.table import Table
 from tests.faults.cluster import Cluster
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
-from worker.cli.console import progress
+from worker.cli.terminal import progress
 from worker.settings import KafkaSettings
 
 PARTITIONS = 6

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from schemas.answer import Answer
-from worker.reading.bundle import open_bundle
-from worker.reading.evaluate import Example, load_squad
-from worker.reading.options import ReadingDefaults
-from worker.reading.providers import Provider
-from worker.reading.reader import Reader
-from worker.reading.sequence import read_in_order
+from worker.inference.engine import InferenceEngine
+from worker.inference.execution_providers import Provider
+from worker.inference.options import InferenceOptions
+from worker.inference.ordered import map_ordered
+from worker.model_tools.evaluation.squad import Example, load_squad
+from worker.models.bundle import open_bundle
 
 Read = Callable[[Sequence[Example]], dict[str, str]]
 
@@ -30,11 +30,11 @@ WARM_UP = 32
 
 @contextmanager
 def _ours(path: Path, threads: int, provider: str) -> Iterator[Read]:
-    defaults = ReadingDefaults(threads=threads, providers=(Provider(provider),))
-    with Reader(open_bundle(path), defaults) as reader:
+    defaults = InferenceOptions(threads=threads, providers=(Provider(provider),))
+    with InferenceEngine(open_bundle(path), defaults) as reader:
 
         def read(examples: Sequence[Example]) -> dict[str, str]:
-            outcomes = read_in_order(reader, (example.event() for example in examples))
+            outcomes = map_ordered(reader, (example.event() for example in examples))
             return {
                 example.id: outcome.answer
                 for example, outcome in zip(examples, outcomes, strict=True)

@@ -17,19 +17,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.bundles.random_weights import BERT_BASE_MULTILINGUAL, DISTILBERT_BASE, Config
-from tests.bundles.word_models import (
+from tests.model_tools.random_weights import BERT_BASE_MULTILINGUAL, DISTILBERT_BASE, Config
+from tests.model_tools.word_models import (
     QUESTION_WORDS,
     Words,
     random_words,
     spread_weights,
     word_bundle,
 )
-from worker.reading.bundle import Bundle
-from worker.reading.options import ReadingDefaults
-from worker.reading.reader import Reader
-from worker.reading.session import Session, SessionOptions
-from worker.reading.windows import SPECIAL_TOKENS, Windower
+from worker.inference.engine import InferenceEngine
+from worker.inference.onnx_session import OnnxSession, SessionOptions
+from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.windows import SPECIAL_TOKENS, Windower
+from worker.models.bundle import Bundle
 
 SIZES = {"DistilBERT-base": DISTILBERT_BASE, "BERT-base, multilingual": BERT_BASE_MULTILINGUAL}
 
@@ -45,16 +45,16 @@ def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
     bundle = word_bundle(directory, config, weights)
     made = time.perf_counter() - began
     del weights
-    defaults = ReadingDefaults(threads=1)
+    defaults = InferenceOptions(threads=1)
     capacity = LENGTH - QUESTION_WORDS - SPECIAL_TOKENS
-    with Reader(bundle, defaults) as reader:
+    with InferenceEngine(bundle, defaults) as reader:
         one = random_words(config, capacity)
-        answer = reader.submit(one.event).result()
+        answer = reader.submit(one.event).result().outcome
         expected = one.best_span(bundle, max_words=defaults.max_answer_tokens)
         if (answer.windows, answer.start, answer.end) != (1, *expected):
             raise SystemExit(f"{name}: the answer is {answer}, by hand {expected}")
         several = random_words(config, capacity + 2 * (capacity - defaults.doc_stride))
-        answer = reader.submit(several.event).result()
+        answer = reader.submit(several.event).result().outcome
         spans = several.spans(max_words=defaults.max_answer_tokens)
         if answer.windows != 3 or (answer.start, answer.end) not in spans:
             raise SystemExit(f"{name}: the answer in three windows is {answer}")
@@ -74,10 +74,10 @@ def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
 def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
     """The shape of the logits of a window of 512 tokens, and the median seconds of a run."""
     windower = Windower(bundle, max_tokens=LENGTH)
-    question = windower.encode_question(words.event.question, max_tokens=LENGTH)
-    context = windower.encode_context(words.event.context)
-    (window,) = windower.cut(question, context, stride=128, max_windows=1)
-    session = Session(bundle, SessionOptions())
+    question = windower.tokenize_question(words.event.question, max_tokens=LENGTH)
+    context = windower.tokenize_context(words.event.context)
+    (window,) = windower.split(question, context, stride=128, max_windows=1)
+    session = OnnxSession(bundle, SessionOptions())
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()

@@ -30,12 +30,12 @@ from tests.bench.process import cpu_seconds, idle_seconds, peak_rss_mib
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
-from worker.bundles.store import Store
-from worker.cli.console import progress
-from worker.reading.cores import available_cores
-from worker.reading.evaluate import Example, Scores, load_squad, score
-from worker.reading.reader import Reader
-from worker.reading.sequence import read_in_order
+from worker.cli.terminal import progress
+from worker.inference.cpu_quota import available_cores
+from worker.inference.engine import InferenceEngine
+from worker.inference.ordered import map_ordered
+from worker.model_tools.evaluation.squad import EvaluationResult, Example, load_squad, score
+from worker.models.store import ModelStore
 from worker.settings import KafkaSettings, WorkerSettings
 
 PARTITIONS = 4
@@ -106,10 +106,10 @@ class Driver:
             into.predictions[document["id"]] = document["answer"]
 
 
-def alone(reader: Reader, piece: Sequence[Example], into: Measured) -> None:
+def alone(reader: InferenceEngine, piece: Sequence[Example], into: Measured) -> None:
     """The same questions with the same threads, in this process."""
     began = time.perf_counter()
-    for outcome in read_in_order(reader, (example.event() for example in piece)):
+    for outcome in map_ordered(reader, (example.event() for example in piece)):
         assert isinstance(outcome, Answer), outcome
         into.predictions[outcome.id] = outcome.answer
         into.records += 1
@@ -129,7 +129,9 @@ async def compare(examples: list[Example], model: Path | None) -> None:
         await topics.create()
         await _warm_up(kafka.bootstrap_servers)
         settings = topics.settings
-        reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
+        reader = InferenceEngine(
+            ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+        )
         driver = Driver(topics)
         async with WorkerProcess(topics.environment) as worker:
             await driver.start()
@@ -202,7 +204,7 @@ async def _warm_up(servers: str) -> None:
 async def _take_turns(
     examples: list[Example],
     driver: Driver,
-    reader: Reader,
+    reader: InferenceEngine,
     worker: WorkerProcess,
     kafka: ApacheKafka,
     results: tuple[Measured, Measured, Processor],
@@ -243,7 +245,9 @@ async def _take_turns(
                 bar.advance(task)
 
 
-def _insist(examples: list[Example], sides: Sequence[Measured], scores: list[Scores]) -> None:
+def _insist(
+    examples: list[Example], sides: Sequence[Measured], scores: list[EvaluationResult]
+) -> None:
     streamed, direct = sides
     if streamed.predictions != direct.predictions or scores[0] != scores[1]:
         raise SystemExit("the answers that came through Kafka differ from the reader's own")

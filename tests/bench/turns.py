@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.bench.process import cpu_seconds
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WORKER, WorkerProcess
-from worker.reading.evaluate import Example
+from worker.model_tools.evaluation.squad import Example
 from worker.settings import KafkaSettings
 
 

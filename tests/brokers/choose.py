@@ -13,7 +13,7 @@ from tests.brokers.embedded import EmbeddedKafka, why_no_embedded
 from tests.brokers.external import ExternalKafka, why_no_external
 from tests.brokers.jars import why_no_apache_kafka
 from tests.brokers.protocol import Broker
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 
 @dataclass(frozen=True, slots=True)

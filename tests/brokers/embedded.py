@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from worker.streaming.embedded import EmbeddedBroker
+from worker.kafka.dev_broker import EmbeddedBroker
 
 
 def why_no_embedded() -> str | None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import socket
 
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 _VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 

@@ -11,7 +11,7 @@ from tests.brokers.apache import ApacheKafka
 from tests.brokers.choose import choose_broker
 from tests.brokers.jars import why_no_apache_kafka
 from tests.brokers.protocol import Broker
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 
 class StartApacheKafka(Protocol):

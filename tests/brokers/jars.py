@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 VERSION = "4.1.1"
 JAVA_MIN = 17  # what Kafka 4 asks of a broker's JVM

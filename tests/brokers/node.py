@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiokafka.protocol.metadata import MetadataResponse_v1
 
-from worker.streaming.embedded import BrokerUnavailable, guard
+from worker.kafka.dev_broker import BrokerUnavailable, guard
 
 # One node is up in 1 s, three on two cores in 3 s; the rest is for a machine under load.
 START_SECONDS = 60.0

@@ -14,7 +14,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from tests.brokers.apache import free_ports
 from tests.brokers.clients import PATIENCE_SECONDS, read
 from tests.brokers.fixtures import StartApacheKafka
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 TOPIC = "kept"
 

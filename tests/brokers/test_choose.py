@@ -7,7 +7,7 @@ import pytest
 from tests.brokers import choose
 from tests.brokers.choose import Way, choose_broker
 from tests.brokers.protocol import Broker
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 
 def way(name: str, why_not: str | None = None) -> Way:

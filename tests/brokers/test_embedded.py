@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.clients import until
-from worker.streaming import embedded
-from worker.streaming.embedded import BrokerUnavailable, EmbeddedBroker
+from worker.kafka import dev_broker
+from worker.kafka.dev_broker import BrokerUnavailable, EmbeddedBroker
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_a_binary_that_never_answers_is_given_up(
     binary: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     binary.write_text("#!/bin/sh\necho busy\nexec sleep 60\n")
-    monkeypatch.setattr(embedded, "START_SECONDS", 0.2)
+    monkeypatch.setattr(dev_broker, "START_SECONDS", 0.2)
 
     with pytest.raises(BrokerUnavailable, match="did not answer:\nbusy"):
         EmbeddedBroker().start()
@@ -96,7 +96,7 @@ def test_a_binary_that_never_answers_is_given_up(
 async def test_it_ends_with_its_owner_even_if_that_one_is_killed(scratch: Path) -> None:
     owner = (
         "import os, signal, tempfile\n"
-        "from worker.streaming.embedded import EmbeddedBroker\n"
+        "from worker.kafka.dev_broker import EmbeddedBroker\n"
         f"tempfile.tempdir = {str(scratch)!r}\n"
         "broker = EmbeddedBroker()\n"
         "broker.start()\n"
@@ -113,8 +113,8 @@ async def test_it_ends_with_its_owner_even_if_that_one_is_killed(scratch: Path) 
 
 def test_importing_it_brings_in_neither_the_broker_nor_the_reader() -> None:
     importing = (
-        "import sys, worker.streaming.embedded\n"
-        "print(*{'noida_db', 'onnxruntime', 'worker.reading'} & set(sys.modules))"
+        "import sys, worker.kafka.dev_broker\n"
+        "print(*{'noida_db', 'onnxruntime', 'worker.inference'} & set(sys.modules))"
     )
 
     told = subprocess.run(

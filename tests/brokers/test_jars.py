@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.jars import VERSION, class_path
-from worker.streaming.embedded import BrokerUnavailable
+from worker.kafka.dev_broker import BrokerUnavailable
 
 # Takes the copied directory from its last argument, notes that it was called, and is slow enough
 # to be met half-way.

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.reading.bundles import WORDS, bert_tokenizer, write_bundle
+from tests.inference.bundles import WORDS, bert_tokenizer, write_bundle
 from worker.cli import main
 
 KNOWN = bert_tokenizer(list(WORDS))

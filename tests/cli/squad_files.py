@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.question import Question
-from tests.bundles.random_weights import Config
-from tests.bundles.word_models import random_words
+from tests.model_tools.random_weights import Config
+from tests.model_tools.word_models import random_words
 
 
 def squad(directory: Path, *entries: tuple[Question, Sequence[str]]) -> Path:

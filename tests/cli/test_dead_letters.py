@@ -8,10 +8,10 @@ import pytest
 from schemas.rejection import Header, Reason
 from tests.brokers.protocol import Broker
 from tests.cli.conftest import Command
-from tests.streaming.dead_letters import NOW, letter, post, replays
+from tests.dead_letters.records import NOW, letter, post, replays
 from tests.streaming.topics import Topics
 from worker.cli.dead_letters import options
-from worker.cli.dead_letters.texts import moment
+from worker.cli.dead_letters.formatting import format_time
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def test_the_list_has_a_row_for_each_letter_and_a_count_for_each_reason(
     assert done.code == 0
     name = three.settings.qa.questions_topic
     assert cells(done.out) == [
-        ["0:0", moment(NOW), "schema", f"{name}-0-0", "0", "1", "it is schema"],
-        ["0:1", moment(NOW + 1_000), "schema", f"{name}-0-5", "2", "2,000", "it is schema"],
-        ["1:0", moment(NOW + 2_000), "not_json", f"{name}-1-6", "0", "2", "it is not_json"],
+        ["0:0", format_time(NOW), "schema", f"{name}-0-0", "0", "1", "it is schema"],
+        ["0:1", format_time(NOW + 1_000), "schema", f"{name}-0-5", "2", "2,000", "it is schema"],
+        ["1:0", format_time(NOW + 2_000), "not_json", f"{name}-1-6", "0", "2", "it is not_json"],
     ]
     assert done.out.endswith("3 dead letters: 2 schema, 1 not_json\n")
 
@@ -61,7 +61,7 @@ def test_the_list_as_json_has_an_object_a_line_with_the_same_facts(
     assert json.loads(done.out) == {
         "partition": 0,
         "offset": 1,
-        "time": moment(NOW + 1_000),
+        "time": format_time(NOW + 1_000),
         "reason": "schema",
         "question": {"topic": three.settings.qa.questions_topic, "partition": 0, "offset": 5},
         "attempts": 2,
@@ -76,10 +76,10 @@ def test_the_list_as_json_has_an_object_a_line_with_the_same_facts(
     [
         (["--reason", "not_json"], ["1:0"]),
         (["--reason", "not_json", "--reason", "schema", "--limit", "2"], ["0:0", "0:1"]),
-        (["--since", moment(NOW + 1_000)], ["0:1", "1:0"]),
-        (["--since", moment(NOW + 1_000), "--until", moment(NOW + 2_000)], ["0:1"]),
+        (["--since", format_time(NOW + 1_000)], ["0:1", "1:0"]),
+        (["--since", format_time(NOW + 1_000), "--until", format_time(NOW + 2_000)], ["0:1"]),
         # Without a zone it is UTC.
-        (["--until", moment(NOW + 1_000).removesuffix("Z")], ["0:0"]),
+        (["--until", format_time(NOW + 1_000).removesuffix("Z")], ["0:0"]),
         (["--partition", "0", "--offset", "1:"], ["0:1"]),
         (["--partition", "0", "--offset", ":0"], ["0:0"]),
         (["--partition", "0", "--offset", "0:1"], ["0:0", "0:1"]),
@@ -221,8 +221,8 @@ def test_a_place_that_is_none_is_refused(command: Command, place: str) -> None:
 
 
 def test_a_time_that_its_producer_made_up_is_shown_as_it_is() -> None:
-    assert moment(1_700_000_000_123) == "2023-11-14T22:13:20.123Z"
-    assert moment(10**17) == "100000000000000000 ms"
+    assert format_time(1_700_000_000_123) == "2023-11-14T22:13:20.123Z"
+    assert format_time(10**17) == "100000000000000000 ms"
 
 
 def test_a_bar_is_shown_only_where_reading_takes_its_time(

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.embedding import Embedding
 from tests.cli.conftest import Command
-from tests.reading.embeddings import DIMS, expected, write_embedding_bundle
-from worker.reading.manifest import Pooling
+from tests.inference.embeddings import DIMS, expected, write_embedding_bundle
+from worker.models.manifest import Pooling
 
 LINES = [
     {"id": "first", "text": "answer a", "metadata": {"n": 10**30}},

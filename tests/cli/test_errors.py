@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command, Done
-from tests.reading.bundles import write_bundle
+from tests.inference.bundles import write_bundle
 
 ASK = ("ask", "--question", "Who?", "--context", "Ada.")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundles import published_models as published
-from tests.bundles.random_weights import TINY_BERT
 from tests.cli.conftest import Command, Done
-from tests.reading.bundles import write_bundle
-from worker.reading.bundle import open_bundle
-from worker.reading.manifest import Manifest, Pooling, Task
+from tests.inference.bundles import write_bundle
+from tests.model_tools import published_models as published
+from tests.model_tools.random_weights import TINY_BERT
+from worker.models.bundle import open_bundle
+from worker.models.manifest import Manifest, Pooling, Task
 
 
 @pytest.fixture

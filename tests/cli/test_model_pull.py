@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundles import published_models as published
-from tests.bundles.commands import Machine, complaint
-from tests.bundles.hub_repos import MEMBER, Hold
-from tests.bundles.hub_server import HubServer, hub_server
-from tests.bundles.random_weights import TINY_BERT
-from worker.reading.bundle import open_bundle
-from worker.reading.manifest import Pooling, Task
+from tests.model_tools import published_models as published
+from tests.model_tools.commands import Machine, complaint
+from tests.model_tools.hub_repos import MEMBER, Hold
+from tests.model_tools.hub_server import HubServer, hub_server
+from tests.model_tools.random_weights import TINY_BERT
+from worker.models.bundle import open_bundle
+from worker.models.manifest import Pooling, Task
 
 REPO = "ada/tiny"
 ASK = ("ask", "--question", "a", "--context", "b answer c", "--json")

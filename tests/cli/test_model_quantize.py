@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundles import published_models as published
-from tests.bundles.commands import Machine
-from tests.bundles.hub_server import hub_server
-from tests.bundles.int8_models import CONFIGS, DISTILBERT, wide_weights
-from tests.bundles.word_models import random_words, word_bundle
 from tests.cli.conftest import Command
 from tests.cli.said import complaint
-from worker.reading.bundle import Bundle, open_bundle
-from worker.reading.manifest import Manifest, Pooling
+from tests.model_tools import published_models as published
+from tests.model_tools.commands import Machine
+from tests.model_tools.hub_server import hub_server
+from tests.model_tools.int8_models import CONFIGS, DISTILBERT, wide_weights
+from tests.model_tools.word_models import random_words, word_bundle
+from worker.models.bundle import Bundle, open_bundle
+from worker.models.manifest import Manifest, Pooling
 
 
 @pytest.fixture

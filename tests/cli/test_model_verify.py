@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from schemas.question import Question
-from tests.bundles.int8_models import DISTILBERT, wide_weights
-from tests.bundles.word_models import word_bundle
 from tests.cli.conftest import KNOWN, Command
 from tests.cli.said import complaint, line, rows
 from tests.cli.squad_files import random_questions, squad, three_questions
-from tests.reading.bundles import SPECIALS, WORDS, bert_tokenizer, write_bundle
-from tests.reading.embeddings import write_embedding_bundle
-from tests.reading.graphs import table_model
-from worker.bundles.make import Origin
-from worker.bundles.published import quantize_bundle
-from worker.bundles.quantize import Method
-from worker.reading.bundle import Bundle
-from worker.reading.manifest import MANIFEST
+from tests.inference.bundles import SPECIALS, WORDS, bert_tokenizer, write_bundle
+from tests.inference.embeddings import write_embedding_bundle
+from tests.inference.graphs import table_model
+from tests.model_tools.int8_models import DISTILBERT, wide_weights
+from tests.model_tools.word_models import word_bundle
+from worker.model_tools.build import quantize_bundle
+from worker.model_tools.manifest_writer import Provenance
+from worker.model_tools.quantize.quantize import Method
+from worker.models.bundle import Bundle
+from worker.models.manifest import MANIFEST
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def words(tmp_path: Path) -> Bundle:
 
 def int8(bundle: Bundle, name: str, method: Method) -> Path:
     target = bundle.directory.with_name(name)
-    origin = Origin.of(bundle.manifest, name)
+    origin = Provenance.of(bundle.manifest, name)
     return quantize_bundle(bundle, target, origin, method=method).bundle.directory
 
 

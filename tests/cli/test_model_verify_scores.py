@@ -8,11 +8,11 @@ from schemas.question import Question
 from tests.cli.conftest import KNOWN, Command
 from tests.cli.said import complaint, rows
 from tests.cli.squad_files import squad, three_questions
-from tests.reading.bundles import SPECIALS, WORDS, write_bundle
-from tests.reading.embeddings import write_embedding_bundle
-from tests.reading.graphs import table_model
-from worker.reading.bundle import open_bundle
-from worker.reading.manifest import MANIFEST
+from tests.inference.bundles import SPECIALS, WORDS, write_bundle
+from tests.inference.embeddings import write_embedding_bundle
+from tests.inference.graphs import table_model
+from worker.models.bundle import open_bundle
+from worker.models.manifest import MANIFEST
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.answer import Answer
 from tests.cli.conftest import Command
-from tests.reading.bundles import POISON
+from tests.inference.bundles import POISON
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 

@@ -6,15 +6,15 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from tests.reading.bundles import write_bundle
+from tests.inference.bundles import write_bundle
 from worker.cli.run import open_reader
-from worker.environment import load
+from worker.settings.environment import load
 
 
 @pytest.mark.parametrize(
     ("asked", "knows", "warnings"),
     [
-        ("true", False, ["no_answer_means_little"]),
+        ("true", False, ["model_lacks_no_answer_training"]),
         ("true", True, []),
         ("false", False, []),
     ],

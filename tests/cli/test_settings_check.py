@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.conftest import Command
-from worker.cli.env_file import read_env_file
+from worker.cli.dotenv import read_env_file
 
 GOOD = """\
 # A worker of the staging cluster

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cli.conftest import Command
-from worker.environment import variables
+from worker.settings.environment import variables
 
 PASSWORD = "hunter2"
 

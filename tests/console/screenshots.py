@@ -17,7 +17,7 @@ from tests.brokers.embedded import EmbeddedKafka
 from tests.console.browser import chromium, console_environment, console_url
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
-from worker.cli.demo_texts import demo_events
+from worker.cli.demo_events import demo_events
 
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "wide": (1440, 900, "light"),

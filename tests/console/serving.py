@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 from tests.console.browser import console_environment
 from worker.console.server import PREFIX, Console
-from worker.environment import load
-from worker.observing.health import Health
-from worker.observing.http import Observatory
+from worker.observability.health import Health
+from worker.observability.http_server import OpsServer
+from worker.settings.environment import load
 
 
 @asynccontextmanager
@@ -16,7 +16,7 @@ async def served(environment: Mapping[str, str]) -> AsyncIterator[tuple[Console,
     """A console in this process, and its port."""
     health = Health(time.monotonic, stall_after=60, contact_after=60)
     console = Console(load({**console_environment(), **environment}), health)
-    observatory = Observatory(health, "127.0.0.1", 0, {PREFIX: console.app})
+    observatory = OpsServer(health, "127.0.0.1", 0, {PREFIX: console.app})
     await observatory.start()
     try:
         yield console, observatory.port

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.brokers.protocol import Broker
-from tests.streaming.conftest import RunningPipeline
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.conftest import RunningWorker
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.console import questions
-from worker.console.following import MARK, Following
 from worker.console.questions import AT_ONCE, BusyError, Questions
-from worker.console.samples import Latencies
+from worker.console.sampler import Latencies
+from worker.console.trace_collector import MARK, TraceCollector
 from worker.settings import Settings
 
 
@@ -28,16 +28,16 @@ async def topics(broker: Broker) -> Topics:
 
 
 @pytest.fixture
-def following() -> Following:
-    return Following(Latencies(time.monotonic))
+def following() -> TraceCollector:
+    return TraceCollector(Latencies(time.monotonic))
 
 
 @contextlib.asynccontextmanager
 async def worker(
-    settings: Settings, following: Following, reader: StubReader
+    settings: Settings, following: TraceCollector, reader: StubEngine
 ) -> AsyncIterator[Questions]:
     """What can be asked of a worker that runs here."""
-    pipeline = RunningPipeline(settings, reader, following)
+    pipeline = RunningWorker(settings, reader, following)
     try:
         await pipeline.ready()
         yield Questions(settings, following)
@@ -52,10 +52,10 @@ async def ask(asked: Questions, value: bytes) -> dict[str, Any]:
 
 
 async def test_an_answer_comes_with_its_journey_and_the_question_went_as_it_was(
-    topics: Topics, following: Following
+    topics: Topics, following: TraceCollector
 ) -> None:
     value = b' {"context": "Ada \xf0\x9f\x9a\x80 wrote it.", "id": "mine", "question": "Who?"}\n'
-    async with worker(topics.settings, following, StubReader()) as asked:
+    async with worker(topics.settings, following, StubEngine()) as asked:
         report = await ask(asked, value)
     assert report["outcome"]["id"] == "mine"
     assert report["outcome"]["answer"] == "Ada"
@@ -70,9 +70,9 @@ async def test_an_answer_comes_with_its_journey_and_the_question_went_as_it_was(
 
 
 async def test_what_is_no_question_comes_back_with_its_reason(
-    topics: Topics, following: Following
+    topics: Topics, following: TraceCollector
 ) -> None:
-    async with worker(topics.settings, following, StubReader()) as asked:
+    async with worker(topics.settings, following, StubEngine()) as asked:
         report = await ask(asked, b"\xff not JSON")
     assert report["rejected"]["reason"] == "not_json"
     assert "outcome" not in report
@@ -80,10 +80,10 @@ async def test_what_is_no_question_comes_back_with_its_reason(
 
 
 async def test_at_least_once_an_answer_is_shown_with_the_commit_that_comes_after_it(
-    topics: Topics, following: Following
+    topics: Topics, following: TraceCollector
 ) -> None:
     settings = topics.with_(QA_DELIVERY="at_least_once", QA_COMMIT_INTERVAL_MS="700")
-    async with worker(settings, following, StubReader()) as asked:
+    async with worker(settings, following, StubEngine()) as asked:
         report = await ask(asked, event(1))
     commit = report["journey"]["stages"][-1]
     assert commit["name"] == "commit"
@@ -91,29 +91,29 @@ async def test_at_least_once_an_answer_is_shown_with_the_commit_that_comes_after
 
 
 async def test_a_commit_that_is_late_does_not_hold_up_the_answer(
-    topics: Topics, following: Following, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, following: TraceCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(questions, "COMMIT_SECONDS", -3600)
     settings = topics.with_(QA_DELIVERY="at_least_once", QA_COMMIT_INTERVAL_MS="3600000")
-    async with worker(settings, following, StubReader()) as asked:
+    async with worker(settings, following, StubEngine()) as asked:
         report = await ask(asked, event(1))
     assert report["outcome"]["answer"] == "Person1"
     assert (report["seen"], report["journey"]) == (True, None)
 
 
 async def test_where_no_worker_is_nothing_comes_back_and_nothing_is_kept(
-    topics: Topics, following: Following, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, following: TraceCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(questions, "ANSWER_SECONDS", 0.2)
     with pytest.raises(TimeoutError):
         await Questions(topics.settings, following).ask(event(1))
-    assert not following._asked
+    assert not following._pending
 
 
 async def test_so_many_are_on_their_way_and_the_next_is_told_so(
-    topics: Topics, following: Following
+    topics: Topics, following: TraceCollector
 ) -> None:
-    reader = StubReader(lambda _: True)
+    reader = StubEngine(lambda _: True)
     async with worker(topics.settings, following, reader) as asked:
         asking = [asyncio.create_task(ask(asked, event(number))) for number in range(AT_ONCE)]
         await until(lambda: len(reader.held) == AT_ONCE, "all are with the reader")

@@ -18,8 +18,8 @@ from tests.console.serving import served
 from tests.streaming.topics import until
 from worker.console import questions, server
 from worker.console.server import Console
-from worker.observing.health import Health
-from worker.observing.http import Observatory
+from worker.observability.health import Health
+from worker.observability.http_server import OpsServer
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 PAGES = (
@@ -101,7 +101,7 @@ async def statuses(number: int, method: str, path: str) -> int:
 async def test_where_the_console_is_off_there_is_nothing_of_it_and_nothing_changes_anything() -> (
     None
 ):
-    observatory = Observatory(Health(time.monotonic, 60, 60), "127.0.0.1", 0)
+    observatory = OpsServer(Health(time.monotonic, 60, 60), "127.0.0.1", 0)
     await observatory.start()
     found = {
         (method, path): await statuses(observatory.port, method, path)

@@ -14,8 +14,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from tests.deploy.queries import RULES, Selector, alerts, panel_queries, rules, selectors
 from tests.tools import tool
-from worker.environment import variables
-from worker.observing import metrics
+from worker.observability import metrics
+from worker.settings.environment import variables
 
 RUNBOOK = RULES.parents[1] / "runbook.md"
 TARGET = {"job", "instance", "namespace"}

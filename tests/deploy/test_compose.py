@@ -18,8 +18,8 @@ from tests.brokers.apache import free_ports
 from tests.brokers.jars import VERSION, class_archive, class_path
 from tests.brokers.node import Node
 from tests.tools import tool
-from worker.environment import load
 from worker.settings import Settings
+from worker.settings.environment import load
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -121,7 +121,11 @@ def test_a_worker_has_the_time_to_drain_that_it_counts_on(
 ) -> None:
     period = services["worker"]["stop_grace_period"]
     assert period.endswith("s")
-    assert float(period[:-1]) >= settings.qa.grace_seconds > settings.qa.shutdown_seconds
+    assert (
+        float(period[:-1])
+        >= settings.qa.termination_grace_period_seconds
+        > settings.qa.shutdown_seconds
+    )
 
 
 def test_a_worker_waits_for_broker_and_topics(services: dict[str, Service]) -> None:

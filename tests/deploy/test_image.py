@@ -15,7 +15,7 @@ from tests.deploy.image import DEPLOY, Image, build, podman
 from tests.streaming.topics import Topics, event, until
 from tests.tools import tool
 from worker import __version__
-from worker.environment import load
+from worker.settings.environment import load
 
 DOCKERFILE = DEPLOY / "Dockerfile"
 TEXT = DOCKERFILE.read_text()

@@ -19,7 +19,7 @@ from tests.deploy.kubernetes import (
     worker,
 )
 from tests.tools import tool
-from worker.environment import variables
+from worker.settings.environment import variables
 
 OPTIONAL = (
     "container-cpu-requests-equal-limits",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundles import published_models as published
-from tests.bundles.hub_server import HubServer, hub_server
 from tests.deploy.kubernetes import Resource, pod, settings, worker
-from worker.bundles.store import Store
+from tests.model_tools import published_models as published
+from tests.model_tools.hub_server import HubServer, hub_server
+from worker.models.store import ModelStore
 
 OVERLAY = "overlays/hpa-model-volume"
 
@@ -63,7 +63,7 @@ def test_what_it_fetches_is_what_the_worker_opens(
     hub.put(own["MODEL_REPOSITORY"], published.safetensors())
     prepare(init, hub, volumes, tmp_path)
     its = settings(OVERLAY)
-    bundle = Store(Path(volumes[its["QA_MODELS"]])).open(its["QA_MODEL"])
+    bundle = ModelStore(Path(volumes[its["QA_MODELS"]])).open(its["QA_MODEL"])
     assert bundle.manifest.source == own["MODEL_REPOSITORY"]
     assert "per token" in (bundle.manifest.method or "")
     # On a volume that lasts, a second start asks the hub nothing.

@@ -18,8 +18,8 @@ from tests.deploy.kubernetes import (
 )
 from tests.deploy.measured import figures
 from worker.cli.topics import create
-from worker.environment import load
-from worker.reading.cores import available_cores
+from worker.inference.cpu_quota import available_cores
+from worker.settings.environment import load
 
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
 SCALED = [overlay for overlay in OVERLAYS if "replicas" not in the(overlay, "Deployment")["spec"]]
@@ -44,12 +44,12 @@ def test_the_worker_accepts_the_settings(overlay: str, secret: dict[str, str]) -
 def test_the_grace_period_fits_the_shutdown_budget(overlay: str, secret: dict[str, str]) -> None:
     its = load(settings(overlay, secret)).qa
     given = pod(overlay)["terminationGracePeriodSeconds"]
-    assert its.drain_seconds < its.shutdown_seconds < its.grace_seconds == given
+    assert its.drain_seconds < its.shutdown_seconds < its.termination_grace_period_seconds == given
 
 
 def test_a_shorter_grace_period_would_stop_the_start() -> None:
-    environment = {**settings("base"), "QA_GRACE_SECONDS": "20"}
-    with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_GRACE"):
+    environment = {**settings("base"), "QA_TERMINATION_GRACE_PERIOD_SECONDS": "20"}
+    with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_TERMINATION"):
         load(environment)
 
 

@@ -33,14 +33,14 @@ class Point:
     """Only calls with a request of this class, where one is named."""
 
 
-_READERS = ("tests.faults.stub:Stub.submit", "worker.reading.reader:Reader.submit")
-_CONSUMER_COMMIT = ("worker.streaming.intake:AIOKafkaConsumer.commit",)
+_READERS = ("tests.faults.stub:Stub.submit", "worker.inference.engine:InferenceEngine.submit")
+_CONSUMER_COMMIT = ("worker.kafka.consumer:AIOKafkaConsumer.commit",)
 
 _AT_LEAST_ONCE = {
     # A record was given to the reader.
     "batch": Point("after", _READERS, 40),
     # An answer is in the producer's buffer.
-    "send": Point("after", ("worker.streaming.outbox:Outbox.send",), 40),
+    "send": Point("after", ("worker.kafka.producer:IdempotentProducer.send",), 40),
     # Answers are acknowledged, their offsets not committed.
     "acknowledged": Point("before", _CONSUMER_COMMIT, 8),
     "committed": Point("after", _CONSUMER_COMMIT, 8),
@@ -48,7 +48,7 @@ _AT_LEAST_ONCE = {
 
 
 def _step(when: Literal["before", "after"], function: str, passages: int) -> Point:
-    return Point(when, (f"worker.streaming.transactions:Transactions.{function}",), passages)
+    return Point(when, (f"worker.kafka.transactions:TransactionalProducer.{function}",), passages)
 
 
 def _sent(request: str, passages: int) -> Point:
@@ -64,8 +64,8 @@ def _answered(request: str, passages: int) -> Point:
 _EXACTLY_ONCE = {
     "batch": Point("after", _READERS, 40),
     "fence_sent": _sent("InitProducerIdRequest", 1),
-    # Whoever had the partition is shut out, its offset is known; nothing is fetched yet.
-    "fenced": _step("after", "fence", 1),
+    # The previous owner is fenced; the committed offset is not read yet.
+    "fenced": _step("after", "init_transactions", 1),
     # What is to be committed is settled, and no broker knows of it.
     "beginning": _step("before", "commit", 15),
     "partitions_sent": _sent("AddPartitionsToTxnRequest", 15),
@@ -74,7 +74,7 @@ _EXACTLY_ONCE = {
     "produced": _step("after", "_produce", 30),
     "offsets_added": _answered("AddOffsetsToTxnRequest", 15),
     "offsets_sent": _sent("TxnOffsetCommitRequest", 15),
-    "offsets_committed": _step("after", "_commit_offset", 15),
+    "offsets_committed": _step("after", "_commit_offsets", 15),
     # All is in the transaction but its end.
     "ending": _step("before", "_end", 15),
     "end_sent": _sent("EndTxnRequest", 15),
@@ -117,10 +117,10 @@ def _at_passage(number: int, request: str, sent: signal.Signals) -> Callable[...
 
 
 DELIVER = (
-    "worker.streaming.delivery:_Acknowledged.deliver",
-    "worker.streaming.delivery:_Fenced.deliver",
+    "worker.streaming.delivery.at_least_once:AtLeastOncePartition.deliver",
+    "worker.streaming.delivery.exactly_once:ExactlyOncePartition.deliver",
 )
-OPEN = "worker.streaming.session:Session.open"
+OPEN = "worker.streaming.session:KafkaSession.open"
 
 
 def _break_the_session(deliveries: int, failures: int) -> None:

@@ -15,7 +15,7 @@ from tests.faults.failpoints import POINTS
 from tests.faults.questions import SMALL_LIMIT
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind
 from tests.faults.workers import Worker, armed, unopenable
-from worker.streaming.transactions import transactional_id
+from worker.kafka.transactions import transactional_id
 
 _REACH_SECONDS = 20.0
 """For a new worker to start, join and come to its failpoint; else the fault did not happen."""
@@ -113,7 +113,7 @@ async def _unopenable(world: World, fault: Fault) -> str | None:
     worker = world.workers[fault.slot]
     failures = 1 + int(3 * fault.chance)
     await worker.restart(**unopenable(deliveries=10, failures=failures))
-    broken = b'"event": "session_broken"'
+    broken = b'"event": "session_failed"'
     return await _reached(worker, lambda: worker.said().count(broken) > failures)
 
 

@@ -11,7 +11,7 @@ import threading
 from tests.faults import failpoints, sabotage
 from tests.faults.stub import Stub
 from worker.cli import main, run
-from worker.environment import load
+from worker.settings.environment import load
 
 READER = "FAULTS_READER"
 

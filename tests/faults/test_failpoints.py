@@ -11,8 +11,9 @@ from aiokafka.errors import KafkaError
 
 from tests.faults import failpoints, patching
 from tests.faults.failpoints import DELIVER, OPEN, POINTS, UNOPENABLE
-from worker.streaming.delivery import _Acknowledged, _Fenced
-from worker.streaming.session import Session
+from worker.streaming.delivery.at_least_once import AtLeastOncePartition
+from worker.streaming.delivery.exactly_once import ExactlyOncePartition
+from worker.streaming.session import KafkaSession
 
 EVERY_TARGET = sorted({t for ps in POINTS.values() for p in ps.values() for t in p.targets})
 
@@ -33,7 +34,11 @@ def test_every_point_names_a_function_that_is_there(target: str) -> None:
 
 @pytest.mark.parametrize(
     "gone",
-    ["worker.streaming.outbox:Outbox.gone", "worker.gone:f", "worker.streaming.outbox:Gone.f"],
+    [
+        "worker.kafka.producer:IdempotentProducer.gone",
+        "worker.gone:f",
+        "worker.kafka.producer:Gone.f",
+    ],
 )
 def test_a_name_that_is_gone_fails_at_once(gone: str) -> None:
     with pytest.raises((AttributeError, ImportError)):
@@ -102,7 +107,7 @@ async def test_only_requests_of_the_named_kind_count(monkeypatch: pytest.MonkeyP
     assert killed == [os.getpid()]
 
 
-@pytest.mark.parametrize("way", [_Acknowledged, _Fenced])
+@pytest.mark.parametrize("way", [AtLeastOncePartition, ExactlyOncePartition])
 async def test_a_session_breaks_at_its_delivery_and_is_kept_from_opening(
     monkeypatch: pytest.MonkeyPatch, way: Any
 ) -> None:
@@ -110,11 +115,11 @@ async def test_a_session_breaks_at_its_delivery_and_is_kept_from_opening(
         pass
 
     monkeypatch.setattr(way, "deliver", done)
-    monkeypatch.setattr(Session, "open", done)
+    monkeypatch.setattr(KafkaSession, "open", done)
     monkeypatch.setenv(UNOPENABLE, "2:1")
     failpoints.arm("at_least_once")
     partition: Any = object.__new__(way)
-    session = object.__new__(Session)
+    session = object.__new__(KafkaSession)
 
     await session.open()
     await partition.deliver()

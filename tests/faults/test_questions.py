@@ -8,21 +8,21 @@ import pytest
 from schemas.question import Question as Event
 from schemas.rejection import Rejected
 from tests.faults.questions import LARGE_BYTES, SMALL_LIMIT, question
-from tests.streaming.stub_reader import answer_to
-from worker.streaming.messages import Incoming, open_record, outcome_record
-from worker.streaming.records import Outgoing
+from tests.streaming.stub_engine import answer_to
+from worker.kafka.records import InputRecord, OutputRecord
+from worker.streaming.codec import decode_record, encode_outcome_record
 
 MANY = range(3000)
 
 
-def incoming(number: int) -> Incoming:
+def incoming(number: int) -> InputRecord:
     asked = question(number)
-    return Incoming("questions", 0, number, asked.key, asked.value, [])
+    return InputRecord("questions", 0, number, asked.key, asked.value, [])
 
 
-def answered(number: int) -> Outgoing:
-    envelope = open_record(Event, incoming(number), max_bytes=2**20)
-    return outcome_record(incoming(number), envelope, answer_to(envelope.event), "answers")
+def answered(number: int) -> OutputRecord:
+    envelope = decode_record(Event, incoming(number), max_bytes=2**20)
+    return encode_outcome_record(incoming(number), envelope, answer_to(envelope.event), "answers")
 
 
 def test_a_number_is_always_the_same_question() -> None:

@@ -28,8 +28,8 @@ from tests.parity.reference_results import (
     readings,
 )
 from tests.parity.reference_windows import Encoder, TokenWindow
-from worker.cli.console import progress
-from worker.reading.evaluate import Example, load_squad
+from worker.cli.terminal import progress
+from worker.model_tools.evaluation.squad import Example, load_squad
 
 MAX_SEQ_LEN, DOC_STRIDE = 384, 128
 """The pipeline's own defaults."""

@@ -13,14 +13,15 @@ from tests.parity.against_transformers_spans import our_spans, our_windows
 from tests.parity.reference import Logits
 from tests.parity.reference_results import Outcome, Setting
 from tests.parity.reference_windows import TokenWindow
-from worker.bundles.convert import convert_directory
-from worker.bundles.make import Origin, write_manifest
-from worker.reading.bundle import Bundle, open_bundle
-from worker.reading.evaluate import Example
-from worker.reading.manifest import CONFIG, MODEL, TOKENIZER
-from worker.reading.session import Session, SessionOptions
-from worker.reading.spans import Read
-from worker.reading.windows import EncodedContext, Window, Windower
+from worker.inference.onnx_session import OnnxSession, SessionOptions
+from worker.inference.question_answering.spans import WindowLogits
+from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.inference.window import Window
+from worker.model_tools.convert.convert import convert_directory
+from worker.model_tools.evaluation.squad import Example
+from worker.model_tools.manifest_writer import Provenance, write_manifest
+from worker.models.bundle import Bundle, open_bundle
+from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class OurReading:
 
     text: str
     context: EncodedContext
-    read: tuple[Read, ...]
+    read: tuple[WindowLogits, ...]
 
     def outcome(self, setting: Setting) -> Outcome:
         return our_spans(self.text, self.context, self.read, setting)
@@ -40,7 +41,7 @@ class OurReader:
 
     def __init__(self, bundle: Bundle, *, max_tokens: int, stride: int, threads: int) -> None:
         self._windower = Windower(bundle, max_tokens=max_tokens)
-        self._session = Session(bundle, SessionOptions(callers=threads))
+        self._session = OnnxSession(bundle, SessionOptions(callers=threads))
         self._max_tokens = max_tokens
         self._stride = stride
 
@@ -72,5 +73,5 @@ def fp32_bundle(source: Path, directory: Path) -> Bundle:
     onnx.save(convert_directory(source), directory / MODEL)
     for name in (CONFIG, TOKENIZER):
         shutil.copyfile(source / name, directory / name)
-    write_manifest(directory, Origin(name="converted"))
+    write_manifest(directory, Provenance(name="converted"))
     return open_bundle(directory)

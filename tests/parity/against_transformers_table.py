@@ -10,8 +10,8 @@ from rich.text import Text
 from tests.parity.classes import Difference
 from tests.parity.classes_explained import Verdict
 from tests.parity.reference_results import Outcome, Setting
-from worker.cli.console import out
-from worker.reading.evaluate import Example, score
+from worker.cli.terminal import out
+from worker.model_tools.evaluation.squad import Example, score
 
 Classes = tuple[Difference, ...]
 

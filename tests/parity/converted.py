@@ -23,11 +23,12 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.parity.against_transformers_reader import fp32_bundle
-from worker.reading.bundle import Bundle
-from worker.reading.evaluate import Example, load_squad
-from worker.reading.manifest import Task
-from worker.reading.session import OUTPUTS
-from worker.reading.windows import Window, Windower
+from worker.inference.onnx_session import OUTPUTS
+from worker.inference.question_answering.windows import Windower
+from worker.inference.window import Window
+from worker.model_tools.evaluation.squad import Example, load_squad
+from worker.models.bundle import Bundle
+from worker.models.manifest import Task
 
 LIMIT = 1e-4
 """Of one output. float32 sums in another order differ by less; a wrong node by far more."""
@@ -101,9 +102,9 @@ def windows_of(examples: Sequence[Example], bundle: Bundle) -> Iterator[Window]:
     limit = bundle.manifest.max_tokens
     windower = Windower(bundle, max_tokens=limit)
     for example in examples:
-        question = windower.encode_question(example.question, max_tokens=limit // 2)
-        context = windower.encode_context(example.context)
-        yield from windower.cut(question, context, stride=128, max_windows=1000)
+        question = windower.tokenize_question(example.question, max_tokens=limit // 2)
+        context = windower.tokenize_context(example.context)
+        yield from windower.split(question, context, stride=128, max_windows=1000)
 
 
 def padded(windows: Sequence[Window], bundle: Bundle) -> Inputs:

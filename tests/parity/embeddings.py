@@ -20,13 +20,13 @@ from tokenizers import Tokenizer
 
 from schemas.embedding import Embedding
 from schemas.text import Text
-from tests.bundles.random_weights import DISTILBERT_BASE, random_weights, write_model
-from tests.bundles.word_models import random_words, word_bundle
-from worker.reading.bundle import Bundle, open_bundle
-from worker.reading.manifest import MANIFEST, Manifest, Pooling
-from worker.reading.options import ReadingDefaults
-from worker.reading.reader import Reader
-from worker.reading.sequence import read_in_order
+from tests.model_tools.random_weights import DISTILBERT_BASE, random_weights, write_model
+from tests.model_tools.word_models import random_words, word_bundle
+from worker.inference.engine import InferenceEngine
+from worker.inference.options import InferenceOptions
+from worker.inference.ordered import map_ordered
+from worker.models.bundle import Bundle, open_bundle
+from worker.models.manifest import MANIFEST, Manifest, Pooling
 
 LIMIT = 1e-5
 """Of one number; the largest are around 3. float32 sums in another order differ by less."""
@@ -77,9 +77,9 @@ def pooled(batches: Sequence[Batch], pooling: Pooling) -> Vectors:
 
 
 def ours(bundle: Bundle, texts: Sequence[Text]) -> Vectors:
-    defaults = ReadingDefaults(threads=1, max_batch_tokens=2048, max_padding=0.9)
-    with Reader(bundle, defaults) as reader:
-        outcomes = list(read_in_order(reader, texts))
+    defaults = InferenceOptions(threads=1, max_batch_tokens=2048, max_padding=0.9)
+    with InferenceEngine(bundle, defaults) as reader:
+        outcomes = list(map_ordered(reader, texts))
     assert all(isinstance(outcome, Embedding) and outcome.windows == 1 for outcome in outcomes)
     return np.array([each.embedding for each in outcomes if isinstance(each, Embedding)])
 

@@ -17,9 +17,9 @@ from tests.parity.reference import Emulation, Logits
 from tests.parity.reference_pipeline import Oracle
 from tests.parity.reference_results import Outcome, ReadWindow, Setting
 from tests.parity.reference_windows import Encoder, TokenWindow
-from worker.reading.bundle import DEFAULT_BUNDLE, open_bundle
-from worker.reading.evaluate import Example
-from worker.reading.windows import Windower
+from worker.inference.question_answering.windows import Windower
+from worker.model_tools.evaluation.squad import Example
+from worker.models.bundle import DEFAULT_BUNDLE, open_bundle
 
 SETTINGS = tuple(
     Setting(

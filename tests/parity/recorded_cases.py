@@ -23,7 +23,7 @@ from tests.parity.reference_results import (
     unpack_window,
 )
 from tests.parity.reference_windows import Differences, Encoder, TokenWindow
-from worker.reading.evaluate import Example
+from worker.model_tools.evaluation.squad import Example
 
 DIRECTORY = Path(__file__).parent / "recorded"
 

@@ -25,7 +25,7 @@ from tests.parity.reference_results import (
     read_origin,
     reading_line,
 )
-from worker.reading.evaluate import Example
+from worker.model_tools.evaluation.squad import Example
 
 VERSION = "4.57."
 

@@ -24,8 +24,9 @@ from tests.parity.recorded_cases import (
 from tests.parity.reference import Emulation
 from tests.parity.reference_results import Found, Origin, Outcome, Setting
 from tests.parity.reference_windows import Encoder
-from worker.reading.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
-from worker.reading.windows import EncodedContext, Window, Windower
+from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.inference.window import Window
+from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 
 RECORDINGS = [load(path) for path in sorted(DIRECTORY.glob("*.json"))]
 CASES = [

@@ -6,8 +6,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from tests.inference.bundles import bert_tokenizer
 from tests.parity.vocabularies import FIELDS, Differences
-from tests.reading.bundles import bert_tokenizer
 
 WORDS = ("red", "##top", "redtop", "-", "##-", "##x", "x")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.inference.bundles import bert_tokenizer, write_bundle
 from tests.parity.words import words_of
 from tests.parity.xquad import Found, Gold, Passage
-from tests.reading.bundles import bert_tokenizer, write_bundle
-from worker.reading.bundle import open_bundle
-from worker.reading.windows import Windower
+from worker.inference.question_answering.windows import Windower
+from worker.models.bundle import open_bundle
 
 CONTEXT = "the redtop\u200b x ran"
 
@@ -23,7 +23,7 @@ def windower(tmp_path: Path) -> Windower:
 def counted(windower: Windower, text: str, start: int) -> Found:
     found = Found()
     passage = Passage(CONTEXT, (Gold(text, start),))
-    encoded = windower.encode_context(CONTEXT)
+    encoded = windower.tokenize_context(CONTEXT)
     found.count(passage, passage.golds[0], words_of(CONTEXT), encoded)
     return found
 
@@ -65,6 +65,6 @@ def test_an_answer_on_word_borders_that_does_not_come_back_is_shown(tmp_path: Pa
         open_bundle(write_bundle(tmp_path / "b", tokenizer=tokenizer)), max_tokens=32
     )
     passage = Passage(CONTEXT, (Gold("ran", 14),))
-    found.count(passage, passage.golds[0], words_of(CONTEXT), windower.encode_context("the"))
+    found.count(passage, passage.golds[0], words_of(CONTEXT), windower.tokenize_context("the"))
     assert (found.on_words, found.on_words_back) == (1, 0)
     assert found.examples == ["'ran' as '' in 'redtop\\u200b x ran'"]

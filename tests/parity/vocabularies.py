@@ -2,9 +2,10 @@
 
 `python -m tests.parity.vocabularies DIR... --texts FILE_OR_DIR... [--against transformers]`
 
-Each DIR is a model directory with a vocab.txt. What `worker.bundles.tokenizer` builds from it is
-held against DIR's tokenizer.json; `--against transformers` holds it against the tokenizer that
-`BertTokenizerFast.from_pretrained(DIR)` gives (the extra `parity`), which needs no tokenizer.json.
+Each DIR is a model directory with a vocab.txt. What `worker.model_tools.tokenizer.build` builds
+from it is held against the tokenizer.json of DIR; `--against transformers` holds it against the
+tokenizer that `BertTokenizerFast.from_pretrained(DIR)` gives (the extra `parity`), which needs no
+tokenizer.json.
 Contexts and questions are encoded as pairs with themselves, so that the template is compared too.
 Any difference is shown, and makes the exit code 1.
 """
@@ -18,11 +19,11 @@ from rich.progress import track
 from rich.table import Table
 from tokenizers import Tokenizer
 
-from worker.bundles.tokenizer import from_vocabulary
-from worker.cli.console import err, out
-from worker.reading.bundle import BundleError
-from worker.reading.evaluate import DataError, load_squad
-from worker.reading.manifest import TOKENIZER
+from worker.cli.terminal import err, out
+from worker.model_tools.evaluation.squad import DataError, load_squad
+from worker.model_tools.tokenizer.build import from_vocabulary
+from worker.models.bundle import BundleError
+from worker.models.manifest import TOKENIZER
 
 FIELDS = ("ids", "offsets", "word_ids", "type_ids")
 

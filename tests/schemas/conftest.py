@@ -8,7 +8,7 @@ import pytest
 
 from schemas.answer import Answer, ModelInfo, Source, Span
 from schemas.embedding import Embedding
-from schemas.envelope import Envelope, open_envelope
+from schemas.envelope import Envelope, decode_event
 from schemas.question import Question
 from schemas.rejection import Header, Rejected
 
@@ -24,7 +24,7 @@ def event(**changes: Any) -> dict[str, Any]:
 def opened(document: Any, headers: Sequence[Header] = ()) -> Envelope[Question]:
     """What question is read from a JSON document, or from bytes."""
     value = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return open_envelope(Question, value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
+    return decode_event(Question, value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
 
 
 def verdict(document: Any, headers: Sequence[Header] = ()) -> Rejected:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from schemas import VERSION, Answer, Embedding, Question, Text
-from schemas.envelope import open_envelope
+from schemas.envelope import decode_event
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED
 from schemas.generate.json_schemas import dead_letter_example
@@ -41,7 +41,7 @@ def read(kind: type[Question | Text], event: Document) -> Document:
     """The event as it is read now. Raises `Rejected`."""
     headers = [(name, text.encode()) for name, text in event["headers"].items()]
     value = json.dumps(event["value"]).encode()
-    envelope = open_envelope(kind, value, headers, default_id="topic-0-7", max_bytes=len(value))
+    envelope = decode_event(kind, value, headers, default_id="topic-0-7", max_bytes=len(value))
     return {"mode": envelope.mode.value, **envelope.event.model_dump(mode="json")}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.envelope import Envelope, open_envelope
+from schemas.envelope import Envelope, decode_event
 from schemas.event import Event, Outcome
 from schemas.question import Question
 from schemas.rejection import Header, Reason, Rejected
@@ -49,7 +49,7 @@ def open_or_reject(
     kind: Kind, value: bytes, headers: Sequence[Header]
 ) -> Envelope[Event[Outcome]] | Reason:
     try:
-        return open_envelope(kind, value, headers, default_id="d", max_bytes=10_000)
+        return decode_event(kind, value, headers, default_id="d", max_bytes=10_000)
     except Rejected as rejected:
         rejected.detail.encode()  # it goes into a header
         return rejected.reason

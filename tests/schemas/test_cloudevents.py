@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.envelope import Mode
+from schemas.envelope import ContentMode
 from schemas.rejection import Header, Reason
 from tests.schemas.conftest import event, opened, verdict
 
@@ -36,7 +36,7 @@ def structured(**changes: Any) -> dict[str, Any]:
 )
 def test_the_content_type_says_structured(content_type: bytes) -> None:
     envelope = opened(structured(), [("Content-Type", content_type)])
-    assert envelope.mode is Mode.STRUCTURED
+    assert envelope.mode is ContentMode.STRUCTURED
     assert envelope.event.question == "Who wrote it?"
 
 
@@ -46,15 +46,15 @@ def test_the_content_type_decides_where_headers_say_binary_too() -> None:
         ("ce_specversion", b"1.0"),
         ("ce_id", b"e-2"),
     ]
-    assert opened(structured(), headers).mode is Mode.STRUCTURED
+    assert opened(structured(), headers).mode is ContentMode.STRUCTURED
 
 
 def test_a_structured_event_is_known_without_its_content_type() -> None:
-    assert opened(structured()).mode is Mode.STRUCTURED
+    assert opened(structured()).mode is ContentMode.STRUCTURED
 
 
 def test_a_plain_question_may_have_a_field_called_specversion() -> None:
-    assert opened(event(specversion="7")).mode is Mode.PLAIN
+    assert opened(event(specversion="7")).mode is ContentMode.PLAIN
 
 
 def test_a_question_without_an_id_takes_the_events() -> None:
@@ -123,7 +123,7 @@ def test_a_structured_event_without_data_is_no_question() -> None:
 def test_header_names_are_read_in_any_case_and_values_in_any_bytes() -> None:
     headers: list[Header] = [("CE_SpecVersion", b"1.0"), ("Ce_Id", b"\xff\xfe")]
     envelope = opened(event(id=...), headers)
-    assert (envelope.mode, envelope.event.id) == (Mode.BINARY, "\ufffd\ufffd")
+    assert (envelope.mode, envelope.event.id) == (ContentMode.BINARY, "\ufffd\ufffd")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_batches_and_other_formats_are_refused_and_named(content_type: bytes, va
 
 def test_a_media_type_without_a_format_is_jsons() -> None:
     assert opened(structured(), [("content-type", b"application/cloudevents")]).mode is (
-        Mode.STRUCTURED
+        ContentMode.STRUCTURED
     )
 
 

@@ -19,7 +19,7 @@ from cloudevents.v1.kafka import to_structured as old_to_structured
 
 from schemas.answer import Answer
 from schemas.embedding import Embedding
-from schemas.envelope import Envelope, Mode, open_envelope, seal
+from schemas.envelope import ContentMode, Envelope, decode_event, encode_outcome
 from schemas.question import Question
 from schemas.rejection import Header
 from tests.schemas.conftest import MAX_BYTES, event
@@ -27,15 +27,15 @@ from tests.schemas.conftest import MAX_BYTES, event
 SOURCE = "/qa-worker/qa.questions"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-WRITE = {Mode.STRUCTURED: to_structured_event, Mode.BINARY: to_binary_event}
-READ = {Mode.STRUCTURED: from_structured_event, Mode.BINARY: from_binary_event}
+WRITE = {ContentMode.STRUCTURED: to_structured_event, ContentMode.BINARY: to_binary_event}
+READ = {ContentMode.STRUCTURED: from_structured_event, ContentMode.BINARY: from_binary_event}
 MODES = pytest.mark.parametrize("mode", list(WRITE))
 
 
 def read(message: Any) -> Envelope[Question]:
     """What we read of a message that the SDK made."""
     headers = list(message.headers.items())
-    return open_envelope(
+    return decode_event(
         Question, message.value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES
     )
 
@@ -50,7 +50,7 @@ def asked(data: Any, **extensions: str) -> CloudEvent:
 
 
 @MODES
-def test_a_question_that_the_sdk_wrote_is_read(mode: Mode) -> None:
+def test_a_question_that_the_sdk_wrote_is_read(mode: ContentMode) -> None:
     envelope = read(WRITE[mode](asked(event(id=..., metadata={"é": 1}), subject="bridges")))
     assert envelope.mode is mode
     assert envelope.event == Question.model_validate(event(id="e-1", metadata={"é": 1}))
@@ -63,10 +63,11 @@ def test_a_question_that_the_sdk_wrote_as_base64_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "mode"), [(old_to_structured, Mode.STRUCTURED), (old_to_binary, Mode.BINARY)]
+    ("write", "mode"),
+    [(old_to_structured, ContentMode.STRUCTURED), (old_to_binary, ContentMode.BINARY)],
 )
 def test_a_question_that_its_first_version_wrote_is_read(
-    write: Callable[[OldCloudEvent], Any], mode: Mode
+    write: Callable[[OldCloudEvent], Any], mode: ContentMode
 ) -> None:
     # Its structured messages name the content type of their data, not that of CloudEvents.
     attributes = {
@@ -82,9 +83,9 @@ def test_a_question_that_its_first_version_wrote_is_read(
 
 
 @MODES
-def test_the_sdk_reads_an_answer(answer: Answer, mode: Mode) -> None:
+def test_the_sdk_reads_an_answer(answer: Answer, mode: ContentMode) -> None:
     named = answer.model_copy(update={"id": "é-1"})
-    value, headers = seal(
+    value, headers = encode_outcome(
         named, mode, [("traceparent", b"00"), ("x-request-id", b"r")], source=SOURCE
     )
     for way in (READ[mode], from_kafka_event):
@@ -97,19 +98,21 @@ def test_the_sdk_reads_an_answer(answer: Answer, mode: Mode) -> None:
 
 
 @MODES
-def test_the_sdk_reads_an_embedding(embedding: Embedding, mode: Mode) -> None:
-    value, headers = seal(embedding, mode, (), source=SOURCE)
+def test_the_sdk_reads_an_embedding(embedding: Embedding, mode: ContentMode) -> None:
+    value, headers = encode_outcome(embedding, mode, (), source=SOURCE)
     parsed = from_kafka_event(message(value, headers))
     assert (parsed.get_id(), parsed.get_type()) == ("t-1", "qa.embedding")
     assert parsed.get_data() == embedding.model_dump(mode="json")
 
 
 @MODES
-def test_extensions_of_a_question_are_those_of_its_answer(answer: Answer, mode: Mode) -> None:
+def test_extensions_of_a_question_are_those_of_its_answer(
+    answer: Answer, mode: ContentMode
+) -> None:
     extensions = {"traceparent": TRACE, "tracestate": "a=1", "correlationid": "c-1"}
     question = WRITE[mode](asked(event(), **extensions, comexampleown="stays"))
     envelope = read(question)
-    value, headers = seal(
+    value, headers = encode_outcome(
         answer,
         mode,
         list(question.headers.items()),

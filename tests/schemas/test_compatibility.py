@@ -14,7 +14,7 @@ from pydantic import Field
 from schemas import VERSION
 from schemas.answer import Answer
 from schemas.embedding import Embedding
-from schemas.event import Words
+from schemas.event import NonBlankStr
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED
 from schemas.generate.json_schemas import dead_letter_example
@@ -150,7 +150,7 @@ def test_its_dead_letters_headers_and_reasons_are_there(version: Path) -> None:
 class MoreIsNeeded(Question):
     """Breaks: a field that producers do not send."""
 
-    language: Words
+    language: NonBlankStr
 
 
 class NarrowerType(Question):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.envelope import Mode, open_envelope
+from schemas.envelope import ContentMode, decode_event
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
 from tests.schemas.conftest import MAX_BYTES, event, opened, verdict
@@ -10,7 +10,7 @@ from tests.schemas.conftest import MAX_BYTES, event, opened, verdict
 
 def test_plain_json_is_a_question() -> None:
     envelope = opened(event(metadata={"a": 1}))
-    assert envelope.mode is Mode.PLAIN
+    assert envelope.mode is ContentMode.PLAIN
     assert envelope.event == Question(
         id="q-1", question="Who wrote it?", context="Ada wrote it.", metadata={"a": 1}
     )
@@ -23,7 +23,7 @@ def test_a_question_without_an_id_is_named_after_its_place() -> None:
 
 def test_azure_mls_shape_is_a_plain_question() -> None:
     envelope = opened({"input_data": {"question": "Who?", "context": "Ada."}})
-    assert envelope.mode is Mode.PLAIN
+    assert envelope.mode is ContentMode.PLAIN
     assert (envelope.event.question, envelope.event.context) == ("Who?", "Ada.")
 
 
@@ -62,21 +62,24 @@ def test_json_that_is_no_event_is_refused_as_that(value: bytes) -> None:
 
 def test_a_tombstone_is_refused() -> None:
     with pytest.raises(Rejected) as caught:
-        open_envelope(Question, None, (), default_id="d", max_bytes=MAX_BYTES)
+        decode_event(Question, None, (), default_id="d", max_bytes=MAX_BYTES)
     assert caught.value.reason is Reason.NULL_VALUE
 
 
 def test_a_value_at_the_limit_is_read_and_one_byte_more_is_not() -> None:
     value = b'{"question": "Who?", "context": "Ada."}'
-    assert open_envelope(Question, value, (), default_id="d", max_bytes=len(value)).event.id == "d"
+    assert decode_event(Question, value, (), default_id="d", max_bytes=len(value)).event.id == "d"
     with pytest.raises(Rejected) as caught:
-        open_envelope(Question, value, (), default_id="d", max_bytes=len(value) - 1)
+        decode_event(Question, value, (), default_id="d", max_bytes=len(value) - 1)
     assert caught.value.reason is Reason.RECORD_TOO_LARGE
     assert str(len(value)) in caught.value.detail
 
 
 def test_headers_without_a_value_are_no_headers() -> None:
-    assert opened(event(), [("ce_specversion", None), ("content-type", None)]).mode is Mode.PLAIN
+    assert (
+        opened(event(), [("ce_specversion", None), ("content-type", None)]).mode
+        is ContentMode.PLAIN
+    )
 
 
 def test_fields_that_nobody_knows_are_named_and_no_error() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage
 
 from schemas import Question
-from schemas.envelope import CARRIED, EXTENSIONS, Mode, open_envelope
+from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS, ContentMode, decode_event
 from schemas.generate.files import PUBLISHED, files
 from tests.brokers.jars import VERSION
 
@@ -29,7 +29,7 @@ def test_links_lead_somewhere_and_to_everything_that_is_published() -> None:
 
 @pytest.mark.parametrize("block", blocks("json"))
 def test_its_questions_are_questions(block: str) -> None:
-    read = open_envelope(Question, block.encode(), (), default_id="d", max_bytes=10_000)
+    read = decode_event(Question, block.encode(), (), default_id="d", max_bytes=10_000)
     assert read.event.id == json.loads(block)["id"]
 
 
@@ -39,12 +39,14 @@ def test_its_cloudevents_are_read(block: str) -> None:
     exec(compile(block, str(GUIDE), "exec"), names)
     message = names["message"]
     headers = list(message.headers.items())
-    read = open_envelope(Question, message.value, headers, default_id="d", max_bytes=10_000)
-    assert (read.event.id, read.mode) == ("e-17", Mode.STRUCTURED)
+    read = decode_event(Question, message.value, headers, default_id="d", max_bytes=10_000)
+    assert (read.event.id, read.mode) == ("e-17", ContentMode.STRUCTURED)
 
 
 def test_it_names_every_header_and_attribute_that_comes_back() -> None:
-    assert [name for name in CARRIED | EXTENSIONS if f"`{name}`" not in TEXT.lower()] == []
+    assert [
+        name for name in PROPAGATED_HEADERS | EXTENSIONS if f"`{name}`" not in TEXT.lower()
+    ] == []
 
 
 def test_its_commands_are_there() -> None:

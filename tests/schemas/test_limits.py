@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from schemas.answer import Answer, ModelInfo
-from schemas.envelope import Envelope, open_envelope, seal
+from schemas.envelope import Envelope, decode_event, encode_outcome
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
 
@@ -22,7 +22,7 @@ SECONDS = 3.0
 
 
 def opened(value: bytes, max_bytes: int = MAX_BYTES) -> Envelope[Question]:
-    return open_envelope(Question, value, [], default_id="t-0-0", max_bytes=max_bytes)
+    return decode_event(Question, value, [], default_id="t-0-0", max_bytes=max_bytes)
 
 
 def reason(value: bytes, max_bytes: int = MAX_BYTES) -> Reason:
@@ -65,7 +65,7 @@ def back(envelope: Envelope[Question]) -> object:
         windows=1,
         metadata=envelope.event.metadata,
     )
-    value, _ = seal(answer, envelope.mode, [], source="/t")
+    value, _ = encode_outcome(answer, envelope.mode, [], source="/t")
     document = json.loads(value)
     return document.get("data", document)["metadata"]["m"]
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from schemas.answer import Answer
 from schemas.embedding import Embedding
-from schemas.envelope import Mode, seal
+from schemas.envelope import ContentMode, encode_outcome
 from schemas.event import Event, Outcome
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED, files
@@ -98,13 +98,13 @@ def test_the_schema_takes_what_the_worker_takes_and_nothing_else(kind: Kind, eve
     assert published(kind.__name__.lower()).is_valid(event) == taken
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_what_leaves_is_valid(answer: Answer, embedding: Embedding, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", ContentMode)
+def test_what_leaves_is_valid(answer: Answer, embedding: Embedding, mode: ContentMode) -> None:
     sparse = answer.model_copy(update={"source": None, "answers": [], "metadata": {}})
     for outcome in (answer, sparse, embedding):
-        value, _ = seal(outcome, mode, (), source="/s")
+        value, _ = encode_outcome(outcome, mode, (), source="/s")
         document = json.loads(value)
-        data = document["data"] if mode is Mode.STRUCTURED else document
+        data = document["data"] if mode is ContentMode.STRUCTURED else document
         assert faults(published(type(outcome).__name__.lower()), data) == []
 
 

@@ -7,43 +7,45 @@ import pytest
 
 from schemas.answer import Answer
 from schemas.embedding import Embedding
-from schemas.envelope import CARRIED, Mode, seal
+from schemas.envelope import PROPAGATED_HEADERS, ContentMode, encode_outcome
 from schemas.rejection import Header
 
 SOURCE = "/qa-worker/qa.questions"
 
 
-def data_of(value: bytes, mode: Mode) -> Any:
+def data_of(value: bytes, mode: ContentMode) -> Any:
     document = json.loads(value)
-    return document["data"] if mode is Mode.STRUCTURED else document
+    return document["data"] if mode is ContentMode.STRUCTURED else document
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_the_answer_comes_back_whole_in_each_mode(answer: Answer, mode: Mode) -> None:
-    value, _ = seal(answer, mode, (), source=SOURCE)
+@pytest.mark.parametrize("mode", ContentMode)
+def test_the_answer_comes_back_whole_in_each_mode(answer: Answer, mode: ContentMode) -> None:
+    value, _ = encode_outcome(answer, mode, (), source=SOURCE)
     assert Answer.model_validate(data_of(value, mode)) == answer
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_an_embedding_comes_back_whole_in_each_mode(embedding: Embedding, mode: Mode) -> None:
-    value, _ = seal(embedding, mode, (), source=SOURCE)
+@pytest.mark.parametrize("mode", ContentMode)
+def test_an_embedding_comes_back_whole_in_each_mode(
+    embedding: Embedding, mode: ContentMode
+) -> None:
+    value, _ = encode_outcome(embedding, mode, (), source=SOURCE)
     assert Embedding.model_validate(data_of(value, mode)) == embedding
 
 
 def test_an_embedding_is_a_cloudevent_of_its_own_type(embedding: Embedding) -> None:
-    value, _ = seal(embedding, Mode.STRUCTURED, (), source=SOURCE)
-    _, headers = seal(embedding, Mode.BINARY, (), source=SOURCE)
+    value, _ = encode_outcome(embedding, ContentMode.STRUCTURED, (), source=SOURCE)
+    _, headers = encode_outcome(embedding, ContentMode.BINARY, (), source=SOURCE)
     assert json.loads(value)["type"] == "qa.embedding"
     assert dict(headers)["ce_type"] == b"qa.embedding"
 
 
 def test_an_embedding_is_written_with_the_digits_that_it_has(embedding: Embedding) -> None:
-    value, _ = seal(embedding, Mode.PLAIN, (), source=SOURCE)
+    value, _ = encode_outcome(embedding, ContentMode.PLAIN, (), source=SOURCE)
     assert b'"embedding":[0.1,-2.5e-8,0.0,12345679.0]' in value
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_metadata_leaves_as_it_came(answer: Answer, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", ContentMode)
+def test_metadata_leaves_as_it_came(answer: Answer, mode: ContentMode) -> None:
     metadata = {
         "big": 10**30,
         "float": 1e22,
@@ -51,17 +53,19 @@ def test_metadata_leaves_as_it_came(answer: Answer, mode: Mode) -> None:
         "none": None,
         "a": [[], {}],
     }
-    value, _ = seal(answer.model_copy(update={"metadata": metadata}), mode, (), source=SOURCE)
+    value, _ = encode_outcome(
+        answer.model_copy(update={"metadata": metadata}), mode, (), source=SOURCE
+    )
     assert json.dumps(data_of(value, mode)["metadata"]) == json.dumps(metadata)
 
 
 def test_a_plain_answer_says_that_it_is_json(answer: Answer) -> None:
-    _, headers = seal(answer, Mode.PLAIN, (), source=SOURCE)
+    _, headers = encode_outcome(answer, ContentMode.PLAIN, (), source=SOURCE)
     assert headers == [("content-type", b"application/json")]
 
 
 def test_a_structured_answer_is_a_cloudevent(answer: Answer) -> None:
-    value, headers = seal(answer, Mode.STRUCTURED, (), source=SOURCE)
+    value, headers = encode_outcome(answer, ContentMode.STRUCTURED, (), source=SOURCE)
     document = json.loads(value)
     del document["data"]
     assert document == {
@@ -76,7 +80,7 @@ def test_a_structured_answer_is_a_cloudevent(answer: Answer) -> None:
 
 def test_a_binary_answer_is_a_cloudevent(answer: Answer) -> None:
     named = answer.model_copy(update={"id": "é"})
-    _, headers = seal(named, Mode.BINARY, (), source=SOURCE)
+    _, headers = encode_outcome(named, ContentMode.BINARY, (), source=SOURCE)
     assert dict(headers) == {
         "ce_specversion": b"1.0",
         "ce_id": "é".encode(),
@@ -86,9 +90,9 @@ def test_a_binary_answer_is_a_cloudevent(answer: Answer) -> None:
     }
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", ContentMode)
 def test_trace_and_correlation_headers_are_carried_and_others_are_not(
-    answer: Answer, mode: Mode
+    answer: Answer, mode: ContentMode
 ) -> None:
     carried: list[Header] = [
         ("traceparent", b"00-1"),
@@ -98,19 +102,21 @@ def test_trace_and_correlation_headers_are_carried_and_others_are_not(
         ("tracestate", b"b"),
     ]
     own: list[Header] = [("content-type", b"text/x"), ("ce_id", b"e"), ("secret", b"s")]
-    _, headers = seal(answer, mode, [own[0], *carried, *own[1:]], source=SOURCE)
+    _, headers = encode_outcome(answer, mode, [own[0], *carried, *own[1:]], source=SOURCE)
     assert headers[: len(carried)] == carried
     assert all(header not in headers for header in own)
     assert sum(name.lower() == "content-type" for name, _ in headers) == 1
 
 
 def test_every_carried_header_is_carried(answer: Answer) -> None:
-    headers: list[Header] = [(name, b"1") for name in sorted(CARRIED)]
-    _, sealed = seal(answer, Mode.PLAIN, headers, source=SOURCE)
+    headers: list[Header] = [(name, b"1") for name in sorted(PROPAGATED_HEADERS)]
+    _, sealed = encode_outcome(answer, ContentMode.PLAIN, headers, source=SOURCE)
     assert sealed[:-1] == headers
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_the_same_answer_gives_the_same_bytes(answer: Answer, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", ContentMode)
+def test_the_same_answer_gives_the_same_bytes(answer: Answer, mode: ContentMode) -> None:
     again = Answer.model_validate_json(answer.model_dump_json())
-    assert seal(answer, mode, (), source=SOURCE) == seal(again, mode, (), source=SOURCE)
+    assert encode_outcome(answer, mode, (), source=SOURCE) == encode_outcome(
+        again, mode, (), source=SOURCE
+    )

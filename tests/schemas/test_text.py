@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.envelope import Envelope, Mode, open_envelope
+from schemas.envelope import ContentMode, Envelope, decode_event
 from schemas.question import Question
 from schemas.rejection import Header, Reason, Rejected
 from schemas.text import Text
@@ -15,7 +15,7 @@ from tests.schemas.conftest import MAX_BYTES, event, verdict
 
 def opened(document: Any, headers: Sequence[Header] = ()) -> Envelope[Text]:
     value = json.dumps(document).encode()
-    return open_envelope(Text, value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
+    return decode_event(Text, value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
 
 
 def refused(document: Any) -> Rejected:
@@ -26,7 +26,7 @@ def refused(document: Any) -> Rejected:
 
 def test_a_plain_text_keeps_its_id_and_its_metadata() -> None:
     envelope = opened({"id": "t-1", "text": "Ada wrote it.", "metadata": {"a": 1}, "more": 5})
-    assert envelope.mode is Mode.PLAIN
+    assert envelope.mode is ContentMode.PLAIN
     assert envelope.event == Text(id="t-1", text="Ada wrote it.", metadata={"a": 1})
 
 
@@ -37,12 +37,12 @@ def test_a_text_without_an_id_is_named_after_its_place() -> None:
 def test_a_text_comes_as_a_cloudevent_of_either_mode() -> None:
     binary = opened({"text": "Ada."}, [("ce_specversion", b"1.0"), ("ce_id", b"e-1")])
     structured = opened({"specversion": "1.0", "id": "e-1", "data": {"text": "Ada."}})
-    assert (binary.mode, structured.mode) == (Mode.BINARY, Mode.STRUCTURED)
+    assert (binary.mode, structured.mode) == (ContentMode.BINARY, ContentMode.STRUCTURED)
     assert binary.event == structured.event == Text(id="e-1", text="Ada.")
 
 
 def test_a_text_that_happens_to_have_a_specversion_is_a_plain_one() -> None:
-    assert opened({"specversion": "7", "text": "Ada."}).mode is Mode.PLAIN
+    assert opened({"specversion": "7", "text": "Ada."}).mode is ContentMode.PLAIN
 
 
 @pytest.mark.parametrize("value", [5, None, ["Ada."], {"text": "Ada."}])
@@ -76,5 +76,5 @@ def test_an_event_that_is_both_is_taken_as_what_is_asked_for() -> None:
     both = event(text="Ada wrote it.")
     assert opened(both).event.text == "Ada wrote it."
     value = json.dumps(both).encode()
-    question = open_envelope(Question, value, (), default_id="d", max_bytes=MAX_BYTES).event
+    question = decode_event(Question, value, (), default_id="d", max_bytes=MAX_BYTES).event
     assert question.context == "Ada wrote it."

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.observing.conftest import untouched_logs
+from tests.observability.conftest import untouched_logs
 from tests.security.acls import grant
 from tests.security.documented import documented
 from tests.security.secured import USER, Secured, secured

@@ -8,10 +8,10 @@ import pytest
 from tests.brokers.certificates import Authority
 from tests.security.secured import KEY_PASSWORD, PASSWORD, USER, Secured
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
-from tests.streaming.conftest import RunningPipeline
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.conftest import RunningWorker
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
-from worker.streaming.errors import StreamingError
+from worker.kafka.errors import StreamingError
 
 Environment = dict[str, str]
 
@@ -19,7 +19,7 @@ Environment = dict[str, str]
 async def _answers(topics: Topics, environment: Environment, count: int = 4) -> None:
     """Sends four questions, of which there then are `count` answers."""
     await topics.send([event(n) for n in range(4)])
-    pipeline = RunningPipeline(topics.with_(**environment), StubReader())
+    pipeline = RunningWorker(topics.with_(**environment), StubEngine())
     await pipeline.ready()
     await until(lambda: topics.has(count), "all is answered")
     pipeline.stop.set()
@@ -29,7 +29,7 @@ async def _answers(topics: Topics, environment: Environment, count: int = 4) -> 
 async def _refused(topics: Topics, environment: Environment) -> str:
     with pytest.raises(StreamingError) as ended:
         async with asyncio.timeout(15):
-            await RunningPipeline(topics.with_(**environment), StubReader()).task
+            await RunningWorker(topics.with_(**environment), StubEngine()).task
     assert "\n" not in str(ended.value)
     return str(ended.value)
 
@@ -61,12 +61,12 @@ async def test_a_broker_need_not_name_its_host_where_that_is_said(
 
 async def test_tokens_whose_sessions_end_while_it_works(kafka: Secured, topics: Topics) -> None:
     """The broker hangs up where a login is too old; aiokafka has no other way to renew one."""
-    reader = StubReader()
+    reader = StubEngine()
     async with token_endpoint(USER) as endpoint:
         endpoint.seconds = 2.0
         scope = {"KAFKA_SASL_OAUTHBEARER_SCOPE": "kafka"}
         settings = topics.with_(**kafka.bearer(endpoint.url, SECRET), **scope)
-        pipeline = RunningPipeline(settings, reader)
+        pipeline = RunningWorker(settings, reader)
         await pipeline.ready()
         at_first = len(endpoint.given)
         sent = 0

@@ -7,11 +7,11 @@ import pytest
 from tests.security.acls import Acl, grant, take_away
 from tests.security.documented import documented
 from tests.security.secured import USER, Secured
-from tests.streaming.conftest import RunningPipeline
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.conftest import RunningWorker
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
+from worker.kafka.errors import StreamingError
 from worker.streaming import session
-from worker.streaming.errors import StreamingError
 
 LEAST = {
     "exactly_once": ("run", "run, exactly once"),
@@ -40,7 +40,7 @@ async def test_the_least_rights_are_enough(kafka: Secured, delivery: str) -> Non
     await topics.send([event(n) for n in range(20)], partition=0)
     await topics.send([b"no JSON"], partition=1)
 
-    pipeline = RunningPipeline(topics.with_(**kafka.sasl()), StubReader())
+    pipeline = RunningWorker(topics.with_(**kafka.sasl()), StubEngine())
     await pipeline.ready()
     await topics.committed_are({0: 20, 1: 1})
     pipeline.stop.set()
@@ -62,7 +62,7 @@ async def test_without_one_of_them_the_start_fails_and_names_it(
         await take_away(topics.servers, right)
         with pytest.raises(StreamingError) as ended:
             async with asyncio.timeout(15):
-                await RunningPipeline(topics.with_(**kafka.sasl()), StubReader()).task
+                await RunningWorker(topics.with_(**kafka.sasl()), StubEngine()).task
         assert str(ended.value).startswith(f"User:{USER} lacks {right.said};")
 
     async with asyncio.TaskGroup() as group:
@@ -82,7 +82,7 @@ async def test_one_that_is_taken_away_at_work_ends_it_and_loses_nothing(
         topics, rights = await _topics(kafka, delivery)
         right = rights[number]
         settings = topics.with_(**kafka.sasl())
-        pipeline = RunningPipeline(settings, StubReader())
+        pipeline = RunningWorker(settings, StubEngine())
         await pipeline.ready()
         await topics.send([event(0), event(1)])
         await until(lambda: topics.has(2), "it works")
@@ -95,7 +95,7 @@ async def test_one_that_is_taken_away_at_work_ends_it_and_loses_nothing(
         assert str(ended.value).startswith(f"User:{USER} lacks {right.said};")
 
         await grant(topics.servers, right)
-        again = RunningPipeline(settings, StubReader())
+        again = RunningWorker(settings, StubEngine())
         await again.ready()
         await until(lambda: topics.has(4), "all is answered")
         again.stop.set()

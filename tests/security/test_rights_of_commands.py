@@ -7,25 +7,25 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.dead_letters.records import letter, post, replay
 from tests.security.acls import grant, take_away
 from tests.security.documented import documented
 from tests.security.secured import USER, Secured
 from tests.streaming.conftest import Running
-from tests.streaming.dead_letters import letter, post, replay
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event
-from worker.streaming.asking import Asker
-from worker.streaming.errors import StreamingError
-from worker.streaming.letters import Filter
-from worker.streaming.replay import letters
-from worker.streaming.topics import DEFAULT_LIMIT, check_topics
-from worker.streaming.topics import describe as describe_topics
+from worker.client import QuestionClient
+from worker.dead_letters.dead_letter import DeadLetterFilter
+from worker.dead_letters.replay import read_dead_letters
+from worker.kafka.errors import StreamingError
+from worker.kafka.topics import DEFAULT_LIMIT, check_topics
+from worker.kafka.topics import describe as describe_topics
 
 Command = Callable[[Topics], Awaitable[object]]
 
 
 async def ask(mine: Topics) -> None:
-    async with Asker(mine.settings) as asker:
+    async with QuestionClient(mine.settings) as asker:
         place = await asker.send(event(1))
         assert (await asker.outcome(place, seconds=10)).value is not None
         place = await asker.send(b"no JSON")
@@ -33,7 +33,10 @@ async def ask(mine: Topics) -> None:
 
 
 async def list_letters(mine: Topics) -> None:
-    found = [letter async for letter in letters(mine.settings, Filter(), lambda *_: None)]
+    found = [
+        letter
+        async for letter in read_dead_letters(mine.settings, DeadLetterFilter(), lambda *_: None)
+    ]
     assert len(found) == 1
 
 
@@ -59,7 +62,7 @@ async def test_a_command_needs_what_is_listed_and_names_what_is_missing(
     await grant(mine.servers, *rights)
     async with AsyncExitStack() as stack:
         if command is ask:
-            await stack.enter_async_context(running(everybody.settings, StubReader()))
+            await stack.enter_async_context(running(everybody.settings, StubEngine()))
         else:
             await post(everybody, letter(everybody))
 

@@ -15,14 +15,14 @@ from prometheus_client import generate_latest
 
 from tests.security.secured import KEY_PASSWORD, PASSWORD, USER, Secured
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
-from tests.streaming.conftest import RunningPipeline
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.conftest import RunningWorker
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
-from worker.environment import current
-from worker.observing import logs, repeats
-from worker.streaming.client import connection_options
-from worker.streaming.errors import StreamingError
+from worker.kafka.connection import connection_options
+from worker.kafka.errors import StreamingError
+from worker.observability import log_dedup, logging_setup
+from worker.settings.environment import current
 
 
 def _forms(secret: str) -> Iterator[bytes]:
@@ -44,7 +44,7 @@ class _Said:
     """What pipelines have said since this began: logs at debug, errors, metrics, settings."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        logs.configure("debug", "json")
+        logging_setup.configure("debug", "json")
         self._capsys = capsys
         self._more = ""
 
@@ -53,7 +53,7 @@ class _Said:
         options = connection_options(settings.kafka)
         self._more += f"{settings!r}\n{settings}\n{current(settings)}\n{options['ssl_context']}\n"
         try:
-            pipeline = RunningPipeline(settings, StubReader())
+            pipeline = RunningWorker(settings, StubEngine())
             await pipeline.ready()
             await until(lambda: topics.has(4), "all is answered")
             pipeline.stop.set()
@@ -73,7 +73,7 @@ def said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> _Said:
     # Each line, not only the first of its kind.
-    monkeypatch.setattr(repeats, "PERIOD", 0.0)
+    monkeypatch.setattr(log_dedup, "PERIOD", 0.0)
     return _Said(capsys)
 
 

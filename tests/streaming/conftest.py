@@ -10,23 +10,23 @@ import pytest
 
 from tests.brokers.embedded import EmbeddedKafka
 from tests.brokers.protocol import Broker
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, until
-from worker.observing.health import Health
-from worker.observing.journeys import Follower, Journeys
+from worker.observability.health import Health
+from worker.observability.record_trace import TraceDispatcher, TraceListener
 from worker.settings import Settings
-from worker.streaming.pipeline import Pipeline
+from worker.streaming.supervisor import WorkerSupervisor
 
-Running = Callable[..., AbstractAsyncContextManager["RunningPipeline"]]
+Running = Callable[..., AbstractAsyncContextManager["RunningWorker"]]
 
 
-class RunningPipeline:
+class RunningWorker:
     """A pipeline at work in this event loop."""
 
-    def __init__(self, settings: Settings, reader: StubReader, *followers: Follower) -> None:
+    def __init__(self, settings: Settings, reader: StubEngine, *followers: TraceListener) -> None:
         self.health = Health(time.monotonic, stall_after=3600, contact_after=20)
         self.stop = asyncio.Event()
-        pipeline = Pipeline(settings, reader, self.health, Journeys(*followers))
+        pipeline = WorkerSupervisor(settings, reader, self.health, TraceDispatcher(*followers))
         self.task = asyncio.create_task(pipeline.run(self.stop))
 
     async def ready(self) -> None:
@@ -85,9 +85,9 @@ def running() -> Running:
 
     @contextlib.asynccontextmanager
     async def run(
-        settings: Settings, reader: StubReader, *followers: Follower
-    ) -> AsyncIterator[RunningPipeline]:
-        pipeline = RunningPipeline(settings, reader, *followers)
+        settings: Settings, reader: StubEngine, *followers: TraceListener
+    ) -> AsyncIterator[RunningWorker]:
+        pipeline = RunningWorker(settings, reader, *followers)
         try:
             await pipeline.ready()
             yield pipeline

@@ -135,7 +135,7 @@ async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_its_neighbou
             return (await topics.committed())[0] == total
 
         await until(all_committed, "everything is committed")
-        assert not worker.events("session_broken")
+        assert not worker.events("session_failed")
     letters = await topics.dead_letters()
     answers = [json.loads(record.value) for record in await topics.answers()]
     _show(letters)
@@ -162,7 +162,7 @@ async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_its_neighbou
 
 
 async def _create_for_3_mb(topics: Topics) -> None:
-    from worker.streaming.topics import create_topics
+    from worker.kafka.topics import create_topics
 
     # The topics take more than the worker does: a topic is older than a worker's settings.
     roomy = topics.with_(QA_MAX_RECORD_BYTES=str(3_000_000))

@@ -4,7 +4,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from tests.streaming.conftest import Running
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 
 
@@ -17,7 +17,7 @@ async def test_a_count_of_records_does_not_wait_for_the_interval(
     topics: Topics, running: Running
 ) -> None:
     settings = topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="5")
-    reader = StubReader()
+    reader = StubEngine()
     async with running(settings, reader):
         # Where nothing was delivered for so long, the first one waits for no company either.
         await topics.send([event(n) for n in range(5)], partition=0)
@@ -34,7 +34,7 @@ async def test_the_end_of_the_worker_waits_for_no_interval(
     topics: Topics, running: Running
 ) -> None:
     settings = topics.with_(QA_COMMIT_INTERVAL_MS="3600000")
-    reader = StubReader()
+    reader = StubEngine()
     async with running(settings, reader):
         for n in range(3):
             await topics.send([event(n)], partition=0)
@@ -57,7 +57,7 @@ async def test_lag_reads_0_behind_the_markers_of_the_producers_transactions(
     ends = await _ends(topics)
     # Four records, and a marker behind each.
     assert ends[0] == 8
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def no_lag() -> bool:
             return await topics.committed() == ends

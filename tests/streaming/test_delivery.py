@@ -10,9 +10,8 @@ import pytest
 
 from schemas.question import Question
 from tests.streaming.conftest import Running
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
-from worker.observing.journeys import Journey
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
@@ -28,7 +27,7 @@ async def test_every_question_is_answered_in_the_order_of_its_partition(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([event(n) for n in range(200)], key=None)
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def all_there() -> bool:
             return len(await topics.ids()) >= 200
@@ -44,7 +43,7 @@ async def test_every_question_is_answered_in_the_order_of_its_partition(
 
 async def test_only_the_contiguous_prefix_is_committed(topics: Topics, running: Running) -> None:
     await topics.send([event(n) for n in range(10)], partition=0)
-    reader = StubReader(holds=lambda q: q.question == "Who is number 4?")
+    reader = StubEngine(holds=lambda q: q.question == "Who is number 4?")
     async with running(topics.settings, reader):
 
         async def four_committed() -> bool:
@@ -65,7 +64,7 @@ async def test_only_the_contiguous_prefix_is_committed(topics: Topics, running: 
 
 
 async def test_an_idle_partition_has_a_committed_offset(topics: Topics, running: Running) -> None:
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def both() -> bool:
             return await topics.committed() == {0: 0, 1: 0}
@@ -77,7 +76,7 @@ async def test_stopping_finishes_what_is_in_flight_and_commits_it(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([event(n) for n in range(20)], partition=0)
-    reader = StubReader(holds=lambda _: True)
+    reader = StubEngine(holds=lambda _: True)
     async with running(topics.settings, reader) as pipeline:
         await until(lambda: len(reader.seen) == 20, "all are in flight")
         pipeline.stop.set()
@@ -93,13 +92,13 @@ async def test_a_drain_that_cannot_finish_leaves_in_time_and_loses_nothing(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([event(n) for n in range(6)], partition=0)
-    stuck = StubReader(holds=lambda q: q.question == "Who is number 3?")
+    stuck = StubEngine(holds=lambda q: q.question == "Who is number 3?")
     impatient = topics.with_(QA_DRAIN_SECONDS="0.5")
     async with running(impatient, stuck):
         await until(lambda: len(stuck.seen) == 6, "all are in flight")
     assert (await topics.committed())[0] == 3
     assert stuck.held["Who is number 3?"][1].cancelled()
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def all_there() -> bool:
             return (await topics.committed())[0] == 6
@@ -111,7 +110,7 @@ async def test_a_drain_that_cannot_finish_leaves_in_time_and_loses_nothing(
 async def test_bytes_in_flight_are_bounded(topics: Topics, running: Running) -> None:
     values = [event(n, metadata={"fill": "x" * 10_000}) for n in range(50)]
     await topics.send(values, partition=0)
-    reader = StubReader(holds=lambda _: True)
+    reader = StubEngine(holds=lambda _: True)
     # Room for five: while they are in flight the worker takes no sixth.
     bounded = topics.with_(QA_MAX_IN_FLIGHT_BYTES=str(5 * len(values[0]) + 100))
     async with running(bounded, reader):
@@ -132,7 +131,7 @@ async def test_a_flood_of_small_records_stays_within_the_tokens_in_flight(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([event(n) for n in range(3000)], partition=0)
-    reader = StubReader(holds=lambda _: True, tokens_each=10)
+    reader = StubEngine(holds=lambda _: True, tokens_each=10)
     bounded = topics.with_(QA_MAX_IN_FLIGHT_TOKENS="1000", KAFKA_MAX_POLL_RECORDS="50")
     async with running(bounded, reader):
         # The bound is looked at between polls, so one poll may go over it.
@@ -153,7 +152,7 @@ async def test_a_second_worker_takes_over_half_without_loss_or_repetition(
     kafka_topics: Topics, running: Running, assignor: str
 ) -> None:
     settings = kafka_topics.with_(KAFKA_PARTITION_ASSIGNMENT_STRATEGY=assignor)
-    first, second, enough = StubReader(), StubReader(), asyncio.Event()
+    first, second, enough = StubEngine(), StubEngine(), asyncio.Event()
     sending = asyncio.create_task(_send_until(kafka_topics, enough))
     async with running(settings, first):
         try:
@@ -178,11 +177,11 @@ async def test_a_late_completion_for_a_lost_partition_counts_for_nothing(
     kafka_topics: Topics, running: Running
 ) -> None:
     await kafka_topics.send([event(0)], partition=0)
-    stuck = StubReader(holds=lambda _: True)
+    stuck = StubEngine(holds=lambda _: True)
     impatient = kafka_topics.with_(QA_DRAIN_SECONDS="0.2")
     async with running(impatient, stuck):
         await until(lambda: len(stuck.seen) == 1, "in flight")
-        other = StubReader(holds=lambda _: True)
+        other = StubEngine(holds=lambda _: True)
         async with running(impatient, other):
             # The rebalance gave up on the drain; whoever owns partition 0 now reads it again.
             await until(lambda: len(stuck.seen) + len(other.seen) == 2, "read again")
@@ -196,10 +195,10 @@ async def test_a_late_completion_for_a_lost_partition_counts_for_nothing(
 async def test_a_session_that_breaks_is_replaced_and_repeats_only_what_was_not_published(
     topics: Topics, running: Running
 ) -> None:
-    class Broken(StubReader):
+    class Broken(StubEngine):
         failures = 2
 
-        def submit(self, question: Question, _: Journey | None = None) -> Any:
+        def submit(self, question: Question) -> Any:
             if question.question == "Who is number 1?" and self.failures:
                 self.failures -= 1
                 raise OSError("the device is gone")

@@ -9,11 +9,11 @@ import numpy as np
 from schemas.embedding import Embedding
 from schemas.rejection import Header
 from tests.brokers.protocol import Broker
-from tests.reading.embeddings import CAPACITY, expected, write_embedding_bundle
+from tests.inference.embeddings import CAPACITY, expected, write_embedding_bundle
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
-from worker.reading.manifest import Pooling
+from worker.models.manifest import Pooling
 
 NORMAL = Pooling(normalize=True)
 

@@ -4,7 +4,7 @@ from its committed offset, and every answer is seen once.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,19 +18,24 @@ from aiokafka.errors import (
 from prometheus_client import REGISTRY
 
 from tests.streaming.conftest import Running
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
-from worker.observing.health import Health
+from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.errors import StreamingError
+from worker.kafka.records import OutputRecord
+from worker.kafka.topics import check_topics
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
+from worker.observability.health import Health
 from worker.streaming.assignment import REBUILDS
-from worker.streaming.errors import StreamingError
-from worker.streaming.link import Link, client_for_transactions
-from worker.streaming.pipeline import Pipeline
-from worker.streaming.records import Outgoing
-from worker.streaming.topics import check_topics
-from worker.streaming.transactions import Transactions
+from worker.streaming.supervisor import WorkerSupervisor
 
-Commit = Callable[[Transactions, Sequence[Outgoing], int], Any]
-COMMIT: Commit = Transactions.commit
+Offsets = Mapping[TopicPartition, int]
+Commit = Callable[[TransactionalProducer, Sequence[OutputRecord], Offsets], Any]
+COMMIT: Commit = TransactionalProducer.commit
 
 
 class Failing:
@@ -41,21 +46,23 @@ class Failing:
         self._behind = behind_the_end
 
     async def commit(
-        self, transactions: Transactions, records: Sequence[Outgoing], offset: int
+        self, producer: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
         if not records or not self.errors:
-            await COMMIT(transactions, records, offset)
+            await COMMIT(producer, records, offsets)
             return
         if self._behind:
-            await COMMIT(transactions, records, offset)
+            await COMMIT(producer, records, offsets)
         raise self.errors.pop()
 
 
 def let_fail(patch: pytest.MonkeyPatch, failing: Failing) -> None:
-    async def commit(self: Transactions, records: Sequence[Outgoing], offset: int) -> None:
-        await failing.commit(self, records, offset)
+    async def commit(
+        self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
+    ) -> None:
+        await failing.commit(self, records, offsets)
 
-    patch.setattr(Transactions, "commit", commit)
+    patch.setattr(TransactionalProducer, "commit", commit)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +77,13 @@ async def test_a_failed_transaction_repeats_nothing_that_was_committed(
     behind_the_end: bool,
 ) -> None:
     let_fail(monkeypatch, Failing(error, behind_the_end=behind_the_end))
-    rebuilt, sessions = _count("qa_rebuilt_partitions_total"), _sessions()
+    rebuilt, sessions = _count("qa_partition_restarts_total"), _sessions()
     await topics.send([event(n) for n in range(20)], partition=0)
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
         await until(lambda: topics.has(20), "all are answered")
         await until(lambda: _committed(topics, 20), "all are committed")
     assert await topics.ids() == [f"q-{n}" for n in range(20)]
-    assert _count("qa_rebuilt_partitions_total") == rebuilt + 1
+    assert _count("qa_partition_restarts_total") == rebuilt + 1
     assert _sessions() == sessions + 1, "the other partitions went on"
 
 
@@ -85,17 +92,19 @@ async def test_nothing_is_read_before_there_is_an_offset_to_come_back_to(
     topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, reset: str
 ) -> None:
     """Else a first transaction that fails would find the consumer behind what it read."""
-    reader, go, fails = StubReader(), asyncio.Event(), 1 + REBUILDS + 1
+    reader, go, fails = StubEngine(), asyncio.Event(), 1 + REBUILDS + 1
 
-    async def commit(self: Transactions, records: Sequence[Outgoing], offset: int) -> None:
+    async def commit(
+        self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
+    ) -> None:
         nonlocal fails
-        if self._partition.partition == 0 and fails:
+        if {partition.partition for partition in offsets} == {0} and fails:
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        await COMMIT(self, records, offset)
+        await COMMIT(self, records, offsets)
 
-    monkeypatch.setattr(Transactions, "commit", commit)
+    monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # What is there before the group has begun: "latest" may skip it, if it says so for good.
     await topics.send([event(n) for n in range(5)], partition=0)
     async with running(topics.with_(KAFKA_AUTO_OFFSET_RESET=reset), reader):
@@ -117,7 +126,7 @@ async def test_a_partition_that_does_not_recover_gets_a_new_session(
     sessions = _sessions()
     # The first fails behind a commit, that of the beginning; the others have brought nothing.
     let_fail(monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + REBUILDS + 1))))
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
         await until(lambda: _committed(topics, 0), "the beginning is committed")
         await topics.send([event(0)], partition=0)
         await until(lambda: topics.has(1), "answered in the end")
@@ -131,7 +140,7 @@ async def test_a_right_that_is_missing_stops_the_worker(
     let_fail(monkeypatch, Failing(TransactionalIdAuthorizationFailed("group:questions:0")))
     await topics.send([event(0)], partition=0)
     health = Health(lambda: 0.0, stall_after=60, contact_after=60)
-    pipeline = Pipeline(topics.settings, StubReader(), health)
+    pipeline = WorkerSupervisor(topics.settings, StubEngine(), health)
     with pytest.raises(StreamingError, match="lacks WRITE on transactional ids that begin with"):
         await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
     assert await topics.ids() == []
@@ -143,7 +152,7 @@ async def test_a_bug_is_no_error_of_kafkas_and_ends_the_worker(
     let_fail(monkeypatch, Failing(ZeroDivisionError("a bug")))
     await topics.send([event(0)], partition=0)
     health = Health(lambda: 0.0, stall_after=60, contact_after=60)
-    pipeline = Pipeline(topics.settings, StubReader(), health)
+    pipeline = WorkerSupervisor(topics.settings, StubEngine(), health)
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
 
@@ -153,27 +162,31 @@ async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
 ) -> None:
     """Two that both believe that they own the partition, as after a long pause."""
     settings = topics.settings
-    link = Link(client_for_transactions(settings.kafka))
+    link = BrokerClient(client_for_transactions(settings.kafka))
     await link.start()
     limits = await check_topics(settings)
     partition = TopicPartition(settings.qa.questions_topic, 0)
-    rebuilt = _count("qa_rebuilt_partitions_total")
+    rebuilt = _count("qa_partition_restarts_total")
     await topics.send([event(n) for n in range(3)], partition=0)
-    async with running(settings, StubReader()):
+    async with running(settings, StubEngine()):
         await until(lambda: _committed(topics, 3), "three are committed")
         # The other comes: a fence, the offset, one record, its answer.
-        other = Transactions(link, settings.kafka, partition, limits)
-        assert await other.fence() == 3
+        group_id = settings.kafka.group_id
+        other = TransactionalProducer(
+            link, settings.kafka, transactional_id(group_id, partition), limits
+        )
+        await other.init_transactions()
+        assert await fetch_stable_offset(link, group_id, partition) == 3
         answer = (await topics.answers())[-1]
         value = answer.value.replace(b"q-2", b"q-3")
-        outgoing = Outgoing(settings.qa.answers_topic, b"k", value, [], lane=0)
+        outgoing = OutputRecord(settings.qa.answers_topic, b"k", value, [], source_partition=0)
         await topics.send([event(3)], partition=0)
         # The worker has read it, too, and found itself fenced.
         await until(
-            lambda: _count("qa_rebuilt_partitions_total") > rebuilt, "the worker has noticed"
+            lambda: _count("qa_partition_restarts_total") > rebuilt, "the worker has noticed"
         )
         with contextlib.suppress(InvalidProducerEpoch):  # the worker may have it again already
-            await other.commit([outgoing], 4)
+            await other.commit([outgoing], {partition: 4})
         await topics.send([event(4)], partition=0)
         await until(lambda: _committed(topics, 5), "all are committed")
     await link.stop()
@@ -184,16 +197,21 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
     topics: Topics,
 ) -> None:
     settings = topics.settings
-    link = Link(client_for_transactions(settings.kafka))
+    link = BrokerClient(client_for_transactions(settings.kafka))
     await link.start()
     partition = TopicPartition(settings.qa.questions_topic, 0)
-    before = Transactions(link, settings.kafka, partition, await check_topics(settings))
-    await before.fence()
-    await before.commit([], 500)
+    before = TransactionalProducer(
+        link,
+        settings.kafka,
+        transactional_id(settings.kafka.group_id, partition),
+        await check_topics(settings),
+    )
+    await before.init_transactions()
+    await before.commit([], {partition: 500})
     await link.stop()
     await topics.send([event(n) for n in range(3)], partition=0)
     health = Health(lambda: 0.0, stall_after=60, contact_after=60)
-    pipeline = Pipeline(settings, StubReader(), health)
+    pipeline = WorkerSupervisor(settings, StubEngine(), health)
     with pytest.raises(StreamingError, match=r"at offset 0, but .* up to 500: .*reset-offsets"):
         await asyncio.wait_for(pipeline.run(asyncio.Event()), 30)
     assert (await topics.committed())[0] == 500
@@ -202,7 +220,7 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
 async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_fence(
     kafka_topics: Topics, running: Running
 ) -> None:
-    first, second = StubReader(), StubReader()
+    first, second = StubEngine(), StubEngine()
     async with running(kafka_topics.settings, first):
         await kafka_topics.send([event(n) for n in range(10)], key=None)
         await until(lambda: len(first.seen) == 10, "the first has both")

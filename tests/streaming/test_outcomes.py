@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.streaming.conftest import Running
-from tests.streaming.stub_reader import StubReader
+from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 
 
@@ -20,7 +20,7 @@ async def test_an_answer_keeps_key_trace_and_correlation_headers(
         ("private", b"stays"),
     ]
     await topics.send([event(1, metadata={"n": [1, {"x": None}]})], key=b"key-1", headers=headers)
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
         await until(lambda: topics.has(1), "the answer")
     (answer,) = await topics.answers()
     assert answer.key == b"key-1"
@@ -36,7 +36,7 @@ async def test_what_cannot_be_answered_is_a_dead_letter_and_neighbours_are_answe
 ) -> None:
     bad = b'{"question": "Who?"'
     await topics.send([event(0), bad, event(2)], partition=0, headers=[("mine", b"\xff")])
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def three_committed() -> bool:
             return (await topics.committed())[0] == 3
@@ -58,7 +58,7 @@ async def test_a_null_value_without_a_key_is_a_dead_letter_of_the_same_shape(
 ) -> None:
     # aiokafka's producer asserts that a record has a key or a value; Kafka does not.
     await _send_nothing(topics)
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def arrived() -> bool:
             return len(await topics.dead_letters()) == 1
@@ -77,7 +77,7 @@ async def test_an_answer_too_large_for_its_topic_is_a_dead_letter(
     await _create_with_limits(small, answers=20_000, dead=8 * 2**20)
     value = event(1, metadata={"fill": "x" * 30_000})
     await small.send([value, event(2)], partition=0)
-    async with running(small.settings, StubReader()):
+    async with running(small.settings, StubEngine()):
         await until(lambda: small.has(1), "the good neighbour")
     assert await small.ids() == ["q-2"]
     (letter,) = await small.dead_letters()
@@ -92,7 +92,7 @@ async def test_a_dead_letter_too_large_for_its_topic_names_what_it_leaves_out(
     await _create_with_limits(small, answers=2**20, dead=20_000)
     value = b"[" * 30_000
     await small.send([value, event(2)], partition=0)
-    async with running(small.settings, StubReader()):
+    async with running(small.settings, StubEngine()):
         await until(lambda: small.has(1), "the good neighbour")
     (letter,) = await small.dead_letters()
     headers = dict(letter.headers)
@@ -114,7 +114,7 @@ async def test_a_cloud_event_is_answered_by_a_cloud_event(
         value = json.dumps(data).encode()
         headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
     await topics.send([value], headers=headers)
-    async with running(topics.settings, StubReader()):
+    async with running(topics.settings, StubEngine()):
 
         async def arrived() -> bool:
             return len(await topics.answers()) == 1

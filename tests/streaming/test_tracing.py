@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.brokers.protocol import Broker
-from tests.observing.collector import Collector, attributes, collecting
+from tests.observability.collector import Collector, attributes, collecting
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
@@ -180,7 +180,7 @@ async def test_a_collector_that_is_away_costs_a_few_log_lines_and_no_answer(
         worker.signal(signal.SIGTERM)
         async with asyncio.timeout(10):
             assert await worker.ended() == 0
-        assert worker.events("traces_not_exported")
+        assert worker.events("trace_export_failed")
     assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(20))
 
 

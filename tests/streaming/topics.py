@@ -11,11 +11,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.rejection import Header
-from worker.environment import load
+from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.topics import create_topics
+from worker.kafka.transactions import fetch_stable_offset
 from worker.settings import Settings
-from worker.streaming.link import Link, client_for_transactions
-from worker.streaming.topics import create_topics
-from worker.streaming.transactions import committed_offset
+from worker.settings.environment import load
 
 PATIENCE = 30.0
 """Seconds until a condition that does not come true is a failure; on two busy cores."""
@@ -155,11 +155,11 @@ class Topics:
     async def committed(self) -> dict[int, int | None]:
         """Partition of the questions topic to the group's committed offset."""
         settings = self.settings
-        link = Link(client_for_transactions(settings.kafka))
+        link = BrokerClient(client_for_transactions(settings.kafka))
         await link.start()
         try:
             return {
-                partition.partition: await committed_offset(
+                partition.partition: await fetch_stable_offset(
                     link, settings.kafka.group_id, partition
                 )
                 for partition in self.all_partitions(settings.qa.questions_topic)

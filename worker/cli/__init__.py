@@ -12,11 +12,12 @@ import typer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from worker.cli import ask, dead_letters, demo, evaluate, model, read, run, settings, topics
-from worker.reading.bundle import BundleError
-from worker.reading.evaluate import DataError
+from worker.cli.errors import CommandError
+from worker.kafka.dev_broker import BrokerUnavailable
+from worker.kafka.errors import StreamingError, format_error
+from worker.model_tools.evaluation.squad import DataError
+from worker.models.bundle import BundleError
 from worker.settings import SettingsError
-from worker.streaming.embedded import BrokerUnavailable
-from worker.streaming.errors import StreamingError, in_a_line
 
 app = typer.Typer(
     name="qa-worker",
@@ -37,6 +38,7 @@ app.add_typer(model.app, name="model")
 _EXPECTED = (
     BrokerUnavailable,
     BundleError,
+    CommandError,
     DataError,
     KafkaError,
     OSError,
@@ -61,10 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KafkaConnectionError as error:
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
-        _complain(f"no broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS): {in_a_line(error)}")
+        _complain(
+            f"no broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS): {format_error(error)}"
+        )
         sys.exit(1)
     except _EXPECTED as error:
-        _complain(in_a_line(error))
+        _complain(format_error(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -12,18 +12,18 @@ from pydantic_core import PydanticSerializationError
 from rich.table import Table
 
 from schemas.embedding import Embedding
-from schemas.envelope import open_envelope
+from schemas.envelope import decode_event
 from schemas.event import Outcome
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
-from worker.bundles.store import Store
-from worker.cli.console import marked, out
-from worker.environment import load
-from worker.reading.reader import Reader
+from worker.cli.errors import CommandError
+from worker.cli.terminal import marked, out
+from worker.client import QuestionClient
+from worker.inference.engine import InferenceEngine
+from worker.models.store import ModelStore
 from worker.settings import Settings
-from worker.streaming.asking import Asker
-from worker.streaming.errors import StreamingError
+from worker.settings.environment import load
 
 _OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
@@ -62,7 +62,7 @@ def ask(
         else:
             outcome = _directly(settings, value)
     except Rejected as rejected:
-        raise StreamingError(f"rejected, {rejected}") from None
+        raise CommandError(f"rejected, {rejected}") from None
     if as_json:
         out.print(outcome.model_dump_json(), soft_wrap=True, markup=False)
     else:
@@ -105,26 +105,28 @@ def _context(context: str | None, file: Path | None) -> str:
 
 
 def _directly(settings: Settings, value: bytes) -> Outcome:
-    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
-    opened = open_envelope(
+    reader = InferenceEngine(
+        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+    )
+    opened = decode_event(
         reader.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
     )
     with reader:
-        return reader.submit(opened.event).result()
+        return reader.submit(opened.event).result().outcome
 
 
 async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Outcome:
-    async with Asker(settings) as asker:
+    async with QuestionClient(settings) as asker:
         place = await asker.send(value)
         try:
             outcome = await asker.outcome(place, seconds=seconds)
         except TimeoutError:
-            raise StreamingError(
+            raise CommandError(
                 f"nothing came back within {seconds:g} s; the event is at {place[0]}-{place[1]}, "
                 f"offset {place[2]}: is a worker running (`qa-worker run`)?"
             ) from None
     if outcome.reason:
-        raise StreamingError(f"rejected, {outcome.reason}: {outcome.detail}")
+        raise CommandError(f"rejected, {outcome.reason}: {outcome.detail}")
     assert outcome.value is not None
     return _OUTCOMES.validate_json(outcome.value)
 

@@ -23,14 +23,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas.answer import Answer
-from worker.cli.console import err, marked, out
-from worker.cli.demo_texts import DemoEvent, demo_events
-from worker.environment import load
+from worker.cli.demo_events import DemoEvent, demo_events
+from worker.cli.errors import CommandError
+from worker.cli.terminal import err, marked, out
+from worker.client import QuestionClient, QuestionResult
+from worker.kafka.dev_broker import EmbeddedBroker
+from worker.kafka.topics import create_topics
 from worker.settings import Settings
-from worker.streaming.asking import Asker, Outcome
-from worker.streaming.embedded import EmbeddedBroker
-from worker.streaming.errors import StreamingError
-from worker.streaming.topics import create_topics
+from worker.settings.environment import load
 
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
@@ -67,8 +67,10 @@ def demo(
                 _stay(broker.bootstrap_servers, port, token)
 
 
-async def _ask_all(settings: Settings, events: list[DemoEvent]) -> list[tuple[DemoEvent, Outcome]]:
-    async with Asker(settings) as asker:
+async def _ask_all(
+    settings: Settings, events: list[DemoEvent]
+) -> list[tuple[DemoEvent, QuestionResult]]:
+    async with QuestionClient(settings) as asker:
         began = time.perf_counter()
         places = [
             await asker.send(event.value, key=f"demo-{number}".encode())
@@ -81,7 +83,7 @@ async def _ask_all(settings: Settings, events: list[DemoEvent]) -> list[tuple[De
     return list(zip(events, outcomes, strict=True))
 
 
-def _show(settled: list[tuple[DemoEvent, Outcome]]) -> None:
+def _show(settled: list[tuple[DemoEvent, QuestionResult]]) -> None:
     table = Table("Question", "Answer in its context", "Score", "At", "Windows")
     letters = Table("Dead letter", "Reason", "Why", "Bytes")
     for event, outcome in settled:
@@ -124,7 +126,7 @@ def _worker(environment: dict[str, str]) -> Iterator[int]:
             process.kill()
             process.wait()
     if process.returncode:
-        raise StreamingError(f"the worker ended with exit code {process.returncode}")
+        raise CommandError(f"the worker ended with exit code {process.returncode}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
@@ -135,7 +137,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
         if port and '"assigned"' in said:
             return int(port[1])
         time.sleep(0.05)
-    raise StreamingError(f"the worker did not come up: {path.read_text(errors='replace')[-2000:]}")
+    raise CommandError(f"the worker did not come up: {path.read_text(errors='replace')[-2000:]}")
 
 
 def _stay(servers: str, port: int, token: str) -> None:

@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.answer import Answer
-from worker.bundles.store import Store
-from worker.cli.console import out, progress
-from worker.environment import load
-from worker.reading.bundle import BundleError
-from worker.reading.evaluate import describe_decoder, load_squad, score
-from worker.reading.manifest import Task
-from worker.reading.reader import Reader
-from worker.reading.sequence import read_in_order
+from worker.cli.terminal import out, progress
+from worker.inference.engine import InferenceEngine
+from worker.inference.ordered import map_ordered
+from worker.model_tools.evaluation.squad import describe_decoder, load_squad, score
+from worker.models.bundle import BundleError
+from worker.models.manifest import Task
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def evaluate(
@@ -27,17 +27,17 @@ def evaluate(
     """Score the model on a SQuAD file: EM and F1 with the official normalisation."""
     settings = load()
     examples = load_squad(file)
-    bundle = Store(settings.qa.models).open(settings.qa.model)
+    bundle = ModelStore(settings.qa.models).open(settings.qa.model)
     if bundle.manifest.task is not Task.QUESTION_ANSWERING:
         raise BundleError(
             f"{bundle.name} is a model for {bundle.manifest.task}: SQuAD has no gold for those"
         )
     predictions: dict[str, str] = {}
     windows = 0
-    with Reader(bundle, settings.qa.reading()) as reader, progress() as bar:
+    with InferenceEngine(bundle, settings.qa.reading()) as reader, progress() as bar:
         began = time.perf_counter()
         task = bar.add_task("evaluating", total=len(examples), speed="")
-        outcomes = read_in_order(reader, (example.event() for example in examples))
+        outcomes = map_ordered(reader, (example.event() for example in examples))
         for example, outcome in zip(examples, outcomes, strict=True):
             if isinstance(outcome, Answer):
                 predictions[example.id] = outcome.answer

@@ -14,15 +14,15 @@ from typing import Annotated
 
 import typer
 
-from schemas.envelope import open_envelope
+from schemas.envelope import decode_event
 from schemas.event import Event, Outcome
 from schemas.question import Question
 from schemas.rejection import Rejected
-from worker.bundles.store import Store
-from worker.cli.console import err, progress
-from worker.environment import load
-from worker.reading.reader import Reader
-from worker.reading.sequence import read_in_order
+from worker.cli.terminal import err, progress
+from worker.inference.engine import InferenceEngine
+from worker.inference.ordered import map_ordered
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 _BEGINNING = b'{"id":'
 """How every line of an output begins."""
@@ -41,7 +41,9 @@ def read(
     where it stopped.
     """
     settings = load()
-    reader = Reader(Store(settings.qa.models).open(settings.qa.model), settings.qa.reading())
+    reader = InferenceEngine(
+        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+    )
     kind = reader.event_type
     target = out or file.with_suffix(".answers.jsonl" if kind is Question else ".embeddings.jsonl")
     if target.resolve() == file.resolve():
@@ -58,7 +60,7 @@ def read(
         outcomes.truncate(length)
         began = time.perf_counter()
         task = bar.add_task("reading", total=len(events), completed=done, speed="")
-        for count, outcome in enumerate(read_in_order(reader, events.after(done)), start=1):
+        for count, outcome in enumerate(map_ordered(reader, events.after(done)), start=1):
             outcomes.write(_line(outcome, events.name(done + count - 1)))
             rejected += isinstance(outcome, Rejected)
             speed = count / (time.perf_counter() - began)
@@ -108,7 +110,7 @@ class _Events:
 
     def _open(self, index: int) -> Event[Outcome] | Rejected:
         try:
-            return open_envelope(
+            return decode_event(
                 self._kind,
                 self._lines[index],
                 (),

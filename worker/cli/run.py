@@ -10,18 +10,18 @@ from typing import NoReturn
 import structlog
 
 from worker import __version__
-from worker.bundles.store import Store
-from worker.cli.following import tracing
+from worker.cli.tracing import tracing
 from worker.console.server import PREFIX, Console
-from worker.environment import load
-from worker.observing import logs, metrics
-from worker.observing.health import Health
-from worker.observing.http import Observatory
-from worker.observing.journeys import Follower, Journeys
-from worker.reading.reader import Reader
+from worker.inference.engine import InferenceEngine
+from worker.kafka.connection import connection_options
+from worker.models.store import ModelStore
+from worker.observability import logging_setup, metrics
+from worker.observability.health import Health
+from worker.observability.http_server import OpsServer
+from worker.observability.record_trace import TraceDispatcher, TraceListener
 from worker.settings import Settings
-from worker.streaming.client import connection_options
-from worker.streaming.pipeline import Pipeline
+from worker.settings.environment import load
+from worker.streaming.supervisor import WorkerSupervisor
 from worker.streaming.watchdog import PULSE_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -34,19 +34,19 @@ def run() -> None:
     """Answer questions from the topic until SIGTERM."""
     settings = load()
     connection_options(settings.kafka)  # what cannot work stops the start before the model loads
-    logs.configure(settings.qa.log_level, settings.qa.log_format)
+    logging_setup.configure(settings.qa.log_level, settings.qa.log_format)
     with tracing(settings) as followers:
         asyncio.run(_serve(settings, followers))
 
 
-async def _serve(settings: Settings, followers: Sequence[Follower]) -> None:
+async def _serve(settings: Settings, followers: Sequence[TraceListener]) -> None:
     qa = settings.qa
     stop = asyncio.Event()
     _stop_on_signals(stop)
     health = Health(time.monotonic, stall_after=qa.stall_seconds, contact_after=CONTACT_SECONDS)
     console = Console(settings, health) if qa.console else None
     pages = {PREFIX: console.app} if console else {}
-    observatory = Observatory(health, qa.http_host, qa.http_port, pages)
+    observatory = OpsServer(health, qa.http_host, qa.http_port, pages)
     await observatory.start()
     try:
         # Model and memory first, the group last: a worker that joins can work.
@@ -58,14 +58,14 @@ async def _serve(settings: Settings, followers: Sequence[Follower]) -> None:
             sha256=reader.model.sha256,
             precision=reader.model.precision,
             provider=reader.model.provider,
-            threads=reader.defaults.threads,
+            threads=reader.options.threads,
             http_port=observatory.port,
         )
         if console:
             console.opened(reader.model, reader.event_type, __version__)
             followers = [*followers, console.following]
         try:
-            pipeline = Pipeline(settings, reader, health, Journeys(*followers))
+            pipeline = WorkerSupervisor(settings, reader, health, TraceDispatcher(*followers))
             await _within_budget(pipeline, stop, qa.shutdown_seconds)
         finally:
             reader.close()
@@ -74,16 +74,16 @@ async def _serve(settings: Settings, followers: Sequence[Follower]) -> None:
     log.info("stopped")
 
 
-def open_reader(settings: Settings) -> Reader:
+def open_reader(settings: Settings) -> InferenceEngine:
     """Open the model and start the threads. Raises `BundleError` and `ProviderError`."""
-    bundle = Store(settings.qa.models).open(settings.qa.model)
+    bundle = ModelStore(settings.qa.models).open(settings.qa.model)
     if settings.qa.no_answer and not bundle.manifest.knows_no_answer:
         log.warning(
-            "no_answer_means_little",
+            "model_lacks_no_answer_training",
             model=bundle.name,
             why="its manifest does not say that it was trained on unanswerable questions",
         )
-    reader = Reader(bundle, settings.qa.reading())
+    reader = InferenceEngine(bundle, settings.qa.reading())
     reader.start()
     metrics.INFO.info(
         {
@@ -97,7 +97,7 @@ def open_reader(settings: Settings) -> Reader:
     return reader
 
 
-async def _within_budget(pipeline: Pipeline, stop: asyncio.Event, seconds: float) -> None:
+async def _within_budget(pipeline: WorkerSupervisor, stop: asyncio.Event, seconds: float) -> None:
     """Run; once told to stop, for `seconds` at most. Raises what the pipeline raises."""
     work = asyncio.create_task(pipeline.run(stop))
     stopped = asyncio.create_task(stop.wait())

@@ -11,12 +11,12 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from worker.cli.console import out
-from worker.cli.env_file import read_env_file
-from worker.cli.following import check_tracing
-from worker.environment import current, examine, load, misspelt, variables
+from worker.cli.dotenv import read_env_file
+from worker.cli.terminal import out
+from worker.cli.tracing import check_tracing
+from worker.kafka.connection import connection_options
 from worker.settings import Settings, SettingsError
-from worker.streaming.client import connection_options
+from worker.settings.environment import current, find_misspelled, load, validate, variables
 
 
 def settings(
@@ -41,7 +41,7 @@ def _check(file: Path | None) -> None:
     problems: list[str] = []
     if file is not None:
         environment, problems = read_env_file(file)
-    problems += [*_problems(environment), *misspelt(environment)]
+    problems += [*_problems(environment), *find_misspelled(environment)]
     for problem in problems:
         out.print(problem, soft_wrap=True, markup=False, highlight=False)
     if problems:
@@ -53,7 +53,7 @@ def _check(file: Path | None) -> None:
 
 def _problems(environment: Mapping[str, str]) -> list[str]:
     """What would stop a worker's start, as far as this machine can tell."""
-    settings = examine(environment)
+    settings = validate(environment)
     if not isinstance(settings, Settings):
         return settings
     problems = []

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from worker.cli.console import out
-from worker.environment import load
-from worker.streaming.topics import create_topics, describe
+from worker.cli.terminal import out
+from worker.kafka.topics import create_topics, describe
+from worker.settings.environment import load
 
 app = typer.Typer(help="Create the topics, or check that they are there.")
 
@@ -35,7 +35,7 @@ def check() -> None:
     table = Table("Topic", "Partitions", "max.message.bytes")
     for topic in topics:
         if topic.partitions:
-            assumed = " (assumed)" if topic.limit_assumed else ""
+            assumed = " (assumed)" if topic.max_message_bytes_unknown else ""
             limit = f"{topic.max_message_bytes:,}{assumed}"
             table.add_row(topic.name, str(topic.partitions), limit)
         else:

@@ -8,9 +8,9 @@ import time
 import uuid
 from typing import Any
 
-from worker.console.following import MARK, Asked, Following, batches, stages
+from worker.client import QuestionClient, QuestionResult, RecordPosition
+from worker.console.trace_collector import MARK, PendingQuestion, TraceCollector, batches, stages
 from worker.settings import Settings
-from worker.streaming.asking import Asker, Outcome, Place
 
 ANSWER_SECONDS = 30.0
 """As `qa-worker ask` waits."""
@@ -30,7 +30,7 @@ class BusyError(Exception):
 class Questions:
     """Those that are asked on the console."""
 
-    def __init__(self, settings: Settings, following: Following) -> None:
+    def __init__(self, settings: Settings, following: TraceCollector) -> None:
         self._settings = settings
         self._following = following
         self._on_their_way = 0
@@ -52,7 +52,7 @@ class Questions:
 
     async def _ask(self, value: bytes) -> bytes:
         mark = f"console-{uuid.uuid4()}".encode()
-        async with Asker(self._settings) as asker:
+        async with QuestionClient(self._settings) as asker:
             with self._following.asking(mark) as asked:
                 sent = time.time_ns()
                 place = await asker.send(value, headers=[(MARK, mark)])
@@ -61,12 +61,12 @@ class Questions:
                 journey = await self._journey(asked, sent)
         return _report(place, outcome, took, asked.seen, journey)
 
-    async def _journey(self, asked: Asked, sent: int) -> dict[str, Any] | None:
+    async def _journey(self, asked: PendingQuestion, sent: int) -> dict[str, Any] | None:
         """`None` where it did not come to its end here."""
         if not asked.seen:
             return None
         try:
-            journey = await asyncio.wait_for(asked.journey, self._wait_for_commit)
+            journey = await asyncio.wait_for(asked.trace, self._wait_for_commit)
         except TimeoutError:
             return None
         return {
@@ -77,7 +77,11 @@ class Questions:
 
 
 def _report(
-    place: Place, outcome: Outcome, took: float, seen: bool, journey: dict[str, Any] | None
+    place: RecordPosition,
+    outcome: QuestionResult,
+    took: float,
+    seen: bool,
+    journey: dict[str, Any] | None,
 ) -> bytes:
     report = {
         "topic": place[0],

@@ -14,13 +14,13 @@ from aiokafka.errors import KafkaError
 from schemas.answer import ModelInfo
 from schemas.event import Event, Outcome
 from schemas.question import Question
-from worker.console.following import Following
-from worker.console.guard import Guard, Refusal
+from worker.console.auth import AccessDenied, RequestAuthorizer
 from worker.console.questions import BusyError, Questions
-from worker.console.samples import PERIOD_SECONDS, Latencies, Sampler
-from worker.observing.health import Health
+from worker.console.sampler import PERIOD_SECONDS, Latencies, Sampler
+from worker.console.trace_collector import TraceCollector
+from worker.kafka.errors import StreamingError, format_error
+from worker.observability.health import Health
 from worker.settings import Settings
-from worker.streaming.errors import StreamingError, in_a_line
 
 PREFIX = "/console"
 
@@ -52,9 +52,9 @@ class Console:
         assert qa.console_token is not None
         self._settings = settings
         self._health = health
-        self._guard = Guard(qa.console_token.get_secret_value(), qa.console_origins)
+        self._guard = RequestAuthorizer(qa.console_token.get_secret_value(), qa.console_origins)
         latencies = Latencies(time.monotonic)
-        self.following = Following(latencies)
+        self.following = TraceCollector(latencies)
         self._sampler = Sampler(latencies, time.time)
         self._questions = Questions(settings, self.following)
         self._worker: dict[str, Any] | None = None
@@ -125,7 +125,7 @@ class Console:
         except TimeoutError:
             raise _error(504, "no answer came back in time; the question is in its topic") from None
         except (KafkaError, StreamingError) as error:
-            raise _error(502, f"the brokers: {in_a_line(error)}") from None
+            raise _error(502, f"the brokers: {format_error(error)}") from None
         return web.Response(body=report, content_type="application/json")
 
     async def _sampling(self, _: web.Application) -> AsyncIterator[None]:
@@ -144,7 +144,7 @@ class Console:
 class _RefusedError(Exception):
     """The request is answered with this and nothing else."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: AccessDenied) -> None:
         super().__init__(refusal.why)
         self.refusal = refusal
 
@@ -164,10 +164,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _check(refusal: Refusal | None) -> None:
+def _check(refusal: AccessDenied | None) -> None:
     if refusal is not None:
         raise _RefusedError(refusal)
 
 
 def _error(status: int, why: str) -> _RefusedError:
-    return _RefusedError(Refusal(status, why))
+    return _RefusedError(AccessDenied(status, why))

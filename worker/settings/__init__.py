@@ -4,11 +4,11 @@ are refused here. How they are read from the environment is environment.py's.
 
 from dataclasses import dataclass
 
-from worker.settings.base import Group, SettingsError
+from worker.settings.base import SettingsError, SettingsGroup
 from worker.settings.kafka import KafkaSettings
 from worker.settings.worker import WorkerSettings
 
-__all__ = ["Group", "KafkaSettings", "Settings", "SettingsError", "WorkerSettings"]
+__all__ = ["KafkaSettings", "Settings", "SettingsError", "SettingsGroup", "WorkerSettings"]
 
 
 @dataclass(frozen=True, slots=True)

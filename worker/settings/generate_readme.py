@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from worker.environment import variables
+from worker.settings.environment import variables
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table: make generate -->\n", "<!-- end of table -->\n"

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from worker.settings.base import MIB, Group, below
+from worker.settings.base import MIB, SettingsGroup, require_below
 
 
-class KafkaSettings(Group):
+class KafkaSettings(SettingsGroup):
     """What goes to the client. Field `x_y` is the variable `KAFKA_X_Y`."""
 
     bootstrap_servers: str | None = Field(None, description="host:port, several with commas")
@@ -93,7 +93,7 @@ class KafkaSettings(Group):
                 f"third of KAFKA_SESSION_TIMEOUT_MS ({self.session_timeout_ms})"
             )
         # JoinGroup is answered when the rebalance ends, and runs under the request timeout.
-        below(
+        require_below(
             "KAFKA_REBALANCE_TIMEOUT_MS",
             self.rebalance_timeout_ms,
             "KAFKA_REQUEST_TIMEOUT_MS",

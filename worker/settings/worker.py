@@ -7,21 +7,21 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from worker.reading.bundle import DEFAULT_NAME
-from worker.reading.cores import available_cores
-from worker.reading.options import ReadingDefaults
-from worker.reading.providers import Provider
-from worker.reading.spans import WindowScores
-from worker.settings.base import MIB, Group, at_most, below, listed
+from worker.inference.cpu_quota import available_cores
+from worker.inference.execution_providers import Provider
+from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.spans import ScoreNormalization
+from worker.models.bundle import DEFAULT_NAME
+from worker.settings.base import MIB, SettingsGroup, require_at_most, require_below, split_csv
 
-Providers = Annotated[tuple[Provider, ...], BeforeValidator(listed)]
-Origins = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Providers = Annotated[tuple[Provider, ...], BeforeValidator(split_csv)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(split_csv)]
 
 TOKEN_CHARACTERS = 16
 """Of the console's token, at least: 96 bits, if they are chosen at random of 64."""
 
 
-class WorkerSettings(Group):
+class WorkerSettings(SettingsGroup):
     """What is ours. Field `x_y` is the variable `QA_X_Y`."""
 
     model: str = Field(
@@ -74,8 +74,8 @@ class WorkerSettings(Group):
         le=100,
         description='"none" wins where its logits are above those of the best span by more',
     )
-    window_scores: WindowScores = Field(
-        WindowScores.JOINT,
+    score_normalization: ScoreNormalization = Field(
+        ScoreNormalization.JOINT,
         description="How spans of different windows compare: joint or per_window",
     )
     max_question_tokens: int | None = Field(
@@ -102,7 +102,7 @@ class WorkerSettings(Group):
     shutdown_seconds: float = Field(
         25, gt=0, description="Time from SIGTERM to the end, draining included"
     )
-    grace_seconds: float = Field(
+    termination_grace_period_seconds: float = Field(
         30, gt=0, description="terminationGracePeriodSeconds of the pod, checked against"
     )
     stall_seconds: float = Field(
@@ -115,10 +115,10 @@ class WorkerSettings(Group):
     # Questions of which half are bad by chance never trip it: the probability of more than 90 among
     # 100 is 2e-18 at each record (60 % bad: 4e-12, 70 %: 4e-7). With a wrong model, or a producer
     # gone wrong, everything is rejected, and the hundredth record trips it.
-    breaker_records: int = Field(
+    dead_letter_limit_records: int = Field(
         100, ge=0, description="Outcomes that the circuit breaker looks back on; 0: none is there"
     )
-    breaker_ratio: float = Field(
+    dead_letter_limit_ratio: float = Field(
         0.9,
         gt=0,
         lt=1,
@@ -168,15 +168,22 @@ class WorkerSettings(Group):
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> "WorkerSettings":
-        at_most("QA_TOP_K", self.top_k, "QA_TOP_K_LIMIT", self.top_k_limit)
-        at_most(
+        require_at_most("QA_TOP_K", self.top_k, "QA_TOP_K_LIMIT", self.top_k_limit)
+        require_at_most(
             "QA_MAX_ANSWER_TOKENS",
             self.max_answer_tokens,
             "QA_MAX_ANSWER_TOKENS_LIMIT",
             self.max_answer_tokens_limit,
         )
-        below("QA_DRAIN_SECONDS", self.drain_seconds, "QA_SHUTDOWN_SECONDS", self.shutdown_seconds)
-        below("QA_SHUTDOWN_SECONDS", self.shutdown_seconds, "QA_GRACE_SECONDS", self.grace_seconds)
+        require_below(
+            "QA_DRAIN_SECONDS", self.drain_seconds, "QA_SHUTDOWN_SECONDS", self.shutdown_seconds
+        )
+        require_below(
+            "QA_SHUTDOWN_SECONDS",
+            self.shutdown_seconds,
+            "QA_TERMINATION_GRACE_PERIOD_SECONDS",
+            self.termination_grace_period_seconds,
+        )
         topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
         if len(set(topics)) < len(topics):
             raise ValueError(
@@ -184,7 +191,7 @@ class WorkerSettings(Group):
             )
         return self
 
-    def reading(self) -> ReadingDefaults:
+    def reading(self) -> InferenceOptions:
         """The part of it that the reader needs."""
-        knobs = {knob.name: getattr(self, knob.name) for knob in fields(ReadingDefaults)}
-        return ReadingDefaults(**{**knobs, "threads": self.threads or available_cores()})
+        knobs = {knob.name: getattr(self, knob.name) for knob in fields(InferenceOptions)}
+        return InferenceOptions(**{**knobs, "threads": self.threads or available_cores()})

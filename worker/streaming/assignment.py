@@ -10,12 +10,12 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, UnknownError
 
-from worker.observing import metrics
+from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.observability import metrics
 from worker.settings import Settings
-from worker.streaming.committer import Committer, Lanes
-from worker.streaming.delivery import Delivery
-from worker.streaming.errors import Verdict, in_a_line, verdict
-from worker.streaming.lane import Lane, Shared
+from worker.streaming.delivery.base import Delivery
+from worker.streaming.delivery.offset_committer import Lanes, OffsetCommitter
+from worker.streaming.partition import PartitionContext, PartitionProcessor
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +33,8 @@ class Assignment:
         self,
         settings: Settings,
         delivery: Delivery,
-        shared: Shared,
-        committer: Committer | None,
+        shared: PartitionContext,
+        committer: OffsetCommitter | None,
         broken: "asyncio.Future[None]",
     ) -> None:
         """Without a `committer`, to deliver is to commit. `broken` is given the error that only
@@ -52,7 +52,7 @@ class Assignment:
         self._ending = False
         self._finishing = asyncio.Lock()
 
-    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
         if self._ending:
             return  # a rebalance that ends while this member leaves
         for partition in partitions:
@@ -61,7 +61,7 @@ class Assignment:
         log.info("assigned", partitions=sorted(tp.partition for tp in self.lanes))
         self._shared.health.ready = True
 
-    async def revoke(self) -> None:
+    async def on_revoked(self) -> None:
         lanes, self.lanes = self.lanes, {}
         if not lanes:
             return
@@ -85,7 +85,7 @@ class Assignment:
         """Let what is in flight finish, within the time for draining, and commit what did."""
         await self._finish(self.lanes)
 
-    def drop(self) -> list[Lane]:
+    def drop(self) -> list[PartitionProcessor]:
         """Close all lanes; what is in flight counts for nothing. They may still end."""
         lanes = list(self.lanes.values())
         self._drop(self.lanes)
@@ -97,7 +97,7 @@ class Assignment:
             self._broken.set_exception(error)
 
     def _open(self, partition: TopicPartition, *, after: float = 0.0, rebuilt: int = 0) -> None:
-        self.lanes[partition] = Lane(
+        self.lanes[partition] = PartitionProcessor(
             partition.topic,
             partition.partition,
             self._delivery.way(partition),
@@ -107,7 +107,9 @@ class Assignment:
             rebuilt=rebuilt,
         )
 
-    def _failed(self, partition: TopicPartition, lane: Lane, error: BaseException) -> None:
+    def _failed(
+        self, partition: TopicPartition, lane: PartitionProcessor, error: BaseException
+    ) -> None:
         """In exactly-once delivery a partition begins anew, alone, from its committed offset.
 
         Where that does not help it, nor at-least-once delivery, the session has to.
@@ -119,7 +121,7 @@ class Assignment:
         cured_by_a_fence = (
             self._delivery.commits
             and isinstance(error, SESSION_ERRORS)
-            and verdict(error) is not Verdict.STOP
+            and recovery_for(error) is not Recovery.FATAL
         )
         if not cured_by_a_fence or rebuilt > REBUILDS:
             self.fail(error)
@@ -129,9 +131,9 @@ class Assignment:
         fenced = isinstance(error, (InvalidProducerEpoch, ProducerFenced, UnknownError))
         after = self._after_fenced if fenced else 0.0
         log.warning(
-            "partition_rebuilt",
+            "partition_restarted",
             partition=partition.partition,
-            error=in_a_line(error),
+            error=format_error(error),
             records=lane.ledger.in_flight,
             after=after,
         )
@@ -151,7 +153,7 @@ class Assignment:
                 )
                 if not drained.done():
                     left = sum(lane.ledger.in_flight for lane in lanes.values())
-                    log.warning("drain_unfinished", records=left, seconds=self._drain_seconds)
+                    log.warning("drain_timed_out", records=left, seconds=self._drain_seconds)
             finally:
                 drained.cancel()
             if self._committer is not None:

@@ -12,19 +12,19 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from worker.observing import metrics
-from worker.observing.health import Health
-from worker.observing.journeys import Journeys
+from worker.kafka.consumer import GroupConsumer
+from worker.kafka.errors import format_error
+from worker.observability import metrics
+from worker.observability.health import Health
+from worker.observability.record_trace import TraceDispatcher
 from worker.settings import Settings
 from worker.streaming.assignment import Assignment
-from worker.streaming.breaker import Breaker
-from worker.streaming.committer import Committer
-from worker.streaming.delivery import delivery
-from worker.streaming.errors import in_a_line
-from worker.streaming.inflight import InFlight
-from worker.streaming.intake import Intake
-from worker.streaming.lane import Shared
-from worker.streaming.settling import Reading, Settler
+from worker.streaming.backpressure import InFlightLimiter
+from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.delivery.factory import create_delivery
+from worker.streaming.delivery.offset_committer import OffsetCommitter
+from worker.streaming.partition import PartitionContext
+from worker.streaming.processor import Engine, RecordProcessor
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -33,31 +33,26 @@ CLOSE_SECONDS = 5.0
 """For producer and consumer each: with the brokers away they could wait for ever."""
 
 
-class Session:
+class KafkaSession:
     """`open`, then `run`, then `close`; once each, `close` also after an error."""
 
     def __init__(
         self,
         settings: Settings,
         limits: Mapping[str, int],
-        reader: Reading,
+        reader: Engine,
         health: Health,
-        breaker: Breaker,
+        breaker: DeadLetterLimit,
         decoders: Executor,
-        journeys: Journeys,
+        journeys: TraceDispatcher,
     ) -> None:
         """`limits` is topic to `max.message.bytes`; `decoders` runs what the loop must not."""
         qa = settings.qa
         self._qa = qa
         self._health = health
-        self._intake = Intake(
-            settings.kafka,
-            qa.questions_topic,
-            assigned=lambda partitions: self._assignment.assign(partitions),
-            revoked=lambda: self._assignment.revoke(),
-        )
-        self._delivery = way = delivery(settings, limits, self._intake)
-        self._in_flight = InFlight(
+        self._intake = GroupConsumer(settings)
+        self._delivery = way = create_delivery(settings, limits, self._intake)
+        self._in_flight = InFlightLimiter(
             max_bytes=qa.max_in_flight_bytes,
             max_tokens=qa.max_in_flight_tokens,
             tokens=lambda: reader.pending_tokens,
@@ -67,10 +62,10 @@ class Session:
         self._committer = (
             None
             if way.commits
-            else Committer(self._intake, lambda: self._assignment.lanes, interval=interval)
+            else OffsetCommitter(self._intake, lambda: self._assignment.lanes, interval=interval)
         )
-        shared = Shared(
-            settler=Settler(
+        shared = PartitionContext(
+            settler=RecordProcessor(
                 reader=reader,
                 decoders=decoders,
                 answers_topic=qa.answers_topic,
@@ -103,7 +98,7 @@ class Session:
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""
         await self._delivery.start()
-        await self._intake.start()
+        await self._intake.start(self._assignment)
         self._health.contacted()
         metrics.SESSIONS.labels("opened").inc()
 
@@ -206,7 +201,9 @@ class Session:
             try:
                 position = await self._intake.position(partition)
             except KafkaError as error:
-                log.debug("position_unknown", partition=partition.partition, error=in_a_line(error))
+                log.debug(
+                    "position_unknown", partition=partition.partition, error=format_error(error)
+                )
                 continue
             lane.reached(position)
 
@@ -222,7 +219,7 @@ async def _attempt(part: str, closing: Coroutine[Any, Any, None]) -> None:
     try:
         await closing
     except Exception as error:
-        log.warning("close_failed", part=part, error=in_a_line(error))
+        log.warning("close_failed", part=part, error=format_error(error))
 
 
 async def _wait_for(event: asyncio.Event) -> None:

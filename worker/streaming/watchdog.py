@@ -11,20 +11,20 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from worker.observing import metrics
-from worker.observing.health import Health
+from worker.kafka.consumer import GroupConsumer
+from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
+from worker.observability import metrics
+from worker.observability.health import Health
 from worker.settings import WorkerSettings
-from worker.streaming.errors import StreamingError, Verdict, in_a_line, verdict
-from worker.streaming.inflight import InFlight
-from worker.streaming.intake import Intake
-from worker.streaming.ledger import Ledger
+from worker.streaming.backpressure import InFlightLimiter
+from worker.streaming.offset_tracker import OffsetTracker
 
 log = structlog.get_logger(__name__)
 
 PULSE_SECONDS = 5.0
 """How often the brokers are asked; an answer may take twice that."""
 
-Ledgers = Callable[[], Mapping[TopicPartition, Ledger]]
+Ledgers = Callable[[], Mapping[TopicPartition, OffsetTracker]]
 
 
 class Watchdog:
@@ -33,8 +33,8 @@ class Watchdog:
     def __init__(
         self,
         qa: WorkerSettings,
-        intake: Intake,
-        in_flight: InFlight,
+        intake: GroupConsumer,
+        in_flight: InFlightLimiter,
         health: Health,
         ledgers: Ledgers,
     ) -> None:
@@ -69,10 +69,10 @@ class Watchdog:
             async with asyncio.timeout(2 * PULSE_SECONDS):
                 ends = await self._intake.end_offsets(asked)
         except (KafkaError, TimeoutError) as error:
-            if verdict(error) is Verdict.STOP:
+            if recovery_for(error) is Recovery.FATAL:
                 raise
             seconds = round(self._health.silence)
-            log.warning("brokers_silent", seconds=seconds, error=in_a_line(error))
+            log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
         self._health.contacted()
         total = 0

@@ -12,7 +12,7 @@ MODEL = Row(
             "Wait for the model",
             "How long the oldest window of a batch waited for a thread.",
             "s",
-            quantiles("qa_queue_age_seconds"),
+            quantiles("qa_queue_wait_seconds"),
         ),
         Panel(
             "Batches",
@@ -67,7 +67,7 @@ KAFKA = Row(
             "Time since they last answered. A few seconds is normal; after QA_OUTAGE_SECONDS the "
             "worker ends.",
             "s",
-            (("{{instance}}", f"qa_brokers_silent_seconds{{{OF}}}"),),
+            (("{{instance}}", f"qa_last_broker_contact_timestamp_seconds{{{OF}}}"),),
             thresholds=((MINUTE, "red"),),
         ),
         Panel(
@@ -93,11 +93,11 @@ KAFKA = Row(
                 ),
                 (
                     "partitions rebuilt",
-                    f"sum(increase(qa_rebuilt_partitions_total{{{OF}}}[$__rate_interval]))",
+                    f"sum(increase(qa_partition_restarts_total{{{OF}}}[$__rate_interval]))",
                 ),
                 (
                     "records dropped, to be read again",
-                    f"sum(increase(qa_dropped_records_total{{{OF}}}[$__rate_interval]))",
+                    f"sum(increase(qa_discarded_records_total{{{OF}}}[$__rate_interval]))",
                 ),
             ),
         ),
@@ -145,10 +145,10 @@ PROCESS = Row(
         ),
         Panel(
             "Circuit breaker",
-            "Share of rejections among the last QA_BREAKER_RECORDS outcomes of a worker; above "
-            "QA_BREAKER_RATIO it stops.",
+            "Share of rejections among the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes of a worker; "
+            "above QA_DEAD_LETTER_LIMIT_RATIO it stops.",
             "percentunit",
-            (("{{instance}}", f"qa_rejected_share{{{OF}}}"),),
+            (("{{instance}}", f"qa_rejection_ratio{{{OF}}}"),),
             thresholds=((0.9, "red"),),
             most=1,
         ),

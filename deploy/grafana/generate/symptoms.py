@@ -34,8 +34,8 @@ WORKING = Row(
         ),
         stat(
             "Rejected",
-            "Share of the records that become dead letters. Above QA_BREAKER_RATIO (90 %) of "
-            "the last 100 a worker stops.",
+            "Share of the records that become dead letters. Above QA_DEAD_LETTER_LIMIT_RATIO (90 "
+            "%) of the last 100 a worker stops.",
             "percentunit",
             f"{_REJECTED} / ({_REJECTED} + {_ANSWERED}) >= 0",
             (0.05, "orange"),
@@ -51,7 +51,7 @@ WORKING = Row(
             "Delay, p95",
             "Of twenty questions one is answered later than this after it was asked.",
             "s",
-            f"{quantiles('qa_delay_seconds')[1][1]} >= 0",
+            f"{quantiles('qa_end_to_end_latency_seconds')[1][1]} >= 0",
             (10, "orange"),
             (MINUTE, "red"),
         ),
@@ -119,7 +119,7 @@ BEHIND = Row(
             "Delay",
             "From the timestamp of a question's record to the delivery of its answer.",
             "s",
-            quantiles("qa_delay_seconds"),
+            quantiles("qa_end_to_end_latency_seconds"),
             thresholds=((MINUTE, "red"),),
         ),
     ),
@@ -156,7 +156,7 @@ FAST = Row(
                 (
                     "{{instance}}",
                     f"sum by (instance) ({rate('qa_stage_seconds_sum', _RUN)}) "
-                    f"/ sum by (instance) (qa_reader_threads{{{OF}}})",
+                    f"/ sum by (instance) (qa_inference_threads{{{OF}}})",
                 ),
             ),
             most=1,

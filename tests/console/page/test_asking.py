@@ -10,7 +10,7 @@ from schemas.question import Question
 from tests.brokers.protocol import Broker
 from tests.console.browser import EMOJI, QUESTION, Looked, console_environment, console_url, result
 from tests.console.serving import served
-from tests.reading.embeddings import DIMS, write_embedding_bundle
+from tests.inference.embeddings import DIMS, write_embedding_bundle
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 

@@ -5,6 +5,6 @@ import typer
 from worker.cli.dead_letters import listing, replay, show
 
 app = typer.Typer(help="List, show and replay dead letters.")
-app.command("list")(listing.show)
-app.command("show")(show.show)
+app.command("list")(listing.list_dead_letters)
+app.command("show")(show.show_dead_letter)
 app.command("replay")(replay.replay)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.console import out
+from worker.cli.dead_letters.formatting import format_time, truncate
 from worker.cli.dead_letters.options import (
     Offsets,
     Partition,
@@ -21,18 +21,18 @@ from worker.cli.dead_letters.options import (
     chosen,
     watched,
 )
-from worker.cli.dead_letters.texts import moment, start
-from worker.environment import load
+from worker.cli.terminal import out
+from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
+from worker.dead_letters.replay import read_dead_letters
+from worker.kafka.topic_reader import Watch
 from worker.settings import Settings
-from worker.streaming.letters import Filter, Letter
-from worker.streaming.replay import letters
-from worker.streaming.scan import Watch
+from worker.settings.environment import load
 
 _MESSAGE = 50
 """Characters of a message that the table shows; --json has all."""
 
 
-def show(
+def list_dead_letters(
     reason: Reasons = None,
     since: Since = None,
     until: Until = None,
@@ -59,10 +59,10 @@ def show(
 
 
 async def _rows(
-    settings: Settings, wanted: Filter, limit: int | None, watch: Watch
+    settings: Settings, wanted: DeadLetterFilter, limit: int | None, watch: Watch
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async with aclosing(letters(settings, wanted, watch)) as found:
+    async with aclosing(read_dead_letters(settings, wanted, watch)) as found:
         async for letter in found:
             rows.append(_row(letter))
             if len(rows) == limit:
@@ -70,12 +70,12 @@ async def _rows(
     return rows
 
 
-def _row(letter: Letter) -> dict[str, Any]:
+def _row(letter: DeadLetter) -> dict[str, Any]:
     """A letter without its bytes: there may be many, and each may be large."""
     return {
         "partition": letter.place.partition,
         "offset": letter.place.offset,
-        "time": moment(letter.timestamp),
+        "time": format_time(letter.timestamp),
         "reason": letter.reason,
         "question": None if letter.question is None else asdict(letter.question),
         "attempts": letter.attempt,
@@ -89,9 +89,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         f"{row['partition']}:{row['offset']}",
         row["time"],
-        start(row["reason"], _MESSAGE),
-        "-" if question is None else start("-".join(map(str, question.values())), _MESSAGE),
+        truncate(row["reason"], _MESSAGE),
+        "-" if question is None else truncate("-".join(map(str, question.values())), _MESSAGE),
         str(row["attempts"]),
         f"{row['bytes']:,}",
-        start(row["message"], _MESSAGE),
+        truncate(row["message"], _MESSAGE),
     ]

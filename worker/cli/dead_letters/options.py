@@ -11,9 +11,9 @@ import typer
 from rich.progress import TaskID
 
 from schemas.rejection import Reason
-from worker.cli.console import progress
-from worker.streaming.letters import Filter
-from worker.streaming.scan import Watch
+from worker.cli.terminal import progress
+from worker.dead_letters.dead_letter import DeadLetterFilter
+from worker.kafka.topic_reader import Watch
 
 Reasons = Annotated[
     list[str] | None,
@@ -48,12 +48,12 @@ def chosen(
     until: str | None,
     partition: int | None,
     offsets: str | None,
-) -> Filter:
+) -> DeadLetterFilter:
     """The letters that the options mean. Raises `typer.BadParameter`."""
     if offsets is not None and partition is None:
         raise typer.BadParameter("an offset is one of a partition: give --partition, too")
     first, last = (0, None) if offsets is None else _range(offsets)
-    return Filter(
+    return DeadLetterFilter(
         reasons=frozenset(_reason(name) for name in reasons or ()),
         since=_time(since, "--since"),
         until=_time(until, "--until"),

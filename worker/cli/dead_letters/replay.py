@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.console import out
+from worker.cli.dead_letters.formatting import format_position, truncate
 from worker.cli.dead_letters.options import (
     Offsets,
     Partition,
@@ -18,13 +18,13 @@ from worker.cli.dead_letters.options import (
     chosen,
     watched,
 )
-from worker.cli.dead_letters.texts import at, start
-from worker.environment import load
-from worker.streaming.letters import Skip
-from worker.streaming.replay import Replay
-from worker.streaming.replay_batch import Fate
+from worker.cli.terminal import out
+from worker.dead_letters.dead_letter import SkipReason
+from worker.dead_letters.replay import Replay
+from worker.dead_letters.transaction import ReplayResult
+from worker.settings.environment import load
 
-_LOST = frozenset({Skip.NO_LETTER, Skip.VALUE_GONE, Skip.TOO_LARGE})
+_LOST = frozenset({SkipReason.NO_LETTER, SkipReason.VALUE_GONE, SkipReason.TOO_LARGE})
 """What no replay will ever send."""
 
 
@@ -63,22 +63,22 @@ class _Outcome:
 
     def __init__(self, dry_run: bool) -> None:
         self._dry_run = dry_run
-        self._counts: Counter[Skip | None] = Counter()
-        self._first: dict[Skip | None, str] = {}
+        self._counts: Counter[SkipReason | None] = Counter()
+        self._first: dict[SkipReason | None, str] = {}
         self.letters = Table("At", "Reason", "Attempt", "Bytes", "Goes to")
 
     @property
     def lost(self) -> bool:
         return any(self._counts[skip] for skip in _LOST)
 
-    def add(self, fate: Fate) -> None:
-        letter = fate.letter
+    def add(self, fate: ReplayResult) -> None:
+        letter = fate.dead_letter
         self._counts[fate.skip] += 1
-        self._first.setdefault(fate.skip, at(letter))
+        self._first.setdefault(fate.skip, format_position(letter))
         if self._dry_run:
             cells = (
-                at(letter),
-                start(letter.reason, 40),
+                format_position(letter),
+                truncate(letter.reason, 40),
                 str(letter.attempt + 1) if fate.skip is None else "",
                 f"{letter.size:,}",
                 f"partition {fate.partition}" if fate.skip is None else f"nowhere: {fate.skip}",
@@ -87,7 +87,7 @@ class _Outcome:
 
     def table(self, done: str) -> Table:
         table = Table("Letters", "Number", "First at")
-        for skip in (None, *Skip):
+        for skip in (None, *SkipReason):
             if skip is None or self._counts[skip]:
                 name = done if skip is None else f"skipped: {skip}"
                 table.add_row(name, str(self._counts[skip]), self._first.get(skip, ""))

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from worker.bundles.store import Store
-from worker.cli.model.extra import need_extra
+from worker.cli.model.extra import require_models_extra
 from worker.cli.model.options import (
     Directory,
     KnowsNoAnswer,
@@ -11,11 +10,12 @@ from worker.cli.model.options import (
     Normalize,
     PoolingMode,
     Replace,
-    say,
+    print_result,
 )
-from worker.environment import load
-from worker.reading.bundle import open_bundle
-from worker.reading.manifest import MANIFEST
+from worker.models.bundle import open_bundle
+from worker.models.manifest import MANIFEST
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def add(
@@ -27,32 +27,32 @@ def add(
     normalize: Normalize = None,
 ) -> None:
     """Put a directory with an ONNX export (or a whole bundle) among the models, if it runs."""
-    need_extra()
-    from worker.bundles.contents import EXPORTS, choose, names_in
-    from worker.bundles.make import Origin
-    from worker.bundles.pooling import find_pooling
-    from worker.bundles.published import copy_bundle, make_bundle
+    require_models_extra()
+    from worker.model_tools.build import build_bundle, copy_bundle
+    from worker.model_tools.manifest_writer import Provenance
+    from worker.model_tools.pooling_config import find_pooling
+    from worker.model_tools.source_files import EXPORTS, names_in, select_files
 
-    store = Store(load().qa.models)
+    store = ModelStore(load().qa.models)
     wanted_pooling = find_pooling(directory, pooling, normalize)
     if (directory / MANIFEST).is_file():
         bundle = open_bundle(directory)
         target = store.place(name or bundle.name)
-        origin = Origin.of(bundle.manifest, target.name)
+        origin = Provenance.of(bundle.manifest, target.name)
         origin = dataclasses.replace(
             origin,
             knows_no_answer=knows_no_answer or origin.knows_no_answer,
             pooling=wanted_pooling or origin.pooling,
         )
-        say(copy_bundle(bundle, target, origin, overwrite=replace))
+        print_result(copy_bundle(bundle, target, origin, overwrite=replace))
         return
     target = store.place(name or directory.resolve().name)
-    origin = Origin(
+    origin = Provenance(
         name=target.name,
         # Not its path: bundles travel, and a path says where its maker keeps things.
         source=directory.resolve().name,
         knows_no_answer=knows_no_answer,
         pooling=wanted_pooling,
     )
-    contents = choose(names_in(directory), str(directory), EXPORTS)
-    say(make_bundle(directory, contents, target, origin, overwrite=replace))
+    contents = select_files(names_in(directory), str(directory), EXPORTS)
+    print_result(build_bundle(directory, contents, target, origin, overwrite=replace))

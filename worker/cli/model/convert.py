@@ -1,7 +1,6 @@
 """`qa-worker model convert`: weights of DistilBERT or BERT to a bundle in the store."""
 
-from worker.bundles.store import Store
-from worker.cli.model.extra import need_extra
+from worker.cli.model.extra import require_models_extra
 from worker.cli.model.options import (
     Directory,
     KnowsNoAnswer,
@@ -10,9 +9,10 @@ from worker.cli.model.options import (
     PoolingMode,
     Quantize,
     Replace,
-    say,
+    print_result,
 )
-from worker.environment import load
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def convert(
@@ -25,16 +25,16 @@ def convert(
     quantize: Quantize = None,
 ) -> None:
     """Convert config.json, tokenizer and model.safetensors to a bundle, without torch."""
-    need_extra()
-    from worker.bundles.contents import SAFETENSORS, choose, names_in
-    from worker.bundles.make import Origin
-    from worker.bundles.pooling import find_pooling
-    from worker.bundles.published import make_bundle
-    from worker.bundles.quantize import Method
+    require_models_extra()
+    from worker.model_tools.build import build_bundle
+    from worker.model_tools.manifest_writer import Provenance
+    from worker.model_tools.pooling_config import find_pooling
+    from worker.model_tools.quantize.quantize import Method
+    from worker.model_tools.source_files import SAFETENSORS, names_in, select_files
 
-    target = Store(load().qa.models).place(name or directory.resolve().name)
-    contents = choose(names_in(directory), str(directory), (SAFETENSORS,))
-    origin = Origin(
+    target = ModelStore(load().qa.models).place(name or directory.resolve().name)
+    contents = select_files(names_in(directory), str(directory), (SAFETENSORS,))
+    origin = Provenance(
         name=target.name,
         # Not its path: bundles travel, and a path says where its maker keeps things.
         source=directory.resolve().name,
@@ -42,4 +42,6 @@ def convert(
         pooling=find_pooling(directory, pooling, normalize),
     )
     method = Method(quantize) if quantize else None
-    say(make_bundle(directory, contents, target, origin, method=method, overwrite=replace))
+    print_result(
+        build_bundle(directory, contents, target, origin, method=method, overwrite=replace)
+    )

@@ -2,12 +2,12 @@
 
 import importlib.util
 
-from worker.reading.bundle import BundleError
+from worker.models.bundle import BundleError
 
 _PACKAGES = ("huggingface_hub", "onnx", "safetensors")
 
 
-def need_extra() -> None:
+def require_models_extra() -> None:
     """Raises `BundleError` with the one command that installs what is missing."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:

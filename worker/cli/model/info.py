@@ -8,11 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.bundles.store import Store
-from worker.cli.console import out
-from worker.environment import load
-from worker.reading.bundle import read_manifest
-from worker.reading.manifest import Manifest, file_hashes
+from worker.cli.terminal import out
+from worker.models.bundle import read_manifest
+from worker.models.manifest import Manifest, file_hashes
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def info(
@@ -22,7 +22,7 @@ def info(
 ) -> None:
     """Show a model's manifest, and whether its files are the listed ones; exits 1 if not."""
     settings = load()
-    directory = Store(settings.qa.models).find(model or settings.qa.model)
+    directory = ModelStore(settings.qa.models).find(model or settings.qa.model)
     manifest = read_manifest(directory)
     table = Table(show_header=False)
     for field, value in _rows(directory, manifest):

@@ -5,17 +5,17 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from worker.bundles.store import Store
-from worker.cli.console import out
-from worker.environment import load
-from worker.reading.bundle import DEFAULT_NAME, BundleError, read_manifest
-from worker.reading.manifest import Manifest
+from worker.cli.terminal import out
+from worker.models.bundle import DEFAULT_NAME, BundleError, read_manifest
+from worker.models.manifest import Manifest
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def show() -> None:
     """List the models: the package's own, and those in QA_MODELS."""
     settings = load()
-    store = Store(settings.qa.models)
+    store = ModelStore(settings.qa.models)
     names = [DEFAULT_NAME, *(name for name in store.names() if name != DEFAULT_NAME)]
     chosen = settings.qa.model
     if chosen not in names:

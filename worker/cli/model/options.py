@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from worker.cli.console import err, out
+from worker.cli.terminal import err, out
 
 if TYPE_CHECKING:
-    from worker.bundles.published import Made
+    from worker.model_tools.build import BuiltBundle
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="a model's directory")
@@ -35,7 +35,7 @@ Quantize = Annotated[
 ]
 
 
-def say(made: "Made") -> None:
+def print_result(made: "BuiltBundle") -> None:
     """What came of it on stdout; what could be wrong with it on stderr."""
     for note in made.notes:
         err.print(f"note: {note}", markup=False, soft_wrap=True)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from worker.bundles.store import Store
-from worker.cli.model.extra import need_extra
+from worker.cli.model.extra import require_models_extra
 from worker.cli.model.options import (
     KnowsNoAnswer,
     Name,
@@ -13,9 +12,10 @@ from worker.cli.model.options import (
     PoolingMode,
     Quantize,
     Replace,
-    say,
+    print_result,
 )
-from worker.environment import load
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def pull(
@@ -37,19 +37,19 @@ def pull(
 
     The hub's own variables count: HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE.
     """
-    need_extra()
-    from worker.bundles.building import check_free
-    from worker.bundles.hub import Hub
-    from worker.bundles.make import Origin
-    from worker.bundles.pooling import find_pooling
-    from worker.bundles.published import make_bundle
-    from worker.bundles.quantize import Method
+    require_models_extra()
+    from worker.model_tools.atomic_directory import ensure_available
+    from worker.model_tools.build import build_bundle
+    from worker.model_tools.hub.download import Hub
+    from worker.model_tools.manifest_writer import Provenance
+    from worker.model_tools.pooling_config import find_pooling
+    from worker.model_tools.quantize.quantize import Method
 
-    target = Store(load().qa.models).place(name or repo.rpartition("/")[2])
+    target = ModelStore(load().qa.models).place(name or repo.rpartition("/")[2])
     # Now, and not after the download.
-    check_free(target, replace=replace)
+    ensure_available(target, replace=replace)
     fetched = Hub().fetch(repo, revision, offline=offline)
-    origin = Origin(
+    origin = Provenance(
         name=target.name,
         source=repo,
         revision=fetched.commit,
@@ -57,8 +57,8 @@ def pull(
         pooling=find_pooling(fetched.directory, pooling, normalize),
     )
     method = Method(quantize) if quantize else None
-    say(
-        make_bundle(
+    print_result(
+        build_bundle(
             fetched.directory, fetched.contents, target, origin, method=method, overwrite=replace
         )
     )

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from worker.bundles.store import Store
-from worker.cli.model.extra import need_extra
-from worker.cli.model.options import Replace, say
-from worker.environment import load
+from worker.cli.model.extra import require_models_extra
+from worker.cli.model.options import Replace, print_result
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 
 def quantize(
@@ -20,19 +20,19 @@ def quantize(
     replace: Replace = False,
 ) -> None:
     """Bring a model's linear layers and words to int8: a quarter of the size, twice the speed."""
-    need_extra()
-    from worker.bundles.make import Origin
-    from worker.bundles.published import quantize_bundle
-    from worker.bundles.quantize import Method
+    require_models_extra()
+    from worker.model_tools.build import quantize_bundle
+    from worker.model_tools.manifest_writer import Provenance
+    from worker.model_tools.quantize.quantize import Method
 
-    store = Store(load().qa.models)
+    store = ModelStore(load().qa.models)
     source = store.open(model)
     target = store.place(name or f"{source.name}-int8")
-    say(
+    print_result(
         quantize_bundle(
             source,
             target,
-            Origin.of(source.manifest, target.name),
+            Provenance.of(source.manifest, target.name),
             method=Method(method),
             overwrite=replace,
         )

@@ -18,20 +18,20 @@ from schemas.event import Event, Outcome
 from schemas.question import Question
 from schemas.rejection import Rejected
 from schemas.text import Text as TextEvent
-from worker.bundles.store import Store
-from worker.cli.console import out, progress
-from worker.cli.demo_texts import demo_events
-from worker.cli.model.extra import need_extra
-from worker.environment import load
-from worker.reading.bundle import Bundle, BundleError
-from worker.reading.direct import DirectReader, Reading
-from worker.reading.evaluate import Example, describe_decoder, load_squad, score
-from worker.reading.manifest import MANIFEST, Scores, Task
-from worker.reading.options import ReadingDefaults
-from worker.reading.windows import Window
+from worker.cli.demo_events import demo_events
+from worker.cli.model.extra import require_models_extra
+from worker.cli.terminal import out, progress
+from worker.inference.options import InferenceOptions
+from worker.inference.window import Window
+from worker.model_tools.evaluation.squad import Example, describe_decoder, load_squad, score
+from worker.model_tools.evaluation.unbatched import UnbatchedReader, UnbatchedResult
+from worker.models.bundle import Bundle, BundleError
+from worker.models.manifest import MANIFEST, RecordedScores, Task
+from worker.models.store import ModelStore
+from worker.settings.environment import load
 
 if TYPE_CHECKING:
-    from worker.bundles.verify import Comparison
+    from worker.model_tools.evaluation.compare import Comparison
 
 _BATCHED = 200
 """Windows that are read alone and in batches."""
@@ -59,22 +59,22 @@ def verify(
 
     Exits 1 where windows of a batch change each other and the manifest says that they do not.
     """
-    need_extra()
-    from worker.bundles.make import record_scores
-    from worker.bundles.trial import try_out
-    from worker.bundles.verify import batch_difference
+    require_models_extra()
+    from worker.model_tools.evaluation.compare import batch_difference
+    from worker.model_tools.manifest_writer import record_scores
+    from worker.model_tools.smoke_test import smoke_test
 
     settings = load()
-    store = Store(settings.qa.models)
+    store = ModelStore(settings.qa.models)
     defaults = settings.qa.reading()
     bundle = store.open(model or settings.qa.model)
     if record and (data is None or bundle.manifest.task is not Task.QUESTION_ANSWERING):
         raise BundleError("--record needs a model that answers questions, and --data to score it")
     if record and questions:
         raise BundleError("--record is for the scores of a whole file: leave --questions out")
-    try_out(bundle)
-    reader = DirectReader(bundle, defaults)
-    other = DirectReader(store.open(against), defaults) if against else None
+    smoke_test(bundle)
+    reader = UnbatchedReader(bundle, defaults)
+    other = UnbatchedReader(store.open(against), defaults) if against else None
     if other:
         _check_comparable(bundle, other.bundle)
     examples = load_squad(data)[:questions] if data else _built_in()
@@ -130,19 +130,19 @@ class _Read:
     windows: list[Window] = field(default_factory=list)
     """The first of them."""
 
-    def add(self, reading: Reading) -> None:
+    def add(self, reading: UnbatchedResult) -> None:
         self.outcomes.append(reading.outcome)
         self.windows += reading.windows[: _BATCHED - len(self.windows)]
 
 
 def _read(
-    reader: DirectReader,
-    other: DirectReader | None,
+    reader: UnbatchedReader,
+    other: UnbatchedReader | None,
     examples: Sequence[Example],
-    defaults: ReadingDefaults,
+    defaults: InferenceOptions,
 ) -> tuple[_Read, _Read, "Comparison"]:
     """What each of them makes of the examples, and how they compare."""
-    from worker.bundles.verify import Comparison
+    from worker.model_tools.evaluation.compare import Comparison
 
     events = list(_events(reader.bundle, examples))
     ours, theirs, comparison = _Read(), _Read(), Comparison()
@@ -162,10 +162,10 @@ def _read(
 
 
 def _read_one(
-    reader: DirectReader, other: DirectReader | None, event: Event[Any] | Rejected
-) -> tuple[Reading, Reading | None]:
+    reader: UnbatchedReader, other: UnbatchedReader | None, event: Event[Any] | Rejected
+) -> tuple[UnbatchedResult, UnbatchedResult | None]:
     if isinstance(event, Rejected):
-        return Reading(event), Reading(event) if other else None
+        return UnbatchedResult(event), UnbatchedResult(event) if other else None
     return reader.read(event), other.read(event) if other else None
 
 
@@ -205,16 +205,16 @@ def _scores(
     data: Path,
     examples: Sequence[Example],
     read: _Read,
-    defaults: ReadingDefaults,
+    defaults: InferenceOptions,
     longest: int,
-) -> Scores:
+) -> RecordedScores:
     predictions = {
         example.id: outcome.answer
         for example, outcome in zip(examples, read.outcomes, strict=True)
         if isinstance(outcome, Answer)
     }
     scores = score(list(examples), predictions)
-    return Scores(
+    return RecordedScores(
         data=data.name,
         questions=scores.total,
         exact_match=round(scores.exact_match, 4),

@@ -1,0 +1,98 @@
+"""What the plots show, second by second."""
+
+import pytest
+
+from tests.observability.clock import Clock
+from worker.console.sampler import KEPT, LATENCY_SECONDS, Latencies, Sampler
+from worker.observability import metrics
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sampler(clock: Clock) -> Sampler:
+    return Sampler(Latencies(clock), clock)
+
+
+def test_a_sample_is_what_happened_since_the_one_before(clock: Clock, sampler: Sampler) -> None:
+    metrics.RECORDS.labels("t", "0").inc(5)
+    metrics.RECORDS.labels("t", "1").inc(2)
+    metrics.ANSWERS.labels("t", "0").inc(4)
+    metrics.REJECTIONS.labels("not_json").inc(2)
+    clock.now += 2
+    sampler.take()
+    clock.now += 1
+    sampler.take()
+    busy, idle = sampler.since(0)
+    assert (busy.at, busy.seconds) == (1_002_000, 2)
+    assert (busy.taken, busy.finished, busy.rejected) == (7, 6, {"not_json": 2})
+    assert (idle.at, idle.seconds) == (1_003_000, 1)
+    assert (idle.taken, idle.finished, idle.rejected) == (0, 0, {})
+
+
+def test_fill_is_the_share_of_tokens_that_were_no_padding(sampler: Sampler) -> None:
+    metrics.TOKENS_RUN.inc(90)
+    metrics.TOKENS_PADDED.inc(10)
+    for windows in (1, 4):
+        metrics.BATCH_WINDOWS.observe(windows)
+    sampler.take()
+    sampler.take()
+    busy, idle = sampler.since(0)
+    assert (busy.fill, busy.windows) == (0.9, 2.5)
+    assert (idle.fill, idle.windows) == (None, None)
+
+
+def test_lag_is_that_of_the_partitions_now(sampler: Sampler) -> None:
+    metrics.LAG.clear()
+    metrics.LAG.labels("t", "0").set(3)
+    metrics.LAG.labels("t", "7").set(0)
+    sampler.take()
+    metrics.LAG.remove("t", "0")
+    sampler.take()
+    assert [sample.lag for sample in sampler.since(0)] == [{"0": 3, "7": 0}, {"7": 0}]
+    metrics.LAG.clear()
+
+
+def test_whoever_looked_before_gets_what_is_new(clock: Clock, sampler: Sampler) -> None:
+    for _ in range(3):
+        clock.now += 1
+        sampler.take()
+    assert [sample.at for sample in sampler.since(1_001_000)] == [1_002_000, 1_003_000]
+    assert sampler.since(1_003_000) == []
+
+
+def test_the_last_minutes_are_kept_and_no_more(clock: Clock, sampler: Sampler) -> None:
+    for _ in range(KEPT + 10):
+        clock.now += 1
+        sampler.take()
+    kept = sampler.since(0)
+    assert len(kept) == KEPT
+    assert kept[-1].at == round(clock.now * 1000)
+
+
+def test_a_clock_that_is_set_back_breaks_nothing(clock: Clock, sampler: Sampler) -> None:
+    clock.now -= 100
+    sampler.take()
+    (sample,) = sampler.since(0)
+    assert sample.seconds > 0
+
+
+def test_quantiles_are_latencies_that_were_measured(clock: Clock) -> None:
+    latencies = Latencies(clock)
+    assert latencies.quantiles(0.5, 0.99) == [None, None]
+    for milliseconds in range(200, 0, -1):
+        latencies.add(milliseconds)
+    assert latencies.quantiles(0.5, 0.99, 1.0) == [100, 198, 200]
+
+
+def test_quantiles_forget_what_is_long_ago(clock: Clock) -> None:
+    latencies = Latencies(clock)
+    latencies.add(900)
+    clock.now += LATENCY_SECONDS / 2
+    latencies.add(10)
+    assert latencies.quantiles(0.99) == [900]
+    clock.now += LATENCY_SECONDS / 2 + 1
+    assert latencies.quantiles(0.99) == [10]

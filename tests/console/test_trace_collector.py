@@ -1,0 +1,118 @@
+"""What the console makes of record traces."""
+
+import time
+
+from worker.console.sampler import Latencies
+from worker.console.trace_collector import MARK, TraceCollector, batches, stages
+from worker.observability.record_trace import (
+    ANSWERED,
+    DROPPED,
+    Header,
+    RecordTrace,
+    TraceDispatcher,
+)
+from worker.observability.timings import BatchTiming, StageTiming
+
+SENT = 1_700_000_000_000_000_000
+MS = 1_000_000
+
+
+def received(at: int = SENT + 10 * MS) -> RecordTrace:
+    return RecordTrace("q", 0, 7, [], received=at)
+
+
+def complete_trace() -> RecordTrace:
+    """Every stage a millisecond after the one before; each takes two."""
+    one = received()
+    one.stages = [
+        StageTiming("decode", SENT + 11 * MS, SENT + 13 * MS),
+        StageTiming("encode", SENT + 14 * MS, SENT + 16 * MS),
+        StageTiming("spans", SENT + 24 * MS, SENT + 26 * MS),
+        StageTiming("publish", SENT + 27 * MS, SENT + 29 * MS),
+    ]
+    one.batches = [
+        BatchTiming(SENT + 20 * MS, SENT + 23 * MS, 1, 1, 80),
+        BatchTiming(SENT + 17 * MS, SENT + 19 * MS, 2, 3, 512),
+    ]
+    one.ended = SENT + 30 * MS
+    return one
+
+
+def test_stages_follow_each_other_without_a_gap() -> None:
+    made = stages(complete_trace(), SENT)
+    assert made == [
+        ("queue", 0, 10, 10),
+        ("decode", 10, 11, 13),
+        ("encode", 13, 14, 16),
+        ("run", 16, 17, 23),
+        ("spans", 23, 24, 26),
+        ("publish", 26, 27, 29),
+        ("commit", 29, 29, 30),
+    ]
+
+
+def test_batches_are_sorted_by_their_start() -> None:
+    assert batches(complete_trace(), SENT) == [(17, 19, 3, 2, 512), (20, 23, 1, 1, 80)]
+
+
+def test_a_record_rejected_early_has_no_engine_stages() -> None:
+    rejected = received()
+    rejected.stages = [StageTiming("publish", SENT + 12 * MS, SENT + 13 * MS)]
+    rejected.ended = SENT + 13 * MS
+    assert stages(rejected, SENT) == [
+        ("queue", 0, 10, 10),
+        ("publish", 10, 12, 13),
+        ("commit", 13, 13, 13),
+    ]
+
+
+def test_stages_stay_ordered_when_the_clock_is_set_back() -> None:
+    one = complete_trace()
+    one.stages[1] = StageTiming("encode", SENT - 500 * MS, SENT - 400 * MS)
+    one.ended = SENT
+    made = stages(one, SENT)
+    assert all(stage.since <= stage.began <= stage.ended for stage in made)
+    assert [stage.since for stage in made[1:]] == [stage.ended for stage in made[:-1]]
+
+
+async def test_a_question_is_identified_by_its_correlation_id() -> None:
+    collector = TraceCollector(Latencies(time.monotonic))
+    traces = TraceDispatcher(collector)
+    with collector.asking(b"mine") as asked:
+        others = begin(traces, [(MARK, b"another"), ("x", None)])
+        assert not asked.seen
+        mine = begin(traces, [("x", b"y"), (MARK, b"mine")])
+        assert asked.seen
+        traces.end(others, ANSWERED)
+        assert not asked.trace.done()
+        traces.end(mine, ANSWERED)
+        assert asked.trace.result() is mine
+    assert not collector._pending
+
+
+async def test_a_dropped_record_is_traced_again() -> None:
+    collector = TraceCollector(latencies := Latencies(time.monotonic))
+    traces = TraceDispatcher(collector)
+    with collector.asking(b"mine") as asked:
+        traces.end(begin(traces, [(MARK, b"mine")]), DROPPED)
+        assert (asked.dropped, asked.trace.done()) == (1, False)
+        assert latencies.quantiles(0.5) == [None]
+        traces.end(begin(traces, [(MARK, b"mine")]), "schema")
+        assert asked.trace.result().outcome == "schema"
+
+
+def test_latencies_include_every_record() -> None:
+    collector = TraceCollector(latencies := Latencies(time.monotonic))
+    traces = TraceDispatcher(collector)
+    one = begin(traces, [])
+    one.received -= 250 * MS
+    traces.end(one, ANSWERED)
+    (latency,) = latencies.quantiles(0.5)
+    assert latency is not None
+    assert 250 <= latency < 260
+
+
+def begin(traces: TraceDispatcher, headers: list[Header]) -> RecordTrace:
+    begun = traces.start("q", 0, 7, headers)
+    assert begun is not None
+    return begun

@@ -1,0 +1,96 @@
+"""Dead letters as a worker makes them, put on a test's topic, and a replay that is looked at."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from schemas.rejection import REPLAY_OF, Header, Reason, Rejected
+from tests.streaming.topics import Topics
+from worker.dead_letters.dead_letter import DeadLetterFilter
+from worker.dead_letters.replay import Replay
+from worker.dead_letters.transaction import ReplayResult
+from worker.kafka.producer import encode_value, serialize_value
+from worker.kafka.records import InputRecord, OutputRecord
+from worker.streaming.codec import drop_value, encode_dead_letter
+
+NOW = round(time.time() * 1000) - 60_000
+"""In milliseconds; a minute ago: brokers refuse records of the future, and remove those of old."""
+
+
+def letter(
+    topics: Topics,
+    value: bytes | None = b"v",
+    *,
+    key: bytes | None = b"k",
+    reason: Reason = Reason.SCHEMA,
+    question: tuple[int, int] = (0, 0),
+    headers: Sequence[Header] = (),
+    omitted: bool = False,
+) -> OutputRecord:
+    qa = topics.settings.qa
+    record = InputRecord(qa.questions_topic, *question, key, value, headers)
+    made = encode_dead_letter(record, Rejected(reason, f"it is {reason}"), qa.dead_letters_topic)
+    return drop_value(made) if omitted else made
+
+
+async def post(
+    topics: Topics, *letters: OutputRecord, partition: int = 0, timestamps: Sequence[int] = ()
+) -> None:
+    """Publish them to one partition of the dead-letter topic."""
+    async with AIOKafkaProducer(
+        bootstrap_servers=topics.servers,
+        value_serializer=serialize_value,
+        max_request_size=16 * 2**20,
+    ) as producer:
+        for number, each in enumerate(letters):
+            await producer.send_and_wait(
+                each.topic,
+                encode_value(each.value),
+                key=each.key,
+                headers=list(each.headers),
+                partition=partition,
+                timestamp_ms=timestamps[number] if timestamps else None,
+            )
+
+
+async def replay(
+    topics: Topics,
+    wanted: DeadLetterFilter | None = None,
+    *,
+    max_attempts: int = 3,
+    again: bool = False,
+    limit: int | None = None,
+    dry_run: bool = False,
+    settings: Any = None,
+) -> list[str]:
+    """What became of each letter: `partition:offset`, and where it went or why it did not."""
+    fates: list[ReplayResult] = []
+    work = Replay(
+        settings or topics.settings,
+        wanted or DeadLetterFilter(),
+        max_attempts=max_attempts,
+        again=again,
+        limit=limit,
+    )
+    await (work.rehearse if dry_run else work.send)(fates.append, lambda *_: None)
+    return [
+        f"{fate.dead_letter.place.partition}:{fate.dead_letter.place.offset} "
+        f"{fate.skip or f'to {fate.partition}'}"
+        for fate in fates
+    ]
+
+
+async def questions(topics: Topics) -> list[Any]:
+    return await topics.records(topics.settings.qa.questions_topic)
+
+
+async def replays(topics: Topics) -> list[str]:
+    """The letters that the questions on their topic are replays of."""
+    return [
+        text.decode()
+        for record in await questions(topics)
+        for name, text in record.headers
+        if name == REPLAY_OF
+    ]

@@ -1,0 +1,53 @@
+"""What the settings become for aiokafka. That a broker takes it is another suite's claim."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from worker.kafka.connection import connection_options
+from worker.settings import SettingsError
+from worker.settings.environment import load
+
+
+def options(**environment: str) -> dict[str, object]:
+    return connection_options(load({"KAFKA_BOOTSTRAP_SERVERS": "a:1, b:2", **environment}).kafka)
+
+
+def test_plain_text_needs_servers_and_nothing_else() -> None:
+    given = options()
+    assert given["bootstrap_servers"] == ["a:1", "b:2"]
+    assert given["security_protocol"] == "PLAINTEXT"
+    assert "ssl_context" not in given
+    assert "sasl_mechanism" not in given
+
+
+def test_without_servers_the_variable_is_named() -> None:
+    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
+        connection_options(load({}).kafka)
+
+
+def test_a_login_takes_its_password_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("s3cret\n")
+    given = options(
+        KAFKA_SECURITY_PROTOCOL="SASL_SSL",
+        KAFKA_SASL_MECHANISM="SCRAM-SHA-512",
+        KAFKA_SASL_USERNAME="worker",
+        KAFKA_SASL_PASSWORD_FILE=str(secret),
+    )
+    assert given["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert given["sasl_plain_username"] == "worker"
+    assert given["sasl_plain_password"] == "s3cret"
+    context = given["ssl_context"]
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_a_missing_truststore_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="KAFKA_SSL_TRUSTSTORE_LOCATION"):
+        options(
+            KAFKA_SECURITY_PROTOCOL="SSL",
+            KAFKA_SSL_TRUSTSTORE_LOCATION=str(tmp_path / "nothing.pem"),
+        )

@@ -1,0 +1,86 @@
+"""`qa-worker` as a process of its own, with directories and a hub of the test's.
+
+The hub's client reads its environment when it is imported; so each command has its own.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.model_tools.hub_server import HubServer
+
+_OWN = ("QA_", "KAFKA_", "HF_", "HUGGING", "XDG_", "AGENT")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Machine:
+    """A user's home, in which commands run. `variables` are added to their environment."""
+
+    home: Path
+    hub: HubServer | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    stderr: int = subprocess.PIPE
+    """Or the handle of what it is to be."""
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_OWN) and not (self.hub and name.lower() in _PROXIES)
+        }
+        return {
+            **inherited,
+            "HOME": str(self.home),
+            "HF_HOME": str(self.home / "hf"),
+            # Else the client asks the hub who starts it.
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "QA_MODELS": str(self.models),
+            **({"HF_ENDPOINT": self.hub.url} if self.hub else {}),
+            **self.variables,
+        }
+
+    def start(self, *arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "worker", *map(str, arguments)],
+            env={**self.environment, **variables},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.stderr,
+            text=True,
+        )
+
+    def run(self, *arguments: str | Path, **variables: str) -> Done:
+        with self.start(*arguments, **variables) as process:
+            out, err = process.communicate()
+        return Done(process.returncode, out, err or "")
+
+    def hidden(self) -> list[str]:
+        """What was left in the store that is no bundle."""
+        return sorted(path.name for path in self.models.glob(".*"))
+
+
+def complaint(done: Done) -> str:
+    """The one line of a command that failed, its mark taken off."""
+    assert (done.code, done.out) == (1, "")
+    line, *rest = done.err.splitlines()
+    assert rest == []
+    assert line.startswith("qa-worker: ")
+    return line.removeprefix("qa-worker: ")

@@ -1,0 +1,162 @@
+"""A model's directory to a bundle that was run, or to nothing and a reason."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.inference.bundles import write_bundle
+from tests.inference.graphs import table_model
+from tests.model_tools import published_models as published
+from tests.model_tools.random_weights import TINY_BERT
+from worker.model_tools.build import BuiltBundle, build_bundle, copy_bundle
+from worker.model_tools.manifest_writer import Provenance
+from worker.model_tools.source_files import names_in, select_files
+from worker.models.bundle import BundleError, open_bundle
+from worker.models.manifest import MANIFEST, Task
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "large"
+
+
+def made(source: Path, files: published.Files, target: Path) -> BuiltBundle:
+    published.write(source, files)
+    contents = select_files(names_in(source), "source")
+    return build_bundle(source, contents, target, Provenance(target.name, "ada/large"))
+
+
+def refusal(source: Path, files: published.Files, target: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        made(source, files, target)
+    assert list(target.parent.iterdir()) == []
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "qa-partial" not in said
+    return said
+
+
+def test_an_export_becomes_a_bundle(source: Path, target: Path) -> None:
+    files = published.export()
+    bundle = made(source, files, target).bundle
+    assert bundle == open_bundle(target)
+    assert bundle.model_file.read_bytes() == files["onnx/model.onnx"]
+    assert set(bundle.manifest.files) == {
+        "README.md",
+        "config.json",
+        "model.onnx",
+        "tokenizer.json",
+    }
+
+
+def test_weights_become_a_bundle(source: Path, target: Path) -> None:
+    bundle = made(source, published.safetensors(TINY_BERT), target).bundle
+    assert bundle.manifest.task is Task.QUESTION_ANSWERING
+    assert bundle.manifest.max_tokens == TINY_BERT["max_position_embeddings"]
+
+
+def test_a_tokenizer_that_allows_fewer_tokens_than_the_model_has_the_say(
+    source: Path, target: Path
+) -> None:
+    files = {
+        **published.export(),
+        "tokenizer_config.json": json.dumps({"model_max_length": 48}).encode(),
+    }
+    assert made(source, files, target).bundle.manifest.max_tokens == 48
+
+
+def test_what_was_guessed_is_noted(source: Path, target: Path) -> None:
+    files = {**published.vocabulary_alone(), "tokenizer_config.json": b"{}"}
+    (note,) = made(source, files, target).notes
+    assert "no file says do_lower_case" in note
+
+
+def test_a_model_with_fewer_positions_than_it_says_is_refused(source: Path, target: Path) -> None:
+    files = published.safetensors()
+    onnx = published.write(source.with_name("first"), files)
+    made_first = build_bundle(
+        onnx, select_files(names_in(onnx), "first"), target.with_name("first"), Provenance("first")
+    )
+    target = target.parent.with_name("others") / "large"
+    config = {**json.loads(files["config.json"]), "max_position_embeddings": 512}
+    said = refusal(
+        source,
+        {
+            "config.json": json.dumps(config).encode(),
+            "tokenizer.json": files["tokenizer.json"],
+            "model.onnx": made_first.bundle.model_file.read_bytes(),
+        },
+        target,
+    )
+    assert said.startswith("large/model.onnx: 512 tokens with the id 29")
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(source: Path, target: Path) -> None:
+    words = published.vocabulary(30)[4:]
+    files = {**published.export(), "tokenizer.json": published.tokenizer_file(words)}
+    assert "8 tokens with the id 29, the tokenizer's last, do not run: " in refusal(
+        source, files, target
+    )
+
+
+def test_outputs_that_are_not_finite_are_refused(source: Path, target: Path) -> None:
+    table = np.full(len(published.vocabulary(15)), np.nan, np.float32)
+    files = {**published.export(), "onnx/model.onnx": table_model(table, table)}
+    assert "give numbers that are not finite" in refusal(source, files, target)
+
+
+def test_outputs_that_are_not_one_for_each_token_are_refused(source: Path, target: Path) -> None:
+    fixed = numpy_helper.from_array(np.zeros((1, 3), np.float32), "fixed")
+    logits = ("start_logits", "end_logits")
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["fixed"], [name]) for name in logits],
+        "graph",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in logits],
+        [fixed],
+    )
+    opset = [helper.make_opsetid("", 13)]
+    export = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    files = {**published.export(), "onnx/model.onnx": export}
+    assert "give 3 rows" in refusal(source, files, target)
+
+
+def test_what_is_no_graph_is_refused(source: Path, target: Path) -> None:
+    files = {**published.export(), "onnx/model.onnx": b"no graph"}
+    assert refusal(source, files, target).startswith("large/model.onnx: not an ONNX file")
+
+
+def test_a_copy_is_the_same_under_another_name(source: Path, target: Path) -> None:
+    bundle = made(source, published.export(), target).bundle
+    other = target.with_name("other")
+    copy = copy_bundle(bundle, other, Provenance.of(bundle.manifest, "other")).bundle
+    assert copy.manifest == bundle.manifest.model_copy(update={"name": "other"})
+    assert copy.model_file.read_bytes() == bundle.model_file.read_bytes()
+
+
+def test_a_bundle_that_is_true_to_its_manifest_and_does_not_run_is_not_copied(
+    tmp_path: Path, target: Path
+) -> None:
+    # Its tokenizer has a word that its model does not know.
+    bundle = open_bundle(write_bundle(tmp_path / "poisoned"))
+    with pytest.raises(BundleError, match="do not run"):
+        copy_bundle(bundle, target, Provenance.of(bundle.manifest, "large"))
+    assert not target.exists()
+
+
+def test_an_overwritten_bundle_is_the_new_one(source: Path, target: Path) -> None:
+    made(source, published.export(), target)
+    contents = select_files(names_in(source), "source")
+    with pytest.raises(BundleError, match="is there already"):
+        build_bundle(source, contents, target, Provenance("large"))
+    build_bundle(source, contents, target, Provenance("large", "new"), overwrite=True)
+    assert open_bundle(target).manifest.source == "new"
+    assert (target / MANIFEST).is_file()

@@ -1,0 +1,262 @@
+"""The environment to settings: every knob has a meaning, and what cannot work stops the start."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.environments import SASL, refused
+from worker.inference.cpu_quota import available_cores
+from worker.inference.options import InferenceOptions
+from worker.models.bundle import DEFAULT_NAME
+from worker.settings.environment import current, load, variables
+
+# What is there.
+
+
+def test_an_empty_environment_is_enough() -> None:
+    settings = load({})
+    assert settings.qa.model == DEFAULT_NAME
+    assert settings.kafka.bootstrap_servers is None
+
+
+def test_every_variable_has_a_meaning_and_a_place_in_what_is_shown() -> None:
+    known = list(variables())
+    assert all(variable.meaning for variable in known)
+    assert [variable.name for variable in known] == list(current(load({})))
+    assert len({variable.name for variable in known}) == len(known)
+
+
+def test_defaults_are_shown_as_they_are_set() -> None:
+    shown = current(load({}))
+    for variable in variables():
+        assert shown[variable.name] == variable.default
+    again = load({name: value for name, value in shown.items() if name != "QA_MODEL"})
+    assert again == load({})
+
+
+def test_each_variable_sets_its_field() -> None:
+    settings = load(
+        {
+            "QA_MODEL": "/models/large",
+            "QA_TOP_K": "3",
+            "QA_ALIGN_TO_WORDS": "false",
+            "QA_MAX_PADDING": "0.5",
+            "QA_LOG_LEVEL": "debug",
+            "KAFKA_BOOTSTRAP_SERVERS": "a:1,b:2",
+            "KAFKA_SESSION_TIMEOUT_MS": "12000",
+        }
+    )
+    assert settings.qa.model == "/models/large"
+    assert (settings.qa.top_k, settings.qa.align_to_words) == (3, False)
+    assert (settings.qa.max_padding, settings.qa.log_level) == (0.5, "debug")
+    assert settings.kafka.bootstrap_servers == "a:1,b:2"
+    assert settings.kafka.session_timeout_ms == 12_000
+
+
+def test_what_was_set_is_what_is_shown() -> None:
+    shown = current(load({"QA_TOP_K": "3", "QA_NO_ANSWER": "yes", "QA_MODEL": "/m"}))
+    assert (shown["QA_TOP_K"], shown["QA_NO_ANSWER"], shown["QA_MODEL"]) == ("3", "true", "/m")
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    empty = {variable.name: "" for variable in variables()}
+    assert load({**empty, "KAFKA_SASL_PASSWORD_FILE": ""}) == load({})
+
+
+def test_the_readers_part_is_complete() -> None:
+    reading = load({"QA_THREADS": "3", "QA_DOC_STRIDE": "7"}).qa.reading()
+    assert reading == InferenceOptions(threads=3, doc_stride=7)
+    assert load({}).qa.reading().threads == available_cores()
+
+
+def test_the_processes_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QA_TOP_K", "4")
+    assert load().qa.top_k == 4
+
+
+# What is none of ours, and what nearly is.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("QA_TOPK", "QA_TOP_K"),
+        ("QA_MAX_ANSWER_LENGTH", "QA_MAX_ANSWER_TOKENS"),
+        ("QA_THREAD", "QA_THREADS"),
+        ("QA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("QA_", "QA_"),
+    ],
+)
+def test_an_unknown_variable_names_the_nearest(wrong: str, near: str) -> None:
+    message = refused(**{wrong: "1"})
+    assert message.startswith(f"{wrong} is no setting; the nearest is {near}")
+
+
+def test_an_unknown_variable_is_refused_though_it_is_empty() -> None:
+    assert "QA_TOPK" in refused(QA_TOPK="")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "QA_WORKER_SERVICE_HOST",
+        "QA_WORKER_SERVICE_PORT",
+        "QA_WORKER_SERVICE_PORT_METRICS",
+        "QA_WORKER_PORT",
+        "QA_WORKER_PORT_8080_TCP",
+        "QA_WORKER_PORT_8080_TCP_ADDR",
+        "QA_WORKER_PORT_53_UDP_PROTO",
+        "QA_SERVICE_HOST",
+        "QA_PORT",
+    ],
+)
+def test_what_kubernetes_says_of_services_is_ignored(name: str) -> None:
+    assert load({name: "tcp://10.0.0.1:80"}) == load({})
+
+
+def test_a_slip_of_the_pen_in_a_port_is_no_service() -> None:
+    assert "QA_HTPP_PORT is no setting; the nearest is QA_HTTP_PORT" in refused(QA_HTPP_PORT="9000")
+
+
+def test_variables_of_others_are_ignored() -> None:
+    assert load({"PATH": "/bin", "KAFKA_HEAP_OPTS": "-Xmx1g", "QAX": "1"}) == load({})
+
+
+# Single values.
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QA_TOP_K", "three"),
+        ("QA_TOP_K", "0"),
+        ("QA_TOP_K", "1.5"),
+        ("QA_MAX_PADDING", "1"),
+        ("QA_MAX_PADDING", "nan"),
+        ("QA_MAX_TOKENS", "31"),
+        ("QA_ALIGN_TO_WORDS", "perhaps"),
+        ("QA_HTTP_PORT", "65536"),
+        ("QA_DRAIN_SECONDS", "0"),
+        ("QA_DRAIN_SECONDS", "nan"),
+        ("QA_LOG_LEVEL", "loud"),
+        ("QA_DELIVERY", "at_most_once"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_LINGER_MS", "-1"),
+        ("KAFKA_COMPRESSION_TYPE", "brotli"),
+    ],
+)
+def test_a_value_that_cannot_be_names_its_variable_and_itself(name: str, value: str) -> None:
+    assert refused(**{name: value}).startswith(f"{name} is '{value}': ")
+
+
+# Values that cannot work together.
+
+
+@pytest.mark.parametrize(
+    ("environment", "first", "second"),
+    [
+        ({"QA_TOP_K": "21"}, "QA_TOP_K (21)", "QA_TOP_K_LIMIT (20)"),
+        (
+            {"QA_MAX_ANSWER_TOKENS": "15", "QA_MAX_ANSWER_TOKENS_LIMIT": "14"},
+            "QA_MAX_ANSWER_TOKENS (15)",
+            "QA_MAX_ANSWER_TOKENS_LIMIT (14)",
+        ),
+        ({"QA_DRAIN_SECONDS": "25"}, "QA_DRAIN_SECONDS (25)", "QA_SHUTDOWN_SECONDS (25)"),
+        (
+            {"QA_TERMINATION_GRACE_PERIOD_SECONDS": "25"},
+            "QA_SHUTDOWN_SECONDS (25)",
+            "QA_TERMINATION_GRACE_PERIOD_SECONDS (25)",
+        ),
+        (
+            {"KAFKA_HEARTBEAT_INTERVAL_MS": "3334"},
+            "KAFKA_HEARTBEAT_INTERVAL_MS (3334)",
+            "KAFKA_SESSION_TIMEOUT_MS (10000)",
+        ),
+        (
+            {"KAFKA_REBALANCE_TIMEOUT_MS": "40000"},
+            "KAFKA_REBALANCE_TIMEOUT_MS (40000)",
+            "KAFKA_REQUEST_TIMEOUT_MS (40000)",
+        ),
+        (
+            {"KAFKA_REBALANCE_TIMEOUT_MS": "15000"},
+            "QA_DRAIN_SECONDS (15)",
+            "KAFKA_REBALANCE_TIMEOUT_MS (15000)",
+        ),
+    ],
+)
+def test_values_that_cannot_work_together_are_both_named(
+    environment: dict[str, str], first: str, second: str
+) -> None:
+    message = refused(**environment)
+    assert first in message
+    assert second in message
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"QA_TOP_K": "20"},
+        {"QA_MAX_ANSWER_TOKENS_LIMIT": "15"},
+        {"QA_DRAIN_SECONDS": "24.9"},
+        {"QA_TERMINATION_GRACE_PERIOD_SECONDS": "25.1"},
+        {"KAFKA_HEARTBEAT_INTERVAL_MS": "3333", "KAFKA_SESSION_TIMEOUT_MS": "9999"},
+        {"KAFKA_REBALANCE_TIMEOUT_MS": "39999"},
+        {"KAFKA_REBALANCE_TIMEOUT_MS": "15001"},
+    ],
+)
+def test_values_at_their_bounds_work_together(environment: dict[str, str]) -> None:
+    load(environment)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"QA_ANSWERS_TOPIC": "qa.questions"},
+        {"QA_DEAD_LETTERS_TOPIC": "qa.questions"},
+        {"QA_DEAD_LETTERS_TOPIC": "t", "QA_ANSWERS_TOPIC": "t"},
+    ],
+)
+def test_the_three_topics_differ(environment: dict[str, str]) -> None:
+    assert refused(**environment).endswith("must differ")
+
+
+@pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
+@pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
+def test_a_login_needs_a_name_and_a_password(missing: str, protocol: str) -> None:
+    environment = {**SASL, "KAFKA_SECURITY_PROTOCOL": protocol, missing: ""}
+    assert refused(**environment).startswith(f"KAFKA_SECURITY_PROTOCOL={protocol} needs")
+
+
+# The console.
+
+
+def test_a_console_needs_a_token_that_nobody_guesses() -> None:
+    needed = "QA_CONSOLE needs QA_CONSOLE_TOKEN (or QA_CONSOLE_TOKEN_FILE) of 16 characters"
+    assert refused(QA_CONSOLE="true").startswith(needed)
+    short = refused(QA_CONSOLE="true", QA_CONSOLE_TOKEN="fifteen-letters")
+    assert short.startswith(needed)
+    assert "fifteen-letters" not in short
+    assert load({"QA_CONSOLE": "true", "QA_CONSOLE_TOKEN": "sixteen--letters"}).qa.console
+    assert not load({"QA_CONSOLE_TOKEN": "short"}).qa.console
+
+
+def test_the_token_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a-token-from-a-file\n")
+    settings = load({"QA_CONSOLE": "true", "QA_CONSOLE_TOKEN_FILE": str(file)})
+    assert settings.qa.console_token is not None
+    assert settings.qa.console_token.get_secret_value() == "a-token-from-a-file"
+    assert "a-token-from-a-file" not in f"{settings}{current(settings)}"
+
+
+def test_an_unknown_file_is_still_an_unknown_variable() -> None:
+    assert refused(QA_CONSOLE_FILE="x").startswith("QA_CONSOLE_FILE is no setting")
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "qa.example.org", "https://", "https://qa.example.org/", "ftp://a"]
+)
+def test_origins_are_those_of_browsers(origin: str) -> None:
+    assert "is no origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
+    both = load({"QA_CONSOLE_ORIGINS": "https://a.example:8443, http://b.example"})
+    assert both.qa.console_origins == ("https://a.example:8443", "http://b.example")

@@ -1,0 +1,76 @@
+"""A reader whose answers the test decides: at once, late, in any order, or never."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from schemas.answer import Answer, ModelInfo, Span
+from schemas.question import Question
+from worker.inference.result import ReadResult
+from worker.observability.timings import ReadTimings
+
+MODEL = ModelInfo(name="stub", sha256="0" * 64, precision="float32")
+
+
+def answer_to(question: Question) -> Answer:
+    """The first word of the context."""
+    word = question.context.split()[0]
+    span = Span(answer=word, score=0.5, start=0, end=len(word))
+    return Answer(
+        id=question.id or "",
+        answer=word,
+        score=span.score,
+        start=0,
+        end=len(word),
+        answered=True,
+        answers=[span],
+        model=MODEL,
+        windows=1,
+        metadata=question.metadata,
+    )
+
+
+def result_for(question: Question) -> ReadResult[Answer]:
+    return ReadResult(answer_to(question), ReadTimings())
+
+
+class StubEngine:
+    """Answers at once what `holds` does not hold back; the rest when it is released."""
+
+    def __init__(
+        self, holds: Callable[[Question], bool] = lambda _: False, *, tokens_each: int = 0
+    ) -> None:
+        self._tokens_each = tokens_each
+        self.held: dict[str, tuple[Question, Future[ReadResult[Answer]]]] = {}
+        self.seen: list[str] = []
+        self._holds = holds
+        self.tokens_per_second = 1e9
+        self.on_progress: Callable[[], None] | None = None
+
+    @property
+    def pending_tokens(self) -> int:
+        return self._tokens_each * len(self.held)
+
+    @property
+    def event_type(self) -> type[Question]:
+        return Question
+
+    def submit(self, event: Any) -> "Future[Any]":
+        assert isinstance(event, Question)
+        future: Future[ReadResult[Answer]] = Future()
+        self.seen.append(event.question)
+        if self._holds(event):
+            self.held[event.question] = (event, future)
+        else:
+            future.set_result(result_for(event))
+        return future
+
+    def release(self, name: str) -> None:
+        question, future = self.held.pop(name)
+        if not future.done():
+            future.set_result(result_for(question))
+
+    def release_all(self) -> None:
+        self._holds = lambda _: False
+        for name in list(self.held):
+            self.release(name)

@@ -1,0 +1,154 @@
+"""From a question's record to what is published for it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from schemas.answer import Answer, ModelInfo, Source
+from schemas.question import Question
+from schemas.rejection import Header, Reason, Rejected
+from worker.kafka.records import RECORD_OVERHEAD, InputRecord
+from worker.streaming.codec import (
+    decode_record,
+    drop_value,
+    encode_dead_letter,
+    encode_outcome_record,
+)
+
+RECORD = InputRecord(
+    topic="qa.questions",
+    partition=3,
+    offset=17,
+    key=b"\x00key",
+    value=b'{"question": "Who?", "context": "Ada."}',
+    headers=[("traceparent", b"00-1"), ("own", b"\xff"), ("empty", None)],
+)
+REJECTED = Rejected(Reason.SCHEMA, "question: is blank")
+
+
+def answer(name: str) -> Answer:
+    return Answer(
+        id=name,
+        answer="Ada",
+        score=0.5,
+        start=0,
+        end=3,
+        answered=True,
+        answers=[],
+        model=ModelInfo(name="m", sha256="0", precision="int8"),
+        windows=1,
+    )
+
+
+def test_a_record_without_an_id_is_named_after_its_place() -> None:
+    assert decode_record(Question, RECORD, max_bytes=1_000).event.id == "qa.questions-3-17"
+
+
+def test_the_limit_is_on_the_value() -> None:
+    assert RECORD.value is not None
+    assert decode_record(Question, RECORD, max_bytes=len(RECORD.value))
+    with pytest.raises(Rejected) as caught:
+        decode_record(Question, RECORD, max_bytes=len(RECORD.value) - 1)
+    assert caught.value.reason is Reason.RECORD_TOO_LARGE
+
+
+def test_a_record_weighs_all_that_it_carries() -> None:
+    assert RECORD.value is not None
+    headers = sum(len(name) + len(text or b"") for name, text in RECORD.headers)
+    assert RECORD.size == 4 + len(RECORD.value) + headers
+    assert replace(RECORD, key=None, headers=[("é", b"12")]).size == len(RECORD.value) + 4
+    assert replace(RECORD, key=None, value=None, headers=[]).size == 0
+
+
+def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
+    envelope = decode_record(Question, RECORD, max_bytes=1_000)
+    outgoing = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
+    assert (outgoing.topic, outgoing.key, outgoing.source_partition) == (
+        "qa.answers",
+        b"\x00key",
+        3,
+    )
+    assert outgoing.value is not None
+    published = Answer.model_validate_json(outgoing.value)
+    assert published.source == Source(topic="qa.questions", partition=3, offset=17)
+    assert published.model_copy(update={"source": None}) == answer("q")
+
+
+def test_an_answer_carries_trace_headers_and_no_others() -> None:
+    envelope = decode_record(Question, RECORD, max_bytes=1_000)
+    outgoing = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
+    assert outgoing.headers == [("traceparent", b"00-1"), ("content-type", b"application/json")]
+
+
+def test_an_answer_to_a_cloudevent_is_one_from_this_worker() -> None:
+    headers: list[Header] = [("ce_specversion", b"1.0"), ("ce_id", b"e-1")]
+    record = replace(RECORD, headers=headers)
+    envelope = decode_record(Question, record, max_bytes=1_000)
+    outgoing = encode_outcome_record(record, envelope, answer("e-1"), "qa.answers")
+    named = dict(outgoing.headers)
+    assert (named["ce_id"], named["ce_source"]) == (b"e-1", b"/qa-worker/qa.questions")
+
+
+def test_attributes_of_a_cloudevent_come_back_and_headers_are_of_the_workers_span() -> None:
+    headers: list[Header] = [
+        ("ce_specversion", b"1.0"),
+        ("ce_traceparent", b"00-event"),
+        ("traceparent", b"00-sent"),
+    ]
+    record = replace(RECORD, headers=headers)
+    envelope = decode_record(Question, record, max_bytes=1_000)
+    context: list[Header] = [("traceparent", b"00-worker")]
+    for given, expected in ((None, b"00-sent"), (context, b"00-worker")):
+        outgoing = encode_outcome_record(record, envelope, answer("q"), "qa.answers", context=given)
+        named = dict(outgoing.headers)
+        assert (named["traceparent"], named["ce_traceparent"]) == (expected, b"00-event")
+
+
+def test_an_answer_to_a_structured_event_is_structured() -> None:
+    data = {"question": "Who?", "context": "Ada."}
+    event = {"specversion": "1.0", "id": "e-1", "source": "/s", "type": "t", "data": data}
+    record = replace(RECORD, value=json.dumps(event).encode())
+    envelope = decode_record(Question, record, max_bytes=1_000)
+    value = encode_outcome_record(record, envelope, answer("e-1"), "qa.answers").value
+    assert value is not None
+    document = json.loads(value)
+    assert (document["id"], document["data"]["source"]["offset"]) == ("e-1", 17)
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff\x00 no JSON", b'{ "spaces":  1 }', None])
+@pytest.mark.parametrize("key", [None, b"", b"\xff"])
+def test_a_dead_letter_is_the_record_untouched(key: bytes | None, value: bytes | None) -> None:
+    record = replace(RECORD, key=key, value=value)
+    letter = encode_dead_letter(record, REJECTED, "qa.questions.dead")
+    assert (letter.topic, letter.source_partition) == ("qa.questions.dead", 3)
+    assert (letter.key, letter.value) == (key, value)
+    assert list(letter.headers[:3]) == list(record.headers)
+
+
+def test_a_dead_letter_says_why_and_where() -> None:
+    named = dict(encode_dead_letter(RECORD, REJECTED, "dead").headers)
+    assert named["qa.reason"] == b"schema"
+    assert named["__connect.errors.topic"] == b"qa.questions"
+    assert named["__connect.errors.partition"] == b"3"
+    assert named["__connect.errors.offset"] == b"17"
+
+
+def test_a_dead_letter_without_its_value_says_how_much_is_gone() -> None:
+    letter = encode_dead_letter(RECORD, REJECTED, "dead")
+    assert letter.value is not None
+    bare = drop_value(letter)
+    assert bare.value is None
+    assert replace(bare, value=letter.value, headers=letter.headers) == letter
+    assert list(bare.headers) == [
+        *letter.headers,
+        ("qa.value.omitted", str(len(letter.value)).encode()),
+    ]
+
+
+def test_a_record_to_publish_weighs_all_that_it_carries() -> None:
+    record = replace(RECORD, headers=[("é", None)])
+    letter = encode_dead_letter(record, REJECTED, "dead")
+    added = sum(len(name) + len(text or b"") for name, text in letter.headers[1:])
+    assert letter.size == record.size + added + RECORD_OVERHEAD
+    assert drop_value(letter).size < letter.size

@@ -1,0 +1,70 @@
+"""A text, cut into windows of at most `max_tokens` tokens: [CLS] piece [SEP].
+
+The windows of an embedding do not overlap. An answer may lie across a border, a mean cannot; and
+vectors that are to be compared must not depend on a setting for questions.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from schemas.rejection import Reason, Rejected
+from worker.inference.tokenizer import open_tokenizer
+from worker.inference.window import Window, window_starts
+from worker.models.bundle import Bundle, BundleError
+
+SPECIAL_TOKENS = 2
+"""[CLS] text [SEP]"""
+
+
+class TextWindower:
+    """Cuts texts for one bundle. Holds no state that changes: any thread may call it."""
+
+    def __init__(self, bundle: Bundle, *, max_tokens: int) -> None:
+        """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
+        self._tokenizer = open_tokenizer(bundle.tokenizer_file)
+        self._cls, self._sep = _text_template(self._tokenizer, bundle.tokenizer_file)
+        self._max_tokens = max_tokens
+
+    def split(self, text: str, *, max_windows: int) -> list[Window]:
+        """The windows of the text, in its order.
+
+        Raises `Rejected` for a text without a token, and past `max_windows`.
+        """
+        ids = np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        if not len(ids):
+            raise Rejected(Reason.SCHEMA, "text: holds nothing that the model can read")
+        capacity = self._max_tokens - SPECIAL_TOKENS
+        needed = -(-len(ids) // capacity)
+        if needed > max_windows:
+            raise Rejected(
+                Reason.TEXT_TOO_LONG,
+                f"the text has {len(ids)} tokens, which takes {needed} windows of "
+                f"{self._max_tokens}; the limit is {max_windows} windows",
+            )
+        return [
+            self._window(ids[first : first + count], first)
+            for first, count in window_starts(len(ids), capacity, stride=0)
+        ]
+
+    def _window(self, piece: NDArray[np.int64], first: int) -> Window:
+        ids = np.concatenate(([self._cls], piece, [self._sep]))
+        return Window(
+            ids=ids, types=np.zeros(len(ids), np.int64), offset=1, first=first, count=len(piece)
+        )
+
+
+def _text_template(tokenizer: Tokenizer, path: Path) -> tuple[int, int]:
+    """The ids around a text, read off an encoded one. Raises `BundleError` unless it is one in
+    front and one behind, as in BERT's and RoBERTa's families. `path` is for the message.
+    """
+    text = tokenizer.encode("a")
+    places = [place for place, sequence in enumerate(text.sequence_ids) if sequence is None]
+    if places != [0, len(text.ids) - 1] or any(text.type_ids):
+        raise BundleError(
+            f"{path}: a text is encoded as {' '.join(text.tokens) or 'nothing'}, with the token "
+            f"types {text.type_ids}; texts are read as [CLS] text [SEP], all of type 0"
+        )
+    return text.ids[0], text.ids[-1]

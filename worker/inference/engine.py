@@ -1,0 +1,339 @@
+"""InferenceEngine: `submit(event)` returns a future of the event's outcome and its timings.
+
+N equal threads each take the next piece of work: an event to preprocess if one waits, else the
+next batch of windows to run. Preprocessing comes first, so that the batcher sees the real length
+of everything that waits. The engine does not bound how much waits: the caller does, by means of
+`pending_tokens`, `tokens_per_second` and `on_progress`. The bundle's task decides which events the
+engine takes; see `tasks.py`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import structlog
+
+from schemas.event import Event, Outcome
+from schemas.rejection import Reason, Rejected
+from worker.inference.batching import Batcher
+from worker.inference.embedding.pooling import VectorError
+from worker.inference.job import Job, WindowItem
+from worker.inference.onnx_session import OnnxSession, Outputs, SessionOptions
+from worker.inference.options import InferenceOptions
+from worker.inference.pending_tokens import PendingTokens
+from worker.inference.question_answering.spans import LogitsError
+from worker.inference.result import R, ReadResult
+from worker.inference.tasks import create_task_adapter
+from worker.inference.throughput import ThroughputEstimator
+from worker.inference.window import Window
+from worker.models.bundle import Bundle, BundleError
+from worker.observability import metrics
+from worker.observability.timings import BatchTiming, StageTiming
+
+log = structlog.get_logger(__name__)
+
+_ENCODE = metrics.STAGE.labels("encode")
+_RUN = metrics.STAGE.labels("run")
+
+CLOSE_SECONDS = 3.0
+"""Time for all threads together to end. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
+QA_SHUTDOWN_SECONDS, with their defaults."""
+
+
+class InferenceEngine:
+    """Runs events through one model. Call `start` once, and `close` at the end."""
+
+    def __init__(self, bundle: Bundle, options: InferenceOptions) -> None:
+        """Opens the model. Raises `BundleError`."""
+        manifest = bundle.manifest
+        limit = options.max_tokens or manifest.max_tokens
+        if limit > manifest.max_tokens:
+            raise BundleError(
+                f"windows of {limit} tokens are too long: {bundle.name} takes {manifest.max_tokens}"
+            )
+        if options.max_batch_tokens is not None and options.max_batch_tokens < limit:
+            raise BundleError(
+                f"a batch of {options.max_batch_tokens} tokens does not hold a window of {limit}"
+            )
+        self.options = options
+        self._max_tokens = limit
+        self._max_batch_tokens = options.max_batch_tokens or limit
+        self._max_items = None if manifest.batch_invariant else 1
+        self._task = create_task_adapter(bundle, options, max_tokens=limit)
+        self._postprocess_metric = metrics.STAGE.labels(self._task.stage)
+        self._session = OnnxSession(
+            bundle, SessionOptions(options.threads, options.providers, options.provider_fallback)
+        )
+        self.model = bundle.model_info(self._session.provider)
+        self._batcher: Batcher[WindowItem] = Batcher(
+            max_tokens=self._max_batch_tokens,
+            max_padding=options.max_padding,
+            max_items=self._max_items,
+        )
+        self._submitted: deque[Job[Any]] = deque()
+        self._pending = PendingTokens()
+        self._throughput = ThroughputEstimator(options.threads)
+        # Guards the queue, the batcher and the throughput.
+        self._work = threading.Condition()
+        self._closing = False
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> "InferenceEngine":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the threads; each runs the largest possible batch once.
+
+        So the process has its full memory from the start, and `tokens_per_second` is known.
+        Blocks until all threads have done so. Raises `BundleError` if the model fails on it.
+        """
+        metrics.THREADS.set(self.options.threads)
+        warm: list[Future[None]] = [Future() for _ in range(self.options.threads)]
+        for number, ready in enumerate(warm):
+            thread = threading.Thread(
+                target=self._serve, args=(ready,), name=f"qa-inference-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        try:
+            for ready in warm:
+                ready.result()
+        except Exception as error:
+            self.close()
+            raise BundleError(f"{self.model.name}: the model does not run: {error}") from error
+
+    def close(self) -> None:
+        """Stop the threads after the batches in progress; cancel the futures of all other jobs."""
+        with self._work:
+            self._closing = True
+            waiting = {id(job): job for job in self._submitted}
+            self._submitted.clear()
+            while (batch := self._batcher.next_batch(0.0)) is not None:
+                waiting.update((id(item.job), item.job) for item in batch.items)
+            self._work.notify_all()
+        for job in waiting.values():
+            job.future.cancel()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            # A thread that hangs in the model must not hang the process: it is a daemon.
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def event_type(self) -> type[Event[Outcome]]:
+        """The type of events that `submit` takes."""
+        return self._task.event_type
+
+    @property
+    def pending_tokens(self) -> int:
+        """Tokens of the events whose futures are not done; estimated until preprocessed."""
+        return self._pending.total
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Measured rate at which `pending_tokens` falls while all threads are busy; 0 before
+        `start`.
+        """
+        return self._throughput.tokens_per_second
+
+    @property
+    def on_progress(self) -> Callable[[], None] | None:
+        """Called after `pending_tokens` has fallen, on the engine's threads and on threads that
+        cancel a future. Must return soon and must not raise. Any thread may set it.
+        """
+        return self._pending.on_progress
+
+    @on_progress.setter
+    def on_progress(self, callback: Callable[[], None] | None) -> None:
+        self._pending.on_progress = callback
+
+    def submit(self, event: Event[R]) -> Future[ReadResult[R]]:
+        """Return a future of the result; it raises `Rejected` for an event that is rejected.
+
+        Never blocks. Futures finish in any order. Cancelling one drops the windows that have not
+        run. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is an
+        `event_type`, and `RuntimeError` after `close`.
+        """
+        if not isinstance(event, self.event_type):
+            raise TypeError(
+                f"{self.model.name} reads a {self.event_type.__name__}, not a "
+                f"{type(event).__name__}"
+            )
+        job: Job[R] = self._task.make(event)
+        # The first callback: callbacks that the caller adds see the tokens released already.
+        reservation = job.reservation
+        job.future.add_done_callback(lambda _: self._pending.release(reservation))
+        with self._work:
+            if self._closing:
+                raise RuntimeError("the engine is closed")
+            self._pending.reserve(reservation, job.estimated_tokens)
+            self._submitted.append(job)
+            self._work.notify()
+        return job.future
+
+    # On the threads.
+
+    def _serve(self, warm: Future[None]) -> None:
+        try:
+            self._warm_up()
+        except BaseException as error:
+            warm.set_exception(error)
+            return
+        warm.set_result(None)
+        busy_seconds = 0.0
+        while (work := self._next_work()) is not None:
+            began = time.perf_counter()
+            tokens = 0
+            try:
+                tokens = work()
+            except Exception:
+                # A bug. The thread goes on. The future of this work stays open, so that the
+                # watchdog reports a stall; this line says why.
+                log.exception("inference_thread_failed")
+            busy_seconds += time.perf_counter() - began
+            if tokens:
+                with self._work:
+                    self._throughput.add(tokens, busy_seconds)
+                busy_seconds = 0.0
+
+    def _warm_up(self) -> None:
+        count = self._max_batch_tokens // self._max_tokens if self._max_items is None else 1
+        ids = np.ones(self._max_tokens, dtype=np.int64)
+        window = Window(ids=ids, types=np.zeros_like(ids), offset=1, first=0, count=len(ids) - 2)
+        began = time.perf_counter()
+        for outputs in self._session.run([window] * count):
+            self._task.check(window, outputs)
+        with self._work:
+            self._throughput.add(count * self._max_tokens, time.perf_counter() - began)
+
+    def _next_work(self) -> Callable[[], int] | None:
+        """The next piece of work, which returns the number of tokens that it ran through the model.
+
+        Waits until there is one. Returns `None` when the engine closes.
+        """
+        with self._work:
+            while True:
+                if self._submitted:
+                    job = self._submitted.popleft()
+                    return lambda: self._preprocess(job)
+                batch = self._batcher.next_batch(time.monotonic())
+                if batch is not None:
+                    metrics.QUEUE_AGE.observe(batch.oldest_wait)
+                    metrics.BATCH_WINDOWS.observe(len(batch.items))
+                    metrics.BATCH_TOKENS.observe(batch.padded_tokens)
+                    items = batch.items
+                    return lambda: self._run(items)
+                if self._closing:
+                    return None
+                self._work.wait()
+
+    def _preprocess(self, job: Job[Any]) -> int:
+        began, began_at = time.perf_counter(), time.time_ns()
+        try:
+            job.preprocess()
+        except Rejected as rejected:
+            # Without its traceback: the frames refer to the job, whose future refers to the error.
+            job.reject(rejected.with_traceback(None))
+            return 0
+        except BaseException as error:
+            job.reject(_internal_error("encode", error))
+            return 0
+        seconds = time.perf_counter() - began
+        _ENCODE.observe(seconds)
+        job.timings.stages.append(_stage("encode", began_at, seconds))
+        if not job.windows:
+            self._postprocess(job)
+            return 0
+        self._pending.reserve(job.reservation, sum(len(window) for window in job.windows))
+        now = time.monotonic()
+        with self._work:
+            if job.future.done():
+                return 0
+            for index, window in enumerate(job.windows):
+                self._batcher.add(WindowItem(job, index), len(window), now)
+            self._work.notify(len(job.windows))
+        return 0
+
+    def _run(self, items: Sequence[WindowItem]) -> int:
+        """Run a batch; split one that fails into halves until each failing window is alone."""
+        items = [item for item in items if not item.job.future.done()]
+        if not items:
+            return 0
+        windows = [item.window for item in items]
+        began, began_at = time.perf_counter(), time.time_ns()
+        try:
+            outputs = self._session.run(windows)
+        except Exception as error:
+            if len(items) > 1:
+                metrics.BATCH_SPLITS.inc()
+                half = len(items) // 2
+                return self._run(items[:half]) + self._run(items[half:])
+            items[0].job.reject(_model_failed(error))
+            return 0
+        seconds = time.perf_counter() - began
+        _RUN.observe(seconds)
+        tokens = sum(len(window) for window in windows)
+        padded = max(map(len, windows)) * len(windows)
+        metrics.WINDOWS.inc(len(windows))
+        metrics.TOKENS_RUN.inc(tokens)
+        metrics.TOKENS_PADDED.inc(padded - tokens)
+        jobs = {id(item.job): item.job for item in items}
+        timing = BatchTiming(
+            began=began_at,
+            ended=began_at + int(seconds * 1e9),
+            events=len(jobs),
+            windows=len(windows),
+            padded_tokens=padded,
+        )
+        for job in jobs.values():
+            job.timings.batches.append(timing)
+        for item, output in zip(items, outputs, strict=True):
+            self._add_output(item, output)
+        return tokens
+
+    def _add_output(self, item: WindowItem, outputs: Outputs) -> None:
+        job = item.job
+        job.add_output(item.index, outputs)
+        with self._work:
+            job.remaining -= 1
+            if job.remaining:
+                return
+        self._postprocess(job)
+
+    def _postprocess(self, job: Job[Any]) -> None:
+        """All windows of the job have run."""
+        stage = self._task.stage
+        began, began_at = time.perf_counter(), time.time_ns()
+        try:
+            outcome = job.postprocess(self.model)
+        except (LogitsError, VectorError) as error:
+            job.reject(_model_failed(error))
+            return
+        except Exception as error:
+            job.reject(_internal_error(stage, error))
+            return
+        seconds = time.perf_counter() - began
+        self._postprocess_metric.observe(seconds)
+        job.timings.stages.append(_stage(stage, began_at, seconds))
+        job.complete(outcome)
+
+
+def _stage(name: str, began_at: int, seconds: float) -> StageTiming:
+    return StageTiming(name, began_at, began_at + int(seconds * 1e9))
+
+
+def _model_failed(error: Exception) -> Rejected:
+    return Rejected(Reason.MODEL_FAILED, f"{type(error).__name__}: {error}")
+
+
+def _internal_error(stage: str, error: BaseException) -> Rejected:
+    rejected = Rejected(Reason.INTERNAL_ERROR, f"{stage}: {type(error).__name__}: {error}")
+    rejected.__cause__ = error
+    return rejected

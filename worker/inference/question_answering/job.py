@@ -1,0 +1,97 @@
+"""Questions: pairs cut into windows, their logits collected, and spans picked from them."""
+
+from schemas.answer import Answer, ModelInfo
+from schemas.question import Question
+from worker.inference.job import Job
+from worker.inference.onnx_session import Outputs
+from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.spans import SpanOptions, WindowLogits, rank_spans
+from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.inference.window import Window
+from worker.models.bundle import Bundle, BundleError
+
+
+class QuestionAnsweringTask:
+    """Jobs for a bundle that answers questions."""
+
+    event_type = Question
+    stage = "spans"
+
+    def __init__(self, bundle: Bundle, options: InferenceOptions, *, max_tokens: int) -> None:
+        """`max_tokens` bounds a window. Raises `BundleError`."""
+        self.max_question_tokens = options.max_question_tokens or max_tokens // 2
+        if self.max_question_tokens > max_tokens // 2:
+            raise BundleError(
+                f"a question of {self.max_question_tokens} tokens leaves less than half of a "
+                f"window of {max_tokens} to its context: lower the limit for questions"
+            )
+        self.windower = Windower(bundle, max_tokens=max_tokens)
+        self.options = options
+
+    def make(self, event: Question) -> "QuestionJob":
+        return QuestionJob(event, self)
+
+    def check(self, window: Window, outputs: Outputs) -> None:
+        """Raises `ValueError` for anything but two logits for each token."""
+        starts, ends = outputs
+        if not starts.shape == ends.shape == (len(window),):
+            raise ValueError(
+                f"logits of shape {starts.shape} and {ends.shape} for {len(window)} tokens"
+            )
+
+
+class QuestionJob(Job[Answer]):
+    """A question on its way to its answer."""
+
+    def __init__(self, question: Question, task: QuestionAnsweringTask) -> None:
+        super().__init__()
+        self._question = question
+        self._task = task
+        self._options: SpanOptions | None = None
+        self._context: EncodedContext | None = None
+        self._logits: dict[int, Outputs] = {}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self._question.question, self._question.context
+
+    def split(self) -> list[Window]:
+        """The pair's windows; none for a context without a token. Raises `Rejected`."""
+        task, asked = self._task, self._question.options
+        self._options = task.options.span_options(asked)
+        ids = task.windower.tokenize_question(
+            self._question.question, max_tokens=task.max_question_tokens
+        )
+        self._context = task.windower.tokenize_context(self._question.context)
+        return task.windower.split(
+            ids,
+            self._context,
+            stride=task.options.stride(asked),
+            max_windows=task.options.max_windows,
+        )
+
+    def add_output(self, index: int, outputs: Outputs) -> None:
+        self._logits[index] = outputs
+
+    def postprocess(self, model: ModelInfo) -> Answer:
+        """Pick the spans. Raises `LogitsError`."""
+        assert self._options is not None
+        assert self._context is not None
+        read: list[WindowLogits] = []
+        for index, window in enumerate(self.windows):
+            starts, ends = self._logits[index]
+            read.append((window, starts, ends))
+        spans = rank_spans(self._question.context, self._context, read, self._options)
+        best = spans[0]
+        return Answer(
+            id=self._question.id or "",
+            answer=best.answer,
+            score=best.score,
+            start=best.start,
+            end=best.end,
+            answered=best.end > best.start,
+            answers=spans,
+            model=model,
+            windows=len(self.windows),
+            metadata=self._question.metadata,
+        )

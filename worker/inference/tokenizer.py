@@ -1,0 +1,78 @@
+"""Opens tokenizers and checks that they encode texts as the BERT family does."""
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from tokenizers import Encoding, Tokenizer
+from tokenizers.models import WordPiece
+
+from worker.models.bundle import BundleError
+
+
+@dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """The ids of [CLS] and [SEP], and the token type of the context and its [SEP].
+
+    That type is 1 for BERT. Where a tokenizer gives 0 to both texts, so did whoever trained with
+    it: the model gets what it knows.
+    """
+
+    cls: int
+    sep: int
+    context_type: int
+
+
+def open_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer.json, set to encode any text whole and as text. Raises `BundleError`."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise BundleError(f"{path}: {error}") from None
+    model = tokenizer.model
+    if isinstance(model, WordPiece) and tokenizer.token_to_id(model.unk_token) is None:
+        # Else the first word that the vocabulary lacks would raise, in the middle of the work.
+        raise BundleError(f"{path}: {model.unk_token}, for unknown words, is not in the vocabulary")
+    if tokenizer.padding is not None and tokenizer.padding["direction"] == "left":
+        raise BundleError(
+            f"{path}: pads on the left, which moves [CLS] off position 0; "
+            "only the BERT family is read, which pads on the right"
+        )
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    # "[CLS]" typed by a user is text like any other.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def pair_template(tokenizer: Tokenizer, path: Path) -> PairTemplate:
+    """BERT's template, read off an encoded pair. Raises `BundleError` for every other one.
+
+    `path` is the tokenizer's file, for the message.
+    """
+    pair = tokenizer.encode("a", "b")
+    parts = _parts(pair)
+    if len(parts) != 5 or parts[1::2] != ["question", "context"] or parts[2] != parts[4]:
+        raise BundleError(
+            f"{path}: pairs are encoded as {' '.join(parts) or 'nothing'}; only the BERT family is "
+            "read: [CLS] question [SEP] context [SEP]"
+        )
+    context = pair.sequence_ids.index(1)
+    types = [*dict.fromkeys(pair.type_ids[:context]), *dict.fromkeys(pair.type_ids[context:])]
+    if types not in ([0, 0], [0, 1]):
+        raise BundleError(
+            f"{path}: pairs have the token types {pair.type_ids} for {' '.join(parts)}; only the "
+            "BERT family is read: 0 up to the first [SEP], and behind it all 1 or all 0"
+        )
+    return PairTemplate(cls=pair.ids[0], sep=pair.ids[-1], context_type=types[1])
+
+
+def _parts(pair: Encoding) -> list[str]:
+    """What a pair was made into: special tokens by name, the texts as "question", "context"."""
+    parts = []
+    for sequence, run in groupby(zip(pair.sequence_ids, pair.tokens, strict=True), lambda x: x[0]):
+        if sequence is None:
+            parts += [token for _, token in run]
+        else:
+            parts.append(("question", "context")[sequence])
+    return parts

@@ -1,0 +1,220 @@
+"""A transactional producer that shares connections: records, and consumer offsets if given, in one
+transaction.
+
+`init_transactions` fences the producer that used the transactional id before and aborts the
+transaction that it left open. For exactly-once delivery every input partition has a transactional
+id of its own; the committed offset is read after the fence, so that at any time one worker can
+commit for a partition, whatever the consumer group believes about its owner.
+
+aiokafka's own producer needs its connections and a background task for each transactional id.
+Here a transaction is one call that returns, or raises; after an error the producer is unusable.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import DuplicateSequenceNumber, IllegalOperation, OperationNotAttempted
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    InitProducerIdRequest,
+    TxnOffsetCommitRequest,
+)
+
+from worker.kafka.broker_client import BrokerClient, ErrorCodes
+from worker.kafka.errors import Recovery, recovery_for
+from worker.kafka.protocol import StableOffsetFetch
+from worker.kafka.records import (
+    BATCH_BYTES,
+    OutputRecord,
+    build_batches,
+    next_sequence,
+    partition_for,
+)
+from worker.settings import KafkaSettings
+
+# The leader has this batch already; the coordinator refused another partition of the request.
+_NOT_ERRORS = (DuplicateSequenceNumber.errno, OperationNotAttempted.errno)
+
+
+def transactional_id(group_id: str, partition: TopicPartition) -> str:
+    """The id for an input partition of a consumer group. Topic names cannot contain a colon, so
+    two partitions never share an id.
+    """
+    return f"{group_id}:{partition.topic}:{partition.partition}"
+
+
+async def fetch_stable_offset(
+    client: BrokerClient, group_id: str, partition: TopicPartition
+) -> int | None:
+    """The offset that the group has committed for the partition, or None.
+
+    Waits until no open transaction holds an offset of the partition (KIP-447). Raises `KafkaError`.
+    """
+    response = await client.send_to_group_coordinator(
+        group_id,
+        StableOffsetFetch(group_id, partition),
+        lambda response: [response.error_code, *_partition_errors(response.topics, field=4)],
+        connection=partition.partition,
+    )
+    ((_, ((_, offset, *_),), _),) = response.topics
+    return None if offset < 0 else int(offset)
+
+
+class TransactionalProducer:
+    """Call `init_transactions`, then `commit` any number of times. After an error, or a
+    cancellation, only another `init_transactions` makes the outcome of the last transaction known.
+    """
+
+    def __init__(
+        self,
+        client: BrokerClient,
+        kafka: KafkaSettings,
+        transactional_id: str,
+        limits: Mapping[str, int],
+    ) -> None:
+        """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`."""
+        self._client = client
+        self._connection = client.next_connection()
+        self._group_id = kafka.group_id
+        self._id = transactional_id
+        self._timeout_ms = kafka.transaction_timeout_ms
+        self._compression = kafka.compression_type
+        self._limits = limits
+        self._producer = (-1, -1)  # id and epoch
+        self._sequences: dict[TopicPartition, int] = defaultdict(int)
+        self._usable = False
+
+    async def init_transactions(self) -> None:
+        """Fence the previous owner of the transactional id and abort its open transaction.
+
+        Waits without a deadline for a coordinator. Raises `KafkaError` if repeating cannot help.
+        """
+        response = await self._send(
+            InitProducerIdRequest(self._id, self._timeout_ms), lambda answer: [answer.error_code]
+        )
+        self._producer = (response.producer_id, response.producer_epoch)
+        self._sequences.clear()
+        self._usable = True
+
+    async def commit(
+        self,
+        records: Sequence[OutputRecord],
+        offsets: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        """Publish `records` and commit the group's `offsets` in one transaction.
+
+        Raises `KafkaError`, or `TimeoutError` after KAFKA_TRANSACTION_TIMEOUT_MS.
+        """
+        if not self._usable:
+            raise IllegalOperation(
+                f"{self._id}: call init_transactions() first, and after an error"
+            )
+        if not records and not offsets:
+            return
+        self._usable = False
+        async with asyncio.timeout(self._timeout_ms / 1000):
+            batches = await self._build_batches(records)
+            if batches:
+                await self._add_partitions(batches)
+            steps = [self._produce(partition, parts) for partition, parts in batches.items()]
+            if offsets:
+                steps.append(self._commit_offsets(offsets))
+            await _run_concurrently(steps)
+            await self._end()
+        self._usable = True
+
+    async def _build_batches(
+        self, records: Sequence[OutputRecord]
+    ) -> dict[TopicPartition, list[bytes]]:
+        """Target partition to the encoded batches of its records, one for each request."""
+        topics = {record.topic for record in records}
+        partitions = {topic: await self._client.partitions(topic) for topic in topics}
+        by_target: dict[TopicPartition, list[OutputRecord]] = defaultdict(list)
+        for record in records:
+            number = partition_for(record, partitions[record.topic])
+            by_target[TopicPartition(record.topic, number)].append(record)
+        batches = {}
+        for target, its_records in by_target.items():
+            state = (*self._producer, self._sequences[target])
+            size = min(BATCH_BYTES, self._limits[target.topic])
+            batches[target] = build_batches(its_records, state, size, self._compression)
+            self._sequences[target] = next_sequence(self._sequences[target], len(its_records))
+        return batches
+
+    # The steps of a transaction. `BrokerClient` may repeat each of them.
+
+    async def _add_partitions(self, partitions: Iterable[TopicPartition]) -> None:
+        request = AddPartitionsToTxnRequest(
+            self._id,
+            *self._producer,
+            _by_topic((target, target.partition) for target in partitions),
+        )
+        await self._send(request, lambda response: _partition_errors(response.errors, field=1))
+
+    async def _produce(self, partition: TopicPartition, batches: Sequence[bytes]) -> None:
+        for batch in batches:
+            # A repetition has the same sequence numbers, so the leader recognises the batch.
+            request = ProduceRequest(
+                transactional_id=self._id,
+                required_acks=-1,
+                timeout=self._timeout_ms,
+                topics=[(partition.topic, [(partition.partition, batch)])],
+            )
+            await self._client.send_to_leader(
+                partition,
+                request,
+                lambda response: _partition_errors(response.topics, field=1),
+                connection=self._connection,
+            )
+
+    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)
+        await self._send(request, lambda response: [response.error_code])
+        topics = _by_topic(
+            (partition, (partition.partition, offset, "")) for partition, offset in offsets.items()
+        )
+        await self._client.send_to_group_coordinator(
+            self._group_id,
+            TxnOffsetCommitRequest(self._id, self._group_id, *self._producer, topics),
+            lambda response: _partition_errors(response.errors, field=1),
+            connection=self._connection,
+        )
+
+    async def _end(self) -> None:
+        # Repeated after a lost response, the coordinator gives the same response.
+        request = EndTxnRequest(self._id, *self._producer, True)
+        await self._send(request, lambda response: [response.error_code])
+
+    async def _send(self, request: Any, codes: ErrorCodes) -> Any:
+        return await self._client.send_to_transaction_coordinator(
+            self._id, request, codes, connection=self._connection
+        )
+
+
+def _by_topic(entries: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, list[Any]]]:
+    by_topic: dict[str, list[Any]] = defaultdict(list)
+    for partition, entry in entries:
+        by_topic[partition.topic].append(entry)
+    return list(by_topic.items())
+
+
+def _partition_errors(topics: Iterable[Any], *, field: int) -> Iterator[int]:
+    """The partitions' error codes in a response; `field` is their index in a partition's entry."""
+    codes = (partition[field] for _, partitions, *_ in topics for partition in partitions)
+    return (code for code in codes if code not in _NOT_ERRORS)
+
+
+async def _run_concurrently(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all steps. If some fail, raises one error: a fatal one if there is one."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(step)
+    except ExceptionGroup as failed:
+        raise max(failed.exceptions, key=lambda e: recovery_for(e) is Recovery.FATAL) from None

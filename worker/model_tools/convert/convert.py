@@ -1,0 +1,112 @@
+"""Weights of DistilBERT or BERT to an ONNX graph, node by node, without torch.
+
+Holds the weights against what the configuration promises and lays them out for the graph; the
+nodes are `encoder`'s, names and shapes `tensors`'s.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from worker.model_tools.convert.architecture import Architecture, read_architecture
+from worker.model_tools.convert.encoder import Encoder
+from worker.model_tools.convert.graph import Graph
+from worker.model_tools.convert.tensors import (
+    Tensor,
+    check_names,
+    expected_tensors,
+    find_task,
+    plain_names,
+)
+from worker.model_tools.convert.weights import Floats, SafetensorsFile
+from worker.model_tools.errors import ConvertError
+from worker.model_tools.manifest_writer import read_config
+from worker.models.manifest import Task
+
+WEIGHTS = "model.safetensors"
+
+GRAPH_VERSION = "1"
+"""Stands in the file. Not the package's version, so that equal graphs stay equal files."""
+
+MAX_BYTES = 2**31 - 2**20
+"""Of weights: protobuf holds 2 GiB in one message, and the nodes take less than one MiB of it."""
+
+
+def convert_directory(directory: Path) -> onnx.ModelProto:
+    """The graph of `config.json` and `model.safetensors`. Raises `BundleError`, `OSError`."""
+    architecture = read_architecture(read_config(directory))
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise ConvertError(
+            f"{directory}: {WEIGHTS} is missing; weights in several files or in a pickle "
+            f"(pytorch_model.bin) are not converted"
+        )
+    with SafetensorsFile(path) as weights:
+        return convert(weights, architecture)
+
+
+def convert(weights: Mapping[str, Floats], architecture: Architecture) -> onnx.ModelProto:
+    """The graph of `weights`, which are keyed by Hugging Face's names.
+
+    Its task follows from the heads among them. All inputs are int64 (batch, sequence):
+    `input_ids`, `attention_mask` and, for BERT, `token_type_ids`. Outputs are float32:
+    `start_logits` and `end_logits` (batch, sequence), or `last_hidden_state` (batch, sequence,
+    width). A row that is all padding gives finite numbers. Raises `ConvertError`.
+    """
+    plain = plain_names(weights)
+    task = find_task(plain)
+    tensors = expected_tensors(architecture, task)
+    check_names(plain, tensors)
+    _check_size(tensors)
+    graph = Graph()
+    for tensor in tensors:
+        stored = plain[tensor.stored]
+        values = weights[stored]
+        if values.shape != tensor.shape:
+            raise ConvertError(
+                f"{stored} is {values.shape}; by config.json it should be {tensor.shape}"
+            )
+        graph.tensor(tensor.place, _layout(tensor, values, architecture))
+    encoder = Encoder(graph, architecture)
+    hidden = encoder.encode()
+    outputs: dict[str, list[str | int]]
+    if task is Task.QUESTION_ANSWERING:
+        encoder.logits(hidden)
+        outputs = {name: ["batch", "sequence"] for name in ("start_logits", "end_logits")}
+    else:
+        graph.node("last_hidden_state", "Identity", hidden)
+        outputs = {"last_hidden_state": ["batch", "sequence", architecture.width]}
+    inputs = ["input_ids", "attention_mask"]
+    if architecture.token_types:
+        inputs.append("token_type_ids")
+    return graph.model(
+        architecture.family,
+        inputs,
+        outputs,
+        version=GRAPH_VERSION,
+        metadata={"model_type": architecture.family, "task": task},
+    )
+
+
+def _check_size(tensors: Iterable[Tensor]) -> None:
+    size = sum(4 * math.prod(tensor.shape) for tensor in tensors)
+    if size > MAX_BYTES:
+        raise ConvertError(
+            f"the weights take {size / 1e9:.2f} GB as float32; one ONNX file holds "
+            f"{MAX_BYTES / 1e9:.2f} GB"
+        )
+
+
+def _layout(tensor: Tensor, values: Floats, architecture: Architecture) -> Floats:
+    """As the graph multiplies: (inputs, outputs), and the query divided by sqrt(head size).
+
+    Dividing once here is exact where the head size is a power of 4 (64 in the base models), and
+    elsewhere one rounding of each weight, as one of each product would be.
+    """
+    if ".attention.query." in tensor.place:
+        root = math.sqrt(architecture.head_size)
+        values = (values.astype(np.float64) / root).astype(np.float32)
+    return values.T if tensor.is_matrix else values

@@ -1,0 +1,105 @@
+"""What a bundle does, measured: alone, in batches, and beside another bundle.
+
+Gives figures; what is good enough is the caller's affair.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.answer import Answer
+from schemas.embedding import Embedding
+from schemas.event import Outcome
+from schemas.rejection import Rejected
+from worker.inference.onnx_session import OnnxSession, Outputs
+from worker.inference.window import Window
+from worker.model_tools.evaluation.unbatched import UnbatchedResult
+
+BATCH = 4
+"""Windows in a run, when a bundle is read in batches."""
+
+
+def batch_difference(session: OnnxSession, windows: Sequence[Window]) -> float:
+    """The largest difference between outputs of a window alone and beside others: 0 if none.
+
+    Windows of mixed lengths share a run, so they are padded, too.
+    """
+    shuffled = list(windows)
+    random.Random(0).shuffle(shuffled)  # noqa: S311
+    largest = 0.0
+    for begin in range(0, len(shuffled), BATCH):
+        batch = shuffled[begin : begin + BATCH]
+        for window, together in zip(batch, session.run(batch), strict=True):
+            largest = max(largest, output_difference(session.run([window])[0], together))
+    return largest
+
+
+def output_difference(one: Outputs, other: Outputs) -> float:
+    """The largest, of any number. Infinite where a number is not one.
+
+    Raises `ValueError` for outputs of different shapes.
+    """
+    largest = 0.0
+    for left, right in zip(one, other, strict=True):
+        if left.shape != right.shape:
+            raise ValueError(f"outputs of {left.shape} and {right.shape} are nothing to compare")
+        with np.errstate(invalid="ignore"):
+            difference = float(np.abs(left - right).max(initial=0.0))
+        largest = max(largest, np.inf if np.isnan(difference) else difference)
+    return largest
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Of two bundles, over the events that were added."""
+
+    events: int = 0
+    equal: int = 0
+    """Answers with the same place, or vectors with the same numbers."""
+    numbers: int = 0
+    total: float = 0.0
+    largest: float = 0.0
+    least_cosine: float = 1.0
+    """Of embeddings."""
+
+    @property
+    def mean(self) -> float:
+        """Of the outputs' differences."""
+        return self.total / self.numbers if self.numbers else 0.0
+
+    @property
+    def share_equal(self) -> float:
+        return self.equal / self.events if self.events else 1.0
+
+    def add(self, one: UnbatchedResult, other: UnbatchedResult) -> None:
+        """The same event, read by both. Raises `ValueError` where they cut it differently."""
+        self.events += 1
+        self.equal += _equal(one.outcome, other.outcome)
+        if isinstance(one.outcome, Embedding) and isinstance(other.outcome, Embedding):
+            self.least_cosine = min(self.least_cosine, _cosine(one.outcome, other.outcome))
+        if [len(window) for window in one.windows] != [len(window) for window in other.windows]:
+            raise ValueError("the two models' tokenizers cut a text differently")
+        for left, right in zip(one.outputs, other.outputs, strict=True):
+            self.largest = max(self.largest, output_difference(left, right))
+            for a, b in zip(left, right, strict=True):
+                self.total += float(np.abs(a - b).sum())
+                self.numbers += a.size
+
+
+def _equal(one: Outcome | Rejected, other: Outcome | Rejected) -> bool:
+    match one, other:
+        case Answer(), Answer():
+            return (one.start, one.end) == (other.start, other.end)
+        case Embedding(), Embedding():
+            return one.embedding == other.embedding
+        case Rejected(), Rejected():
+            return one.reason is other.reason
+    return False
+
+
+def _cosine(one: Embedding, other: Embedding) -> float:
+    left, right = np.array(one.embedding), np.array(other.embedding)
+    lengths = float(np.linalg.norm(left) * np.linalg.norm(right))
+    return float(left @ right) / lengths if lengths else 1.0

@@ -1,0 +1,118 @@
+"""What a graph says of itself: its tensors, its task, its precision, and whether the windows of a
+batch change each other.
+
+Read off the file with `onnx`; nothing is run.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+
+from worker.inference.onnx_session import INPUTS, OUTPUTS
+from worker.models.bundle import BundleError
+from worker.models.manifest import Task
+
+# Activation ranges of the dynamic operators are taken over the whole batch, and MatMulNBits picks
+# its kernel by the number of rows: a window's outputs then depend on the windows beside it.
+BATCH_DEPENDENT = frozenset(
+    {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulNBits"}
+)
+
+_PRECISIONS: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16",
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "int8",
+    TensorProto.INT4: "int4",
+    TensorProto.UINT4: "int4",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphInfo:
+    """A graph as its manifest describes it."""
+
+    task: Task
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    precision: str
+    batch_invariant: bool
+
+
+def inspect_graph(model_file: Path) -> GraphInfo:
+    """Raises `BundleError` where this is no graph, or none that the worker can run."""
+    try:
+        model = onnx.load(model_file, load_external_data=False)
+    except Exception as error:
+        raise BundleError(f"{model_file}: not an ONNX file: {_first_line(error)}") from None
+    if any(tensor.external_data for tensor in model.graph.initializer):
+        raise BundleError(
+            f"{model_file}: keeps its weights in other files; save it as one file (below 2 GB)"
+        )
+    # Old exports list their weights among the inputs.
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = tuple(entry.name for entry in model.graph.input if entry.name not in weights)
+    outputs = tuple(entry.name for entry in model.graph.output)
+    if "input_ids" not in inputs or not INPUTS.issuperset(inputs):
+        raise BundleError(
+            f"{model_file}: takes {sorted(inputs)}; a BERT-family model takes input_ids and some "
+            f"of {sorted(INPUTS - {'input_ids'})}"
+        )
+    operators = {node.op_type for node in model.graph.node}
+    return GraphInfo(
+        task=_task(model_file, outputs),
+        inputs=inputs,
+        outputs=outputs,
+        precision=_precision(model),
+        batch_invariant=BATCH_DEPENDENT.isdisjoint(operators),
+    )
+
+
+def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:
+    for task, needed in OUTPUTS.items():
+        if set(needed) <= set(outputs):
+            return task
+    wanted = "; ".join(f"{task}: {', '.join(needed)}" for task, needed in OUTPUTS.items())
+    raise BundleError(f"{model_file}: gives {sorted(outputs)}; needed are ({wanted})")
+
+
+def _precision(model: onnx.ModelProto) -> str:
+    """That of most weights of the matrix products: tables of words may stay in another."""
+    names = {name for node in model.graph.node if "MatMul" in node.op_type for name in node.input}
+    names |= {name for node in model.graph.node if node.op_type == "Gemm" for name in node.input}
+    names |= {
+        name
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and names.intersection(node.output)
+        for name in node.input
+    }
+    weights: Counter[int] = Counter()
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            size = 1
+            for dimension in tensor.dims:
+                size *= dimension
+            weights[tensor.data_type] += size
+    if any(node.op_type == "MatMulNBits" for node in model.graph.node):
+        return _bits(model)
+    known = [(size, _PRECISIONS[kind]) for kind, size in weights.items() if kind in _PRECISIONS]
+    return max(known)[1] if known else "float32"
+
+
+def _bits(model: onnx.ModelProto) -> str:
+    widths = Counter(
+        attribute.i
+        for node in model.graph.node
+        if node.op_type == "MatMulNBits"
+        for attribute in node.attribute
+        if attribute.name == "bits"
+    )
+    return f"int{widths.most_common(1)[0][0]}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

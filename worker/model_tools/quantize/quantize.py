@@ -1,0 +1,78 @@
+"""A float bundle to an int8 one.
+
+Picks the method and holds the graph against what it needs; the rewriting is `per_token`'s, or
+onnxruntime's own.
+"""
+
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+import onnx
+from onnx import version_converter
+
+from worker.model_tools.errors import QuantizeError
+from worker.model_tools.graph_info import inspect_graph
+from worker.model_tools.quantize.layers import linear_layers
+from worker.model_tools.quantize.per_token import quantize_per_token
+
+OPSET = 20
+"""Graphs of an older one are brought up to it: that of the converter."""
+
+
+class Method(StrEnum):
+    """How activations are brought to int8; weights always have a scale for each column."""
+
+    PER_TOKEN = "per-token"  # noqa: S105
+    """A scale for each token: the most exact, and windows in a batch leave each other alone."""
+    DYNAMIC = "dynamic"
+    """One scale for all tokens of a run: `onnxruntime.quantization.quantize_dynamic`."""
+
+
+def quantize_file(source: Path, target: Path, method: Method) -> None:
+    """Write `source`'s graph to `target` in int8. Raises `BundleError`, `OSError`."""
+    precision = inspect_graph(source).precision
+    if precision != "float32":
+        raise QuantizeError(f"{source}: is {precision}; only float32 is quantized")
+    model = onnx.load(source)
+    if not linear_layers(model):
+        raise QuantizeError(f"{source}: has no products with matrices of weights to quantize")
+    if method is Method.PER_TOKEN:
+        onnx.save(quantize_per_token(_at_opset(model, source)), target)
+    else:
+        _quantize_dynamic(source, target)
+
+
+def describe(method: Method) -> str:
+    """For the manifest."""
+    return {
+        Method.PER_TOKEN: "int8 weights per column, activations per token",
+        Method.DYNAMIC: "int8 weights per column, activations per run",
+    }[method]
+
+
+def _at_opset(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
+    opset = max(
+        (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        default=OPSET,
+    )
+    if opset >= OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise QuantizeError(
+            f"{source}: has opset {opset} and does not go to {OPSET} ({reason}); export it again "
+            f"with opset {OPSET}, or take --method dynamic"
+        ) from None
+
+
+def _quantize_dynamic(source: Path, target: Path) -> None:
+    # Loads and looks around for a second: only who quantizes so should wait.
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch, "model.onnx")
+        quantize_dynamic(source, result, per_channel=True, weight_type=QuantType.QInt8)
+        onnx.save(onnx.load(result), target)

@@ -1,0 +1,82 @@
+"""What happened to a record between its poll and its commit, for the listeners of a worker.
+
+The streaming layer creates a trace when it takes a record, adds stages to it on the event loop,
+copies the engine's timings to it, and ends it after the commit. Without a listener there are no
+traces. All times are nanoseconds since the epoch (`time.time_ns`).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from worker.observability.timings import BatchTiming, ReadTimings, StageTiming
+
+Header = tuple[str, bytes | None]
+
+ANSWERED = "answered"
+DROPPED = "dropped"
+"""The partition was revoked or restarted before the record was committed; the record is read
+again."""
+
+
+@dataclass(slots=True, eq=False)
+class RecordTrace:
+    """Of one record. Listeners may use it as a key."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: Sequence[Header]
+    """Of the input record."""
+    received: int = field(default_factory=time.time_ns)
+    stages: list[StageTiming] = field(default_factory=list)
+    batches: list[BatchTiming] = field(default_factory=list)
+    id: str = ""
+    outcome: str = ""
+    """`ANSWERED`, `DROPPED`, or the reason of its rejection; set at the end."""
+    ended: int = 0
+    propagated: Sequence[Header] | None = None
+    """Trace context headers of the output record; they replace those of the input record."""
+
+    def add_stage(self, name: str, began: int) -> None:
+        """Add a stage that ends now."""
+        self.stages.append(StageTiming(name, began, time.time_ns()))
+
+    def add_timings(self, timings: ReadTimings) -> None:
+        """Add what the engine measured."""
+        self.stages += timings.stages
+        self.batches += timings.batches
+
+
+class TraceListener(Protocol):
+    """Called on the event loop. Must not block, and must not raise."""
+
+    def on_start(self, trace: RecordTrace) -> None: ...
+
+    def on_end(self, trace: RecordTrace) -> None:
+        """Called once for each trace that was started."""
+
+
+class TraceDispatcher:
+    """Creates and ends traces, and tells the listeners."""
+
+    def __init__(self, *listeners: TraceListener) -> None:
+        self._listeners = listeners
+
+    def start(
+        self, topic: str, partition: int, offset: int, headers: Sequence[Header]
+    ) -> RecordTrace | None:
+        """Returns `None` if there is no listener."""
+        if not self._listeners:
+            return None
+        trace = RecordTrace(topic, partition, offset, headers)
+        for listener in self._listeners:
+            listener.on_start(trace)
+        return trace
+
+    def end(self, trace: RecordTrace, outcome: str) -> None:
+        trace.outcome = outcome
+        trace.ended = time.time_ns()
+        for listener in self._listeners:
+            listener.on_end(trace)

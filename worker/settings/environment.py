@@ -1,0 +1,172 @@
+"""From environment variables to settings, and back to a table of them.
+
+`QA_...` is the worker's, `KAFKA_...` the client's. A secret may also come from a file, named by
+`..._FILE`. Whatever is wrong is said in one line.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+
+from worker.settings import KafkaSettings, Settings, SettingsError, WorkerSettings
+from worker.settings.base import SettingsGroup
+
+G = TypeVar("G", bound=SettingsGroup)
+
+_NEARLY = 0.85
+"""Likeness of two names from which on one is taken for a slip of the pen; one letter left out of
+ten, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One line of `qa-worker settings`."""
+
+    name: str
+    default: str
+    meaning: str
+    secret: bool
+
+
+_GROUPS: tuple[tuple[str, type[SettingsGroup]], ...] = (
+    ("QA_", WorkerSettings),
+    ("KAFKA_", KafkaSettings),
+)
+# Kubernetes puts QA_WORKER_SERVICE_HOST and the like into every pod beside a service "qa-worker".
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$")
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `environment` (that of the process, if not given). Raises `SettingsError`."""
+    settings = validate(os.environ if environment is None else environment)
+    if isinstance(settings, Settings):
+        return settings
+    raise SettingsError(settings[0])
+
+
+def validate(environment: Mapping[str, str]) -> Settings | list[str]:
+    """The settings, or all that is wrong with them, a line each."""
+    problems = list(_unknown(environment))
+    qa = _build("QA_", WorkerSettings, environment, problems)
+    kafka = _build("KAFKA_", KafkaSettings, environment, problems)
+    if qa is None or kafka is None or problems:
+        return problems
+    try:
+        return Settings(qa, kafka)
+    except SettingsError as error:
+        return [str(error)]
+
+
+def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
+    """`KAFKA_...` variables that are none of ours, and nearly are, a line each. They stop no start:
+    in a pod they may be somebody else's.
+    """
+    known = _names()
+    for name in sorted(environment):
+        if name.startswith("KAFKA_") and name not in known:
+            for near in difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY):
+                yield f"{name} is no setting; the nearest is {near}"
+
+
+def variables() -> Iterator[Variable]:
+    """Every variable, in the order of this file."""
+    for prefix, group in _GROUPS:
+        for name, field in group.model_fields.items():
+            default = field.default
+            yield Variable(
+                name=prefix + name.upper(),
+                default="" if default is None else _show(default),
+                meaning=field.description or "",
+                secret=_is_secret(field),
+            )
+
+
+def current(settings: Settings) -> dict[str, str]:
+    """Variable name to its value, secrets hidden."""
+    return {
+        prefix + name.upper(): "" if value is None else _show(value)
+        for prefix, group in (("QA_", settings.qa), ("KAFKA_", settings.kafka))
+        for name, value in group
+    }
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _names() -> list[str]:
+    """Every variable, the `..._FILE` of secrets included."""
+    known = list(variables())
+    return [v.name for v in known] + [f"{v.name}_FILE" for v in known if v.secret]
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    known = _names()
+    for name, value in sorted(environment.items()):
+        if not name.startswith("QA_") or name in known or _is_service_link(name, value):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        yield f"{name} is no setting; the nearest is {near[0]}"
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    # A bare ..._PORT could be a slip of the pen, but no port of ours is written tcp://10.0.0.1:80.
+    return bool(_SERVICE_LINK.search(name)) or (name.endswith("_PORT") and "://" in value)
+
+
+def _build(
+    prefix: str, group: type[G], environment: Mapping[str, str], problems: list[str]
+) -> G | None:
+    """The group, or `None`; what is wrong with it is added to `problems`."""
+    values = {}
+    for name, field in group.model_fields.items():
+        variable = prefix + name.upper()
+        value = environment.get(variable)
+        if _is_secret(field):
+            try:
+                value = _from_file(variable, value, environment)
+            except SettingsError as error:
+                problems.append(str(error))
+                return None
+        # An empty variable is an unset one, as compose files and charts write it.
+        if value:
+            values[name] = value
+    try:
+        return group.model_validate(values)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            message = each["msg"].removeprefix("Value error, ")
+            if each["loc"]:
+                name = str(each["loc"][0])
+                hidden = _is_secret(group.model_fields[name])
+                shown = "its value" if hidden else repr(values.get(name, ""))
+                message = f"{prefix}{name.upper()} is {shown}: {message}"
+            problems.append(message)
+        return None
+
+
+def _from_file(variable: str, value: str | None, environment: Mapping[str, str]) -> str | None:
+    path = environment.get(f"{variable}_FILE")
+    if not path:
+        return value
+    if value:
+        raise SettingsError(f"{variable} and {variable}_FILE are both set; keep one")
+    try:
+        return Path(path).read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(f"{variable}_FILE is {path!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}_FILE is {path!r}: not UTF-8") from None
