@@ -10,9 +10,9 @@ README = Path(__file__).parent.parent / "README.md"
 
 _MEANINGS = {
     Recovery.RETRY: "**Ask again**, whoever leads or coordinates now; passes by itself",
-    Recovery.REBUILD: "**Begin again**: a new fence and back to the committed offset; where that "
+    Recovery.RESET: "**Begin again**: a new fence and back to the committed offset; where that "
     "does not help, and in at-least-once delivery, a new session",
-    Recovery.STOP: "**Stop** with the reason: stays as it is until somebody changes it",
+    Recovery.FATAL: "**Stop** with the reason: stays as it is until somebody changes it",
 }
 
 

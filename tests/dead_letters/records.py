@@ -76,7 +76,7 @@ async def replay(
     )
     await (work.rehearse if dry_run else work.send)(fates.append, lambda *_: None)
     return [
-        f"{fate.letter.place.partition}:{fate.letter.place.offset} "
+        f"{fate.dead_letter.place.partition}:{fate.dead_letter.place.offset} "
         f"{fate.skip or f'to {fate.partition}'}"
         for fate in fates
     ]

@@ -86,7 +86,12 @@ def test_the_question_that_is_sent_again_is_the_one_that_came_and_says_what_it_i
 ) -> None:
     letter = rejected(InputRecord("in", 3, 41, key, value, headers))
     again = to_replay_record(letter, letter.value, "questions")
-    assert (again.topic, again.key, again.value, again.lane) == ("questions", key, value, 3)
+    assert (again.topic, again.key, again.value, again.source_partition) == (
+        "questions",
+        key,
+        value,
+        3,
+    )
     ours = (ATTEMPT, REPLAY_OF)
     assert list(again.headers) == [
         *(header for header in headers if header[0] not in ours),

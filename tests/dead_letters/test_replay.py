@@ -22,6 +22,7 @@ from worker.dead_letters.replay import read_dead_letters
 from worker.kafka import topic_reader
 from worker.kafka.errors import StreamingError
 from worker.kafka.topic_reader import TopicReader
+from worker.kafka.transactions import TransactionalProducer
 
 
 async def test_what_was_rejected_is_answered_once_the_settings_are_put_right(
@@ -228,21 +229,19 @@ async def test_a_replay_that_fails_has_sent_nothing_of_its_transaction(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post(topics, *[letter(topics, b"%d" % n) for n in range(4)])
-    monkeypatch.setattr(transaction, "TRANSACTION_LETTERS", 2)
-    send, calls = AIOKafkaProducer.send, 0
+    monkeypatch.setattr(transaction, "TRANSACTION_RECORDS", 2)
+    end, calls = TransactionalProducer._end, 0
 
-    async def fail_once(producer: AIOKafkaProducer, *arguments: Any, **options: Any) -> Any:
+    async def fail_once(producer: TransactionalProducer) -> None:
         nonlocal calls
         calls += 1
-        if calls != 4:
-            return await send(producer, *arguments, **options)
-        failed = asyncio.get_running_loop().create_future()
-        failed.set_exception(KafkaError("refused"))
-        return failed
+        if calls == 2:
+            raise KafkaError("refused")
+        await end(producer)
 
-    monkeypatch.setattr(AIOKafkaProducer, "send", fail_once)
+    monkeypatch.setattr(TransactionalProducer, "_end", fail_once)
     with pytest.raises(
-        StreamingError, match=r"^the replay ends after 2 letters: .*refused; run it"
+        StreamingError, match=r"^the replay failed after 2 dead letters: .*refused; run it again"
     ):
         await replay(topics)
     name = topics.settings.qa.dead_letters_topic
@@ -255,7 +254,7 @@ async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await post(topics, *[letter(topics, b"%d" % n) for n in range(6)])
-    monkeypatch.setattr(transaction, "TRANSACTION_LETTERS", 2)
+    monkeypatch.setattr(transaction, "TRANSACTION_RECORDS", 2)
     publish = transaction.ReplayTransaction.publish
     second: list[str] = []
 
@@ -266,7 +265,7 @@ async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
             second[:] = await replay(topics)
 
     monkeypatch.setattr(transaction.ReplayTransaction, "publish", publish_and_be_overtaken)
-    with pytest.raises(StreamingError, match=r"another replay .* has sent 2 letters"):
+    with pytest.raises(StreamingError, match=r"another replay .* has sent 2 dead letters"):
         await replay(topics)
     assert sorted(second)[:3] == ["0:0 replayed before", "0:1 replayed before", second[2]]
     name = topics.settings.qa.dead_letters_topic

@@ -7,9 +7,9 @@ import pytest
 from aiokafka import errors as kafka
 
 from worker.kafka.errors import (
-    _REBUILD,
+    _FATAL,
+    _RESET,
     _RETRY,
-    _STOP,
     RECOVERY,
     Recovery,
     StreamingError,
@@ -29,7 +29,7 @@ ALL: list[Any] = [
 def test_every_error_that_aiokafka_can_name_is_in_the_table_once() -> None:
     assert [kind.__name__ for kind in ALL if kind not in RECOVERY] == []
     # Some classes have two names there.
-    assert len(RECOVERY) == len({*_RETRY}) + len({*_REBUILD}) + len({*_STOP})
+    assert len(RECOVERY) == len({*_RETRY}) + len({*_RESET}) + len({*_FATAL})
 
 
 def test_what_aiokafka_calls_retriable_is_asked_again() -> None:
@@ -41,22 +41,22 @@ def test_what_aiokafka_calls_retriable_is_asked_again() -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (kafka.TopicAuthorizationFailedError("qa.questions"), Recovery.STOP),
-        (kafka.TransactionalIdAuthorizationFailed(), Recovery.STOP),
-        (kafka.AuthenticationFailedError("no"), Recovery.STOP),
-        (kafka.UnsupportedVersionError(), Recovery.STOP),
-        (StreamingError("enough"), Recovery.STOP),
+        (kafka.TopicAuthorizationFailedError("qa.questions"), Recovery.FATAL),
+        (kafka.TransactionalIdAuthorizationFailed(), Recovery.FATAL),
+        (kafka.AuthenticationFailedError("no"), Recovery.FATAL),
+        (kafka.UnsupportedVersionError(), Recovery.FATAL),
+        (StreamingError("enough"), Recovery.FATAL),
         (kafka.KafkaConnectionError("gone"), Recovery.RETRY),
         (kafka.NotCoordinatorError(), Recovery.RETRY),
         (UnstableOffsetCommit(), Recovery.RETRY),
-        (kafka.OutOfOrderSequenceNumber(), Recovery.REBUILD),
-        (kafka.InvalidProducerEpoch(), Recovery.REBUILD),
-        (kafka.ProducerFenced(), Recovery.REBUILD),
-        (kafka.InvalidTxnState(), Recovery.REBUILD),
-        (kafka.UnknownError(), Recovery.REBUILD),
-        (kafka.MessageSizeTooLargeError(), Recovery.REBUILD),
-        (OSError("gone"), Recovery.REBUILD),
-        (TimeoutError(), Recovery.REBUILD),
+        (kafka.OutOfOrderSequenceNumber(), Recovery.RESET),
+        (kafka.InvalidProducerEpoch(), Recovery.RESET),
+        (kafka.ProducerFenced(), Recovery.RESET),
+        (kafka.InvalidTxnState(), Recovery.RESET),
+        (kafka.UnknownError(), Recovery.RESET),
+        (kafka.MessageSizeTooLargeError(), Recovery.RESET),
+        (OSError("gone"), Recovery.RESET),
+        (TimeoutError(), Recovery.RESET),
     ],
 )
 def test_verdicts(error: Exception, expected: Recovery) -> None:
@@ -68,15 +68,15 @@ def test_what_stops_the_worker_does_so_wrapped_too(error: Exception) -> None:
     # aiokafka wraps what breaks its coordination.
     wrapped = kafka.KafkaError("unexpected")
     wrapped.__cause__ = error
-    assert recovery_for(wrapped) is Recovery.STOP
-    assert recovery_for(kafka.KafkaError("unexpected")) is Recovery.REBUILD
+    assert recovery_for(wrapped) is Recovery.FATAL
+    assert recovery_for(kafka.KafkaError("unexpected")) is Recovery.RESET
 
 
 def test_codes_become_errors_those_that_aiokafka_does_not_know_included() -> None:
     assert error_for_code(88) is UnstableOffsetCommit
     assert error_for_code(47) is kafka.InvalidProducerEpoch
     # Kafka's newest have no class here; their state is in doubt, not their rights.
-    assert RECOVERY[error_for_code(120)] is Recovery.REBUILD
+    assert RECOVERY[error_for_code(120)] is Recovery.RESET
 
 
 def test_an_error_is_one_line_with_the_name_of_kafkas_own() -> None:

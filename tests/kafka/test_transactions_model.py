@@ -4,6 +4,7 @@ consumer sees is every question's answer once, in order, and the offset says how
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -31,12 +32,17 @@ from worker.kafka import broker_client
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.protocol import StableOffsetFetch
 from worker.kafka.records import OutputRecord
-from worker.kafka.transactions import TransactionalProducer, fetch_stable_offset
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
 from worker.settings.environment import load
 
 PARTITION = TopicPartition("questions", 0)
 LIMITS = {"answers": 200, "letters": 200}  # small, so that a transaction takes several batches
 KAFKA = load({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}).kafka
+TRANSACTIONAL_ID = transactional_id(KAFKA.group_id, PARTITION)
 # Not the coordinator, it is loading, it is not there; not the leader; it timed out.
 PASSING = [16, 14, 15, 6, 7]
 
@@ -69,13 +75,27 @@ class Network:
 def outcome(number: int) -> OutputRecord:
     """Every fifth question is a bad one."""
     topic = "answers" if number % 5 else "letters"
-    return OutputRecord(topic, None, str(number).encode(), (), lane=0)
+    return OutputRecord(topic, None, str(number).encode(), (), source_partition=0)
+
+
+async def fence_then_fetch(client: BrokerClient, producer: TransactionalProducer) -> int:
+    """As the worker begins with a partition."""
+    await producer.init_transactions()
+    return await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+
+
+async def fetch_then_fence(client: BrokerClient, producer: TransactionalProducer) -> int:
+    """The wrong order: the previous owner can still commit after the offset was fetched."""
+    offset = await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+    await producer.init_transactions()
+    return offset
 
 
 class AnySchedule(RuleBasedStateMachine):
     """Up to four workers at a time believe that they own the partition."""
 
     make = TransactionalProducer
+    begin = staticmethod(fence_then_fetch)
 
     def __init__(self) -> None:
         super().__init__()
@@ -173,12 +193,13 @@ class AnySchedule(RuleBasedStateMachine):
     async def _work(self, size: int) -> None:
         """As a lane does: a fence, then transactions of `size` outcomes; after an error, anew."""
         while True:
-            transactions = type(self).make(BrokerClient(self.network), KAFKA, PARTITION, LIMITS)
+            client = BrokerClient(self.network)
+            producer = type(self).make(client, KAFKA, TRANSACTIONAL_ID, LIMITS)
             try:
-                offset = await transactions.fence() or 0
+                offset = await type(self).begin(client, producer)
                 while True:
                     outcomes = [outcome(number) for number in range(offset, offset + size)]
-                    await transactions.commit(outcomes, offset + size)
+                    await producer.commit(outcomes, {PARTITION: offset + size})
                     offset += size
             except (KafkaError, TimeoutError):
                 self.fences += 1
@@ -207,19 +228,10 @@ def test_any_schedule_leaves_every_answer_once() -> None:
     )
 
 
-class OffsetBeforeFence(TransactionalProducer):
-    """Reads where to begin while the one before can still commit."""
-
-    async def fence(self) -> int | None:
-        offset = await fetch_stable_offset(self._link, self._group, self._partition)
-        await super().fence()
-        return offset
-
-
 class NoOffsets(TransactionalProducer):
     """Leaves the offsets out of the transaction."""
 
-    async def _commit_offset(self, offset: int) -> None:
+    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         pass
 
 
@@ -235,7 +247,7 @@ def test_the_model_catches_offsets_that_are_left_out() -> None:
 
 def test_the_model_catches_an_offset_that_is_read_before_the_fence() -> None:
     class Broken(AnySchedule):
-        make = OffsetBeforeFence
+        begin = staticmethod(fetch_then_fence)
 
     schedule = Broken()
     schedule.a_worker_is_given_the_partition(size=1)

@@ -4,7 +4,7 @@ from its committed offset, and every answer is seen once.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -24,12 +24,17 @@ from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord
 from worker.kafka.topics import check_topics
-from worker.kafka.transactions import TransactionalProducer
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
 from worker.observability.health import Health
 from worker.streaming.assignment import REBUILDS
 from worker.streaming.supervisor import WorkerSupervisor
 
-Commit = Callable[[TransactionalProducer, Sequence[OutputRecord], int], Any]
+Offsets = Mapping[TopicPartition, int]
+Commit = Callable[[TransactionalProducer, Sequence[OutputRecord], Offsets], Any]
 COMMIT: Commit = TransactionalProducer.commit
 
 
@@ -41,21 +46,21 @@ class Failing:
         self._behind = behind_the_end
 
     async def commit(
-        self, transactions: TransactionalProducer, records: Sequence[OutputRecord], offset: int
+        self, producer: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
         if not records or not self.errors:
-            await COMMIT(transactions, records, offset)
+            await COMMIT(producer, records, offsets)
             return
         if self._behind:
-            await COMMIT(transactions, records, offset)
+            await COMMIT(producer, records, offsets)
         raise self.errors.pop()
 
 
 def let_fail(patch: pytest.MonkeyPatch, failing: Failing) -> None:
     async def commit(
-        self: TransactionalProducer, records: Sequence[OutputRecord], offset: int
+        self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
-        await failing.commit(self, records, offset)
+        await failing.commit(self, records, offsets)
 
     patch.setattr(TransactionalProducer, "commit", commit)
 
@@ -90,14 +95,14 @@ async def test_nothing_is_read_before_there_is_an_offset_to_come_back_to(
     reader, go, fails = StubEngine(), asyncio.Event(), 1 + REBUILDS + 1
 
     async def commit(
-        self: TransactionalProducer, records: Sequence[OutputRecord], offset: int
+        self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
         nonlocal fails
-        if self._partition.partition == 0 and fails:
+        if {partition.partition for partition in offsets} == {0} and fails:
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        await COMMIT(self, records, offset)
+        await COMMIT(self, records, offsets)
 
     monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # What is there before the group has begun: "latest" may skip it, if it says so for good.
@@ -166,18 +171,22 @@ async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
     async with running(settings, StubEngine()):
         await until(lambda: _committed(topics, 3), "three are committed")
         # The other comes: a fence, the offset, one record, its answer.
-        other = TransactionalProducer(link, settings.kafka, partition, limits)
-        assert await other.fence() == 3
+        group_id = settings.kafka.group_id
+        other = TransactionalProducer(
+            link, settings.kafka, transactional_id(group_id, partition), limits
+        )
+        await other.init_transactions()
+        assert await fetch_stable_offset(link, group_id, partition) == 3
         answer = (await topics.answers())[-1]
         value = answer.value.replace(b"q-2", b"q-3")
-        outgoing = OutputRecord(settings.qa.answers_topic, b"k", value, [], lane=0)
+        outgoing = OutputRecord(settings.qa.answers_topic, b"k", value, [], source_partition=0)
         await topics.send([event(3)], partition=0)
         # The worker has read it, too, and found itself fenced.
         await until(
             lambda: _count("qa_partition_restarts_total") > rebuilt, "the worker has noticed"
         )
         with contextlib.suppress(InvalidProducerEpoch):  # the worker may have it again already
-            await other.commit([outgoing], 4)
+            await other.commit([outgoing], {partition: 4})
         await topics.send([event(4)], partition=0)
         await until(lambda: _committed(topics, 5), "all are committed")
     await link.stop()
@@ -191,9 +200,14 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
     link = BrokerClient(client_for_transactions(settings.kafka))
     await link.start()
     partition = TopicPartition(settings.qa.questions_topic, 0)
-    before = TransactionalProducer(link, settings.kafka, partition, await check_topics(settings))
-    await before.fence()
-    await before.commit([], 500)
+    before = TransactionalProducer(
+        link,
+        settings.kafka,
+        transactional_id(settings.kafka.group_id, partition),
+        await check_topics(settings),
+    )
+    await before.init_transactions()
+    await before.commit([], {partition: 500})
     await link.stop()
     await topics.send([event(n) for n in range(3)], partition=0)
     health = Health(lambda: 0.0, stall_after=60, contact_after=60)

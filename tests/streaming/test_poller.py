@@ -67,7 +67,7 @@ async def test_a_late_word_of_the_position_skips_no_record(
         session = KafkaSession(
             settings, limits, reader, health, breaker, decoders, TraceDispatcher()
         )
-        session._assignment.assign([FIRST, SECOND])
+        session._assignment.on_assigned([FIRST, SECOND])
         taking = asyncio.create_task(session._take_records())
         await until(lambda: reader.seen == ["0-0"], "the first fills the worker")
         answered.set()

@@ -12,6 +12,7 @@ import typer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from worker.cli import ask, dead_letters, demo, evaluate, model, read, run, settings, topics
+from worker.cli.errors import CommandError
 from worker.kafka.dev_broker import BrokerUnavailable
 from worker.kafka.errors import StreamingError, format_error
 from worker.model_tools.evaluation.squad import DataError
@@ -37,6 +38,7 @@ app.add_typer(model.app, name="model")
 _EXPECTED = (
     BrokerUnavailable,
     BundleError,
+    CommandError,
     DataError,
     KafkaError,
     OSError,

@@ -17,10 +17,10 @@ from schemas.event import Outcome
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
+from worker.cli.errors import CommandError
 from worker.cli.terminal import marked, out
 from worker.client import QuestionClient
 from worker.inference.engine import InferenceEngine
-from worker.kafka.errors import StreamingError
 from worker.models.store import ModelStore
 from worker.settings import Settings
 from worker.settings.environment import load
@@ -62,7 +62,7 @@ def ask(
         else:
             outcome = _directly(settings, value)
     except Rejected as rejected:
-        raise StreamingError(f"rejected, {rejected}") from None
+        raise CommandError(f"rejected, {rejected}") from None
     if as_json:
         out.print(outcome.model_dump_json(), soft_wrap=True, markup=False)
     else:
@@ -121,12 +121,12 @@ async def _through_the_topics(settings: Settings, value: bytes, seconds: float) 
         try:
             outcome = await asker.outcome(place, seconds=seconds)
         except TimeoutError:
-            raise StreamingError(
+            raise CommandError(
                 f"nothing came back within {seconds:g} s; the event is at {place[0]}-{place[1]}, "
                 f"offset {place[2]}: is a worker running (`qa-worker run`)?"
             ) from None
     if outcome.reason:
-        raise StreamingError(f"rejected, {outcome.reason}: {outcome.detail}")
+        raise CommandError(f"rejected, {outcome.reason}: {outcome.detail}")
     assert outcome.value is not None
     return _OUTCOMES.validate_json(outcome.value)
 

@@ -24,10 +24,10 @@ from rich.table import Table
 
 from schemas.answer import Answer
 from worker.cli.demo_events import DemoEvent, demo_events
+from worker.cli.errors import CommandError
 from worker.cli.terminal import err, marked, out
 from worker.client import QuestionClient, QuestionResult
 from worker.kafka.dev_broker import EmbeddedBroker
-from worker.kafka.errors import StreamingError
 from worker.kafka.topics import create_topics
 from worker.settings import Settings
 from worker.settings.environment import load
@@ -126,7 +126,7 @@ def _worker(environment: dict[str, str]) -> Iterator[int]:
             process.kill()
             process.wait()
     if process.returncode:
-        raise StreamingError(f"the worker ended with exit code {process.returncode}")
+        raise CommandError(f"the worker ended with exit code {process.returncode}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
@@ -137,7 +137,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
         if port and '"assigned"' in said:
             return int(port[1])
         time.sleep(0.05)
-    raise StreamingError(f"the worker did not come up: {path.read_text(errors='replace')[-2000:]}")
+    raise CommandError(f"the worker did not come up: {path.read_text(errors='replace')[-2000:]}")
 
 
 def _stay(servers: str, port: int, token: str) -> None:

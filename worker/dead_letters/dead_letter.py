@@ -149,7 +149,9 @@ def to_replay_record(letter: DeadLetter, value: bytes | None, topic: str) -> Out
         (ATTEMPT, str(letter.attempt + 1).encode()),
         (REPLAY_OF, str(letter.place).encode()),
     ]
-    return OutputRecord(topic, letter.key, value, headers, lane=letter.question.partition)
+    return OutputRecord(
+        topic, letter.key, value, headers, source_partition=letter.question.partition
+    )
 
 
 def _text(header: bytes | None) -> str:

@@ -83,7 +83,7 @@ class Replay:
         questions, _, dead = await require_topics(self.settings, rights)
         # The producer first: once it is there no other replay adds to what is looked up next.
         async with (
-            replay_producer(self.settings, questions) as producer,
+            replay_producer(self.settings.kafka, questions) as producer,
             TopicReader(self.settings.kafka) as scan,
             TopicReader(self.settings.kafka) as originals,
             aclosing(self._fates(scan, originals, questions, dead, watch)) as fates,

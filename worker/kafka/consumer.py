@@ -1,12 +1,14 @@
-"""The consumer: polling, rebalances, commits, lag. Thin: what it all means is the session's.
+"""A member of the consumer group: polls, reports rebalances, commits offsets, reads end offsets.
 
-aiokafka's traps are handled here: a poll is never cancelled, commits have deadlines, the
-assignors that work are eager ones and exactly one is named.
+A thin wrapper around AIOKafkaConsumer that works around its faults: commits have deadlines, and
+exactly one eager assignor is named, since its others do not work. What to do with the records and
+when to commit is decided in worker/streaming.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,34 +21,36 @@ from worker.kafka.connection import connection_options
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
-from worker.settings import KafkaSettings
+from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
 
 _POLL_MS = 500
-"""A poll that finds nothing returns after this; the loop then looks at the worker's state."""
+"""A poll without records returns after this time."""
 
 
-class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """The questions topic, as a member of the group."""
+class RebalanceListener(Protocol):
+    """Rebalances are eager: each revokes all partitions before it assigns any.
 
-    def __init__(
-        self,
-        kafka: KafkaSettings,
-        topic: str,
-        *,
-        assigned: Callable[[Iterable[TopicPartition]], None],
-        revoked: Callable[[], Awaitable[None]],
-    ) -> None:
-        """`revoked` is awaited before partitions are given away, `assigned` called with new ones.
+    Neither method may raise: aiokafka would log the error and continue.
+    """
 
-        The protocol is eager: a rebalance takes all partitions away before it gives any.
-        """
-        self._topic = topic
-        self._assigned = assigned
-        self._revoked = revoked
+    async def on_revoked(self) -> None:
+        """All partitions are revoked. The group waits until this returns."""
+
+    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions, and no others, are assigned from now on."""
+
+
+class GroupConsumer:
+    """Consumes the questions topic as a member of the group."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `SettingsError`. Needs a running event loop."""
+        kafka = settings.kafka
+        self._topic = settings.qa.questions_topic
         self._poll_records = kafka.max_poll_records
         self._consumer = AIOKafkaConsumer(
             **connection_options(kafka),
@@ -62,9 +66,10 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
 
-    async def start(self) -> None:
-        # Subscribed first: with a topic, start() checks rights and joins the group.
-        self._consumer.subscribe([self._topic], listener=self)
+    async def start(self, listener: RebalanceListener) -> None:
+        """Join the group. Raises `KafkaError`."""
+        # Subscribe first: only then does start() check permissions and join the group.
+        self._consumer.subscribe([self._topic], listener=_CountingListener(listener))
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -81,15 +86,15 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         except (KafkaError, TimeoutError):
             # Where a part of it has failed (by a right that was taken away, say), aiokafka does not
             # come to closing the rest.
-            await self._abandon()
+            await self._force_close()
             raise
         except asyncio.CancelledError:
             # aiokafka awaits the fetches that it cancels, and lets their ends out as its own.
-            await self._abandon()
+            await self._force_close()
             if task.cancelling():
                 raise
 
-    async def _abandon(self) -> None:
+    async def _force_close(self) -> None:
         """End what a stop has left. A join waits for the group's slowest member, and a stop for
         the join; nothing public ends that, but without connections it has ended.
         """
@@ -138,7 +143,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         except TimeoutError:
             outcome, reason = "timed_out", f"no answer within {seconds:g} s"
         except KafkaError as error:
-            if recovery_for(error) is Recovery.STOP:
+            if recovery_for(error) is Recovery.FATAL:
                 raise
             outcome, reason = "failed", format_error(error)
         else:
@@ -185,14 +190,19 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
         return offsets
 
-    # What aiokafka calls. What is raised here is logged by it and otherwise lost.
+
+class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
+
+    def __init__(self, listener: RebalanceListener) -> None:
+        self._listener = listener
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        # Called before the first assignment, too, with nothing.
+        # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
             metrics.REBALANCES.labels("revoked").inc()
-        await self._revoked()
+        await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         metrics.REBALANCES.labels("assigned").inc()
-        self._assigned(assigned)
+        self._listener.on_assigned(assigned)

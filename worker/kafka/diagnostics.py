@@ -50,7 +50,7 @@ async def _why_no_connection(kafka: KafkaSettings) -> Exception | None:
                 f"{server}: no answer within {DIAGNOSTIC_TIMEOUT_SECONDS:g} s"
             )
         except (KafkaError, OSError) as error:
-            if recovery_for(error) is Recovery.STOP:
+            if recovery_for(error) is Recovery.FATAL:
                 how = f"{kafka.security_protocol}, {kafka.sasl_mechanism}"
                 return StreamingError(f"{server} refuses the login ({how}): {format_error(error)}")
             why = KafkaConnectionError(f"{server}: {_reason(error, kafka)}")

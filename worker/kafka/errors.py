@@ -29,10 +29,10 @@ class Recovery(Enum):
 
     RETRY = "retry"
     """Passes by itself: the same request again, to whoever leads or coordinates now."""
-    REBUILD = "rebuild"
+    RESET = "reset"
     """State that is lost or in doubt: a new fence and back to the committed offset (a partition in
     exactly-once delivery), or a new session, which begins there too."""
-    STOP = "stop"
+    FATAL = "fatal"
     """Rights, versions, names: stays as it is until somebody changes it."""
 
 
@@ -70,7 +70,7 @@ _RETRY: tuple[type[Exception], ...] = (
     kafka.UnknownTopicOrPartitionError,
     UnstableOffsetCommit,
 )
-_REBUILD: tuple[type[Exception], ...] = (
+_RESET: tuple[type[Exception], ...] = (
     kafka.BrokerResponseError,
     kafka.CommitFailedError,
     kafka.ConsumerStoppedError,
@@ -108,7 +108,7 @@ _REBUILD: tuple[type[Exception], ...] = (
     kafka.UnknownMemberIdError,
     kafka.UnknownProducerId,
 )
-_STOP: tuple[type[Exception], ...] = (
+_FATAL: tuple[type[Exception], ...] = (
     StreamingError,
     kafka.AuthenticationFailedError,
     kafka.AuthenticationMethodNotSupported,
@@ -158,8 +158,8 @@ RECOVERY: Mapping[type[BaseException], Recovery] = MappingProxyType(
         kind: recovery_for
         for recovery_for, kinds in (
             (Recovery.RETRY, _RETRY),
-            (Recovery.REBUILD, _REBUILD),
-            (Recovery.STOP, _STOP),
+            (Recovery.RESET, _RESET),
+            (Recovery.FATAL, _FATAL),
         )
         for kind in kinds
     }
@@ -172,9 +172,9 @@ def recovery_for(error: BaseException) -> Recovery:
     """
     # aiokafka wraps what breaks its coordination task in a plain KafkaError.
     causes = (error, error.__cause__, error.__context__)
-    if any(isinstance(cause, _STOP) for cause in causes):
-        return Recovery.STOP
-    return RECOVERY.get(type(error), Recovery.REBUILD)
+    if any(isinstance(cause, _FATAL) for cause in causes):
+        return Recovery.FATAL
+    return RECOVERY.get(type(error), Recovery.RESET)
 
 
 def error_for_code(code: int) -> type[kafka.BrokerResponseError]:

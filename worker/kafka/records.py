@@ -28,14 +28,16 @@ _CODECS = {
 
 @dataclass(frozen=True, slots=True)
 class OutputRecord:
-    """A record to publish. `lane` is the partition of the question: it decides where a record
-    without a key goes, so that the answers of one partition stay in order."""
+    """A record to publish. A record without a key goes to the target partition that
+    `source_partition`, the input record's partition, maps to: so one partition's answers stay in
+    order.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
-    lane: int
+    source_partition: int
 
     @property
     def size(self) -> int:
@@ -47,7 +49,7 @@ def partition_for(record: OutputRecord, partitions: Sequence[int]) -> int:
     """The partition that it goes to: as the Java client has it for a key; by the question's
     partition without one.
     """
-    number = record.lane if record.key is None else murmur2(record.key) & 0x7FFFFFFF
+    number = record.source_partition if record.key is None else murmur2(record.key) & 0x7FFFFFFF
     return partitions[number % len(partitions)]
 
 

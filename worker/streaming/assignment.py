@@ -52,7 +52,7 @@ class Assignment:
         self._ending = False
         self._finishing = asyncio.Lock()
 
-    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
         if self._ending:
             return  # a rebalance that ends while this member leaves
         for partition in partitions:
@@ -61,7 +61,7 @@ class Assignment:
         log.info("assigned", partitions=sorted(tp.partition for tp in self.lanes))
         self._shared.health.ready = True
 
-    async def revoke(self) -> None:
+    async def on_revoked(self) -> None:
         lanes, self.lanes = self.lanes, {}
         if not lanes:
             return
@@ -121,7 +121,7 @@ class Assignment:
         cured_by_a_fence = (
             self._delivery.commits
             and isinstance(error, SESSION_ERRORS)
-            and recovery_for(error) is not Recovery.STOP
+            and recovery_for(error) is not Recovery.FATAL
         )
         if not cured_by_a_fence or rebuilt > REBUILDS:
             self.fail(error)

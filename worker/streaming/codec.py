@@ -40,7 +40,7 @@ def encode_outcome_record(
         source=f"/qa-worker/{record.topic}",
         extensions=envelope.extensions,
     )
-    return OutputRecord(topic, record.key, value, headers, lane=record.partition)
+    return OutputRecord(topic, record.key, value, headers, source_partition=record.partition)
 
 
 def with_trace_context(headers: Sequence[Header], context: Sequence[Header]) -> list[Header]:
@@ -57,7 +57,7 @@ def encode_dead_letter(record: InputRecord, rejected: Rejected, topic: str) -> O
         offset=record.offset,
         headers=record.headers,
     )
-    return OutputRecord(topic, record.key, record.value, headers, lane=record.partition)
+    return OutputRecord(topic, record.key, record.value, headers, source_partition=record.partition)
 
 
 def drop_value(letter: OutputRecord) -> OutputRecord:
@@ -66,4 +66,6 @@ def drop_value(letter: OutputRecord) -> OutputRecord:
     The bytes stay on the questions topic, at the offset that the headers name.
     """
     omitted = (VALUE_OMITTED, str(len(letter.value or b"")).encode())
-    return OutputRecord(letter.topic, letter.key, None, [*letter.headers, omitted], letter.lane)
+    return OutputRecord(
+        letter.topic, letter.key, None, [*letter.headers, omitted], letter.source_partition
+    )

@@ -50,12 +50,7 @@ class KafkaSession:
         qa = settings.qa
         self._qa = qa
         self._health = health
-        self._intake = GroupConsumer(
-            settings.kafka,
-            qa.questions_topic,
-            assigned=lambda partitions: self._assignment.assign(partitions),
-            revoked=lambda: self._assignment.revoke(),
-        )
+        self._intake = GroupConsumer(settings)
         self._delivery = way = create_delivery(settings, limits, self._intake)
         self._in_flight = InFlightLimiter(
             max_bytes=qa.max_in_flight_bytes,
@@ -103,7 +98,7 @@ class KafkaSession:
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""
         await self._delivery.start()
-        await self._intake.start()
+        await self._intake.start(self._assignment)
         self._health.contacted()
         metrics.SESSIONS.labels("opened").inc()
 

@@ -126,7 +126,7 @@ class WorkerSupervisor:
             # At the start somebody is looking: say at once what is wrong.
             servers = self._settings.kafka.bootstrap_servers
             raise StreamingError(f"cannot start with {servers}: {format_error(error)}") from error
-        if recovery_for(error) is Recovery.STOP:
+        if recovery_for(error) is Recovery.FATAL:
             raise StreamingError(format_error(error)) from error
         silence, limit = self._health.silence, self._settings.qa.outage_seconds
         if silence > limit:

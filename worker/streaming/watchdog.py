@@ -69,7 +69,7 @@ class Watchdog:
             async with asyncio.timeout(2 * PULSE_SECONDS):
                 ends = await self._intake.end_offsets(asked)
         except (KafkaError, TimeoutError) as error:
-            if recovery_for(error) is Recovery.STOP:
+            if recovery_for(error) is Recovery.FATAL:
                 raise
             seconds = round(self._health.silence)
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))

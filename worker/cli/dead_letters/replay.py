@@ -72,7 +72,7 @@ class _Outcome:
         return any(self._counts[skip] for skip in _LOST)
 
     def add(self, fate: ReplayResult) -> None:
-        letter = fate.letter
+        letter = fate.dead_letter
         self._counts[fate.skip] += 1
         self._first.setdefault(fate.skip, format_position(letter))
         if self._dry_run:

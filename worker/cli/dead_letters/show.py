@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from worker.cli.dead_letters.formatting import escape, format_bytes, format_time
+from worker.cli.errors import CommandError
 from worker.cli.terminal import out
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
-from worker.kafka.errors import StreamingError
 from worker.settings import Settings
 from worker.settings.environment import load
 
@@ -29,7 +29,7 @@ def show_dead_letter(
         raise typer.BadParameter(f"{place!r} is no PARTITION:OFFSET, like 3:1207")
     letter = asyncio.run(_find(settings, int(match[1]), int(match[2])))
     if letter is None:
-        raise StreamingError(
+        raise CommandError(
             f"no letter at {place} of {settings.qa.dead_letters_topic}; `qa-worker dead-letters "
             f"list` shows those that are there"
         )
