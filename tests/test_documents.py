@@ -26,6 +26,7 @@ _CODE = re.compile(r"`[^`\n]+`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _MAKE = re.compile(r"(?:^ *|[`;&$] ?)make +(?!-)([a-z][a-z0-9.-]*)", re.MULTILINE)
+_PATH = re.compile(r"`([\w./-]+/[\w.-]+\.py)`")
 _PROGRAM = re.compile(r"python -m ((?:tests|worker|schemas|deploy)[\w.]*)")
 
 
@@ -58,6 +59,13 @@ def unknown_targets(text: str, makefile: str) -> set[str]:
     return set(_MAKE.findall(code)) - targets
 
 
+def missing_files(document: Path) -> set[str]:
+    """Python files that the document names, from its own folder, the root or `worker/`."""
+    places = (document.parent, ROOT, ROOT / "worker")
+    paths = set(_PATH.findall(document.read_text()))
+    return {path for path in paths if not any((place / path).exists() for place in places)}
+
+
 def missing_programs(text: str) -> set[str]:
     """Modules that the document says to run with `python -m` and that do not exist."""
 
@@ -78,6 +86,7 @@ def test_links_targets_and_programs_exist(document: Path) -> None:
     assert list(broken_links(document)) == []
     assert unknown_targets(text, (ROOT / "Makefile").read_text()) == set()
     assert missing_programs(text) == set()
+    assert missing_files(document) == set()
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
@@ -86,6 +95,12 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
         "[a](missing.md) [b](#nowhere) [c](https://example.org) [d](#here)\n# Here\n"
     )
     assert list(broken_links(document, tmp_path)) == ["missing.md", "#nowhere"]
+
+
+def test_a_file_that_was_renamed_is_found(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text("`streaming/session.py`, `tests/conftest.py` and `streaming/lane.py`\n")
+    assert missing_files(document) == {"streaming/lane.py"}
 
 
 def test_an_unknown_target_and_program_are_found() -> None:
