@@ -18,8 +18,8 @@ def sampler(clock: Clock) -> Sampler:
 
 
 def test_sample_is_the_change_since_the_last_one(clock: Clock, sampler: Sampler) -> None:
-    metrics.RECORDS.labels("t", "0").inc(5)
-    metrics.RECORDS.labels("t", "1").inc(2)
+    metrics.CONSUMED_RECORDS.labels("t", "0").inc(5)
+    metrics.CONSUMED_RECORDS.labels("t", "1").inc(2)
     metrics.ANSWERS.labels("t", "0").inc(4)
     metrics.REJECTIONS.labels("not_json").inc(2)
     clock.now += 2
@@ -34,8 +34,8 @@ def test_sample_is_the_change_since_the_last_one(clock: Clock, sampler: Sampler)
 
 
 def test_fill_is_the_share_of_tokens_without_padding(sampler: Sampler) -> None:
-    metrics.TOKENS_RUN.inc(90)
-    metrics.TOKENS_PADDED.inc(10)
+    metrics.INFERENCE_TOKENS.inc(90)
+    metrics.PADDING_TOKENS.inc(10)
     for windows in (1, 4):
         metrics.BATCH_WINDOWS.observe(windows)
     sampler.take()

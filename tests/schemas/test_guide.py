@@ -9,9 +9,9 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 
 from schemas import Question
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS, ContentMode, decode_event
+from schemas.generate.files import PUBLISHED, files
 from schemas.rejection import Reason
 from tests.brokers.jars import VERSION
-from tests.schemas.publish import PUBLISHED, files
 from tests.schemas.valid import faults, published
 
 GUIDE = Path(__file__).parents[2] / "schemas" / "INTEGRATION.md"

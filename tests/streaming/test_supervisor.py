@@ -13,9 +13,11 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
-from worker.kafka.topics import check_topics, create_topics, describe
+from worker.kafka.topic_requirements import check_topics
+from worker.kafka.topics import create_topics, describe_topics
 from worker.observability.health import Health
 from worker.streaming import session, watchdog
+from worker.streaming.delivery.base import Partitions
 from worker.streaming.delivery.exactly_once import ExactlyOnce
 from worker.streaming.supervisor import WorkerSupervisor
 
@@ -39,7 +41,7 @@ async def test_an_unreachable_broker_stops_the_start_and_is_named(topics: Topics
 async def test_work_that_is_due_and_never_done_ends_the_worker(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchdog, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.05)
     await topics.send([event(1)])
     settings = topics.with_(QA_DRAIN_SECONDS="0.1")
     pipeline = WorkerSupervisor(
@@ -59,11 +61,11 @@ async def test_a_worker_that_waits_for_its_group_can_still_be_stopped(
     stuck = StubEngine(holds=lambda _: True)
     async with running(kafka_topics.settings, stuck):
         await until(lambda: len(stuck.seen) == 1, "the first is busy")
-        revocations = _count("revoked")
+        revocations = _revocations()
         stop = asyncio.Event()
         waiting = WorkerSupervisor(kafka_topics.settings, StubEngine(), healthy()).run(stop)
         second = asyncio.create_task(waiting)
-        await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
+        await until(lambda: _revocations() > revocations, "the rebalance has begun")
         stop.set()
         # Well before the first has given up on its drain.
         await asyncio.wait_for(second, kafka_topics.settings.qa.drain_seconds / 2)
@@ -76,20 +78,22 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
     await kafka_topics.send([event(n) for n in range(5)], partition=0)
     busy = StubEngine(holds=lambda _: True)
     unanswered_at_the_deliverys_end: list[int] = []
-    stop_delivery = ExactlyOnce.stop
+    close_delivery = ExactlyOnce.close
 
-    async def stop_and_note(delivery: ExactlyOnce, *, seconds: float) -> None:
+    async def close_and_note(
+        delivery: ExactlyOnce, partitions: Partitions, *, seconds: float
+    ) -> None:
         unanswered_at_the_deliverys_end.append(len(busy.held))
-        await stop_delivery(delivery, seconds=seconds)
+        await close_delivery(delivery, partitions, seconds=seconds)
 
-    monkeypatch.setattr(ExactlyOnce, "stop", stop_and_note)
+    monkeypatch.setattr(ExactlyOnce, "close", close_and_note)
     async with running(kafka_topics.settings, busy) as first:
         await until(lambda: len(busy.seen) == 5, "the first is busy")
-        revocations = _count("revoked")
+        revocations = _revocations()
         stop = asyncio.Event()
         other = WorkerSupervisor(kafka_topics.settings, StubEngine(), healthy()).run(stop)
         second = asyncio.create_task(other)
-        await until(lambda: _count("revoked") > revocations, "the rebalance has begun")
+        await until(lambda: _revocations() > revocations, "the rebalance has begun")
         first.stop.set()
         await until(lambda: not first.health.ready, "the first is stopping")
         # Turns of the loop, in which nothing that needs the network could come in between.
@@ -124,7 +128,7 @@ async def test_a_stop_in_the_middle_of_connecting_leaves_nothing_open(topics: To
 async def test_creating_topics_twice_is_no_error(topics: Topics) -> None:
     outcome = await create_topics(topics.settings, partitions=2, replication=1)
     assert set(outcome.values()) == {"exists"}
-    described = await describe(topics.settings)
+    described = await describe_topics(topics.settings)
     assert [topic.partitions for topic in described] == [2, 2, 2]
 
 
@@ -136,5 +140,5 @@ async def test_dead_letters_have_room_for_the_largest_record_and_its_headers(
     assert limits[qa.dead_letters_topic] > limits[qa.questions_topic] > qa.max_record_bytes
 
 
-def _count(rebalances: str) -> float:
-    return REGISTRY.get_sample_value("qa_rebalances_total", {"event": rebalances}) or 0.0
+def _revocations() -> float:
+    return REGISTRY.get_sample_value("qa_revocations_total") or 0.0

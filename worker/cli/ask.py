@@ -125,14 +125,15 @@ def _run_model(settings: Settings, value: bytes) -> Outcome:
 
 async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outcome:
     """Send the event to the questions topic and wait for its outcome."""
-    async with QuestionClient(settings) as client:
-        topic, partition, offset = position = await client.send(value)
+    async with QuestionClient.open(settings) as client:
+        position = await client.send(value)
         try:
-            result = await client.outcome(position, seconds=seconds)
+            result = await client.wait_for_result(position, timeout_seconds=seconds)
         except TimeoutError:
             raise CommandError(
-                f"no answer within {seconds:g} s; the event is in {topic}-{partition} at offset "
-                f"{offset}: is a worker running (`qa-worker run`)?"
+                f"no answer within {seconds:g} s; the event is in "
+                f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
+                f"running (`qa-worker run`)?"
             ) from None
     if result.reason:
         raise CommandError(f"rejected, {result.reason}: {result.detail}")

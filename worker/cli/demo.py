@@ -73,13 +73,15 @@ def demo(
 async def _ask_all(
     settings: Settings, events: list[DemoEvent]
 ) -> list[tuple[DemoEvent, QuestionResult]]:
-    async with QuestionClient(settings) as client:
+    async with QuestionClient.open(settings) as client:
         started = time.perf_counter()
         positions = [
             await client.send(event.value, key=f"demo-{number}".encode())
             for number, event in enumerate(events)
         ]
-        results = [await client.outcome(each, seconds=ANSWER_SECONDS) for each in positions]
+        results = [
+            await client.wait_for_result(each, timeout_seconds=ANSWER_SECONDS) for each in positions
+        ]
         seconds = time.perf_counter() - started
         out.print(f"questions {len(events)} sent, all outcomes received in {seconds:.1f} s")
     return list(zip(events, results, strict=True))

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from worker.cli.terminal import out
-from worker.kafka.topics import create_topics, describe
+from worker.kafka.topics import create_topics, describe_topics
 from worker.settings.environment import load
 
 app = typer.Typer(help="Create the topics, or check that they exist.")
@@ -31,7 +31,7 @@ def create(
 @app.command()
 def check() -> None:
     """Check that the topics exist; exit with 1 if one is missing."""
-    topics = asyncio.run(describe(load()))
+    topics = asyncio.run(describe_topics(load()))
     table = Table("Topic", "Partitions", "max.message.bytes")
     for topic in topics:
         if topic.partitions:

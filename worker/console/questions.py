@@ -8,8 +8,9 @@ import time
 import uuid
 from typing import Any
 
-from worker.client import QuestionClient, QuestionResult, RecordPosition
+from worker.client import QuestionClient, QuestionResult
 from worker.console.trace_collector import MARK, PendingQuestion, TraceCollector, batches, stages
+from worker.kafka.records import RecordPosition
 from worker.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -54,11 +55,11 @@ class Questions:
 
     async def _ask(self, value: bytes) -> bytes:
         mark = f"console-{uuid.uuid4()}".encode()
-        async with QuestionClient(self._settings) as client:
+        async with QuestionClient.open(self._settings) as client:
             with self._collector.asking(mark) as pending:
                 sent = time.time_ns()
                 position = await client.send(value, headers=[(MARK, mark)])
-                result = await client.outcome(position, seconds=ANSWER_SECONDS)
+                result = await client.wait_for_result(position, timeout_seconds=ANSWER_SECONDS)
                 milliseconds = (time.time_ns() - sent) / 1e6
                 trace = await self._trace(pending, sent)
         return _report(position, result, milliseconds, pending.seen, trace)
@@ -85,11 +86,10 @@ def _report(
     seen: bool,
     trace: dict[str, Any] | None,
 ) -> bytes:
-    topic, partition, offset = position
     report = {
-        "topic": topic,
-        "partition": partition,
-        "offset": offset,
+        "topic": position.topic,
+        "partition": position.partition,
+        "offset": position.offset,
         "milliseconds": milliseconds,
         "seen": seen,
         "trace": trace,

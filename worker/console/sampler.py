@@ -134,11 +134,11 @@ class _Totals:
     @classmethod
     def now(cls) -> "_Totals":
         return cls(
-            received=_sum(metrics.RECORDS, "_total"),
+            received=_sum(metrics.CONSUMED_RECORDS, "_total"),
             answered=_sum(metrics.ANSWERS, "_total"),
             rejected=_by_label(metrics.REJECTIONS, "reason"),
-            run=_sum(metrics.TOKENS_RUN, "_total"),
-            padded=_sum(metrics.TOKENS_PADDED, "_total"),
+            run=_sum(metrics.INFERENCE_TOKENS, "_total"),
+            padded=_sum(metrics.PADDING_TOKENS, "_total"),
             batches=_sum(metrics.BATCH_WINDOWS, "_count"),
             windows=_sum(metrics.BATCH_WINDOWS, "_sum"),
         )
