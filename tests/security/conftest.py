@@ -15,9 +15,7 @@ __all__ = ["kafka", "restored_logging", "running", "topics"]
 
 
 @pytest.fixture(scope="session")
-def kafka(
-    _apache_kafka_can_be_had: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Secured]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with secured(tmp_path_factory.mktemp("secured")) as broker:
         yield broker
 
