@@ -57,7 +57,7 @@ async def test_the_journey_shows_its_stages_in_their_order(looked: Looked, topic
     await expect(journey).to_be_visible()
     stages = await journey.locator("th[scope=row]").all_text_contents()
     assert stages == [
-        "Queued", "Decoded", "Tokenised", "Run", "Picked", "Published", "Committed"
+        "Queued", "Decoded", "Preprocessed", "Run", "Postprocessed", "Published", "Committed"
     ]  # fmt: skip
     await expect(journey).to_contain_text("micro-batch of 1 window from 1 record")
     await expect(journey).to_contain_text("with its offset, in one transaction")
@@ -146,5 +146,5 @@ async def test_a_model_for_embeddings_is_given_a_text(
         await page.get_by_label("Text").fill("answer a")
         await page.get_by_role("button", name="Send", exact=True).click()
         await expect(result(page)).to_contain_text(f"{DIMS} numbers")
-        await expect(page.locator("#way")).to_contain_text("Pooled")
+        await expect(page.locator("#way")).to_contain_text("Postprocessed")
         await page.close()

@@ -5,10 +5,9 @@ import { byId, el, plural, short } from "./dom.js";
 const NAMES = {
   queue: "Queued",
   decode: "Decoded",
-  encode: "Tokenised",
-  run: "Run",
-  spans: "Picked",
-  pooling: "Pooled",
+  preprocess: "Preprocessed",
+  inference: "Run",
+  postprocess: "Postprocessed",
   publish: "Published",
   commit: "Committed",
 };
@@ -39,7 +38,7 @@ function rows(report, worker) {
     row(
       { ...stage, name: NAMES[stage.name] },
       end,
-      stage.name === "run" ? journey.batches : [stage],
+      stage.name === "inference" ? journey.batches : [stage],
       note(stage, journey, worker),
     ),
   );
@@ -47,7 +46,7 @@ function rows(report, worker) {
 
 function note(stage, { batches, dropped }, worker) {
   if (stage.name === "queue" && dropped) return `after ${plural(dropped, "start")} whose partition was lost`;
-  if (stage.name === "run") {
+  if (stage.name === "inference") {
     const windows = plural(batches.reduce((sum, batch) => sum + batch.windows, 0), "window");
     if (batches.length > 1) return `${batches.length} micro-batches, ${windows} in all`;
     const [{ records, padded_tokens }] = batches;
