@@ -3,17 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from worker.kafka.errors import RECOVERY, Recovery
 from worker.settings.environment import variables
 
 README = Path(__file__).parent.parent / "README.md"
-
-_MEANINGS = {
-    Recovery.RETRY: "**Ask again**, whoever leads or coordinates now; passes by itself",
-    Recovery.RESET: "**Begin again**: a new fence and back to the committed offset; where that "
-    "does not help, and in at-least-once delivery, a new session",
-    Recovery.FATAL: "**Stop** with the reason: stays as it is until somebody changes it",
-}
 
 
 def settings_table() -> str:
@@ -24,16 +16,7 @@ def settings_table() -> str:
     return "".join(["| Variable | Default | Meaning |\n", "|---|---|---|\n", *rows])
 
 
-def errors_table() -> str:
-    rows = []
-    for verdict in Recovery:
-        names = sorted({kind.__name__ for kind, its in RECOVERY.items() if its is verdict})
-        named = ", ".join(f"`{name}`" for name in names)
-        rows.append(f"| {_MEANINGS[verdict]} | {named} |\n")
-    return "".join(["| What to do | Errors |\n", "|---|---|\n", *rows])
-
-
-TABLES: Mapping[str, Callable[[], str]] = {"settings": settings_table, "errors": errors_table}
+TABLES: Mapping[str, Callable[[], str]] = {"settings": settings_table}
 
 
 def with_tables(text: str) -> str:

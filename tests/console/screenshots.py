@@ -1,6 +1,6 @@
-"""Pictures of the console of a worker at work: `python -m tests.console.screenshots DIR [SECONDS]`.
+"""Screenshots of the console: `python -m tests.console.screenshots DIR [SECONDS]`.
 
-Wide, narrow and dark, with an answer shown; before them so many seconds of traffic, or 90.
+Wide, narrow and dark views with an answer, after SECONDS (default 90) of traffic.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
 
 
 async def _traffic(topics: Topics) -> None:
-    """Waves of questions, a few of them bad, until cancelled."""
-    short = [event.value for event in demo_events() if event.context and len(event.value) < 2000]
+    """Sends waves of questions, 2 % of them invalid, until it is cancelled."""
+    short = [event.value for event in demo_events() if event.question and len(event.value) < 2000]
     choose = random.Random(1)
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         while True:

@@ -84,7 +84,7 @@ async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) 
     await said.run(topics, {**kafka.sasl("PLAIN"), "KAFKA_SASL_PASSWORD": wrong})
     text = said.everything()
     assert "Request to" in text  # at this level they are all there
-    assert "refuses the login" in text
+    assert "rejects the login" in text
     assert _found(PASSWORD, text) + _found(wrong, text) == []
 
 

@@ -23,7 +23,7 @@ from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
     fetch_stable_offset,

@@ -13,7 +13,8 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
-from worker.kafka.topics import check_topics, create_topics, describe
+from worker.kafka.topic_requirements import check_topics
+from worker.kafka.topics import create_topics, describe_topics
 from worker.observability.health import Health
 from worker.streaming import session, watchdog
 from worker.streaming.delivery.exactly_once import ExactlyOnce
@@ -124,7 +125,7 @@ async def test_a_stop_in_the_middle_of_connecting_leaves_nothing_open(topics: To
 async def test_creating_topics_twice_is_no_error(topics: Topics) -> None:
     outcome = await create_topics(topics.settings, partitions=2, replication=1)
     assert set(outcome.values()) == {"exists"}
-    described = await describe(topics.settings)
+    described = await describe_topics(topics.settings)
     assert [topic.partitions for topic in described] == [2, 2, 2]
 
 

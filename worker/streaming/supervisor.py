@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher

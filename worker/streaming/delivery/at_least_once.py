@@ -70,7 +70,7 @@ class AtLeastOncePartition:
             future.add_done_callback(_look_at)
             futures.append(future)
         for future in futures:
-            await self._outbox.acknowledged(future)
+            await self._outbox.wait_acknowledged(future)
             yield 1
 
 
