@@ -3,7 +3,9 @@
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test    all tests, on the nearest thing to production that this machine can give
+# make test-fast  the tests that need nothing but Python: no broker, no other process, no browser
 # make lint    style, types, and the arrows between the rooms
+# make generate    schemas/published, the Grafana dashboard and the settings table, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
@@ -19,7 +21,7 @@ INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(subst $() ,-,$(AUDIT))
 
-.PHONY: demo up down setup test lint audit faults bench clean
+.PHONY: demo up down setup test test-fast lint generate audit faults bench clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -44,14 +46,22 @@ test: $(VENV)/.dev
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(BIN)/coverage report --skip-covered --format=total | sed 's/^/all of it, percent: /'
 
+test-fast: $(VENV)/.dev
+	$(BIN)/pytest -m "not broker and not process and not browser and not tools"
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+generate: $(VENV)/.dev
+	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m deploy.grafana.generate
+	$(BIN)/python -m worker.settings.generate_readme
+
 audit: $(VENV)/.dev $(AUDIT_TOOLS)/.done
-	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m tests.audit
+	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m deploy.audit
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) \

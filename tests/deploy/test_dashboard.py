@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.dashboard import COLUMNS, PATH, dashboard, text
+from deploy.grafana.generate.dashboard import COLUMNS, PATH, dashboard, text
 from tests.tools import tool, tool_file
 
 GRAFANA = PATH.parents[1]
@@ -24,7 +24,7 @@ each_panel = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for pa
 
 
 def test_the_file_is_what_the_description_gives() -> None:
-    assert PATH.read_text("utf-8") == text(), "python -m tests.deploy.dashboard"
+    assert PATH.read_text("utf-8") == text(), "run: make generate"
 
 
 def test_it_has_the_types_that_grafana_has(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_slips_are_noticed(tmp_path: Path) -> None:
 
 def _complaints(place: Path, content: dict[str, Any]) -> str:
     """What the TypeScript compiler has against it."""
-    node, packages = tool("node"), tool_file("grafana-schema")
+    node, packages = tool("node"), tool_file("node")
     shutil.copy(Path(__file__).with_name("dashboard_types.ts"), place / "types.ts")
     (place / "node_modules").symlink_to(packages / "node_modules")
     literal = 'import type { Written } from "./types";\nexport const ours: Written = '

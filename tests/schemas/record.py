@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from schemas import VERSION, Answer, Embedding, Question, Text
 from schemas.envelope import decode_event
+from schemas.generate import samples
+from schemas.generate.files import PUBLISHED
+from schemas.generate.json_schemas import dead_letter_example
 from schemas.rejection import Reason
-from tests.schemas import samples
-from tests.schemas.json_schemas import dead_letter_example
-from tests.schemas.publish import PUBLISHED
 
 VERSIONS = Path(__file__).with_name("versions")
 

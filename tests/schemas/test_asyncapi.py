@@ -9,8 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from schemas.generate.files import PUBLISHED
 from schemas.rejection import Reason
-from tests.schemas.publish import PUBLISHED
 from tests.tools import tool, tool_file
 
 DOCUMENT = PUBLISHED / "asyncapi.yaml"

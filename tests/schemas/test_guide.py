@@ -9,8 +9,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 
 from schemas import Question
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS, ContentMode, decode_event
+from schemas.generate.files import PUBLISHED, files
 from tests.brokers.jars import VERSION
-from tests.schemas.publish import PUBLISHED, files
 
 GUIDE = Path(__file__).parents[2] / "schemas" / "INTEGRATION.md"
 TEXT = GUIDE.read_text()

@@ -16,12 +16,12 @@ from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import ContentMode, encode_outcome
 from schemas.event import Event, Outcome
+from schemas.generate import samples
+from schemas.generate.files import PUBLISHED, files
+from schemas.generate.header_schemas import meanings
 from schemas.question import Question
 from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason, Rejected, dead_letter_headers
 from schemas.text import Text
-from tests.schemas import samples
-from tests.schemas.header_schemas import meanings
-from tests.schemas.publish import PUBLISHED, files
 from tests.schemas.valid import faults, published, validator
 
 Kind = type[Event[Outcome]]
@@ -31,7 +31,7 @@ SCHEMAS = sorted(PUBLISHED.glob("*.schema.json"))
 
 def test_the_files_are_those_that_the_code_gives() -> None:
     published = {path.name: path.read_text() for path in PUBLISHED.iterdir()}
-    assert published == files(), "run: python -m tests.schemas.publish"
+    assert published == files(), "run: make generate"
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)

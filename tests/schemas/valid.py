@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.schemas.publish import PUBLISHED
+from schemas.generate.files import PUBLISHED
 
 
 @cache

@@ -30,7 +30,7 @@ from worker.kafka.transactions import (
     transactional_id,
 )
 from worker.observability.health import Health
-from worker.streaming.assignment import REBUILDS
+from worker.streaming.assignment import MAX_RESTARTS
 from worker.streaming.supervisor import WorkerSupervisor
 
 Offsets = Mapping[TopicPartition, int]
@@ -92,7 +92,7 @@ async def test_nothing_is_read_before_there_is_an_offset_to_come_back_to(
     topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, reset: str
 ) -> None:
     """Else a first transaction that fails would find the consumer behind what it read."""
-    reader, go, fails = StubEngine(), asyncio.Event(), 1 + REBUILDS + 1
+    reader, go, fails = StubEngine(), asyncio.Event(), 1 + MAX_RESTARTS + 1
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
@@ -125,7 +125,9 @@ async def test_a_partition_that_does_not_recover_gets_a_new_session(
 ) -> None:
     sessions = _sessions()
     # The first fails behind a commit, that of the beginning; the others have brought nothing.
-    let_fail(monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + REBUILDS + 1))))
+    let_fail(
+        monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + MAX_RESTARTS + 1)))
+    )
     async with running(topics.settings, StubEngine()):
         await until(lambda: _committed(topics, 0), "the beginning is committed")
         await topics.send([event(0)], partition=0)

@@ -17,6 +17,7 @@ from worker.kafka.topic_requirements import check_topics
 from worker.kafka.topics import create_topics, describe_topics
 from worker.observability.health import Health
 from worker.streaming import session, watchdog
+from worker.streaming.delivery.base import Partitions
 from worker.streaming.delivery.exactly_once import ExactlyOnce
 from worker.streaming.supervisor import WorkerSupervisor
 
@@ -40,7 +41,7 @@ async def test_an_unreachable_broker_stops_the_start_and_is_named(topics: Topics
 async def test_work_that_is_due_and_never_done_ends_the_worker(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchdog, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.05)
     await topics.send([event(1)])
     settings = topics.with_(QA_DRAIN_SECONDS="0.1")
     pipeline = WorkerSupervisor(
@@ -77,13 +78,15 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
     await kafka_topics.send([event(n) for n in range(5)], partition=0)
     busy = StubEngine(holds=lambda _: True)
     unanswered_at_the_deliverys_end: list[int] = []
-    stop_delivery = ExactlyOnce.stop
+    close_delivery = ExactlyOnce.close
 
-    async def stop_and_note(delivery: ExactlyOnce, *, seconds: float) -> None:
+    async def close_and_note(
+        delivery: ExactlyOnce, partitions: Partitions, *, seconds: float
+    ) -> None:
         unanswered_at_the_deliverys_end.append(len(busy.held))
-        await stop_delivery(delivery, seconds=seconds)
+        await close_delivery(delivery, partitions, seconds=seconds)
 
-    monkeypatch.setattr(ExactlyOnce, "stop", stop_and_note)
+    monkeypatch.setattr(ExactlyOnce, "close", close_and_note)
     async with running(kafka_topics.settings, busy) as first:
         await until(lambda: len(busy.seen) == 5, "the first is busy")
         revocations = _revocations()

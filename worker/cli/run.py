@@ -26,12 +26,12 @@ from worker.observability.record_trace import TraceDispatcher, TraceListener
 from worker.settings import Settings
 from worker.settings.environment import load
 from worker.streaming.supervisor import WorkerSupervisor
-from worker.streaming.watchdog import PULSE_SECONDS
+from worker.streaming.watchdog import CHECK_SECONDS
 
 log = structlog.get_logger(__name__)
 
-CONTACT_SECONDS = 4 * PULSE_SECONDS
-"""Without an answer for this many seconds the brokers count as unreachable: two watchdog pulses,
+CONTACT_SECONDS = 4 * CHECK_SECONDS
+"""Without an answer for this many seconds the brokers count as unreachable: two watchdog checks,
 each of which waited for its whole timeout."""
 
 

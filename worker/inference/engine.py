@@ -144,6 +144,11 @@ class InferenceEngine:
         return self._throughput.tokens_per_second
 
     @property
+    def min_pending_tokens(self) -> int:
+        """Tokens that keep all threads busy: each runs a full batch, and another one waits."""
+        return 2 * self.options.threads * self._max_batch_tokens
+
+    @property
     def on_progress(self) -> Callable[[], None] | None:
         """Called after `pending_tokens` has fallen, on the engine's threads and on threads that
         cancel a future. Must return soon and must not raise. Any thread may set it.

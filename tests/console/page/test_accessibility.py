@@ -49,7 +49,7 @@ async def test_axe_finds_no_violations_light_and_dark(console: ConsolePage) -> N
 
 async def violations(page: Page) -> list[str]:
     """Under the rules that only look at colours, for the dark scheme."""
-    axe = tool_file("axe-core/node_modules/axe-core/axe.min.js").read_text()
+    axe = tool_file("node/node_modules/axe-core/axe.min.js").read_text()
     await page.evaluate(f"() => {{ {axe} }}")
     found = await page.evaluate("axe.run()")
     await page.emulate_media(color_scheme="dark")

@@ -1,7 +1,8 @@
-"""What the worker ships with: an SBOM of it (CycloneDX), and what is known against it.
+"""An SBOM (CycloneDX) of the worker's runtime dependencies, and the vulnerabilities known of them.
 
-`make audit` runs this with the tools, which have an environment of their own. Neither reads the
-environment that developing needs, but one that shows only the worker's runtime dependencies.
+`make audit` runs this as `python -m deploy.audit`. The tools, cyclonedx-py and pip-audit, have an
+environment of their own (`AUDIT_TOOLS`). They read an environment that shows the runtime
+dependencies alone, without those of development.
 """
 
 import json
@@ -23,7 +24,7 @@ SBOM = "sbom.cdx.json"
 
 
 def runtime() -> dict[str, metadata.Distribution]:
-    """The distributions that the image installs beside `qa-worker`, by name."""
+    """The distributions that the image installs besides `qa-worker`, by name."""
     found: dict[str, metadata.Distribution] = {}
     waiting = list(_needs(metadata.distribution(OWN), SHIPPED_EXTRA))
     seen = set()
@@ -38,7 +39,7 @@ def runtime() -> dict[str, metadata.Distribution]:
 
 
 def _needs(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
-    """Names with an extra each; the empty one is a distribution without any."""
+    """Requirements as (name, extra); the empty extra is the distribution itself."""
     for line in distribution.requires or ():
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
@@ -47,7 +48,7 @@ def _needs(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[st
 
 
 def environment_of(distributions: dict[str, metadata.Distribution], directory: Path) -> Path:
-    """An environment that says these are installed, and no others; its Python."""
+    """A virtual environment that lists these distributions and no others. Returns its Python."""
     venv.create(directory, clear=True, with_pip=False, symlinks=True)
     (packages,) = directory.glob("lib/python*/site-packages")
     for place in {Path(str(each.locate_file(""))) for each in distributions.values()}:
@@ -66,19 +67,19 @@ def make_sbom(tools: Path, python: Path, to: Path) -> None:
         "--pyproject",
         "pyproject.toml",
     ]
-    # It looks the whole of it over by the schema of CycloneDX before it writes.
+    # --validate: against the schema of CycloneDX, before the file is written.
     command += ["--validate", "--output-reproducible", "--output-format", "JSON"]
     subprocess.run([*command, "--output-file", to], check=True)
 
 
-def listed(sbom: Path) -> dict[str, str]:
-    """Its components: name to version."""
+def components_of(sbom: Path) -> dict[str, str]:
+    """Components of the SBOM: name to version."""
     components = json.loads(sbom.read_text()).get("components", [])
     return {canonicalize_name(each["name"]): each["version"] for each in components}
 
 
-def known_against(tools: Path, python: Path) -> tuple[list[str], int]:
-    """A line for each vulnerability, and how many distributions could be looked up."""
+def vulnerabilities_of(tools: Path, python: Path) -> tuple[list[str], int]:
+    """A line for each vulnerability, and the number of distributions that were looked up."""
     (packages,) = python.parent.parent.glob("lib/python*/site-packages")
     command: list[str | Path] = [
         tools / "pip-audit",
@@ -105,18 +106,18 @@ def known_against(tools: Path, python: Path) -> tuple[list[str], int]:
 
 
 def main(tools: Path, build: Path) -> int:
-    """The exit code: 1 where something is known against a dependency, or the SBOM is not whole."""
+    """Returns the exit code: 1 with a known vulnerability, or an SBOM that is incomplete."""
     distributions = runtime()
     build.mkdir(exist_ok=True)
     python = environment_of(distributions, build / "runtime")
     make_sbom(tools, python, build / SBOM)
-    found = listed(build / SBOM)
+    found = components_of(build / SBOM)
     expected = {name: each.version for name, each in distributions.items()}
     if found != expected:
-        print(f"{SBOM} is not what is installed: {found.items() ^ expected.items()}")
+        print(f"{SBOM} does not match what is installed: {found.items() ^ expected.items()}")
         return 1
     print(f"{build / SBOM}: {len(found)} runtime dependencies")
-    lines, count = known_against(tools, python)
+    lines, count = vulnerabilities_of(tools, python)
     if count:
         print(f"audit: {count} of {len(expected)} looked up, {len(lines)} vulnerabilities known")
     else:

@@ -5,8 +5,8 @@ from typing import Any
 from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import EXTENSIONS
-from tests.schemas import header_schemas, samples
-from tests.schemas.json_schemas import dead_letter_example
+from schemas.generate import header_schemas, samples
+from schemas.generate.json_schemas import dead_letter_example
 
 Schema = dict[str, Any]
 
@@ -149,11 +149,11 @@ def _message(
 
 
 def carried() -> Schema:
-    """The trait of all messages: what comes back of them."""
+    """The trait of all messages: key and headers that an outcome takes over from its event."""
     return {
         "headers": header_schemas.carried(),
         "correlationId": {
-            "description": "any of the headers that come back will do, and the id as well",
+            "description": "ties an outcome to its event, as other carried headers and the id do",
             "location": "$message.header#/correlation-id",
         },
         "bindings": {

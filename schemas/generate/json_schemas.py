@@ -1,4 +1,4 @@
-"""JSON Schemas of what travels, from the models. `python -m tests.schemas.publish` writes them."""
+"""JSON Schemas of the events and of the dead letters' headers, from the pydantic models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from schemas import VERSION, Answer, Embedding, Question, Text
+from schemas.generate import header_schemas, samples
 from schemas.rejection import Reason, Rejected, dead_letter_headers
-from tests.schemas import header_schemas, samples
 
 Schema = dict[str, Any]
 
@@ -20,11 +20,11 @@ MODELS: Sequence[tuple[type[BaseModel], JsonSchemaMode]] = (
     (Answer, "serialization"),
     (Embedding, "serialization"),
 )
-"""What comes in as it is read, what goes out as it is written."""
+"""Events as the worker validates them, outcomes as it serializes them."""
 
 
 def examples(model: type[BaseModel]) -> list[Schema]:
-    """Events of this kind, as JSON."""
+    """Samples of this model, as JSON."""
     outcomes = {Answer: samples.ANSWER, Embedding: samples.EMBEDDING}
     if model in outcomes:
         return [outcomes[model].model_dump(mode="json")]
@@ -39,7 +39,7 @@ def dead_letter_example() -> Schema:
 
 
 def schemas() -> dict[str, Schema]:
-    """File name, less its ending, to schema."""
+    """File name without `.schema.json`, to schema."""
     files = {
         model.__name__.lower(): model.model_json_schema(
             mode=mode, schema_generator=WithoutTitlesOfFields
@@ -59,7 +59,7 @@ def schemas() -> dict[str, Schema]:
 
 
 def components() -> dict[str, Schema]:
-    """The same models with each part by its name, as AsyncAPI has it."""
+    """The same models, for `#/components/schemas` of an AsyncAPI document: name to schema."""
     _, together = models_json_schema(
         list(MODELS),
         ref_template="#/components/schemas/{model}",
@@ -70,7 +70,7 @@ def components() -> dict[str, Schema]:
 
 
 class WithoutTitlesOfFields(GenerateJsonSchema):
-    """A title that repeats the field's name says nothing."""
+    """Leaves out titles of fields, which only repeat the fields' names."""
 
     def field_title_should_be_set(self, _schema: Any) -> bool:
         return False

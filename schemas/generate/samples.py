@@ -1,4 +1,4 @@
-"""Events as they travel, for the published schemas: they are validated, and read, by the tests."""
+"""Events and outcomes, as examples in the published schemas. The tests validate and decode them."""
 
 from typing import Any
 

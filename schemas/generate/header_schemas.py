@@ -1,4 +1,4 @@
-"""The headers of records, as JSON Schema says it of an object: name to UTF-8 text."""
+"""Headers of records as JSON Schemas of an object: header name to UTF-8 text."""
 
 import ast
 import inspect
@@ -23,12 +23,12 @@ _REPLAYED: dict[str, Schema] = {
     ATTEMPT: {
         "type": "string",
         "pattern": _DIGITS,
-        "description": "how often the event was sent again from the dead letters",
+        "description": "number of times that the event was replayed from the dead letters",
     },
     REPLAY_OF: {
         "type": "string",
         "pattern": "^.+-[0-9]+-[0-9]+$",
-        "description": "the dead letter that the event was sent again from: topic-partition-offset",
+        "description": "the dead letter that the event was replayed from: topic-partition-offset",
     },
 }
 
@@ -48,12 +48,12 @@ def carried() -> Schema:
 
 
 def content_type(value: str) -> Schema:
-    """Headers of which one says what the value is."""
+    """Headers with a `content-type` of this value."""
     return _object({"content-type": {"type": "string", "const": value}}, ["content-type"])
 
 
 def binary(kind: str | None, *, source: Schema) -> Schema:
-    """The headers of a CloudEvent in binary mode; `kind` is its type, None where any will do."""
+    """The headers of a CloudEvent in binary mode; `kind` is its type; None: any type."""
     texts = {"type": "string", "minLength": 1}
     attributes: dict[str, Schema] = {
         "ce_specversion": {"type": "string", "const": "1.0"},
@@ -68,40 +68,40 @@ def binary(kind: str | None, *, source: Schema) -> Schema:
 
 
 def dead_letter() -> Schema:
-    """The headers that are added to a record that cannot be read."""
+    """The headers that the worker appends to a record that it rejects."""
     added: dict[str, Schema] = {
-        f"{PREFIX}topic": {"type": "string", "description": "where the record lies"},
+        f"{PREFIX}topic": {"type": "string", "description": "the topic of the rejected record"},
         f"{PREFIX}partition": {"type": "string", "pattern": _DIGITS},
         f"{PREFIX}offset": {"type": "string", "pattern": _DIGITS},
         f"{PREFIX}exception.class.name": {"type": "string"},
         f"{PREFIX}exception.message": {
             "type": "string",
             "maxLength": MESSAGE_LIMIT,
-            "description": "what was wrong, for people",
+            "description": "what was wrong, for a person",
         },
         REASON: {
             "type": "string",
             "enum": [str(reason) for reason in Why],
-            "description": "What was wrong, for machines. Later versions may add reasons.\n\n"
+            "description": "What was wrong, for a program. Later versions may add reasons.\n\n"
             + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
         },
     }
     omitted: Schema = {
         "type": "string",
         "pattern": _DIGITS,
-        "description": "Only where the topic takes no record of that size: the value was left out; "
-        "it had so many bytes.",
+        "description": "Size of the value in bytes, where the value was left out because the topic "
+        "does not take a record of that size.",
     }
     return {
         **_object({**added, VALUE_OMITTED: omitted, **_REPLAYED}, list(added)),
-        "description": "Added, in the style of Kafka Connect, to the headers of a record that "
-        "cannot be answered; the record's own headers stand before them, unchanged. Kafka's "
-        "headers may repeat: of two with one name the last counts.",
+        "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
+        "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
+        "repeated headers: of two with one name the last counts.",
     }
 
 
 def meanings() -> dict[str, str]:
-    """Reason to what it means: the text under it in the code."""
+    """Reason to its meaning: the docstring under it in the enum."""
     (body,) = ast.parse(inspect.getsource(Why)).body
     assert isinstance(body, ast.ClassDef)
     texts = [

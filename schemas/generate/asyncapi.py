@@ -1,13 +1,14 @@
-"""The AsyncAPI document of the topics, from the worker's side: it receives questions and sends
-answers. Names, sizes and numbers are the defaults of the settings and of `topics create`.
+"""The AsyncAPI document of the topics, in which the worker is the application: it receives events
+and sends outcomes. Names, sizes and numbers are the defaults of the settings and of
+`topics create`.
 """
 
 import inspect
 from typing import Any, get_args
 
 from schemas import VERSION
-from tests.schemas.asyncapi_messages import BINDING, carried, messages
-from tests.schemas.json_schemas import components
+from schemas.generate.asyncapi_messages import BINDING, carried, messages
+from schemas.generate.json_schemas import components
 from worker.cli.topics import create
 from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
 from worker.settings import KafkaSettings
@@ -63,9 +64,11 @@ def asyncapi() -> Schema:
                     "messages": _of_channel("answers", outcomes),
                 },
             },
-            "sendOutcome": _operation("send", "answers", "Publish what became of it.", outcomes),
+            "sendOutcome": _operation(
+                "send", "answers", "Publish the outcome of an event.", outcomes
+            ),
             "sendDeadLetter": _operation(
-                "send", "deadLetters", "Or say why nothing did.", ["deadLetter"]
+                "send", "deadLetters", "Publish a record that was rejected.", ["deadLetter"]
             ),
         },
         "components": {
@@ -103,7 +106,7 @@ def _servers() -> Schema:
 
 
 def _logins() -> Schema:
-    """A scheme for each mechanism that the settings know, under its name there."""
+    """A security scheme for each SASL mechanism that the settings accept, under its name there."""
     types: dict[str, Schema] = {
         "PLAIN": {"type": "plain"},
         "SCRAM-SHA-256": {"type": "scramSha256"},

@@ -1,8 +1,7 @@
-"""The dashboard, from a description that a person can read: `python -m tests.deploy.dashboard`
-writes deploy/grafana/dashboards/qa-worker.json, which Grafana reads.
+"""The dashboard as JSON, in Grafana's dashboard schema.
 
-Its rows are in the order in which somebody asks who was called: is it working, how far behind is
-it, how fast, and why.
+Its rows follow the order of an operator's questions: does it work, how far behind is it, how fast
+is it, and why.
 """
 
 import json
@@ -10,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.causes import CAUSES
-from tests.deploy.panels import Panel, Row
-from tests.deploy.symptoms import SYMPTOMS
+from deploy.grafana.generate.causes import CAUSES
+from deploy.grafana.generate.panels import Panel, Row
+from deploy.grafana.generate.symptoms import SYMPTOMS
 
-PATH = Path(__file__).parents[2] / "deploy/grafana/dashboards/qa-worker.json"
+PATH = Path(__file__).parents[1] / "dashboards" / "qa-worker.json"
 
 COLUMNS = 24
 """Of Grafana's grid."""
@@ -182,7 +181,3 @@ _SHOWN = {
 def text() -> str:
     """The file's."""
     return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    PATH.write_text(text(), "utf-8")

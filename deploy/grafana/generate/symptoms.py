@@ -1,6 +1,6 @@
-"""The dashboard's first rows: how it goes for those who ask."""
+"""The dashboard's first rows: symptoms, as producers of questions notice them."""
 
-from tests.deploy.panels import HERE, MINUTE, OF, Panel, Row, quantiles, rate, stat
+from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, quantiles, rate, stat
 
 _INFERENCE = f'{OF}, stage="inference"'
 

@@ -1,6 +1,6 @@
-"""The dashboard's other rows: why it goes as it goes."""
+"""The dashboard's lower rows: causes (the model, Kafka, the process)."""
 
-from tests.deploy.panels import HERE, MINUTE, OF, Panel, Row, mean, quantiles, rate
+from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, mean, quantiles, rate
 
 _PADDING = f"sum({rate('qa_padding_tokens_total')})"
 _TOKENS = f"sum({rate('qa_inference_tokens_total')})"
