@@ -248,11 +248,11 @@ class InferenceEngine:
             job.reject(rejected.with_traceback(None))
             return 0
         except BaseException as error:
-            job.reject(_internal_error("encode", error))
+            job.reject(_internal_error("preprocess", error))
             return 0
         seconds = time.perf_counter() - began
         _PREPROCESS.observe(seconds)
-        job.timings.stages.append(_stage("encode", began_at, seconds))
+        job.timings.stages.append(_stage("preprocess", began_at, seconds))
         if not job.windows:
             self._postprocess(job)
             return 0
@@ -314,7 +314,6 @@ class InferenceEngine:
 
     def _postprocess(self, job: Job[Any]) -> None:
         """All windows of the job have run."""
-        stage = self._task.stage
         began, began_at = time.perf_counter(), time.time_ns()
         try:
             outcome = job.postprocess(self.model)
@@ -322,11 +321,11 @@ class InferenceEngine:
             job.reject(_model_failed(error))
             return
         except Exception as error:
-            job.reject(_internal_error(stage, error))
+            job.reject(_internal_error("postprocess", error))
             return
         seconds = time.perf_counter() - began
         _POSTPROCESS.observe(seconds)
-        job.timings.stages.append(_stage(stage, began_at, seconds))
+        job.timings.stages.append(_stage("postprocess", began_at, seconds))
         job.complete(outcome)
 
 
