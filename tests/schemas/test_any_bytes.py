@@ -56,7 +56,7 @@ def open_or_reject(
 
 
 @given(KINDS, st.binary(max_size=200), HEADERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_rejected_or_read(kind: Kind, value: bytes, headers: list[Header]) -> None:
     open_or_reject(kind, value, headers)
 
@@ -67,7 +67,7 @@ def test_any_bytes_are_rejected_or_read(kind: Kind, value: bytes, headers: list[
     st.sampled_from(NESTING) | st.none(),
     HEADERS,
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_value_in_any_field_is_rejected_or_read(
     kind: Kind, changes: dict[str, Any], nested: str | None, headers: list[Header]
 ) -> None:
@@ -82,7 +82,7 @@ def test_any_value_in_any_field_is_rejected_or_read(
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_an_event_with_a_few_bytes_changed_is_rejected_or_read(data: st.DataObject) -> None:
     value = bytearray(json.dumps(event(text="é", metadata={"n": [1, 2.5, None]})).encode())
     for _ in range(data.draw(st.integers(1, 4))):
