@@ -10,7 +10,7 @@ from schemas import VERSION
 from schemas.generate.asyncapi_messages import BINDING, carried, messages
 from schemas.generate.json_schemas import components
 from worker.cli.topics import create
-from worker.kafka.topics import LIMIT, topic_limits
+from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
 from worker.settings import KafkaSettings
 from worker.settings.environment import load
 
@@ -128,7 +128,7 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
                 "topic": topic,
                 "partitions": defaults["partitions"].default,
                 "replicas": defaults["replication_factor"].default,
-                "topicConfiguration": {LIMIT: topic_limits(_SETTINGS)[topic]},
+                "topicConfiguration": {MAX_MESSAGE_BYTES: new_topic_limits(_SETTINGS)[topic]},
                 "bindingVersion": BINDING,
             }
         },

@@ -121,7 +121,7 @@ def test_bytes_that_are_no_text_are_shown_in_base64(command: Command, three: Top
 def test_a_value_that_was_left_out_is_said_to_be_so(command: Command, topics: Topics) -> None:
     asyncio.run(post(topics, letter(topics, b"x" * 3_000, omitted=True)))
     assert command("dead-letters", "show", "0:0").out.splitlines()[-1] == (
-        "value:     3,000 bytes, left out; they lie at the question"
+        "value:     3,000 bytes, omitted; see the question"
     )
 
 
@@ -141,14 +141,14 @@ def test_a_letter_that_is_not_there_is_named(command: Command, three: Topics, pl
     done = command("dead-letters", "show", place)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(
-        f"qa-worker: no letter at {place} of {three.settings.qa.dead_letters_topic};"
+        f"qa-worker: no dead letter at {place} of {three.settings.qa.dead_letters_topic};"
     )
 
 
 def test_a_partition_that_is_not_there_is_named(command: Command, three: Topics) -> None:
     done = command("dead-letters", "show", "2:0")
     assert done.code == 1
-    assert done.err.endswith("has partitions 0 to 1, none is 2\n")
+    assert done.err.endswith("has no partition 2, only 0 to 1\n")
 
 
 def test_a_dry_run_tells_where_each_letter_would_go(command: Command, three: Topics) -> None:
@@ -157,9 +157,9 @@ def test_a_dry_run_tells_where_each_letter_would_go(command: Command, three: Top
     first, poison, other, *summary = cells(done.out)
     assert first[:4] == ["0:0", "schema", "1", "1"]
     assert first[4].startswith("partition ")
-    assert poison == ["0:1", "schema", "", "2,000", "nowhere: at the most attempts"]
+    assert poison == ["0:1", "schema", "", "2,000", "skipped: max attempts reached"]
     assert other == ["1:0", "not_json", "1", "2", "partition 1"]
-    assert summary == [["would be sent", "2", "0:0"], ["skipped: at the most attempts", "1", "0:1"]]
+    assert summary == [["would be sent", "2", "0:0"], ["skipped: max attempts reached", "1", "0:1"]]
     assert asyncio.run(replays(three)) == []
 
 
@@ -169,7 +169,7 @@ def test_a_replay_says_what_it_sent_and_what_it_left(command: Command, three: To
     done = command("dead-letters", "replay", "--reason", "schema")
     assert (done.code, cells(done.out)) == (
         0,
-        [["sent", "1", "0:1"], ["skipped: replayed before", "1", "0:0"]],
+        [["sent", "1", "0:1"], ["skipped: already replayed", "1", "0:0"]],
     )
     name = three.settings.qa.dead_letters_topic
     assert sorted(asyncio.run(replays(three))) == [f"{name}-0-0", f"{name}-0-1"]
@@ -182,7 +182,7 @@ def test_letters_that_can_never_be_sent_make_a_replay_exit_with_1(
     done = command("dead-letters", "replay")
     assert (done.code, cells(done.out)) == (
         1,
-        [["sent", "1", "0:1"], ["skipped: its value is gone", "1", "0:0"]],
+        [["sent", "1", "0:1"], ["skipped: value no longer available", "1", "0:0"]],
     )
 
 
@@ -192,13 +192,13 @@ def test_letters_that_can_never_be_sent_make_a_replay_exit_with_1(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--reason", "nonsense"], "'nonsense' is none of null_value, record_too_large, "),
-        (["--since", "yesterday"], "'yesterday' is no ISO 8601 time"),
-        (["--until", "2026-02-30"], "'2026-02-30' is no ISO 8601 time"),
-        (["--offset", "3"], "give --partition, too"),
-        (["--partition", "0", "--offset", "x"], "'x' is no offset A and no range A:B"),
-        (["--partition", "0", "--offset", ":"], "':' is no offset A and no range A:B"),
-        (["--partition", "0", "--offset", ""], "'' is no offset A and no range A:B"),
+        (["--reason", "nonsense"], "'nonsense' is not one of null_value, record_too_large, "),
+        (["--since", "yesterday"], "'yesterday' is not an ISO 8601 time"),
+        (["--until", "2026-02-30"], "'2026-02-30' is not an ISO 8601 time"),
+        (["--offset", "3"], "add --partition"),
+        (["--partition", "0", "--offset", "x"], "'x' is neither an offset A nor a range A:B"),
+        (["--partition", "0", "--offset", ":"], "':' is neither an offset A nor a range A:B"),
+        (["--partition", "0", "--offset", ""], "'' is neither an offset A nor a range A:B"),
         (["--partition", "0", "--offset", "21:7"], "'21:7' ends before it begins"),
         (["--limit", "0"], "--limit"),
     ],
@@ -217,7 +217,7 @@ def test_options_that_mean_nothing_are_refused(
 def test_a_place_that_is_none_is_refused(command: Command, place: str) -> None:
     done = command("dead-letters", "show", "--", place)
     assert done.code == 2
-    assert "is no PARTITION:OFFSET, like 3:1207" in done.err
+    assert "is not PARTITION:OFFSET, as 3:1207" in done.err
 
 
 def test_a_time_that_its_producer_made_up_is_shown_as_it_is() -> None:
@@ -229,5 +229,5 @@ def test_a_bar_is_shown_only_where_reading_takes_its_time(
     command: Command, three: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command("dead-letters", "list").err == ""
-    monkeypatch.setattr(options, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(options, "_SHOW_AFTER_SECONDS", 0.0)
     assert f"reading {three.settings.qa.dead_letters_topic} " in command("dead-letters", "list").err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.cli.said import complaint
+from tests.cli.output import complaint
 from tests.model_tools import published_models as published
 from tests.model_tools.commands import Machine
 from tests.model_tools.hub_server import hub_server

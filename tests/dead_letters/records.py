@@ -66,7 +66,7 @@ async def replay(
     settings: Any = None,
 ) -> list[str]:
     """What became of each letter: `partition:offset`, and where it went or why it did not."""
-    fates: list[ReplayResult] = []
+    results: list[ReplayResult] = []
     work = Replay(
         settings or topics.settings,
         wanted or DeadLetterFilter(),
@@ -74,11 +74,11 @@ async def replay(
         again=again,
         limit=limit,
     )
-    await (work.rehearse if dry_run else work.send)(fates.append, lambda *_: None)
+    await (work.dry_run if dry_run else work.run)(results.append, lambda *_: None)
     return [
-        f"{fate.dead_letter.place.partition}:{fate.dead_letter.place.offset} "
-        f"{fate.skip or f'to {fate.partition}'}"
-        for fate in fates
+        f"{result.dead_letter.position.partition}:{result.dead_letter.position.offset} "
+        f"{result.skip or f'to {result.partition}'}"
+        for result in results
     ]
 
 

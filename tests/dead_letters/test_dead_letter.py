@@ -18,13 +18,11 @@ from schemas.rejection import (
 from worker.dead_letters.dead_letter import (
     DeadLetter,
     DeadLetterFilter,
-    RecordPosition,
     SkipReason,
-    parse_dead_letter,
     skip_reason,
     to_replay_record,
 )
-from worker.kafka.records import InputRecord
+from worker.kafka.records import InputRecord, RecordPosition
 from worker.streaming.codec import drop_value, encode_dead_letter
 
 
@@ -63,7 +61,7 @@ def rejected(question: InputRecord, *, omitted: bool = False) -> DeadLetter:
     sent = encode_dead_letter(question, Rejected(Reason.SCHEMA, "no field"), "dead")
     if omitted:
         sent = drop_value(sent)
-    return parse_dead_letter(Record(tuple(sent.headers), sent.key, sent.value))
+    return DeadLetter.from_record(Record(tuple(sent.headers), sent.key, sent.value))
 
 
 @given(HEADERS, BYTES, BYTES, st.booleans())
@@ -71,12 +69,12 @@ def test_a_letter_tells_all_of_its_question_whatever_headers_that_came_with(
     headers: tuple[Header, ...], key: bytes | None, value: bytes | None, omitted: bool
 ) -> None:
     letter = rejected(InputRecord("in", 3, 41, key, value, headers), omitted=omitted)
-    assert letter.own_headers == headers
+    assert letter.question_headers == headers
     assert (letter.reason, letter.message) == ("schema", "no field")
     assert letter.question == RecordPosition("in", 3, 41)
-    assert (letter.place, letter.timestamp) == (RecordPosition("dead", 1, 7), 1_000)
+    assert (letter.position, letter.timestamp_ms) == (RecordPosition("dead", 1, 7), 1_000)
     assert (letter.key, letter.value) == (key, None if omitted else value)
-    assert letter.omitted == (len(value or b"") if omitted else None)
+    assert letter.omitted_bytes == (len(value or b"") if omitted else None)
     assert letter.size == len(value or b"")
 
 
@@ -131,9 +129,9 @@ def test_an_attempt_that_is_no_number_counts_as_none(said: bytes) -> None:
     ],
 )
 def test_a_record_of_somebody_else_is_shown_and_not_sent(headers: tuple[Header, ...]) -> None:
-    letter = parse_dead_letter(Record(headers))
+    letter = DeadLetter.from_record(Record(headers))
     assert letter.question is None
-    assert skip_reason(letter, replayed=(), max_attempts=3) is SkipReason.NO_LETTER
+    assert skip_reason(letter, replayed=(), max_attempts=3) is SkipReason.NOT_A_DEAD_LETTER
 
 
 def test_what_was_replayed_before_is_left_alone() -> None:
@@ -148,8 +146,8 @@ def test_headers_that_are_not_ours_are_those_of_connect_in_their_order() -> None
     headers = dead_letter_headers(
         Rejected(Reason.NOT_JSON, "x"), topic="in", partition=3, offset=41, headers=own
     )
-    letter = parse_dead_letter(Record(tuple(headers)))
-    assert letter.own_headers == tuple(own)
+    letter = DeadLetter.from_record(Record(tuple(headers)))
+    assert letter.question_headers == tuple(own)
     assert letter.question == RecordPosition("in", 3, 41)
 
 
@@ -177,4 +175,4 @@ LETTER = rejected(InputRecord("in", 0, 0, None, None, ()))
 def test_a_filter_takes_a_letter_to_which_all_of_it_applies(
     wanted: DeadLetterFilter, taken: bool
 ) -> None:
-    assert wanted.takes(LETTER) is taken
+    assert wanted.matches(LETTER) is taken

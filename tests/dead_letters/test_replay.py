@@ -67,10 +67,10 @@ async def test_a_question_that_fails_each_time_is_left_alone_in_the_end(
     assert sent.startswith("to ")
     assert done == [
         [sent],
-        ["replayed before", sent],
-        ["replayed before"] * 2 + [sent],
-        ["replayed before"] * 3 + ["at the most attempts"],
-        ["replayed before"] * 3 + ["at the most attempts"],
+        ["already replayed", sent],
+        ["already replayed"] * 2 + [sent],
+        ["already replayed"] * 3 + ["max attempts reached"],
+        ["already replayed"] * 3 + ["max attempts reached"],
     ]
     attempts = [dict(each.headers).get("qa.attempt") for each in await topics.dead_letters()]
     assert attempts == [None, b"1", b"2", b"3"]
@@ -101,7 +101,7 @@ async def test_a_replay_whose_letter_bears_a_later_time_is_seen(topics: Topics) 
             headers=[("qa.replay.of", f"{topics.settings.qa.dead_letters_topic}-0-0".encode())],
             timestamp_ms=NOW - 1_800_000,
         )
-    assert await replay(topics) == ["0:0 replayed before"]
+    assert await replay(topics) == ["0:0 already replayed"]
 
 
 async def test_a_dry_run_says_the_same_and_sends_nothing(topics: Topics) -> None:
@@ -109,7 +109,7 @@ async def test_a_dry_run_says_the_same_and_sends_nothing(topics: Topics) -> None
     await post(topics, letter(topics), poison, letter(topics, key=None, question=(1, 5)))
     said = await replay(topics, dry_run=True)
     assert await questions(topics) == []
-    assert said[1:] == ["0:1 at the most attempts", "0:2 to 1"]
+    assert said[1:] == ["0:1 max attempts reached", "0:2 to 1"]
     # Sent ones are told when their transaction is through.
     assert sorted(await replay(topics)) == said
 
@@ -149,7 +149,7 @@ async def test_a_value_that_was_left_out_is_fetched_where_the_question_lies(
         letter(topics, large, question=(7, 1), omitted=True),
         letter(topics, b"z", question=(1, 3)),
     )
-    gone = "its value is gone"
+    gone = "value no longer available"
     done = await replay(topics)
     assert sorted(done)[1:5] == [f"0:{offset} {gone}" for offset in (1, 2, 3, 4)]
     again = [r for r in await questions(topics) if "qa.replay.of" in dict(r.headers)]
@@ -170,7 +170,7 @@ async def test_a_value_that_was_left_out_is_fetched_where_the_question_lies(
 async def test_a_value_on_a_topic_that_is_not_there_is_gone(topics: Topics) -> None:
     elsewhere = Topics(topics.servers, {**topics.environment, "QA_QUESTIONS_TOPIC": "no-such"})
     await post(topics, letter(elsewhere, omitted=True))
-    assert await replay(topics) == ["0:0 its value is gone"]
+    assert await replay(topics) == ["0:0 value no longer available"]
 
 
 async def test_a_letter_too_large_for_the_questions_topic_holds_up_no_other(
@@ -186,7 +186,7 @@ async def test_a_letter_too_large_for_the_questions_topic_holds_up_no_other(
 async def test_records_that_are_no_dead_letters_are_not_sent(topics: Topics) -> None:
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         await producer.send_and_wait(topics.settings.qa.dead_letters_topic, b"spam", partition=0)
-    assert await replay(topics) == ["0:0 no dead letter of a worker"]
+    assert await replay(topics) == ["0:0 not a worker's dead letter"]
 
 
 async def test_only_letters_that_the_filter_takes_are_sent(topics: Topics) -> None:
@@ -197,7 +197,7 @@ async def test_only_letters_that_the_filter_takes_are_sent(topics: Topics) -> No
 
     async def of(**wanted: Any) -> list[int]:
         found = read_dead_letters(topics.settings, DeadLetterFilter(**wanted), lambda *_: None)
-        return [each.place.offset async for each in found]
+        return [each.position.offset async for each in found]
 
     assert await of() == [0, 1, 2, 3]
     assert await of(reasons=frozenset({Reason.SCHEMA})) == [0, 2]
@@ -209,18 +209,18 @@ async def test_only_letters_that_the_filter_takes_are_sent(topics: Topics) -> No
     assert await of(partition=0, first=1, last=2) == [1, 2]
     assert await of(partition=0, first=3) == [3]
     assert await of(partition=1) == []
-    with pytest.raises(StreamingError, match="partitions 0 to 1, none is 2"):
+    with pytest.raises(StreamingError, match="no partition 2, only 0 to 1"):
         await of(partition=2)
 
 
 async def test_what_comes_after_a_reading_began_is_not_read(topics: Topics) -> None:
     await post(topics, letter(topics), letter(topics))
     name, watched = topics.settings.qa.dead_letters_topic, []
-    async with TopicReader(topics.settings.kafka) as reading:
-        stretches = await reading.stretches(name, topics.partitions)
+    async with TopicReader.open(topics.settings.kafka) as reader:
+        ranges = await reader.ranges(name, topics.partitions)
         await post(topics, letter(topics))
         await post(topics, letter(topics), partition=1)
-        records = reading.read(stretches, lambda *seen: watched.append(seen))
+        records = reader.read(ranges, lambda *seen: watched.append(seen))
         assert [(each.partition, each.offset) async for each in records] == [(0, 0), (0, 1)]
     assert watched[-1] == (name, 2, 2)
 
@@ -267,7 +267,7 @@ async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
     monkeypatch.setattr(transaction.ReplayTransaction, "publish", publish_and_be_overtaken)
     with pytest.raises(StreamingError, match=r"another replay .* has sent 2 dead letters"):
         await replay(topics)
-    assert sorted(second)[:3] == ["0:0 replayed before", "0:1 replayed before", second[2]]
+    assert sorted(second)[:3] == ["0:0 already replayed", "0:1 already replayed", second[2]]
     name = topics.settings.qa.dead_letters_topic
     assert sorted(await replays(topics)) == [f"{name}-0-{n}" for n in range(6)]
 
@@ -293,10 +293,10 @@ async def test_replays_behind_an_open_transaction_are_waited_for(
         # Those who read what is committed cannot see the replay yet, but it is there.
         with monkeypatch.context() as impatient:
             impatient.setattr(topic_reader, "NO_PROGRESS_TIMEOUT_SECONDS", 1.0)
-            with pytest.raises(StreamingError, match="a transaction is open there"):
+            with pytest.raises(StreamingError, match="broker unavailable or open transaction"):
                 await replay(topics)
         waiting = asyncio.create_task(replay(topics))
         await asyncio.sleep(0.5)
         assert not waiting.done()
         await somebody.abort_transaction()
-    assert await waiting == ["0:0 replayed before"]
+    assert await waiting == ["0:0 already replayed"]

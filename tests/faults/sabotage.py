@@ -42,12 +42,11 @@ def _no_offsets() -> None:
     async def commit_records(self: Any, records: Sequence[Any], *_: Any) -> None:
         await commit(self, records)
 
-    async def deliver_then_commit(
-        self: Any, records: Sequence[Any], offset: int
-    ) -> AsyncIterator[int]:
-        async for count in deliver(self, records, offset):
-            yield count
-        await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
+    async def deliver_then_commit(self: Any, batch: Sequence[Any]) -> AsyncIterator[Any]:
+        async for processed in deliver(self, batch):
+            yield processed
+        offsets = {self._partition: self._tracker.committed}
+        await self._consumer.commit(offsets, seconds=_COMMIT_SECONDS)
 
     _replace(_COMMIT, commit_records)
     _replace(f"{_FENCED}.deliver", deliver_then_commit)

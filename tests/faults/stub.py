@@ -27,6 +27,7 @@ class Stub:
         self.options = InferenceOptions(threads=1)
         self.event_type = Question
         self.tokens_per_second = 1e9
+        self.min_pending_tokens = 0
         self.on_progress: Callable[[], None] | None = None
         self._due: list[tuple[float, int, Question, Future[Any]]] = []
         self._number = 0

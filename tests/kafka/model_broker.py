@@ -154,7 +154,7 @@ class ModelBroker:
             code = BAD_STATE
         return SimpleNamespace(error_code=code)
 
-    def _StableOffsetFetch(self, asked: Any) -> Any:  # noqa: N802
+    def _StableOffsetFetchRequest(self, asked: Any) -> Any:  # noqa: N802
         ((topic, (number,), _),) = asked.topics
         code = OK if self.pending_offset is None else UNSTABLE
         offset = -1 if self.offset is None else self.offset

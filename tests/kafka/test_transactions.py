@@ -17,7 +17,7 @@ from aiokafka.errors import (
 from tests.streaming.topics import Topics, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.records import RECORD_OVERHEAD, OutputRecord
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
     fetch_stable_offset,
@@ -26,7 +26,7 @@ from worker.kafka.transactions import (
 
 REQUESTS = [
     "InitProducerIdRequest",
-    "StableOffsetFetch",
+    "StableOffsetFetchRequest",
     "AddPartitionsToTxnRequest",
     "ProduceRequest",
     "AddOffsetsToTxnRequest",
@@ -183,9 +183,10 @@ async def test_init_transactions_aborts_an_open_transaction(
 
 
 async def test_stable_offset_fetch_waits_for_an_open_transaction(
-    partition: Partition, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An OffsetFetch without `require_stable` would return the offset from before (KIP-447)."""
+    partition = Partition(topics)
     lossy = LossyClient(bootstrap_servers=partition.topics.servers)
     client = await partition.client(lossy)
     older, newer = await partition.producer(client), await partition.producer(client)
@@ -195,10 +196,11 @@ async def test_stable_offset_fetch_waits_for_an_open_transaction(
     fetching = asyncio.create_task(
         fetch_stable_offset(client, partition.group_id, partition.source)
     )
-    await until(lambda: lossy.sent.count("StableOffsetFetch") > 2, "the fetch is repeated")
+    await until(lambda: lossy.sent.count("StableOffsetFetchRequest") > 2, "the fetch is repeated")
     assert not fetching.done()
     await newer.init_transactions()
     assert await fetching == 1
+    await partition.close()
 
 
 @pytest.mark.parametrize("lost", REQUESTS)
@@ -230,9 +232,9 @@ async def test_a_record_too_large_for_its_topic_fails_the_transaction(
     assert await partition.seen() == []
 
 
-async def test_the_coordinator_aborts_a_transaction_that_times_out(kafka_topics: Topics) -> None:
-    kafka_topics.environment["KAFKA_TRANSACTION_TIMEOUT_MS"] = "1000"
-    partition = Partition(kafka_topics)
+async def test_the_coordinator_aborts_a_transaction_that_times_out(topics: Topics) -> None:
+    topics.environment["KAFKA_TRANSACTION_TIMEOUT_MS"] = "1000"
+    partition = Partition(topics)
     slow = await partition.producer()
     await slow.init_transactions()
     never = asyncio.Event()

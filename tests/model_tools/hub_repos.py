@@ -53,12 +53,11 @@ class Faults:
     cut_after: dict[str, int] = field(default_factory=dict)
     """Bytes of the body, after which the connection is closed."""
     corrupt: set[str] = field(default_factory=set)
-    """The last byte is another one."""
+    """The last byte becomes `corrupt_with`."""
+    corrupt_with: bytes = b"\xff"
     shorten: set[str] = field(default_factory=set)
     """The last byte is missing, and Content-Length says so."""
     hold: dict[str, Hold] = field(default_factory=dict)
-    listed_size: dict[str, int] = field(default_factory=dict)
-    """What the listing says instead of the file's size; stays."""
     xet: bool = False
     """Large files are said to be in Xet's storage, which lets nobody in; stays."""
     status: HTTPStatus | None = None

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tests.model_tools.hub_repos import MEMBER, STRANGER, Commit, Faults, Hold, Repo, Request
 
 _XET_TOKEN = "/api/xet-token"
 _LARGE = (".onnx", ".safetensors", ".bin")
+_TREE = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?")
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
 
@@ -146,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             first = int(asked.removeprefix("bytes=").removesuffix("-"))
         if self.command == "GET" and name in faults.corrupt:
             faults.corrupt.remove(name)
-            content = content[:-1] + bytes([content[-1] ^ 1])
+            content = content[:-1] + faults.corrupt_with
         if self.command == "GET" and name in faults.shorten:
             faults.shorten.remove(name)
             content = content[:-1]
@@ -184,6 +185,8 @@ class _HubHandler(_Handler):
             self._refuse(HTTPStatus.UNAUTHORIZED, message=message)
         elif self.path == _XET_TOKEN:
             self._xet_token()
+        elif match := _TREE.fullmatch(urlsplit(self.path).path):
+            self._tree(token, match["repo"], unquote(match["revision"]))
         elif match := _API.fullmatch(urlsplit(self.path).path):
             self._info(token, match["repo"], unquote(match["revision"] or "main"))
         elif match := _FILE.fullmatch(urlsplit(self.path).path):
@@ -218,26 +221,22 @@ class _HubHandler(_Handler):
         if not found:
             return
         repo, commit = found
-        with_blobs = "blobs" in parse_qs(urlsplit(self.path).query)
-        siblings = [
-            {"rfilename": file, **(_blob(file, content) if with_blobs else {})}
-            for file, content in commit.files.items()
-        ]
-        for sibling in siblings:
-            if size := self.hub.faults.listed_size.get(sibling["rfilename"]):
-                sibling["size"] = size
         self._json(
             {
                 "id": name,
                 "sha": commit.sha,
                 "private": repo.private,
                 "gated": "manual" if repo.gated else False,
-                "siblings": siblings,
+                "siblings": [{"rfilename": file} for file in commit.files],
             }
         )
         if self.hub.faults.move:
             branch, new = self.hub.faults.move
             repo.branches[branch] = new
+
+    def _tree(self, token: str, name: str, revision: str) -> None:
+        if found := self._find(token, name, revision):
+            self._json([_entry(file, content) for file, content in found[1].files.items()])
 
     def _file(self, token: str, name: str, revision: str, file: str) -> None:
         found = self._find(token, name, revision)
@@ -281,12 +280,17 @@ class _StorageHandler(_Handler):
         self._send(file, found.files[file], {"ETag": f'"{_sha256(found.files[file])}"'})
 
 
-def _blob(name: str, content: bytes) -> dict[str, Any]:
-    """As the hub lists a file: the name of git's blob, and for large ones that of the content."""
-    listed: dict[str, Any] = {"size": len(content), "blobId": _git_hash(content)}
+def _entry(name: str, content: bytes) -> dict[str, Any]:
+    """A file in a listing: git's blob id, and the SHA-256 of a large file's content."""
+    entry: dict[str, Any] = {
+        "type": "file",
+        "path": name,
+        "size": len(content),
+        "oid": _git_hash(content),
+    }
     if name.endswith(_LARGE):
-        listed["lfs"] = {"sha256": _sha256(content), "size": len(content), "pointerSize": 134}
-    return listed
+        entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 134}
+    return entry
 
 
 def _sha256(content: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from worker.model_tools.tokenizer.build import MadeTokenizer
+from worker.model_tools.tokenizer.build import BuiltTokenizer
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -36,11 +36,11 @@ def model_directory(
     return directory
 
 
-def loaded(made: MadeTokenizer) -> Tokenizer:
+def loaded(made: BuiltTokenizer) -> Tokenizer:
     return Tokenizer.from_str(made.content.decode())
 
 
-def tokens(made: MadeTokenizer, text: str) -> list[str]:
+def tokens(made: BuiltTokenizer, text: str) -> list[str]:
     return list(loaded(made).encode(text, add_special_tokens=False).tokens)
 
 

@@ -76,7 +76,7 @@ def test_a_tokenizer_that_allows_fewer_tokens_than_the_model_has_the_say(
 def test_what_was_guessed_is_noted(source: Path, target: Path) -> None:
     files = {**published.vocabulary_alone(), "tokenizer_config.json": b"{}"}
     (note,) = made(source, files, target).notes
-    assert "no file says do_lower_case" in note
+    assert "no file sets do_lower_case" in note
 
 
 def test_a_model_with_fewer_positions_than_it_says_is_refused(source: Path, target: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_bundle_that_is_true_to_its_manifest_and_does_not_run_is_not_copied(
 def test_an_overwritten_bundle_is_the_new_one(source: Path, target: Path) -> None:
     made(source, published.export(), target)
     contents = select_files(names_in(source), "source")
-    with pytest.raises(BundleError, match="is there already"):
+    with pytest.raises(BundleError, match="exists; choose another --name"):
         build_bundle(source, contents, target, Provenance("large"))
     build_bundle(source, contents, target, Provenance("large", "new"), overwrite=True)
     assert open_bundle(target).manifest.source == "new"

@@ -57,7 +57,7 @@ def test_the_caller_has_the_last_word_on_each_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"pooling_mode_max_tokens": True}, "pools max_tokens; the worker does mean_tokens"),
+        ({"pooling_mode_max_tokens": True}, "pools max_tokens; the worker pools mean_tokens"),
         (
             {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True},
             "pools cls_token and mean_tokens; ",

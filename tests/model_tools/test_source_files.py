@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from worker.model_tools.errors import ContentsError
 from worker.model_tools.source_files import EXPORTS, SAFETENSORS, names_in, select_files
+from worker.models.bundle import BundleError
 
 PLAIN = ("config.json", "tokenizer.json")
 
 
 def refusal(*names: str, accepted: Sequence[str] = (*EXPORTS, SAFETENSORS)) -> str:
-    with pytest.raises(ContentsError) as caught:
+    with pytest.raises(BundleError) as caught:
         select_files(names, "ada/model", accepted)
     assert str(caught.value).startswith("ada/model: ")
     return str(caught.value)
@@ -37,9 +37,7 @@ def test_who_converts_takes_weights_even_beside_an_export() -> None:
     assert (contents.weights, contents.is_export) == (SAFETENSORS, False)
 
 
-def test_the_vocabulary_is_needed_only_without_a_tokenizer() -> None:
-    with_both = select_files([*PLAIN, "vocab.txt", "model.onnx"], "ada/model")
-    assert "vocab.txt" not in with_both.others
+def test_vocabulary_replaces_a_missing_tokenizer() -> None:
     alone = select_files(["config.json", "vocab.txt", "model.onnx"], "ada/model")
     assert alone.others == ("config.json", "vocab.txt")
 

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from worker.cli.terminal import err, out
 from worker.model_tools.evaluation.squad import DataError, load_squad
-from worker.model_tools.tokenizer.build import from_vocabulary
+from worker.model_tools.tokenizer.build import build_from_vocabulary
 from worker.models.bundle import BundleError
 from worker.models.manifest import TOKENIZER
 
@@ -101,7 +101,7 @@ def main() -> None:
     try:
         texts = texts_of(arguments.texts)
         for directory in arguments.directories:
-            built = Tokenizer.from_str(from_vocabulary(directory).content.decode())
+            built = Tokenizer.from_str(build_from_vocabulary(directory).content.decode())
             reference = REFERENCES[arguments.against](directory)
             found = Differences()
             for text in track(texts, description=directory.name, console=err):

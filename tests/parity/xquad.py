@@ -31,7 +31,7 @@ from tests.inference.bundles import write_bundle
 from tests.parity.words import Words, words_of
 from worker.cli.terminal import out, progress
 from worker.inference.question_answering.windows import EncodedContext, Windower
-from worker.model_tools.tokenizer.build import make_tokenizer
+from worker.model_tools.tokenizer.build import build_tokenizer
 from worker.models.bundle import open_bundle
 
 
@@ -121,7 +121,7 @@ def load_passages(path: Path) -> Iterator[Passage]:
 
 def windower_of(directory: Path, scratch: Path) -> Windower:
     """The worker's own, over a bundle with the directory's tokenizer."""
-    tokenizer = Tokenizer.from_str(make_tokenizer(directory).content.decode())
+    tokenizer = Tokenizer.from_str(build_tokenizer(directory).content.decode())
     return Windower(
         open_bundle(write_bundle(scratch / directory.name, tokenizer=tokenizer)), max_tokens=32
     )

@@ -10,7 +10,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 from schemas import Question
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS, ContentMode, decode_event
 from schemas.generate.files import PUBLISHED, files
-from tests.brokers.jars import VERSION
+from worker.kafka.dev_broker import KAFKA_VERSION
 
 GUIDE = Path(__file__).parents[2] / "schemas" / "INTEGRATION.md"
 TEXT = GUIDE.read_text()
@@ -57,4 +57,4 @@ def test_its_commands_are_there() -> None:
 
 def test_the_java_example_has_the_client_of_the_brokers_version() -> None:
     pom = (GUIDE.parent / "examples" / "java" / "pom.xml").read_text()
-    assert re.findall(r"kafka-clients</artifactId>\s*<version>([^<]+)", pom) == [VERSION]
+    assert re.findall(r"kafka-clients</artifactId>\s*<version>([^<]+)", pom) == [KAFKA_VERSION]

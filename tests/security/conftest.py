@@ -4,20 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.observability.conftest import untouched_logs
+from tests.observability.conftest import restored_logging
 from tests.security.acls import grant
 from tests.security.documented import documented
 from tests.security.secured import USER, Secured, secured
 from tests.streaming.conftest import running
 from tests.streaming.topics import Topics
 
-__all__ = ["kafka", "running", "topics", "untouched_logs"]
+__all__ = ["kafka", "restored_logging", "running", "topics"]
 
 
 @pytest.fixture(scope="session")
-def kafka(
-    _apache_kafka_can_be_had: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Secured]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with secured(tmp_path_factory.mktemp("secured")) as broker:
         yield broker
 

@@ -18,18 +18,18 @@ from worker.client import QuestionClient
 from worker.dead_letters.dead_letter import DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.kafka.errors import StreamingError
-from worker.kafka.topics import DEFAULT_LIMIT, check_topics
-from worker.kafka.topics import describe as describe_topics
+from worker.kafka.topic_requirements import check_topics
+from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, describe_topics
 
 Command = Callable[[Topics], Awaitable[object]]
 
 
 async def ask(mine: Topics) -> None:
-    async with QuestionClient(mine.settings) as asker:
-        place = await asker.send(event(1))
-        assert (await asker.outcome(place, seconds=10)).value is not None
-        place = await asker.send(b"no JSON")
-        assert (await asker.outcome(place, seconds=10)).reason == "not_json"
+    async with QuestionClient.open(mine.settings) as client:
+        question = await client.send(event(1))
+        assert (await client.wait_for_result(question, timeout_seconds=10)).value is not None
+        question = await client.send(b"no JSON")
+        assert (await client.wait_for_result(question, timeout_seconds=10)).reason == "not_json"
 
 
 async def list_letters(mine: Topics) -> None:
@@ -96,10 +96,10 @@ async def test_what_topics_take_is_assumed_without_the_right_to_know(kafka: Secu
     mine = Topics(everybody.servers, {**everybody.environment, **kafka.sasl()})
     for use in ("run", "run, exactly once"):
         await grant(mine.servers, *documented(use, mine.settings))
-    assert set((await check_topics(mine.settings)).values()) == {DEFAULT_LIMIT}
+    assert set((await check_topics(mine.settings)).values()) == {DEFAULT_MAX_MESSAGE_BYTES}
     more = "run, with topics that take more than Kafka's default of 1 MiB"
     await grant(mine.servers, *documented(more, mine.settings))
     known = await check_topics(mine.settings)
     actual = await check_topics(everybody.settings)
     for topic in (mine.settings.qa.answers_topic, mine.settings.qa.dead_letters_topic):
-        assert known[topic] == actual[topic] > DEFAULT_LIMIT
+        assert known[topic] == actual[topic] > DEFAULT_MAX_MESSAGE_BYTES

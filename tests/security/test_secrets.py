@@ -21,7 +21,7 @@ from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError
-from worker.observability import log_dedup, logging_setup
+from worker.observability import log_filters, logging_setup
 from worker.settings.environment import current
 
 
@@ -68,12 +68,12 @@ class _Said:
 
 @pytest.fixture
 def said(
-    untouched_logs: None,
+    restored_logging: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> _Said:
     # Each line, not only the first of its kind.
-    monkeypatch.setattr(log_dedup, "PERIOD", 0.0)
+    monkeypatch.setattr(log_filters, "PERIOD_SECONDS", 0.0)
     return _Said(capsys)
 
 
@@ -84,7 +84,7 @@ async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) 
     await said.run(topics, {**kafka.sasl("PLAIN"), "KAFKA_SASL_PASSWORD": wrong})
     text = said.everything()
     assert "Request to" in text  # at this level they are all there
-    assert "refuses the login" in text
+    assert "rejects the login" in text
     assert _found(PASSWORD, text) + _found(wrong, text) == []
 
 

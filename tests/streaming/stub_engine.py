@@ -45,6 +45,7 @@ class StubEngine:
         self.seen: list[str] = []
         self._holds = holds
         self.tokens_per_second = 1e9
+        self.min_pending_tokens = 0
         self.on_progress: Callable[[], None] | None = None
 
     @property

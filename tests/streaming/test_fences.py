@@ -23,14 +23,14 @@ from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
     fetch_stable_offset,
     transactional_id,
 )
 from worker.observability.health import Health
-from worker.streaming.assignment import REBUILDS
+from worker.streaming.assignment import MAX_RESTARTS
 from worker.streaming.supervisor import WorkerSupervisor
 
 Offsets = Mapping[TopicPartition, int]
@@ -92,7 +92,7 @@ async def test_nothing_is_read_before_there_is_an_offset_to_come_back_to(
     topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, reset: str
 ) -> None:
     """Else a first transaction that fails would find the consumer behind what it read."""
-    reader, go, fails = StubEngine(), asyncio.Event(), 1 + REBUILDS + 1
+    reader, go, fails = StubEngine(), asyncio.Event(), 1 + MAX_RESTARTS + 1
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
@@ -125,7 +125,9 @@ async def test_a_partition_that_does_not_recover_gets_a_new_session(
 ) -> None:
     sessions = _sessions()
     # The first fails behind a commit, that of the beginning; the others have brought nothing.
-    let_fail(monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + REBUILDS + 1))))
+    let_fail(
+        monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + MAX_RESTARTS + 1)))
+    )
     async with running(topics.settings, StubEngine()):
         await until(lambda: _committed(topics, 0), "the beginning is committed")
         await topics.send([event(0)], partition=0)
@@ -218,19 +220,19 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
 
 
 async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_fence(
-    kafka_topics: Topics, running: Running
+    topics: Topics, running: Running
 ) -> None:
     first, second = StubEngine(), StubEngine()
-    async with running(kafka_topics.settings, first):
-        await kafka_topics.send([event(n) for n in range(10)], key=None)
+    async with running(topics.settings, first):
+        await topics.send([event(n) for n in range(10)], key=None)
         await until(lambda: len(first.seen) == 10, "the first has both")
-        async with running(kafka_topics.settings, second):
-            await kafka_topics.send([event(n) for n in range(10, 20)], key=None)
-            await until(lambda: kafka_topics.has(20), "both answer")
+        async with running(topics.settings, second):
+            await topics.send([event(n) for n in range(10, 20)], key=None)
+            await until(lambda: topics.has(20), "both answer")
             assert second.seen
-        await kafka_topics.send([event(n) for n in range(20, 30)], key=None)
-        await until(lambda: kafka_topics.has(30), "the first has both again")
-    assert sorted(await kafka_topics.ids()) == sorted(f"q-{n}" for n in range(30))
+        await topics.send([event(n) for n in range(20, 30)], key=None)
+        await until(lambda: topics.has(30), "the first has both again")
+    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(30))
 
 
 async def _committed(topics: Topics, offset: int) -> bool:
@@ -251,4 +253,4 @@ def _count(name: str) -> float:
 
 
 def _sessions() -> float:
-    return REGISTRY.get_sample_value("qa_sessions_total", {"outcome": "opened"}) or 0.0
+    return REGISTRY.get_sample_value("qa_sessions_opened_total") or 0.0

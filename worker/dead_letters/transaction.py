@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    TransactionalIdAuthorizationFailed,
+)
 
 from worker.dead_letters.dead_letter import DeadLetter, SkipReason
+from worker.kafka.acl import format_missing
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError, format_error
@@ -23,6 +29,8 @@ larger record has a transaction of its own."""
 
 INIT_TIMEOUT_SECONDS = 45.0
 """For InitProducerId, which waits until the previous replay's open transaction is aborted."""
+
+ABORT_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,10 @@ class ReplayTransaction:
                 f"another replay of this group has started and fenced this one, which has sent "
                 f"{self._sent} dead letters"
             ) from None
-        except (KafkaError, TimeoutError) as error:
+        except BaseException as error:
+            await self._abort()
+            if not isinstance(error, (KafkaError, TimeoutError)):
+                raise
             raise StreamingError(
                 f"the replay failed after {self._sent} dead letters: {format_error(error)}; run it "
                 f"again, it skips those that were sent"
@@ -74,6 +85,14 @@ class ReplayTransaction:
             on_result(result)
         self._sent += len(self._pending)
         self._pending, self._bytes = [], 0
+
+    async def _abort(self) -> None:
+        """Try to abort the open transaction by fencing it. Otherwise the worker cannot read beyond
+        it until its coordinator aborts it after KAFKA_TRANSACTION_TIMEOUT_MS.
+        """
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(ABORT_TIMEOUT_SECONDS):
+                await self._producer.init_transactions()
 
 
 def replay_transactional_id(kafka: KafkaSettings) -> str:
@@ -88,9 +107,10 @@ async def replay_producer(
     """Yields a producer that has fenced every earlier replay. Raises `StreamingError`,
     `KafkaError`.
     """
+    name = replay_transactional_id(kafka)
     client = BrokerClient(client_for_transactions(kafka))
     limits = {questions.name: questions.max_message_bytes}
-    producer = TransactionalProducer(client, kafka, replay_transactional_id(kafka), limits)
+    producer = TransactionalProducer(client, kafka, name, limits)
     try:
         async with explain_connection_errors(kafka):
             await client.start()
@@ -100,9 +120,12 @@ async def replay_producer(
         except TimeoutError:
             raise StreamingError(
                 f"no producer id for the replay within {INIT_TIMEOUT_SECONDS:g} s: the coordinator "
-                f"of {replay_transactional_id(kafka)} is unavailable, or the transaction of an "
+                f"of {name} is unavailable, or the transaction of an "
                 f"earlier replay is still open; try again later"
             ) from None
+        except TransactionalIdAuthorizationFailed:
+            missing = [f"WRITE on transactional id {name}"]
+            raise StreamingError(format_missing(kafka, missing)) from None
         yield producer
     finally:
         await client.stop()

@@ -36,8 +36,9 @@ from worker.observability.timings import BatchTiming, StageTiming
 
 log = structlog.get_logger(__name__)
 
-_ENCODE = metrics.STAGE.labels("encode")
-_RUN = metrics.STAGE.labels("run")
+_PREPROCESS = metrics.STAGE.labels("preprocess")
+_INFERENCE = metrics.STAGE.labels("inference")
+_POSTPROCESS = metrics.STAGE.labels("postprocess")
 
 CLOSE_SECONDS = 3.0
 """Time for all threads together to end. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
@@ -64,7 +65,6 @@ class InferenceEngine:
         self._max_batch_tokens = options.max_batch_tokens or limit
         self._max_items = None if manifest.batch_invariant else 1
         self._task = create_task_adapter(bundle, options, max_tokens=limit)
-        self._postprocess_metric = metrics.STAGE.labels(self._task.stage)
         self._session = OnnxSession(
             bundle, SessionOptions(options.threads, options.providers, options.provider_fallback)
         )
@@ -142,6 +142,11 @@ class InferenceEngine:
         `start`.
         """
         return self._throughput.tokens_per_second
+
+    @property
+    def min_pending_tokens(self) -> int:
+        """Tokens that keep all threads busy: each runs a full batch, and another one waits."""
+        return 2 * self.options.threads * self._max_batch_tokens
 
     @property
     def on_progress(self) -> Callable[[], None] | None:
@@ -225,7 +230,7 @@ class InferenceEngine:
                     return lambda: self._preprocess(job)
                 batch = self._batcher.next_batch(time.monotonic())
                 if batch is not None:
-                    metrics.QUEUE_AGE.observe(batch.oldest_wait)
+                    metrics.QUEUE_WAIT.observe(batch.oldest_wait)
                     metrics.BATCH_WINDOWS.observe(len(batch.items))
                     metrics.BATCH_TOKENS.observe(batch.padded_tokens)
                     items = batch.items
@@ -246,7 +251,7 @@ class InferenceEngine:
             job.reject(_internal_error("encode", error))
             return 0
         seconds = time.perf_counter() - began
-        _ENCODE.observe(seconds)
+        _PREPROCESS.observe(seconds)
         job.timings.stages.append(_stage("encode", began_at, seconds))
         if not job.windows:
             self._postprocess(job)
@@ -278,12 +283,12 @@ class InferenceEngine:
             items[0].job.reject(_model_failed(error))
             return 0
         seconds = time.perf_counter() - began
-        _RUN.observe(seconds)
+        _INFERENCE.observe(seconds)
         tokens = sum(len(window) for window in windows)
         padded = max(map(len, windows)) * len(windows)
         metrics.WINDOWS.inc(len(windows))
-        metrics.TOKENS_RUN.inc(tokens)
-        metrics.TOKENS_PADDED.inc(padded - tokens)
+        metrics.INFERENCE_TOKENS.inc(tokens)
+        metrics.PADDING_TOKENS.inc(padded - tokens)
         jobs = {id(item.job): item.job for item in items}
         timing = BatchTiming(
             began=began_at,
@@ -320,7 +325,7 @@ class InferenceEngine:
             job.reject(_internal_error(stage, error))
             return
         seconds = time.perf_counter() - began
-        self._postprocess_metric.observe(seconds)
+        _POSTPROCESS.observe(seconds)
         job.timings.stages.append(_stage(stage, began_at, seconds))
         job.complete(outcome)
 

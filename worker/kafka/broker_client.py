@@ -20,6 +20,7 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
 )
 
+from worker.kafka._aiokafka import fetch_partitions
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import (
     Recovery,
@@ -84,7 +85,7 @@ class BrokerClient:
 
     async def partitions(self, topic: str) -> list[int]:
         """Returns the numbers of the topic's partitions. Raises `KafkaError`."""
-        return sorted(await self._client._wait_on_metadata(topic))
+        return sorted(await fetch_partitions(self._client, topic))
 
     async def send_to_transaction_coordinator(
         self, transactional_id: str, request: Any, codes: ErrorCodes, *, connection: int

@@ -17,6 +17,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from worker.kafka._aiokafka import force_close_consumer
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.records import InputRecord
@@ -73,10 +74,11 @@ class GroupConsumer:
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Leave the group; a poll in progress ends with an error.
+        """Leave the group and close the connections; a poll in progress raises
+        `ConsumerStoppedError`.
 
-        Raises `TimeoutError` where there was no time to leave: the connections are closed, and
-        the group will miss this member after its session timeout.
+        Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
+        connections are closed, and the group removes this member after its session timeout.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -84,32 +86,18 @@ class GroupConsumer:
             async with asyncio.timeout(seconds):
                 await self._consumer.stop()
         except (KafkaError, TimeoutError):
-            # Where a part of it has failed (by a right that was taken away, say), aiokafka does not
-            # come to closing the rest.
-            await self._force_close()
+            await force_close_consumer(self._consumer)
             raise
         except asyncio.CancelledError:
-            # aiokafka awaits the fetches that it cancels, and lets their ends out as its own.
-            await self._force_close()
+            await force_close_consumer(self._consumer)
+            # aiokafka also raises the cancellation of its own fetch tasks.
             if task.cancelling():
                 raise
 
-    async def _force_close(self) -> None:
-        """End what a stop has left. A join waits for the group's slowest member, and a stop for
-        the join; nothing public ends that, but without connections it has ended.
-        """
-        fetcher = self._consumer._fetcher
-        if fetcher is not None:
-            left = [fetcher._fetch_task, *fetcher._pending_tasks]
-            for fetch in left:
-                fetch.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-        await self._consumer._client.close()
-
     async def poll(self) -> list[InputRecord]:
-        """The next records, in order within a partition; none after a while without any.
+        """The next records, in order within each partition; an empty list after 0.5 s.
 
-        Never cancel this: aiokafka would stop watching max.poll.interval for good.
+        Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
         fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
         return [
@@ -127,10 +115,10 @@ class GroupConsumer:
         ]
 
     async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
-        """Commit, or give up after `seconds`. False where it was not done.
+        """Commit `offsets` within `seconds`. Returns whether they are committed.
 
-        Not to have committed is no error: the records are read again by whoever owns the
-        partition then. Raises what no repetition can cure (rights, say).
+        A failed commit is logged, not raised: the partition's next owner consumes the records
+        again. Raises `KafkaError` if it is fatal (a missing permission, for example).
         """
         if not offsets:
             return True
@@ -138,7 +126,7 @@ class GroupConsumer:
             async with asyncio.timeout(seconds):
                 await self._consumer.commit(dict(offsets))
         except (CommitFailedError, IllegalStateError) as error:
-            # Normal after a rebalance: the partitions are somebody else's now.
+            # Normal after a rebalance: other members own the partitions now.
             outcome, reason = "rebalanced", format_error(error)
         except TimeoutError:
             outcome, reason = "timed_out", f"no answer within {seconds:g} s"
@@ -154,18 +142,18 @@ class GroupConsumer:
         return False
 
     async def position(self, partition: TopicPartition) -> int:
-        """The offset that is read next: behind the records of the last poll, and behind what is
-        there and is no record (markers of transactions, say). Raises `KafkaError`.
+        """The offset after the records of the last poll, and after transaction markers that follow
+        them. Raises `KafkaError`.
         """
         return int(await self._consumer.position(partition))
 
     def pause(self, partition: TopicPartition) -> None:
-        """No record of it comes any more, fetched or not, until it is resumed."""
-        with contextlib.suppress(IllegalStateError):  # not assigned any more: then none comes
+        """Return no record of the partition, fetched or not, until `resume`."""
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to pause
             self._consumer.pause(partition)
 
     def resume(self, partition: TopicPartition, offset: int) -> bool:
-        """Fetch it from `offset` on. False where it is not assigned any more."""
+        """Fetch from `offset` on. Returns False if the partition was revoked meanwhile."""
         try:
             self._consumer.seek(partition, offset)
             self._consumer.resume(partition)
@@ -174,15 +162,15 @@ class GroupConsumer:
         return True
 
     async def committed(self, partition: TopicPartition) -> int | None:
-        """What the group has committed for it, if anything. Raises `KafkaError`."""
+        """The group's committed offset, or None. Raises `KafkaError`."""
         offset: int | None = await self._consumer.committed(partition)
         return offset
 
     async def end_offsets(
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        """The offset after the last record of each. Asks the brokers, also where there is no
-        partition to ask about. Raises `KafkaError` where none answers.
+        """The offset after the last record of each partition. Contacts the brokers even without
+        partitions, so it also shows that they answer. Raises `KafkaError`.
         """
         if not partitions:
             await self._consumer.topics()
@@ -200,9 +188,9 @@ class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
-            metrics.REBALANCES.labels("revoked").inc()
+            metrics.REVOCATIONS.inc()
         await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("assigned").inc()
+        metrics.REBALANCES.inc()
         self._listener.on_assigned(assigned)

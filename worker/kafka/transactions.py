@@ -28,7 +28,7 @@ from aiokafka.protocol.transaction import (
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
 from worker.kafka.errors import Recovery, recovery_for
-from worker.kafka.protocol import StableOffsetFetch
+from worker.kafka.protocol import StableOffsetFetchRequest
 from worker.kafka.records import (
     BATCH_BYTES,
     OutputRecord,
@@ -58,7 +58,7 @@ async def fetch_stable_offset(
     """
     response = await client.send_to_group_coordinator(
         group_id,
-        StableOffsetFetch(group_id, partition),
+        StableOffsetFetchRequest(group_id, partition),
         lambda response: [response.error_code, *_partition_errors(response.topics, field=4)],
         connection=partition.partition,
     )

@@ -1,8 +1,7 @@
-"""A directory as models are published (config, tokenizer, weights) to a bundle, and a bundle to
-one under another name, or in another precision.
+"""Builds bundles: from a directory as models are published, from another bundle, or in int8.
 
-Puts the pieces together: files, tokenizer, converter, manifest, trial. Where the directory comes
-from is the caller's affair.
+Combines the tokenizer, the converter, the quantizer, the manifest and the smoke test. Where a
+model's directory comes from is decided by the caller.
 """
 
 import shutil
@@ -20,96 +19,99 @@ from worker.model_tools.manifest_writer import Provenance, copy_cards, read_conf
 from worker.model_tools.quantize.quantize import Method, describe, quantize_file
 from worker.model_tools.smoke_test import smoke_test
 from worker.model_tools.source_files import SourceFiles
-from worker.model_tools.tokenizer.build import make_tokenizer
+from worker.model_tools.tokenizer.build import build_tokenizer
 from worker.models.bundle import Bundle, BundleError, open_bundle
 from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltBundle:
-    """A bundle, and what was decided for it that could be wrong: a line each."""
+    """A bundle, and notes on choices that the user should check, a line each."""
 
     bundle: Bundle
     notes: tuple[str, ...] = ()
 
 
-def check_source(source: Path, contents: SourceFiles) -> None:
-    """What can be told without the weights. Raises `BundleError`.
+def check_source(source: Path, files: SourceFiles) -> None:
+    """Check the tokenizer and the configuration, before the weights are downloaded.
 
-    Asked before they are fetched, so that nobody waits for a model that is then refused.
+    Raises `BundleError`.
     """
-    make_tokenizer(source)
-    if not contents.is_export:
+    build_tokenizer(source)
+    if not files.is_export:
         read_architecture(read_config(source))
 
 
 def build_bundle(
     source: Path,
-    contents: SourceFiles,
+    files: SourceFiles,
     target: Path,
-    origin: Provenance,
+    provenance: Provenance,
     *,
     method: Method | None = None,
     overwrite: bool = False,
 ) -> BuiltBundle:
-    """The bundle of `contents`, which stand in `source`, quantized where there is a `method`.
+    """The bundle of `files` below the directory `source`, in int8 if there is a `method`.
 
     Raises `BundleError`, `OSError`.
     """
-    tokenizer = make_tokenizer(source)
-    with atomic_directory(target, replace=overwrite) as partial, _rename_in_errors(partial, target):
-        if contents.is_export:
-            shutil.copyfile(source / contents.weights, partial / MODEL)
+    tokenizer = build_tokenizer(source)
+    provenance = replace(provenance, max_tokens=tokenizer.max_tokens)
+    with _new_bundle(target, overwrite=overwrite) as directory:
+        if files.is_export:
+            shutil.copyfile(source / files.weights, directory / MODEL)
         else:
-            onnx.save(convert_directory(source), partial / MODEL)
+            onnx.save(convert_directory(source), directory / MODEL)
         if method:
-            origin = _quantize(partial / MODEL, partial / MODEL, method, origin)
-        (partial / TOKENIZER).write_bytes(tokenizer.content)
-        shutil.copyfile(source / CONFIG, partial / CONFIG)
-        copy_cards(source, partial)
-        write_manifest(partial, replace(origin, max_tokens=tokenizer.max_tokens))
-        smoke_test(open_bundle(partial))
+            provenance = _quantize(directory / MODEL, directory / MODEL, method, provenance)
+        (directory / TOKENIZER).write_bytes(tokenizer.content)
+        shutil.copyfile(source / CONFIG, directory / CONFIG)
+        copy_cards(source, directory)
+        write_manifest(directory, provenance)
     return BuiltBundle(open_bundle(target), tokenizer.notes)
 
 
 def copy_bundle(
-    source: Bundle, target: Path, origin: Provenance, *, overwrite: bool = False
+    source: Bundle, target: Path, provenance: Provenance, *, overwrite: bool = False
 ) -> BuiltBundle:
     """The same files under another name. Raises `BundleError`, `OSError`."""
-    with atomic_directory(target, replace=overwrite) as partial, _rename_in_errors(partial, target):
+    with _new_bundle(target, overwrite=overwrite) as directory:
         for name in source.manifest.files:
-            shutil.copyfile(source.directory / name, partial / name)
-        write_manifest(partial, origin)
-        smoke_test(open_bundle(partial))
+            shutil.copyfile(source.directory / name, directory / name)
+        write_manifest(directory, provenance)
     return BuiltBundle(open_bundle(target))
 
 
 def quantize_bundle(
-    source: Bundle, target: Path, origin: Provenance, *, method: Method, overwrite: bool = False
+    source: Bundle, target: Path, provenance: Provenance, *, method: Method, overwrite: bool = False
 ) -> BuiltBundle:
     """The same model in int8 under another name. Raises `BundleError`, `OSError`."""
-    with atomic_directory(target, replace=overwrite) as partial, _rename_in_errors(partial, target):
+    with _new_bundle(target, overwrite=overwrite) as directory:
         for name in source.manifest.files:
             if name != MODEL:
-                shutil.copyfile(source.directory / name, partial / name)
-        write_manifest(
-            partial,
-            _quantize(source.model_file, partial / MODEL, method, origin),
-        )
-        smoke_test(open_bundle(partial))
+                shutil.copyfile(source.directory / name, directory / name)
+        provenance = _quantize(source.model_file, directory / MODEL, method, provenance)
+        write_manifest(directory, provenance)
     return BuiltBundle(open_bundle(target))
 
 
-def _quantize(source: Path, target: Path, method: Method, origin: Provenance) -> Provenance:
-    """Scores go: they are another graph's."""
-    quantize_file(source, target, method)
-    return replace(origin, method=describe(method), scores=())
-
-
 @contextmanager
-def _rename_in_errors(partial: Path, target: Path) -> Iterator[None]:
-    """Complaints name the bundle: the directory that it was made in is gone when they are read."""
-    try:
-        yield
-    except BundleError as error:
-        raise BundleError(str(error).replace(str(partial), target.name)) from None
+def _new_bundle(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """The directory to write a bundle into; it becomes `target` if it passes the smoke test.
+
+    Error messages name the bundle in place of the temporary directory, which no longer exists when
+    they are read.
+    """
+    with atomic_directory(target, replace=overwrite) as directory:
+        try:
+            yield directory
+            smoke_test(open_bundle(directory))
+        except BundleError as error:
+            error.args = (str(error).replace(str(directory), target.name),)
+            raise
+
+
+def _quantize(source: Path, target: Path, method: Method, provenance: Provenance) -> Provenance:
+    """Write `target` in int8. Recorded scores are dropped: they belong to the float32 graph."""
+    quantize_file(source, target, method)
+    return replace(provenance, method=describe(method), scores=())

@@ -1,10 +1,9 @@
-"""What stands in a bundle beside the weights: its manifest, its model card, its configuration.
+"""Writes a bundle's manifest, and copies its model card and licence.
 
-Knows how the facts of a graph and what the caller knows become a manifest; where the files come
-from is the affair of `published`, how they get their name that of `building`.
+Combines what the graph and `config.json` say with what only the caller knows. `build` decides
+where the files come from, `atomic_directory` when they appear under their name.
 """
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker.model_tools.graph_info import inspect_graph
+from worker.model_tools.json_files import read_json_object
 from worker.models.bundle import Bundle, BundleError
 from worker.models.manifest import (
     CONFIG,
@@ -28,15 +28,15 @@ from worker.models.manifest import (
 )
 
 CARDS = ("MODEL_CARD.md", "README.md", "LICENSE", "LICENSE.txt")
-"""What else of a model's directory belongs in its bundle: who made it, and under which licence."""
+"""Model cards and licences, which are copied into the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What the graph and its configuration cannot say of themselves.
+    """The fields of a manifest that do not follow from the graph and its configuration.
 
-    `max_tokens` is the tokenizer's limit, `None` where it has none. `pooling` is for embeddings;
-    `None` is the mean for them.
+    max_tokens  the tokenizer's limit, None if it has none
+    pooling     of embeddings; None: the mean, not normalized
     """
 
     name: str
@@ -50,7 +50,7 @@ class Provenance:
 
     @staticmethod
     def of(manifest: Manifest, name: str) -> "Provenance":
-        """That of a bundle, for a copy of it under another name."""
+        """The fields of an existing bundle, for a copy of it under another name."""
         return Provenance(
             name=name,
             source=manifest.source,
@@ -63,36 +63,36 @@ class Provenance:
         )
 
 
-def write_manifest(directory: Path, origin: Provenance) -> Manifest:
-    """Describe the bundle whose files stand in `directory`. Raises `BundleError`."""
+def write_manifest(directory: Path, provenance: Provenance) -> Manifest:
+    """Write the manifest of the files in `directory`. Raises `BundleError`."""
     missing = [name for name in REQUIRED if not (directory / name).is_file()]
     if missing:
         raise BundleError(f"{directory}: {', '.join(missing)} is missing; a bundle needs it")
-    facts = inspect_graph(directory / MODEL)
-    is_embedder = facts.task is Task.EMBEDDINGS
-    if origin.pooling and not is_embedder:
-        raise BundleError(f"{origin.name} is for {facts.task}; pooling is for embeddings")
+    graph = inspect_graph(directory / MODEL)
+    is_embedder = graph.task is Task.EMBEDDINGS
+    if provenance.pooling and not is_embedder:
+        raise BundleError(f"{provenance.name} is for {graph.task}; pooling is for embeddings")
     config = read_config(directory)
     pad = config.get("pad_token_id")
     files = sorted(path.name for path in directory.iterdir() if path.name != MANIFEST)
     try:
         manifest = Manifest(
-            task=facts.task,
-            name=origin.name,
-            source=origin.source,
-            revision=origin.revision,
-            precision=facts.precision,
-            method=origin.method,
-            batch_invariant=facts.batch_invariant,
+            task=graph.task,
+            name=provenance.name,
+            source=provenance.source,
+            revision=provenance.revision,
+            precision=graph.precision,
+            method=provenance.method,
+            batch_invariant=graph.batch_invariant,
             files=file_hashes(directory, files),
-            inputs=facts.inputs,
-            outputs=facts.outputs,
-            max_tokens=min(_positions(directory, config), origin.max_tokens or sys.maxsize),
-            # Where it is left out or null, the tokenizers of the BERT family pad with 0.
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            max_tokens=min(_positions(directory, config), provenance.max_tokens or sys.maxsize),
+            # If it is missing or null, the tokenizers of the BERT family pad with 0.
             pad_token_id=0 if pad is None else pad,
-            knows_no_answer=origin.knows_no_answer,
-            pooling=origin.pooling or Pooling() if is_embedder else None,
-            scores=origin.scores,
+            knows_no_answer=provenance.knows_no_answer,
+            pooling=provenance.pooling or Pooling() if is_embedder else None,
+            scores=provenance.scores,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -103,7 +103,7 @@ def write_manifest(directory: Path, origin: Provenance) -> Manifest:
 
 
 def record_scores(bundle: Bundle, scores: RecordedScores) -> None:
-    """Write them into the manifest, over what it says of the same file and decoder."""
+    """Write scores into the manifest; they replace those of the same file and decoder."""
     kept = [
         each
         for each in bundle.manifest.scores
@@ -116,27 +116,22 @@ def record_scores(bundle: Bundle, scores: RecordedScores) -> None:
 
 
 def copy_cards(source: Path, directory: Path) -> None:
-    """Model card and licence, where there are any."""
+    """Copy the model card and the licence, if there are any."""
     for name in CARDS:
         if (source / name).is_file():
             shutil.copyfile(source / name, directory / name)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """config.json. Raises `BundleError` where it is missing or no JSON object."""
-    path = directory / CONFIG
+    """config.json. Raises `BundleError` if it is missing or is not a JSON object."""
     try:
-        config = json.loads(path.read_bytes())
+        return read_json_object(directory / CONFIG)
     except FileNotFoundError:
         raise BundleError(f"{directory}: {CONFIG} is missing; a bundle needs it") from None
-    except ValueError as error:
-        raise BundleError(f"{path}: not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise BundleError(f"{path}: not a JSON object")
-    return config
 
 
 def _positions(directory: Path, config: dict[str, Any]) -> int:
+    """The longest window, in tokens."""
     positions = config.get("max_position_embeddings")
     if not isinstance(positions, int) or positions < 8:
         raise BundleError(f"{directory / CONFIG}: max_position_embeddings is {positions!r}")

@@ -1,52 +1,55 @@
-"""Which files of a model's repository or directory make a bundle.
+"""Selects the files of a model's repository or directory that make a bundle.
 
-Knows the names that people publish under; looks at names, opens nothing.
+Knows the names that models are published under. Opens no file.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.model_tools.errors import ContentsError
 from worker.model_tools.manifest_writer import CARDS
 from worker.model_tools.pooling_config import MODULES, POOLING
 from worker.model_tools.tokenizer.build import VOCABULARY
+from worker.model_tools.tokenizer.config import ADDED_TOKENS, SPECIAL_TOKENS, TOKENIZER_CONFIG
+from worker.models.bundle import BundleError
 from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 SAFETENSORS = "model.safetensors"
 EXPORTS = (f"onnx/{MODEL}", MODEL)
-"""Where an export in the weights' own precision stands; `model_quantized.onnx` and the like lie
-beside it, made by methods that nobody names."""
+"""ONNX exports in the precision of the weights. Quantized files beside them, as
+`model_quantized.onnx`, do not name their method and are not used."""
 
-_PICKLE = "pytorch_model.bin"
-
-_OTHERS = (
+SMALL_FILES = (
     CONFIG,
     TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    VOCABULARY,
+    TOKENIZER_CONFIG,
+    SPECIAL_TOKENS,
+    ADDED_TOKENS,
     MODULES,
     POOLING,
     *CARDS,
 )
+"""Everything that a bundle can need beside the weights."""
+
+_PICKLE = "pytorch_model.bin"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """Names within the repository: the file of the weights, and all else that is needed."""
+    """Names within the repository: the file of the weights, and the other files."""
 
     weights: str
     others: tuple[str, ...]
 
     @property
     def is_export(self) -> bool:
-        """An ONNX graph that is taken as it is; else weights to convert."""
+        """Whether the weights are an ONNX graph, which is used unchanged, or must be converted."""
         return self.weights in EXPORTS
 
 
 def names_in(directory: Path) -> set[str]:
-    """Names below `directory`, as a repository would list them."""
+    """Names of the files below `directory`, as a repository would list them."""
     return {
         path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()
     }
@@ -55,32 +58,29 @@ def names_in(directory: Path) -> set[str]:
 def select_files(
     names: Collection[str], where: str, accepted: Sequence[str] = (*EXPORTS, SAFETENSORS)
 ) -> SourceFiles:
-    """The first of `accepted` that is among `names`, and what belongs to it.
+    """The first of the `accepted` weights that is among `names`, and the files that belong to it.
 
-    `where` is for the message. Raises `ContentsError`.
+    `where` names the repository or directory in errors. Raises `BundleError`.
     """
     if CONFIG not in names:
-        raise ContentsError(f"{where}: there is no {CONFIG}")
+        raise BundleError(f"{where}: there is no {CONFIG}")
     if TOKENIZER not in names and VOCABULARY not in names:
-        raise ContentsError(
-            f"{where}: there is no {TOKENIZER} and no {VOCABULARY}, one of which the models of "
-            f"the BERT family have"
+        raise BundleError(
+            f"{where}: there is no {TOKENIZER} and no {VOCABULARY}; models of the BERT family have "
+            f"one of them"
         )
     weights = next((name for name in accepted if name in names), None)
     if weights is None:
-        raise ContentsError(f"{where}: {_why_not(names, accepted)}")
-    others = [name for name in _OTHERS if name in names]
-    if TOKENIZER not in names and VOCABULARY in names:
-        others.append(VOCABULARY)
-    return SourceFiles(weights, tuple(others))
+        raise BundleError(f"{where}: {_explain_missing_weights(names, accepted)}")
+    return SourceFiles(weights, tuple(name for name in SMALL_FILES if name in names))
 
 
-def _why_not(names: Collection[str], accepted: Sequence[str]) -> str:
+def _explain_missing_weights(names: Collection[str], accepted: Sequence[str]) -> str:
     if SAFETENSORS in accepted and _PICKLE in names:
         return (
             f"its weights are a pickle ({_PICKLE}), which can run any code and is not opened; the "
-            f"hub's safetensors bot may have left {SAFETENSORS} in a pull request: look there, "
-            f"and take --revision refs/pr/N"
+            f"hub's safetensors bot may have put {SAFETENSORS} into a pull request: look there, "
+            f"and pull it with --revision refs/pr/N"
         )
     if SAFETENSORS in accepted and f"{SAFETENSORS}.index.json" in names:
         return f"its weights are in several files; only a single {SAFETENSORS} is converted"

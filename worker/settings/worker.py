@@ -90,6 +90,12 @@ class WorkerSettings(SettingsGroup):
     max_in_flight_bytes: int = Field(
         16 * MIB, ge=1, description="Bytes of records taken and not yet acknowledged, likewise"
     )
+    max_in_flight_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Records taken and not yet answered, in seconds of the engine's measured rate; "
+        "bounds how long a drain takes",
+    )
     commit_interval_ms: int = Field(
         100, ge=10, description="Time between commits of offsets; of transactions, if exactly_once"
     )

@@ -2,57 +2,57 @@
 
 from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, mean, quantiles, rate
 
-_PADDED = f"sum({rate('qa_tokens_padded_total')})"
-_RUN_TOKENS = f"sum({rate('qa_tokens_run_total')})"
+_PADDING = f"sum({rate('qa_padding_tokens_total')})"
+_TOKENS = f"sum({rate('qa_inference_tokens_total')})"
 
 MODEL = Row(
     "Why? The model",
     (
         Panel(
-            "Wait for the model",
-            "How long the oldest window of a batch waited for a thread.",
+            "Queue wait",
+            "Time that the oldest window of a batch waited for an inference thread.",
             "s",
             quantiles("qa_queue_wait_seconds"),
         ),
         Panel(
             "Batches",
-            "Windows in a batch, and how often one was halved because the model raised on it.",
+            "Windows in a batch, and batches halved per second because the model failed on them.",
             "short",
             (
-                ("windows, mean", mean("qa_batch_windows")),
-                ("halved a second", f"sum({rate('qa_batch_splits_total')})"),
+                ("mean windows", mean("qa_batch_windows")),
+                ("halved per second", f"sum({rate('qa_batch_splits_total')})"),
             ),
         ),
         Panel(
             "Tokens in a batch",
-            "Padded tokens, mean. The bound is QA_MAX_BATCH_TOKENS.",
+            "Mean number of tokens, padding included. The limit is QA_MAX_BATCH_TOKENS.",
             "short",
             (("tokens", mean("qa_batch_tokens")),),
         ),
         Panel(
             "Padding",
-            "Share of the tokens run that were padding. The bound for a batch is QA_MAX_PADDING.",
+            "Share of padding in the tokens that the model ran. The limit is QA_MAX_PADDING.",
             "percentunit",
             (
                 (
                     "padding",
-                    f"{_PADDED} / ({_PADDED} + {_RUN_TOKENS})",
+                    f"{_PADDING} / ({_PADDING} + {_TOKENS})",
                 ),
             ),
         ),
         Panel(
             "Windows and tokens",
-            "What the model gets done, padding not counted.",
+            "Throughput of the model, padding not included.",
             "cps",
             (
                 ("windows", f"sum({rate('qa_windows_total')})"),
-                ("tokens", _RUN_TOKENS),
+                ("tokens", _TOKENS),
             ),
         ),
         Panel(
-            "Tokens that wait",
-            "Tokens that wait for the model or are in it; above QA_MAX_IN_FLIGHT_TOKENS a worker "
-            "takes no more records.",
+            "Pending tokens",
+            "Tokens that wait for inference or are in it; above QA_MAX_IN_FLIGHT_TOKENS a worker "
+            "polls no more records.",
             "short",
             (("{{instance}}", f"qa_pending_tokens{{{OF}}}"),),
         ),
@@ -63,64 +63,71 @@ KAFKA = Row(
     "Why? Kafka",
     (
         Panel(
-            "Silence of the brokers",
-            "Time since they last answered. A few seconds is normal; after QA_OUTAGE_SECONDS the "
-            "worker ends.",
+            "Time since the last broker contact",
+            "Time since a broker last answered. A few seconds are normal; the worker exits after "
+            "QA_OUTAGE_SECONDS.",
             "s",
-            (("{{instance}}", f"qa_last_broker_contact_timestamp_seconds{{{OF}}}"),),
+            (("{{instance}}", f"time() - qa_last_broker_contact_timestamp_seconds{{{OF}}}"),),
             thresholds=((MINUTE, "red"),),
         ),
         Panel(
             "Commits",
-            "Commits of offsets, or of transactions, by their outcome.",
+            "Attempts to commit offsets or a transaction, by outcome.",
             "cps",
             (("{{outcome}}", f"sum by (outcome) ({rate('qa_commits_total')})"),),
         ),
         Panel(
             "Rebalances and sessions",
-            "In each interval. Every worker that joins or leaves causes a rebalance; a session "
-            "that breaks is opened anew; a partition is rebuilt where its transaction failed.",
+            "Per interval. Each worker that joins or leaves causes a rebalance; a session that "
+            "fails is replaced; a partition restarts after a failed transaction.",
             "short",
             (
                 (
                     "rebalances",
-                    f'max(increase(qa_rebalances_total{{{OF}, event="assigned"}}'
-                    "[$__rate_interval]))",
+                    f"max(increase(qa_rebalances_total{{{OF}}}[$__rate_interval]))",
                 ),
                 (
-                    "sessions {{outcome}}",
-                    f"sum by (outcome) (increase(qa_sessions_total{{{OF}}}[$__rate_interval]))",
+                    "rebalances that revoked",
+                    f"max(increase(qa_revocations_total{{{OF}}}[$__rate_interval]))",
                 ),
                 (
-                    "partitions rebuilt",
+                    "sessions opened",
+                    f"sum(increase(qa_sessions_opened_total{{{OF}}}[$__rate_interval]))",
+                ),
+                (
+                    "session failures",
+                    f"sum(increase(qa_session_failures_total{{{OF}}}[$__rate_interval]))",
+                ),
+                (
+                    "partition restarts",
                     f"sum(increase(qa_partition_restarts_total{{{OF}}}[$__rate_interval]))",
                 ),
                 (
-                    "records dropped, to be read again",
+                    "records discarded, consumed again",
                     f"sum(increase(qa_discarded_records_total{{{OF}}}[$__rate_interval]))",
                 ),
             ),
         ),
         Panel(
             "Records in flight",
-            "Taken and not yet delivered.",
+            "Polled and not yet delivered.",
             "short",
             (("{{instance}}", f"qa_in_flight_records{{{OF}}}"),),
         ),
         Panel(
             "Bytes in flight",
-            "Of keys and values; above QA_MAX_IN_FLIGHT_BYTES a worker takes no more records.",
+            "Keys, values, headers; above QA_MAX_IN_FLIGHT_BYTES a worker polls no more records.",
             "bytes",
             (("{{instance}}", f"qa_in_flight_bytes{{{OF}}}"),),
         ),
         Panel(
-            "Records taken",
-            "From the questions topic, by partition. Uneven: keys that come more often.",
+            "Records consumed",
+            "From the questions topic, by partition. An uneven load comes from frequent keys.",
             "cps",
             (
                 (
                     "{{topic}} {{partition}}",
-                    f"sum by (topic, partition) ({rate('qa_records_total', HERE)})",
+                    f"sum by (topic, partition) ({rate('qa_consumed_records_total', HERE)})",
                 ),
             ),
             stacked=True,
@@ -133,18 +140,18 @@ PROCESS = Row(
     (
         Panel(
             "Memory",
-            "Resident. It grows to the largest batch and stays there.",
+            "Resident memory. It grows to the size that the largest batch needs and stays there.",
             "bytes",
             (("{{instance}}", f"process_resident_memory_bytes{{{OF}}}"),),
         ),
         Panel(
-            "Processor",
-            "Cores in use.",
+            "CPU",
+            "CPU cores in use.",
             "short",
             (("{{instance}}", rate("process_cpu_seconds_total")),),
         ),
         Panel(
-            "Circuit breaker",
+            "Dead-letter limit",
             "Share of rejections among the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes of a worker; "
             "above QA_DEAD_LETTER_LIMIT_RATIO it stops.",
             "percentunit",
@@ -154,14 +161,14 @@ PROCESS = Row(
         ),
         Panel(
             "Uptime",
-            "Since the process started. A saw: it ends and is started again; its last log line "
-            "says why.",
+            "Time since the process started. A sawtooth shows restarts; the last line of the log "
+            "names the reason.",
             "s",
             (("{{instance}}", f"time() - process_start_time_seconds{{{OF}}}"),),
         ),
         Panel(
             "Versions and models",
-            "What each worker runs. Different sha256 for long: a rollout that stopped half-way.",
+            "What each worker runs. Different sha256 values that persist: an incomplete rollout.",
             "none",
             (("", f"qa_worker_info{{{OF}}}"),),
             kind="table",

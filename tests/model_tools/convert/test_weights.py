@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from safetensors.numpy import save_file
 
 from worker.model_tools.convert.weights import SafetensorsFile
-from worker.model_tools.errors import ConvertError
+from worker.models.bundle import BundleError
 
 # In bfloat16 exact, and so in all: 1 + 1/128 needs its last bit, 2**-100 its exponent.
 VALUES = np.array([[0.0, -1.0, 1 + 1 / 128], [3.140625, -(2.0**14), 2.0**-14]], np.float32)
@@ -65,7 +65,7 @@ def test_other_types_are_refused_when_they_are_asked_for(
     save_file({"used": VALUES, "other": VALUES.astype(dtype)}, path)
     with SafetensorsFile(path) as weights:
         np.testing.assert_array_equal(weights["used"], VALUES)
-        with pytest.raises(ConvertError) as caught:
+        with pytest.raises(BundleError) as caught:
             weights["other"]
     assert str(caught.value) == f"{path}: other is {name}; F32, F16, BF16 are converted"
 
@@ -73,12 +73,12 @@ def test_other_types_are_refused_when_they_are_asked_for(
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\xff" * 64])
 def test_a_file_of_another_format_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(ConvertError, match=r"model\.safetensors: no safetensors file: "):
+    with pytest.raises(BundleError, match=r"model\.safetensors: no safetensors file: "):
         SafetensorsFile(path)
 
 
 def test_a_file_that_was_cut_short_is_refused(path: Path) -> None:
     save_file({"a": VALUES}, path)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ConvertError, match="no safetensors file"):
+    with pytest.raises(BundleError, match="no safetensors file"):
         SafetensorsFile(path)

@@ -98,7 +98,7 @@ def test_a_bundle_that_is_refused_leaves_the_one_it_would_replace(
 ) -> None:
     int8 = made(bundle, tmp_path / "store" / "int8").bundle
     before = (int8.directory / MANIFEST).read_bytes()
-    with pytest.raises(BundleError, match="is there already"):
+    with pytest.raises(BundleError, match="exists; choose another --name"):
         made(bundle, int8.directory)
     with pytest.raises(BundleError, match="only float32"):
         quantize_bundle(

@@ -1,28 +1,25 @@
-"""What the files beside vocab.txt say is done; what none says, the vocabulary decides."""
+"""The files beside vocab.txt configure the tokenizer; defaults are those of transformers."""
 
 import json
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.model_tools.model_directories import (
-    ACCENTED,
     CASED,
     UNCASED,
     loaded,
     model_directory,
     tokens,
 )
-from worker.model_tools.errors import TokenizerError
-from worker.model_tools.tokenizer.build import make_tokenizer
+from worker.model_tools.tokenizer.build import build_tokenizer
+from worker.models.bundle import BundleError
 
 
 def test_case_and_accents_follow_the_config(tmp_path: Path) -> None:
     def said(**config: bool | None) -> list[str]:
-        made = make_tokenizer(model_directory(tmp_path, CASED, tokenizer_config=config))
+        made = build_tokenizer(model_directory(tmp_path, CASED, tokenizer_config=config))
         return tokens(made, "Élan CAFÉ")
 
     assert said(do_lower_case=False) == ["Élan", "[UNK]"]
@@ -32,9 +29,9 @@ def test_case_and_accents_follow_the_config(tmp_path: Path) -> None:
 
 
 def test_chinese_characters_stay_together_where_the_config_says_so(tmp_path: Path) -> None:
-    apart = make_tokenizer(model_directory(tmp_path))
+    apart = build_tokenizer(model_directory(tmp_path))
     config = {"tokenize_chinese_chars": False}
-    together = make_tokenizer(model_directory(tmp_path, tokenizer_config=config))
+    together = build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
     assert tokens(apart, "東京") == ["東", "京"]
     assert tokens(together, "東京") == ["[UNK]"]
 
@@ -47,7 +44,7 @@ def test_special_tokens_go_by_the_names_that_the_files_give(tmp_path: Path, form
         said = {role: {"content": name, "__type": "AddedToken"} for role, name in names.items()}
     file = "special_tokens_map" if form == "special_tokens_map" else "tokenizer_config"
     directory = model_directory(tmp_path, [*names.values(), "a", "b"], **{file: said})
-    pair = loaded(make_tokenizer(directory)).encode("a", "x b")
+    pair = loaded(build_tokenizer(directory)).encode("a", "x b")
     assert pair.tokens == ["<cls>", "a", "<sep>", "<?>", "b", "<sep>"]
 
 
@@ -58,11 +55,11 @@ def test_the_config_goes_before_the_older_map(tmp_path: Path) -> None:
         special_tokens_map={"sep_token": "[MASK]"},
         tokenizer_config={"sep_token": "<end>"},
     )
-    assert loaded(make_tokenizer(directory)).encode("a").tokens[-1] == "<end>"
+    assert loaded(build_tokenizer(directory)).encode("a").tokens[-1] == "<end>"
 
 
 def test_special_tokens_are_special_and_no_more_than_there_are(tmp_path: Path) -> None:
-    made = make_tokenizer(model_directory(tmp_path, [p for p in UNCASED if p != "[MASK]"]))
+    made = build_tokenizer(model_directory(tmp_path, [p for p in UNCASED if p != "[MASK]"]))
     added = json.loads(made.content)["added_tokens"]
     assert [entry["content"] for entry in added] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     assert all(entry["special"] for entry in added)
@@ -81,7 +78,7 @@ def test_added_tokens_keep_their_ids_and_flags(tmp_path: Path) -> None:
         "4": added_token("[MASK]", lstrip=True, special=True),
     }
     config = {"added_tokens_decoder": decoder}
-    made = make_tokenizer(model_directory(tmp_path, tokenizer_config=config))
+    made = build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
     added = {entry["id"]: entry for entry in json.loads(made.content)["added_tokens"]}
     assert (added[end]["content"], added[end]["lstrip"], added[end]["special"]) == (
         "<a>",
@@ -90,20 +87,19 @@ def test_added_tokens_keep_their_ids_and_flags(tmp_path: Path) -> None:
     )
     assert (added[end + 1]["content"], added[end + 1]["special"]) == ("<b>", True)
     assert added[0]["special"]
-    assert added[4]["lstrip"]
     assert loaded(made).encode("x <a>", add_special_tokens=False).ids[-1] == end
 
 
 def test_added_tokens_of_older_files_are_read(tmp_path: Path) -> None:
-    made = make_tokenizer(model_directory(tmp_path, added_tokens={"<a>": len(UNCASED)}))
+    made = build_tokenizer(model_directory(tmp_path, added_tokens={"<a>": len(UNCASED)}))
     assert loaded(made).token_to_id("<a>") == len(UNCASED)
 
 
 @pytest.mark.parametrize("number", [5, len(UNCASED) + 1])
 def test_an_added_token_at_another_id_is_refused(tmp_path: Path, number: int) -> None:
     config = {"added_tokens_decoder": {str(number): added_token("<a>")}}
-    with pytest.raises(TokenizerError, match=rf"'<a>' is to be {number}, .* is {len(UNCASED)}$"):
-        make_tokenizer(model_directory(tmp_path, tokenizer_config=config))
+    with pytest.raises(BundleError, match=rf"'<a>' must have the id {number}, .* {len(UNCASED)}$"):
+        build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
 
 
 @pytest.mark.parametrize(
@@ -119,64 +115,24 @@ def test_an_added_token_at_another_id_is_refused(tmp_path: Path, number: int) ->
 def test_the_longest_input_is_what_the_config_says(
     tmp_path: Path, config: dict[str, int], limit: int | None
 ) -> None:
-    assert make_tokenizer(model_directory(tmp_path, tokenizer_config=config)).max_tokens == limit
+    assert build_tokenizer(model_directory(tmp_path, tokenizer_config=config)).max_tokens == limit
 
 
 @pytest.mark.parametrize("name", ["BertTokenizer", "DistilBertTokenizerFast", None])
 def test_berts_own_classes_are_built(tmp_path: Path, name: str | None) -> None:
-    made = make_tokenizer(model_directory(tmp_path, tokenizer_config={"tokenizer_class": name}))
+    made = build_tokenizer(model_directory(tmp_path, tokenizer_config={"tokenizer_class": name}))
     assert tokens(made, "paris") == ["paris"]
 
 
-@pytest.mark.parametrize(
-    ("vocabulary", "lowercase", "strip_accents", "words"),
-    [
-        (UNCASED, True, None, "lower-cased"),
-        (CASED, False, None, "left in their case"),
-        (ACCENTED, True, False, "lower-cased"),
-        # Two names that someone added to 200 pieces say nothing about the others.
-        ([*UNCASED, *(f"##{n}" for n in range(10, 130)), "<S>", "<T>", "Ada"], True, None, "lower"),
-    ],
-    ids=["uncased", "cased", "accents", "uncased, with names"],
-)
-def test_case_and_accents_follow_the_vocabulary_and_a_note_says_so(
-    tmp_path: Path,
-    vocabulary: Sequence[str],
-    lowercase: bool,
-    strip_accents: bool | None,
-    words: str,
-) -> None:
-    made = make_tokenizer(model_directory(tmp_path, vocabulary))
-    normalizer = json.loads(made.content)["normalizer"]
-    assert (normalizer["lowercase"], normalizer["strip_accents"]) == (lowercase, strip_accents)
-    assert words in made.notes[0]
-    assert len(made.notes) == (1 if strip_accents is None else 2)
-
-
-def test_the_directorys_name_decides_nothing(tmp_path: Path) -> None:
-    directory = tmp_path / "bert-base-uncased"
-    directory.mkdir()
-    made = make_tokenizer(model_directory(directory, CASED))
-    assert json.loads(made.content)["normalizer"]["lowercase"] is False
-
-
-def test_a_config_that_the_vocabulary_contradicts_is_followed_and_noted(tmp_path: Path) -> None:
-    config = {"do_lower_case": True, "strip_accents": None}
-    made = make_tokenizer(model_directory(tmp_path, CASED, tokenizer_config=config))
-    assert json.loads(made.content)["normalizer"]["lowercase"] is True
-    (note,) = made.notes
-    assert re.search(r"says do_lower_case True, but vocab\.txt: \d+\.\d% of its pieces have", note)
-
-
-def test_accents_that_the_config_leaves_to_the_case_are_dropped_with_it(tmp_path: Path) -> None:
-    directory = model_directory(tmp_path, ACCENTED, tokenizer_config={"strip_accents": None})
-    made = make_tokenizer(directory)
+def test_case_and_accents_default_to_those_of_transformers_with_a_note(tmp_path: Path) -> None:
+    made = build_tokenizer(model_directory(tmp_path, CASED))
     normalizer = json.loads(made.content)["normalizer"]
     assert (normalizer["lowercase"], normalizer["strip_accents"]) == (True, None)
-    assert len(made.notes) == 1
+    (note,) = made.notes
+    assert "no file sets do_lower_case, so texts are lower-cased" in note
 
 
 def test_a_null_is_a_field_left_out(tmp_path: Path) -> None:
     config = {"cls_token": None, "tokenize_chinese_chars": None, "padding_side": None}
-    made = make_tokenizer(model_directory(tmp_path, tokenizer_config=config))
+    made = build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
     assert loaded(made).encode("東京").tokens == ["[CLS]", "東", "京", "[SEP]"]

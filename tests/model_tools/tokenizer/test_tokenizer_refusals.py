@@ -16,8 +16,8 @@ from tests.model_tools.model_directories import (
     published_json,
     tokens,
 )
-from worker.model_tools.errors import TokenizerError
-from worker.model_tools.tokenizer.build import from_vocabulary, make_tokenizer
+from worker.model_tools.tokenizer.build import build_from_vocabulary, build_tokenizer
+from worker.models.bundle import BundleError
 
 
 def without(*pieces: str) -> bytes:
@@ -30,28 +30,28 @@ def without(*pieces: str) -> bytes:
         (b"", r"vocab\.txt is empty"),
         (b"\n\n", r"vocab\.txt is empty"),
         (b"[PAD]\n\xff\n", r"vocab\.txt: not UTF-8 at byte 6"),
-        ("\n".join([*UNCASED, "paris"]).encode(), r"'paris' stands in line \d+ and \d+"),
-        (without("[CLS]"), r"vocab\.txt: \[CLS\] is not in it"),
-        (without("[SEP]"), r"\[SEP\] is not in it"),
-        (without("[PAD]", "[UNK]"), r"\[PAD\], \[UNK\] is not in it"),
+        ("\n".join([*UNCASED, "paris"]).encode(), r"'paris' is in line \d+ and in \d+"),
+        (without("[CLS]"), r"vocab\.txt: lacks \[CLS\], which BERT needs"),
+        (without("[SEP]"), r"lacks \[SEP\], "),
+        (without("[PAD]", "[UNK]"), r"lacks \[PAD\], \[UNK\], "),
     ],
 )
 def test_a_vocabulary_that_no_model_was_trained_with_is_refused(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "vocab.txt").write_bytes(content)
-    with pytest.raises(TokenizerError, match=message):
-        make_tokenizer(tmp_path)
+    with pytest.raises(BundleError, match=message):
+        build_tokenizer(tmp_path)
 
 
 def test_line_ends_of_windows_are_no_part_of_a_piece(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_bytes("\r\n".join(UNCASED).encode())
-    assert tokens(make_tokenizer(tmp_path), "paris") == ["paris"]
+    assert tokens(build_tokenizer(tmp_path), "paris") == ["paris"]
 
 
 def test_a_space_is_part_of_a_piece(tmp_path: Path) -> None:
     # Cut off, it would make two pieces of one name.
-    made = make_tokenizer(model_directory(tmp_path, [*UNCASED, "\u3000", "a\u00a0"]))
+    made = build_tokenizer(model_directory(tmp_path, [*UNCASED, "\u3000", "a\u00a0"]))
     assert loaded(made).token_to_id("a\u00a0") == len(UNCASED) + 1
 
 
@@ -59,20 +59,20 @@ def test_a_space_is_part_of_a_piece(tmp_path: Path) -> None:
 def test_vocabularies_of_other_families_are_named(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_bytes(b"")
     with pytest.raises(
-        TokenizerError, match=rf"{re.escape(file)} is of SentencePiece or BPE, as RoBERTa"
+        BundleError, match=rf"{re.escape(file)} is of SentencePiece or BPE, as RoBERTa"
     ):
-        make_tokenizer(tmp_path)
+        build_tokenizer(tmp_path)
 
 
 def test_a_directory_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json is missing, and vocab\.txt too"):
-        make_tokenizer(tmp_path)
+    with pytest.raises(BundleError, match=r"tokenizer\.json is missing, and vocab\.txt too"):
+        build_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["BertJapaneseTokenizer", "MPNetTokenizerFast", "FunnelTokenizer"])
 def test_a_class_that_does_more_than_wordpiece_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(TokenizerError, match=rf"{name} does more with vocab\.txt"):
-        make_tokenizer(model_directory(tmp_path, tokenizer_config={"tokenizer_class": name}))
+    with pytest.raises(BundleError, match=rf"{name} does more with vocab\.txt"):
+        build_tokenizer(model_directory(tmp_path, tokenizer_config={"tokenizer_class": name}))
 
 
 @pytest.mark.parametrize("published", [True, False])
@@ -82,8 +82,8 @@ def test_padding_on_the_left_is_refused(tmp_path: Path, published: bool) -> None
     if published:
         content = published_json(UNCASED, lowercase=True, strip_accents=None)
         (directory / "tokenizer.json").write_text(json.dumps(content))
-    with pytest.raises(TokenizerError, match=r"tokenizer_config\.json: padding_side is left"):
-        make_tokenizer(directory)
+    with pytest.raises(BundleError, match=r"tokenizer_config\.json: padding_side is left"):
+        build_tokenizer(directory)
 
 
 @pytest.mark.parametrize(
@@ -102,26 +102,26 @@ def test_a_config_that_is_none_is_refused_with_its_field(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     (model_directory(tmp_path) / "tokenizer_config.json").write_bytes(content)
-    with pytest.raises(TokenizerError, match=rf"tokenizer_config\.json: {message}"):
-        make_tokenizer(tmp_path)
+    with pytest.raises(BundleError, match=rf"tokenizer_config\.json: {message}"):
+        build_tokenizer(tmp_path)
 
 
 def test_a_refusal_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError) as raised:
-        from_vocabulary(model_directory(tmp_path, ["a"]))
+    with pytest.raises(BundleError) as raised:
+        build_from_vocabulary(model_directory(tmp_path, ["a"]))
     assert "\n" not in str(raised.value)
 
 
 def test_a_published_tokenizer_that_is_none_is_not_made_up_from_the_vocabulary(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
-        make_tokenizer(model_directory(tmp_path, tokenizer={"model": 5}))
+    with pytest.raises(BundleError, match=r"tokenizer\.json"):
+        build_tokenizer(model_directory(tmp_path, tokenizer={"model": 5}))
 
 
 def test_a_published_tokenizer_of_another_family_is_refused(tmp_path: Path) -> None:
     tokenizer = Tokenizer(BPE({"<s>": 0, "</s>": 1, "a": 2, "b": 3}, []))
     tokenizer.post_processor = RobertaProcessing(("</s>", 1), ("<s>", 0))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(TokenizerError, match="<s> question </s> </s> context </s>; only the BERT"):
-        make_tokenizer(tmp_path)
+    with pytest.raises(BundleError, match="<s> question </s> </s> context </s>; only the BERT"):
+        build_tokenizer(tmp_path)

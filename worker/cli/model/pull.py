@@ -59,6 +59,6 @@ def pull(
     method = Method(quantize) if quantize else None
     print_result(
         build_bundle(
-            fetched.directory, fetched.contents, target, origin, method=method, overwrite=replace
+            fetched.directory, fetched.files, target, origin, method=method, overwrite=replace
         )
     )

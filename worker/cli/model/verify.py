@@ -15,10 +15,9 @@ from rich.text import Text
 
 from schemas.answer import Answer
 from schemas.event import Event, Outcome
-from schemas.question import Question
 from schemas.rejection import Rejected
 from schemas.text import Text as TextEvent
-from worker.cli.demo_events import demo_events
+from worker.cli.demo_events import demo_questions
 from worker.cli.model.extra import require_models_extra
 from worker.cli.terminal import out, progress
 from worker.inference.options import InferenceOptions
@@ -113,13 +112,11 @@ def _check_comparable(bundle: Bundle, other: Bundle) -> None:
 
 
 def _built_in() -> list[Example]:
-    """The questions of the demo that are good ones."""
-    examples = []
-    for number, event in enumerate(demo_events()):
-        if event.context:
-            question = Question.model_validate_json(event.value)
-            examples.append(Example(str(number), question.question, question.context, ()))
-    return examples
+    """The demo's questions. They have no gold answers."""
+    return [
+        Example(str(number), question.question, question.context, ())
+        for number, question in enumerate(demo_questions())
+    ]
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.model_tools.errors import ConvertError
+from worker.models.bundle import BundleError
 
 
 class Family(StrEnum):
@@ -71,20 +71,20 @@ _MUST_BE = {
 
 
 def read_architecture(config: Mapping[str, object]) -> Architecture:
-    """The architecture of a parsed `config.json`. Raises `ConvertError`, naming the key."""
+    """The architecture of a parsed `config.json`. Raises `BundleError`, naming the key."""
     model_type = config.get("model_type")
     if model_type not in list(Family):
         known = " and ".join(Family)
-        raise ConvertError(f"config.json: model_type is {model_type!r}; {known} are converted")
+        raise BundleError(f"config.json: model_type is {model_type!r}; {known} are converted")
     family = Family(str(model_type))
     keys = _KEYS[family]
     activation = config.get(keys["activation"], "gelu")
     if activation != "gelu":
-        raise ConvertError(f"config.json: {keys['activation']} is {activation!r}, not 'gelu'")
+        raise BundleError(f"config.json: {keys['activation']} is {activation!r}, not 'gelu'")
     for key, expected in _MUST_BE.items():
         # Left out or null is the default, and the defaults are what we expect.
         if (value := config.get(key)) is not None and value != expected:
-            raise ConvertError(f"config.json: {key} is {value!r}; only {expected!r} is converted")
+            raise BundleError(f"config.json: {key} is {value!r}; only {expected!r} is converted")
     is_bert = family is Family.BERT
     architecture = Architecture(
         family=family,
@@ -100,13 +100,13 @@ def read_architecture(config: Mapping[str, object]) -> Architecture:
         pad_token_id=_pad(config),
     )
     if architecture.width % architecture.heads:
-        raise ConvertError(
+        raise BundleError(
             f"config.json: {keys['width']} {architecture.width} is no multiple of "
             f"{keys['heads']} {architecture.heads}"
         )
     if architecture.pad_token_id >= architecture.vocabulary:
         # Every padded batch would fail.
-        raise ConvertError(
+        raise BundleError(
             f"config.json: pad_token_id {architecture.pad_token_id} is outside the vocabulary of "
             f"{architecture.vocabulary}"
         )
@@ -116,14 +116,14 @@ def read_architecture(config: Mapping[str, object]) -> Architecture:
 def _size(config: Mapping[str, object], key: str, default: int | None = None) -> int:
     value = config.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConvertError(f"config.json: {key} is {value!r}, not a positive whole number")
+        raise BundleError(f"config.json: {key} is {value!r}, not a positive whole number")
     return value
 
 
 def _epsilon(config: Mapping[str, object]) -> float:
     value = config.get("layer_norm_eps", 1e-12)
     if not isinstance(value, float) or not 0 < value < 1:
-        raise ConvertError(f"config.json: layer_norm_eps is {value!r}, not a small fraction")
+        raise BundleError(f"config.json: layer_norm_eps is {value!r}, not a small fraction")
     return value
 
 
@@ -133,5 +133,5 @@ def _pad(config: Mapping[str, object]) -> int:
         # Padding is masked, so that any token will do.
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConvertError(f"config.json: pad_token_id is {value!r}, not a token id")
+        raise BundleError(f"config.json: pad_token_id is {value!r}, not a token id")
     return value

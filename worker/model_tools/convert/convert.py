@@ -22,8 +22,8 @@ from worker.model_tools.convert.tensors import (
     plain_names,
 )
 from worker.model_tools.convert.weights import Floats, SafetensorsFile
-from worker.model_tools.errors import ConvertError
 from worker.model_tools.manifest_writer import read_config
+from worker.models.bundle import BundleError
 from worker.models.manifest import Task
 
 WEIGHTS = "model.safetensors"
@@ -40,7 +40,7 @@ def convert_directory(directory: Path) -> onnx.ModelProto:
     architecture = read_architecture(read_config(directory))
     path = directory / WEIGHTS
     if not path.is_file():
-        raise ConvertError(
+        raise BundleError(
             f"{directory}: {WEIGHTS} is missing; weights in several files or in a pickle "
             f"(pytorch_model.bin) are not converted"
         )
@@ -54,7 +54,7 @@ def convert(weights: Mapping[str, Floats], architecture: Architecture) -> onnx.M
     Its task follows from the heads among them. All inputs are int64 (batch, sequence):
     `input_ids`, `attention_mask` and, for BERT, `token_type_ids`. Outputs are float32:
     `start_logits` and `end_logits` (batch, sequence), or `last_hidden_state` (batch, sequence,
-    width). A row that is all padding gives finite numbers. Raises `ConvertError`.
+    width). A row that is all padding gives finite numbers. Raises `BundleError`.
     """
     plain = plain_names(weights)
     task = find_task(plain)
@@ -66,7 +66,7 @@ def convert(weights: Mapping[str, Floats], architecture: Architecture) -> onnx.M
         stored = plain[tensor.stored]
         values = weights[stored]
         if values.shape != tensor.shape:
-            raise ConvertError(
+            raise BundleError(
                 f"{stored} is {values.shape}; by config.json it should be {tensor.shape}"
             )
         graph.tensor(tensor.place, _layout(tensor, values, architecture))
@@ -94,7 +94,7 @@ def convert(weights: Mapping[str, Floats], architecture: Architecture) -> onnx.M
 def _check_size(tensors: Iterable[Tensor]) -> None:
     size = sum(4 * math.prod(tensor.shape) for tensor in tensors)
     if size > MAX_BYTES:
-        raise ConvertError(
+        raise BundleError(
             f"the weights take {size / 1e9:.2f} GB as float32; one ONNX file holds "
             f"{MAX_BYTES / 1e9:.2f} GB"
         )

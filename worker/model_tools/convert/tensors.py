@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from worker.model_tools.convert.architecture import Architecture, Family
-from worker.model_tools.errors import ConvertError
+from worker.models.bundle import BundleError
 from worker.models.manifest import Task
 
 
@@ -70,7 +70,7 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
     """The file's names, keyed by what today's library calls the same tensor in the bare encoder.
 
     Models saved with a head have the family's prefix, old ones TensorFlow's words for the
-    parameters of a layer norm. Raises `ConvertError` where two become one.
+    parameters of a layer norm. Raises `BundleError` where two become one.
     """
     plain: dict[str, str] = {}
     for name in names:
@@ -79,7 +79,7 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
             if bare.endswith(old):
                 bare = bare.removesuffix(old) + f"LayerNorm.{new}"
         if bare in plain:
-            raise ConvertError(f"the weights hold one tensor twice: {plain[bare]} and {name}")
+            raise BundleError(f"the weights hold one tensor twice: {plain[bare]} and {name}")
         plain[bare] = name
     return plain
 
@@ -90,7 +90,7 @@ def find_task(plain: Iterable[str]) -> Task:
 
 
 def check_names(plain: Iterable[str], tensors: Iterable[Tensor]) -> None:
-    """Raises `ConvertError` for the tensors that are missing and for those that are too many.
+    """Raises `BundleError` for the tensors that are missing and for those that are too many.
 
     A tensor that we have no use for is refused and not just left out: it may be the head of
     another task (`classifier.weight`) or part of a computation that we know nothing of (an
@@ -98,9 +98,9 @@ def check_names(plain: Iterable[str], tensors: Iterable[Tensor]) -> None:
     """
     found, expected = set(plain), {tensor.stored for tensor in tensors}
     if missing := expected - found:
-        raise ConvertError(f"the weights lack {_some(missing)}")
+        raise BundleError(f"the weights lack {_some(missing)}")
     if unknown := {name for name in found - expected if not name.startswith(_UNUSED)}:
-        raise ConvertError(f"the converter has no place for {_some(unknown)}")
+        raise BundleError(f"the converter has no place for {_some(unknown)}")
 
 
 def expected_tensors(architecture: Architecture, task: Task) -> list[Tensor]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from worker.model_tools.errors import ConvertError
+from worker.models.bundle import BundleError
 
 Floats = NDArray[np.float32]
 
@@ -26,13 +26,13 @@ class SafetensorsFile(Mapping[str, Floats]):
     """A file's tensors under its own names. Open it with `with`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `ConvertError` for what is no safetensors file, `OSError`."""
+        """Raises `BundleError` for what is no safetensors file, `OSError`."""
         self._path = path
         try:
             # Its stubs have no types.
             self._file = cast(Any, safe_open(path, framework="numpy"))
         except SafetensorError as error:
-            raise ConvertError(f"{path}: no safetensors file: {error}") from None
+            raise BundleError(f"{path}: no safetensors file: {error}") from None
         self._names = sorted(self._file.keys())
 
     def __enter__(self) -> "SafetensorsFile":
@@ -53,12 +53,12 @@ class SafetensorsFile(Mapping[str, Floats]):
         return iter(self._names)
 
     def __getitem__(self, name: str) -> Floats:
-        """Raises `ConvertError` where the tensor holds anything but floats of 16 or 32 bits."""
+        """Raises `BundleError` where the tensor holds anything but floats of 16 or 32 bits."""
         if name not in self._names:
             raise KeyError(name)
         kind = self._file.get_slice(name).get_dtype()
         if kind not in _FLOAT_TYPES:
-            raise ConvertError(
+            raise BundleError(
                 f"{self._path}: {name} is {kind}; {', '.join(_FLOAT_TYPES)} are converted"
             )
         tensor: NDArray[Any] = self._file.get_tensor(name)

@@ -1,126 +1,109 @@
-"""Models from the Hugging Face Hub: which files, and that they are what the hub announced.
+"""Downloads the files of a model that a bundle needs from the Hugging Face Hub.
 
-The hub's own client does the rest, and is set up as everywhere: cache, resuming, progress bars,
-tokens (HF_TOKEN or a login), HF_ENDPOINT, HF_HUB_OFFLINE. What it raises is `hub_errors`'s.
+The hub's own client does the transfer. Its settings apply as everywhere: cache, resuming, progress
+bars, tokens (HF_TOKEN or a login), HF_ENDPOINT, HF_HUB_OFFLINE.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, is_offline_mode, try_to_load_from_cache
-from huggingface_hub.hf_api import RepoSibling
+from huggingface_hub import (
+    HfApi,
+    ResolvedRevision,
+    constants,
+    get_cached_repo_tree,
+    is_offline_mode,
+)
 
 from worker import __version__
 from worker.model_tools.build import check_source
-from worker.model_tools.hub.errors import (
-    FileMismatchError,
-    HubRequest,
-    NotCachedError,
-    RepoMovedError,
-    translate_hub_errors,
-)
-from worker.model_tools.source_files import SourceFiles, names_in, select_files
-from worker.models.manifest import CONFIG
+from worker.model_tools.hub.errors import HubError, HubRequest, translate_hub_errors
+from worker.model_tools.source_files import SMALL_FILES, SourceFiles, names_in, select_files
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class Download:
     """A model's files in the client's cache, under their names in the repository."""
 
     directory: Path
     commit: str
-    contents: SourceFiles
+    files: SourceFiles
 
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A hub and the client's cache of it; by default those of the client's own variables."""
+    """A hub and the client's cache of it. The defaults are those of the client."""
 
     endpoint: str = constants.ENDPOINT
     cache: Path = Path(constants.HF_HUB_CACHE)
     token: str | bool | None = None
-    """`None` is the client's: HF_TOKEN, or a login."""
+    """`None`: HF_TOKEN or the user's login. `False`: no token."""
 
-    def fetch(self, repo: str, revision: str | None = None, *, offline: bool = False) -> Fetched:
-        """The files of `repo` that a bundle needs, at a branch, tag, commit or pull request.
+    def fetch(self, repo: str, revision: str | None = None, *, offline: bool = False) -> Download:
+        """The files of `repo` that a bundle needs, at a branch, tag, commit or refs/pr/N.
 
-        Files that the cache holds are not fetched again; offline, nothing else is looked at.
-        Raises `HubError` and other `BundleError`s, `OSError`.
+        Downloads only what the cache lacks; offline it sends no request. Downloads the weights
+        last, after the configuration and the tokenizer have been checked. All files are of one
+        commit. Raises `HubError`, other `BundleError`s and `OSError`.
         """
         offline = offline or is_offline_mode()
-        asked = HubRequest(repo, revision or constants.DEFAULT_REVISION, self.endpoint, self.cache)
-        with translate_hub_errors(asked, offline=offline):
-            return self._cached(repo, revision) if offline else self._online(repo, revision)
-
-    def _online(self, repo: str, revision: str | None) -> Fetched:
-        info = self._api().model_info(
-            repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
-        )
-        announced = {file.rfilename: file for file in info.siblings or ()}
-        contents = select_files(announced, repo)
-        commit = str(info.sha)
-        for name in contents.others:
-            # Asked for by the caller's word once, so that the client knows it again when offline.
-            path = self._download(repo, name, revision if name == CONFIG else commit)
-            directory = _root(path, name)
-            if directory.name != commit:
-                raise RepoMovedError(f"{repo} got a new commit while it was fetched; pull it again")
-            _check(path, announced[name])
-        check_source(directory, contents)
-        _check(self._download(repo, contents.weights, commit), announced[contents.weights])
-        return Fetched(directory, commit, contents)
-
-    def _download(self, repo: str, name: str, revision: str | None) -> Path:
-        path = self._api().hf_hub_download(repo, name, revision=revision, cache_dir=self.cache)
-        return Path(path)
-
-    def _cached(self, repo: str, revision: str | None) -> Fetched:
-        resolved = self._api().resolve_revision(
-            repo, revision=revision, cache_dir=self.cache, local_files_only=True
-        )
-        config = try_to_load_from_cache(
-            repo, CONFIG, cache_dir=self.cache, revision=resolved.resolved
-        )
-        if not isinstance(config, str):
-            raise NotCachedError(f"{repo}: the hub client's cache has no {CONFIG} of it")
-        directory = Path(config).parent
-        contents = select_files(names_in(directory), f"{repo}, as cached")
-        return Fetched(directory, resolved.resolved, contents)
-
-    def _api(self) -> HfApi:
-        return HfApi(
+        revision = revision or constants.DEFAULT_REVISION
+        request = HubRequest(repo, revision, self.endpoint, self.cache)
+        api = HfApi(
             self.endpoint, self.token, library_name="qa-worker", library_version=__version__
         )
+        with translate_hub_errors(request, offline=offline):
+            resolved = api.resolve_revision(
+                repo, revision=revision, cache_dir=self.cache, local_files_only=offline
+            )
 
+            def download(names: tuple[str, ...]) -> Path:
+                directory = api.snapshot_download(
+                    repo,
+                    revision=resolved,
+                    cache_dir=self.cache,
+                    allow_patterns=list(names),
+                    local_files_only=offline,
+                )
+                return Path(directory)
 
-def _root(path: Path, name: str) -> Path:
-    """The snapshot's directory: that of the commit, where `name` is a path below it."""
-    return path.parents[name.count("/")]
+            directory = download(SMALL_FILES)
+            files = select_files(self._names(repo, resolved, directory, offline=offline), repo)
+            check_source(directory, files)
+            if not offline:
+                download((files.weights,))
+                self._verify(api, repo, resolved.resolved, files)
+        return Download(directory, resolved.resolved, files)
 
+    def _names(
+        self, repo: str, revision: ResolvedRevision, directory: Path, *, offline: bool
+    ) -> set[str]:
+        """Of the repository's files; offline, of those in the cache."""
+        if offline:
+            return names_in(directory)
+        return {
+            file.path
+            for file in get_cached_repo_tree(repo, revision=revision, cache_dir=self.cache)
+        }
 
-def _check(path: Path, announced: RepoSibling) -> None:
-    """Raises `FileMismatchError`, with the file gone from the cache: the next pull fetches it."""
-    size = path.stat().st_size
-    if announced.size is not None and size != announced.size:
-        problem = f"{size} bytes long, announced are {announced.size}"
-    elif announced.lfs is not None and (found := _sha256(path)) != announced.lfs.sha256:
-        problem = f"sha256 {found[:12]}…, announced is {announced.lfs.sha256[:12]}…"
-    elif announced.lfs is None and announced.blob_id not in (None, found := _git_hash(path)):
-        problem = f"git hash {found[:12]}…, announced is {str(announced.blob_id)[:12]}…"
-    else:
-        return
-    path.resolve().unlink()
-    path.unlink(missing_ok=True)
-    raise FileMismatchError(f"{announced.rfilename} came wrong ({problem}); pull it again")
+    def _verify(self, api: HfApi, repo: str, commit: str, files: SourceFiles) -> None:
+        """Compare the files' hashes with the hub's listing.
 
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _git_hash(path: Path) -> str:
-    """The name that git gives to a file's content, of the small files that it holds itself."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        The client itself compares only sizes. A manifest made of damaged weights would declare
+        them good for ever. Removes a damaged file from the cache, so that the next pull downloads
+        it again, and raises `HubError`.
+        """
+        result = api.verify_repo_checksums(repo, revision=commit, cache_dir=self.cache)
+        needed = {files.weights, *files.others}
+        damaged = [found for found in result.mismatches if found["path"] in needed]
+        for found in damaged:
+            path = result.verified_path / found["path"]
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+        if damaged:
+            first = damaged[0]
+            actual, expected = first["actual"][:12], first["expected"][:12]
+            raise HubError(
+                f"{repo}: {first['path']} is damaged ({first['algorithm']} {actual}…, the hub "
+                f"lists {expected}…); pull it again"
+            )

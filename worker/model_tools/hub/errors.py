@@ -1,6 +1,7 @@
-"""What can go wrong with the hub, each in a line that says what to do.
+"""Turns errors of the Hugging Face client into one line that says what to do.
 
-Knows the errors of the client and of the HTTP library below it.
+Knows the exceptions of `huggingface_hub`, of `httpx2`, its HTTP library, and of `hf_xet`, its
+client for the storage of large files.
 """
 
 import errno
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
     FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
@@ -25,52 +27,17 @@ from worker.models.bundle import BundleError
 
 
 class HubError(BundleError):
-    """A model could not be fetched."""
+    """A model could not be downloaded; the message says why and what to do."""
 
-
-class NoSuchRepoError(HubError):
-    """The hub has no such repository, or does not show it to this user."""
-
-
-class NoSuchRevisionError(HubError):
-    """The repository has no such branch, tag, commit or pull request."""
-
-
-class AccessRefusedError(HubError):
-    """A gated repository, or a token that is not good enough."""
-
-
-class HubUnreachableError(HubError):
-    """No answer, or none that a hub gives."""
-
-
-class NotCachedError(HubError):
-    """Offline, and the cache does not have it."""
-
-
-class FileMismatchError(HubError):
-    """A file is not the one that the hub announced."""
-
-
-class RepoMovedError(HubError):
-    """The files would be of two commits."""
-
-
-class DiskFullError(HubError):
-    """No space for the client's cache."""
-
-
-_CLIENTS = (HFValidationError, RevisionResolutionError, httpx2.HTTPError, httpx2.InvalidURL)
-"""What the client and the HTTP library raise that is no `OSError`."""
 
 _ACCESS = "give a token that may read it: HF_TOKEN, or `hf auth login`"
 _SIZE_CHECK = "Consistency check failed"
-"""How the client's message begins where a download has the wrong length; it has no type for it."""
+"""Start of the client's message for a download of the wrong length, a plain `OSError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubRequest:
-    """What was asked for, of whom, and into which cache."""
+    """What is requested, from which hub, into which cache directory."""
 
     repo: str
     revision: str
@@ -79,67 +46,81 @@ class HubRequest:
 
 
 @contextmanager
-def translate_hub_errors(asked: HubRequest, *, offline: bool) -> Iterator[None]:
-    """What the client raises in the block becomes a `HubError`; what is not its own passes."""
+def translate_hub_errors(request: HubRequest, *, offline: bool) -> Iterator[None]:
+    """Raise the client's errors in the block as `HubError`. Other errors pass unchanged."""
     try:
         yield
-    except (*_CLIENTS, OSError, RuntimeError) as error:
-        explained = _from_response(error, asked) or _from_transport(error, asked, offline=offline)
-        if explained is None:
+    except (
+        CachedRepoTreeNotFoundError,
+        HFValidationError,
+        RevisionResolutionError,
+        httpx2.HTTPError,
+        httpx2.InvalidURL,
+        OSError,
+        RuntimeError,
+    ) as error:
+        message = _explain(error, request, offline=offline)
+        if message is None:
             raise
-        raise explained from error
+        raise HubError(message) from error
 
 
-def _from_response(error: Exception, asked: HubRequest) -> HubError | None:
-    """The hub said no. From the particular to the general: these inherit from each other."""
-    repo = asked.repo
+def _explain(error: BaseException, request: HubRequest, *, offline: bool) -> str | None:
+    """The message for an error, `None` if it is not the client's.
+
+    Subclasses come before their base classes: most of these are also `httpx2.HTTPError`, `OSError`
+    or both.
+    """
+    repo = request.repo
     match error:
+        case RevisionResolutionError() | LocalEntryNotFoundError() if offline:
+            return (
+                f"{repo} at {request.revision} is not in the hub client's cache "
+                f"({request.cache}); pull it once without --offline and HF_HUB_OFFLINE"
+            )
+        case RevisionResolutionError() | LocalEntryNotFoundError() if isinstance(
+            cause := error.__cause__, HfHubHTTPError
+        ):
+            return _explain(cause, request, offline=offline)
         case GatedRepoError():
-            return AccessRefusedError(
-                f"{repo} is gated: ask for access on its page, then {_ACCESS}"
-            )
+            return f"{repo} is gated: ask for access on its page, then {_ACCESS}"
         case RepositoryNotFoundError():
-            return NoSuchRepoError(f"{repo}: the hub has no such repo, or it is private: {_ACCESS}")
+            return f"{repo}: the hub has no such repo, or it is private: {_ACCESS}"
         case RevisionNotFoundError():
-            return NoSuchRevisionError(f"{repo} has no revision {asked.revision!r}")
+            return f"{repo} has no revision {request.revision!r}"
         case HFValidationError():
-            return NoSuchRepoError(f"{repo!r} is no repo id; they look like owner/name")
+            return f"{repo!r} is not a repo id; repo ids look like owner/name"
         case HfHubHTTPError(response=response) if response.status_code in (401, 403):
-            said = _line(error.server_message or response.reason_phrase)
-            return AccessRefusedError(f"{repo}: the hub refuses ({said}); {_ACCESS}")
+            reason = _one_line(error.server_message or response.reason_phrase)
+            return f"{repo}: the hub refuses access ({reason}); {_ACCESS}"
         case HfHubHTTPError(response=response):
-            return HubUnreachableError(
-                f"{repo}: {asked.endpoint} answers {response.status_code} "
-                f"{response.reason_phrase}; try again later"
+            status = f"{response.status_code} {response.reason_phrase}"
+            return f"{repo}: {request.endpoint} answers {status}; try again later"
+        case (
+            CachedRepoTreeNotFoundError()
+            | FileMetadataError()
+            | LocalEntryNotFoundError()
+            | RevisionResolutionError()
+            | httpx2.HTTPError()
+            | httpx2.InvalidURL()
+        ):
+            reason = _one_line(error.__cause__ or error)
+            return (
+                f"{repo}: cannot reach {request.endpoint} ({reason}); --offline takes the model "
+                f"from the hub client's cache"
             )
+        case RuntimeError():
+            # hf_xet raises every failure of the storage as a plain RuntimeError.
+            return (
+                f"{repo}: the hub's storage fails ({_one_line(error)}); try again, or set "
+                f"HF_HUB_DISABLE_XET=1 to download over plain HTTP"
+            )
+        case OSError() if _SIZE_CHECK in str(error):
+            return f"{repo}: {_one_line(error).removeprefix(f'{_SIZE_CHECK}: ')}"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return f"the disk of {request.cache} is full; HF_HOME moves the cache"
     return None
 
 
-def _from_transport(error: Exception, asked: HubRequest, *, offline: bool) -> HubError | None:
-    if offline and isinstance(error, RevisionResolutionError):
-        return NotCachedError(
-            f"{asked.repo} at {asked.revision} is not in the hub client's cache ({asked.cache}); "
-            f"pull it once without --offline and HF_HUB_OFFLINE"
-        )
-    if isinstance(error, (*_CLIENTS, LocalEntryNotFoundError, FileMetadataError)):
-        cause = _line(error.__cause__ or error)
-        return HubUnreachableError(
-            f"{asked.repo}: {asked.endpoint} cannot be reached ({cause}); --offline takes what "
-            f"the cache holds"
-        )
-    if isinstance(error, RuntimeError):
-        # hf_xet has no other type for what goes wrong in the storage of large files.
-        return HubUnreachableError(
-            f"{asked.repo}: the storage of the hub fails ({_line(error)}); try again, or with "
-            f"HF_HUB_DISABLE_XET=1, over plain HTTP"
-        )
-    if _SIZE_CHECK in str(error):
-        said = _line(error).removeprefix(f"{_SIZE_CHECK}: ")
-        return FileMismatchError(f"{asked.repo}: {said}")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"the disk of {asked.cache} is full (HF_HOME moves the cache)")
-    return None
-
-
-def _line(said: object) -> str:
-    return " ".join(str(said).split()) or type(said).__name__
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split()) or type(value).__name__

@@ -11,10 +11,10 @@ from pathlib import Path
 import onnx
 from onnx import version_converter
 
-from worker.model_tools.errors import QuantizeError
 from worker.model_tools.graph_info import inspect_graph
 from worker.model_tools.quantize.layers import linear_layers
 from worker.model_tools.quantize.per_token import quantize_per_token
+from worker.models.bundle import BundleError
 
 OPSET = 20
 """Graphs of an older one are brought up to it: that of the converter."""
@@ -33,10 +33,10 @@ def quantize_file(source: Path, target: Path, method: Method) -> None:
     """Write `source`'s graph to `target` in int8. Raises `BundleError`, `OSError`."""
     precision = inspect_graph(source).precision
     if precision != "float32":
-        raise QuantizeError(f"{source}: is {precision}; only float32 is quantized")
+        raise BundleError(f"{source}: is {precision}; only float32 is quantized")
     model = onnx.load(source)
     if not linear_layers(model):
-        raise QuantizeError(f"{source}: has no products with matrices of weights to quantize")
+        raise BundleError(f"{source}: has no products with matrices of weights to quantize")
     if method is Method.PER_TOKEN:
         onnx.save(quantize_per_token(_at_opset(model, source)), target)
     else:
@@ -62,7 +62,7 @@ def _at_opset(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise QuantizeError(
+        raise BundleError(
             f"{source}: has opset {opset} and does not go to {OPSET} ({reason}); export it again "
             f"with opset {OPSET}, or take --method dynamic"
         ) from None

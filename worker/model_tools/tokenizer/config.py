@@ -1,29 +1,28 @@
-"""What a model directory says of its tokenizer beside the vocabulary: tokenizer_config.json, and
-the files that older models have for special and added tokens.
+"""Reads tokenizer_config.json, and the files that older models have for special and added tokens.
 
 Knows the fields that matter to BERT's WordPiece, in every form that transformers has written.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
 from tokenizers import AddedToken
 
-from worker.model_tools.errors import TokenizerError
+from worker.model_tools.json_files import read_json_object
+from worker.models.bundle import BundleError
 
-CONFIG = "tokenizer_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 ADDED_TOKENS = "added_tokens.json"
 
 _UNLIMITED = 1e9
-"""transformers writes 1e30 where it knows no limit."""
+"""transformers writes 1e30 for a tokenizer without a limit."""
 
 
 class NamedToken(BaseModel):
-    """A token as text, or as transformers dumps an `AddedToken`."""
+    """A token as text, or as transformers writes an `AddedToken`."""
 
     content: str = Field(min_length=1)
     single_word: bool = False
@@ -31,10 +30,6 @@ class NamedToken(BaseModel):
     rstrip: bool = False
     normalized: bool = False
     special: bool = False
-
-    def added(self, *, special: bool) -> AddedToken:
-        """The library's form of it."""
-        return AddedToken(**self.model_dump(exclude={"special"}), special=special)
 
 
 def _as_token(value: object) -> object:
@@ -45,13 +40,12 @@ Token = Annotated[NamedToken, BeforeValidator(_as_token)]
 
 
 class TokenizerConfig(BaseModel):
-    """Defaults are those of transformers' BertTokenizer, but for case and accents: what is not
-    said of them is None here, and the vocabulary tells.
-    """
+    """The defaults are those of transformers' BertTokenizer."""
 
     tokenizer_class: str | None = None
-    do_lower_case: bool | None = None
+    do_lower_case: bool = True
     strip_accents: bool | None = None
+    """`None`: accents are removed if texts are lower-cased."""
     tokenize_chinese_chars: bool = True
     padding_side: Literal["left", "right"] = "right"
     model_max_length: float | None = Field(
@@ -66,62 +60,49 @@ class TokenizerConfig(BaseModel):
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest input, special tokens included; None where the files know no limit."""
+        """The longest input, special tokens included; `None` without a limit."""
         limit = self.model_max_length
         return None if limit is None or limit >= _UNLIMITED else int(limit)
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The tokens without which no question can be encoded."""
+        """The tokens that the vocabulary must have."""
         tokens = (self.cls_token, self.sep_token, self.pad_token, self.unk_token)
         return tuple(token.content for token in tokens)
 
-    def added_tokens(self) -> Iterator[tuple[int | None, AddedToken]]:
-        """Tokens beside the vocabulary's pieces, with their ids where the files give them."""
-        roles = {
-            token.content: token
-            for token in (
-                self.pad_token,
-                self.unk_token,
-                self.cls_token,
-                self.sep_token,
-                self.mask_token,
-            )
-        }
+    def added_tokens(self) -> Iterator[tuple[int, AddedToken]]:
+        """Added tokens with their ids, in the order of the ids."""
+        special = {*self.required, self.mask_token.content}
         for number, token in sorted(self.added_tokens_decoder.items()):
-            yield number, token.added(special=token.special or token.content in roles)
-            roles.pop(token.content, None)
-        for token in roles.values():
-            yield None, token.added(special=True)
+            fields = token.model_dump(exclude={"special"})
+            yield (
+                number,
+                AddedToken(**fields, special=token.special or token.content in special),
+            )
 
 
 def read_tokenizer_config(directory: Path) -> TokenizerConfig:
-    """The files' fields; defaults where there are none. Raises `TokenizerError`."""
-    fields = {**_read_object(directory / SPECIAL_TOKENS), **_read_object(directory / CONFIG)}
-    older = _read_object(directory / ADDED_TOKENS)
+    """The files' fields, and defaults for missing fields and files. Raises `BundleError`."""
+    fields = {
+        **_read_optional(directory / SPECIAL_TOKENS),
+        **_read_optional(directory / TOKENIZER_CONFIG),
+    }
+    older = _read_optional(directory / ADDED_TOKENS)
     if older and "added_tokens_decoder" not in fields:
         fields["added_tokens_decoder"] = {number: content for content, number in older.items()}
-    # A null is a choice for accents alone ("as the case says"), elsewhere a field left out.
-    said = {
+    # null is a value for strip_accents; in other fields it is the same as a missing field.
+    present = {
         name: value
         for name, value in fields.items()
         if value is not None or name == "strip_accents"
     }
     try:
-        return TokenizerConfig.model_validate(said)
+        return TokenizerConfig.model_validate(present)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"])
-        raise TokenizerError(f"{directory / CONFIG}: {where}: {first['msg']}") from None
+        raise BundleError(f"{directory / TOKENIZER_CONFIG}: {where}: {first['msg']}") from None
 
 
-def _read_object(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise TokenizerError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise TokenizerError(f"{path}: not a JSON object")
-    return content
+def _read_optional(path: Path) -> dict[str, Any]:
+    return read_json_object(path) if path.is_file() else {}

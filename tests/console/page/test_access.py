@@ -1,25 +1,23 @@
-"""The page without the token, beside pages of strangers, and without its worker."""
+"""The page without its token, from a foreign origin, and without its worker."""
 
 import signal
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
-from tests.console.browser import TOKEN, Looked, console_environment, console_url, result
+from tests.console.browser import TOKEN, ConsolePage, console_environment, console_url, result
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
+from worker.kafka.kafka_node import free_ports
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-async def test_a_page_of_strangers_asks_nothing_sees_nothing_and_frames_nothing(
+async def test_foreign_page_cannot_ask_read_or_frame(
     browser: Browser, worker: WorkerProcess, topics: Topics
 ) -> None:
-    """One from another origin in the same browser, which even has the token. `localhost` is another
-    origin than 127.0.0.1.
-    """
+    """The foreign page has the token. `localhost` is a different origin from 127.0.0.1."""
     console = f"http://127.0.0.1:{worker.port}/console/"
     before = await topics.ends()
     page = await browser.new_page()
@@ -56,7 +54,7 @@ async def test_a_page_of_strangers_asks_nothing_sees_nothing_and_frames_nothing(
     await page.close()
 
 
-async def test_without_the_token_there_is_nothing_but_the_question_for_it(
+async def test_page_without_token_asks_only_for_the_token(
     browser: Browser, worker: WorkerProcess
 ) -> None:
     page = await browser.new_page()
@@ -65,7 +63,7 @@ async def test_without_the_token_there_is_nothing_but_the_question_for_it(
     await expect(page.locator("#open")).to_be_hidden()
     await page.get_by_role("textbox", name="Token").fill("not-the-token-of-it")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#locked")).to_contain_text("not the worker’s token")
+    await expect(page.locator("#locked")).to_contain_text("Wrong token")
     await page.get_by_role("textbox", name="Token").fill(console_environment()["QA_CONSOLE_TOKEN"])
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_have_text("Ready")
@@ -75,23 +73,21 @@ async def test_without_the_token_there_is_nothing_but_the_question_for_it(
     await page.close()
 
 
-async def test_a_worker_that_goes_away_is_missed_and_one_that_comes_back_is_found(
-    browser: Browser, broker: Broker
-) -> None:
+async def test_page_reconnects_to_a_restarted_worker(browser: Browser, broker: Broker) -> None:
     (port,) = free_ports(1)
     topics = Topics(broker.bootstrap_servers, {**console_environment(), "QA_HTTP_PORT": str(port)})
     await topics.create()
-    looked = Looked(page := await browser.new_page())
+    console = ConsolePage(page := await browser.new_page())
     async with WorkerProcess(topics.environment) as worker:
         await page.goto(console_url(port))
         await expect(page.get_by_role("status")).to_have_text("Ready")
         worker.signal(signal.SIGTERM)
         assert await worker.ended() == 0
     await expect(page.get_by_role("status")).to_have_text("Connection lost, trying again")
-    await looked.ask("Who?", "Ada.")
-    await expect(result(page)).to_contain_text("the worker does not answer")
+    await console.ask("Who?", "Ada.")
+    await expect(result(page)).to_contain_text("no connection to the worker")
     async with WorkerProcess(topics.environment):
         await expect(page.get_by_role("status")).to_have_text("Ready")
-        await looked.ask("Who wrote it?", "It was written by Ada Byron in 1843.")
+        await console.ask("Who wrote it?", "It was written by Ada Byron in 1843.")
         await expect(page.locator("mark")).to_have_text("Ada Byron")
     await page.close()

@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from tests.inference.bundles import write_bundle
-from worker.cli.run import open_reader
+from worker.cli.run import open_engine
 from worker.settings.environment import load
 
 
@@ -19,22 +19,22 @@ from worker.settings.environment import load
         ("false", False, []),
     ],
 )
-def test_no_answer_from_a_model_that_never_saw_one_is_warned_of(
+def test_no_answer_without_training_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, knows: bool, warnings: list[str]
 ) -> None:
     directory = write_bundle(tmp_path / "tiny", knows_no_answer=knows)
     monkeypatch.setenv("QA_MODEL", str(directory))
     monkeypatch.setenv("QA_NO_ANSWER", asked)
     with capture_logs() as logged:
-        open_reader(load()).close()
+        open_engine(load()).close()
     assert [entry["event"] for entry in logged] == warnings
 
 
-def test_what_runs_the_model_is_a_label_of_the_info_metric(
+def test_info_metric_names_model_and_provider(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QA_MODEL", str(write_bundle(tmp_path / "tiny")))
-    open_reader(load()).close()
+    open_engine(load()).close()
     shown = generate_latest().decode()
     (line,) = [line for line in shown.splitlines() if line.startswith("qa_worker_info")]
     assert 'model="tiny"' in line

@@ -1,11 +1,11 @@
-"""The plots, as people watch them."""
+"""The live plots, and how the page polls."""
 
 import re
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.console.browser import Looked
+from tests.console.browser import ConsolePage
 from tests.streaming.topics import Topics, event
 from tests.streaming.worker_process import WorkerProcess
 
@@ -15,12 +15,12 @@ REJECTIONS = "#plot-rejections [data-value]"
 
 
 async def rejections(page: Page) -> int:
-    """As the page has them."""
+    """The number that the page shows."""
     await expect(page.locator(REJECTIONS)).to_have_text(re.compile("[0-9]"))
     return int(await page.locator(REJECTIONS).text_content() or "")
 
 
-async def test_the_page_says_what_the_worker_is_and_its_address_forgets_the_token(
+async def test_page_names_the_worker_and_drops_the_token_from_its_url(
     page: Page, worker: WorkerProcess, topics: Topics
 ) -> None:
     await expect(page).to_have_title("qa-worker console")
@@ -29,7 +29,7 @@ async def test_the_page_says_what_the_worker_is_and_its_address_forgets_the_toke
     assert page.url == f"http://127.0.0.1:{worker.port}/console/"
 
 
-async def test_the_plots_show_what_the_worker_did(page: Page, topics: Topics) -> None:
+async def test_plots_show_the_workers_activity(page: Page, topics: Topics) -> None:
     before = await rejections(page)
     await topics.send([event(number) for number in range(20)] + [b"{", b"{", b"{}"])
     await expect(page.locator(REJECTIONS)).to_have_text(str(before + 3))
@@ -47,7 +47,7 @@ async def test_the_plots_show_what_the_worker_did(page: Page, topics: Topics) ->
     await expect(page.get_by_role("row", name="partition 1 0")).to_be_visible()
 
 
-async def test_a_page_that_is_opened_later_shows_the_past(page: Page, topics: Topics) -> None:
+async def test_reloaded_page_shows_earlier_samples(page: Page, topics: Topics) -> None:
     before = await rejections(page)
     await topics.send([b"{"])
     await expect(page.locator(REJECTIONS)).to_have_text(str(before + 1))
@@ -55,7 +55,7 @@ async def test_a_page_that_is_opened_later_shows_the_past(page: Page, topics: To
     await expect(page.locator(REJECTIONS)).to_have_text(str(before + 1))
 
 
-async def test_a_pointer_on_a_plot_asks_for_that_moment(page: Page) -> None:
+async def test_pointer_on_a_plot_selects_a_sample(page: Page) -> None:
     plot = page.locator("#plot-events .plot")
     await expect(plot.locator("path.first")).to_have_attribute("d", re.compile("^M"))
     box = await plot.bounding_box()
@@ -65,17 +65,17 @@ async def test_a_pointer_on_a_plot_asks_for_that_moment(page: Page) -> None:
     await expect(plot).to_contain_text("s ago")
 
 
-async def test_a_tab_that_nobody_sees_asks_for_nothing(looked: Looked) -> None:
-    page = looked.page
+async def test_hidden_tab_does_not_poll(console: ConsolePage) -> None:
+    page = console.page
     await page.clock.install()
     await page.reload()
     await expect(page.get_by_role("status")).to_have_text("Ready")
     await page.clock.run_for(3_000)
     await _see(page, hidden=True)
-    await page.clock.run_for(3_000)  # what was on its way
-    before = len(looked.requested)
+    await page.clock.run_for(3_000)  # a request that was pending
+    before = len(console.requested)
     await page.clock.run_for(30_000)
-    assert len(looked.requested) == before
+    assert len(console.requested) == before
     async with page.expect_request("**/samples?*"):
         await _see(page, hidden=False)
 

@@ -1,4 +1,4 @@
-"""The page for everybody: widths, colours, names, motion."""
+"""Accessibility of the page: widths, colours, names, motion."""
 
 import json
 
@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from tests.console.browser import (
     EMOJI,
     QUESTION,
-    Looked,
+    ConsolePage,
     result,
 )
 from tests.tools import tool_file
@@ -16,10 +16,10 @@ from tests.tools import tool_file
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-async def test_it_fits_any_width(looked: Looked) -> None:
-    page = looked.page
-    await looked.ask("Who wrote it?", f"It was written by Ada{'bcde' * 24} in 1843.")
-    await expect(page.get_by_role("region", name="Its journey")).to_be_visible()
+async def test_page_fits_every_width(console: ConsolePage) -> None:
+    page = console.page
+    await console.ask("Who wrote it?", f"It was written by Ada{'bcde' * 24} in 1843.")
+    await expect(page.get_by_role("region", name="Trace of the record")).to_be_visible()
     for width in (360, 768, 1080, 1440):
         await page.set_viewport_size({"width": width, "height": 740})
         outside = await page.evaluate(
@@ -32,13 +32,13 @@ async def test_it_fits_any_width(looked: Looked) -> None:
         assert await page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
-async def test_it_keeps_the_rules_of_accessibility_light_and_dark(looked: Looked) -> None:
+async def test_axe_finds_no_violations_light_and_dark(console: ConsolePage) -> None:
     """Names, roles, contrasts, as axe-core finds them: with an answer, with a rejection, locked."""
-    page = looked.page
-    await looked.ask(QUESTION, EMOJI)
+    page = console.page
+    await console.ask(QUESTION, EMOJI)
     await expect(page.locator("mark")).to_be_visible()
     assert await violations(page) == []
-    await looked.ask(" ", EMOJI)
+    await console.ask(" ", EMOJI)
     await expect(result(page)).to_contain_text("Rejected")
     assert await violations(page) == []
     await page.evaluate("sessionStorage.clear()")
@@ -78,8 +78,8 @@ async def test_every_control_has_a_name(page: Page) -> None:
     assert [role for role, name in named if not name] == []
 
 
-async def test_who_wants_no_motion_gets_none(looked: Looked) -> None:
-    page = looked.page
+async def test_reduced_motion_stops_animations(console: ConsolePage) -> None:
+    page = console.page
     await page.emulate_media(reduced_motion="reduce")
     moving = await page.evaluate(
         """() => {
