@@ -40,9 +40,7 @@ def cells(out: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
-def test_list_has_rows_and_a_count_for_each_reason(
-    command: Command, three: Topics
-) -> None:
+def test_list_has_rows_and_a_count_for_each_reason(command: Command, three: Topics) -> None:
     done = command("dead-letters", "list")
     assert done.code == 0
     name = three.settings.qa.questions_topic
@@ -54,9 +52,7 @@ def test_list_has_rows_and_a_count_for_each_reason(
     assert done.out.endswith("3 dead letters: 2 schema, 1 not_json\n")
 
 
-def test_list_as_json_lines(
-    command: Command, three: Topics
-) -> None:
+def test_list_as_json_lines(command: Command, three: Topics) -> None:
     done = command("dead-letters", "list", "--json", "--partition", "0", "--offset", "1")
     assert json.loads(done.out) == {
         "partition": 0,
@@ -177,9 +173,7 @@ def test_replay_prints_what_it_sent_and_skipped(command: Command, three: Topics)
     assert sorted(asyncio.run(replays(three))) == [f"{name}-0-0", f"{name}-0-1"]
 
 
-def test_replay_exits_with_1_after_permanent_skips(
-    command: Command, topics: Topics
-) -> None:
+def test_replay_exits_with_1_after_permanent_skips(command: Command, topics: Topics) -> None:
     asyncio.run(
         post(topics, dead_letter(topics, omitted=True, question=(0, 99)), dead_letter(topics))
     )

@@ -56,7 +56,7 @@ def open_or_reject(
 
 
 @given(KINDS, st.binary(max_size=200), HEADERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_decoded_or_rejected(kind: Kind, value: bytes, headers: list[Header]) -> None:
     open_or_reject(kind, value, headers)
 
@@ -67,7 +67,7 @@ def test_any_bytes_are_decoded_or_rejected(kind: Kind, value: bytes, headers: li
     st.sampled_from(NESTING) | st.none(),
     HEADERS,
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_field_values_are_decoded_or_rejected(
     kind: Kind, changes: dict[str, Any], nested: str | None, headers: list[Header]
 ) -> None:
@@ -82,7 +82,7 @@ def test_any_field_values_are_decoded_or_rejected(
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_corrupted_events_are_decoded_or_rejected(data: st.DataObject) -> None:
     value = bytearray(json.dumps(event(text="é", metadata={"n": [1, 2.5, None]})).encode())
     for _ in range(data.draw(st.integers(1, 4))):

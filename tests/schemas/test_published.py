@@ -86,7 +86,7 @@ _KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
 
 
 @given(_KINDS, _EVENTS | _VALUES)
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_schema_and_worker_accept_the_same_events(kind: Kind, event: Any) -> None:
     try:
         kind.model_validate(event)

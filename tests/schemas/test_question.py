@@ -121,7 +121,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_metadata_is_any_json(metadata: dict[str, Any]) -> None:
     read = opened(event(metadata=metadata)).event.metadata
     # Compared as text, because 1 == 1.0 == True.
