@@ -25,12 +25,12 @@ NEEDS = {
     "playwright": "browser",
     "subprocess": "process",
     "tests.brokers.choose": "broker",
-    "tests.brokers.node": "broker",
     "tests.tools": "tools",
-    "worker.kafka.dev_broker": "broker",
-    "worker.kafka.kafka_node": "broker",
+    "worker.kafka.dev_broker.DevBroker": "broker",
+    "worker.kafka.java_runtime.find_java": "process",
+    "worker.kafka.kafka_node.KafkaNode": "broker",
 }
-"""By module: the mark of a test whose code names something of it."""
+"""By module, or a name in one: the mark of a test whose code names it."""
 
 _PROCESSES = {"create_subprocess_exec", "create_subprocess_shell", "fork"}
 
@@ -62,9 +62,11 @@ def _needs(code: Any) -> frozenset[str]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if mark := NEEDS.get(_module(value)) or NEEDS.get(_module(value).partition(".")[0]):
-            found.add(mark)
-        elif not _module(value).startswith(("tests.", "deploy.")):
+        module, name = _module(value), getattr(value, "__name__", "")
+        places = (module, module.partition(".")[0], f"{module}.{name}")
+        if marks := {NEEDS[place] for place in places if place in NEEDS}:
+            found |= marks
+        elif not module.startswith(("tests.", "deploy.")):
             continue
         elif isinstance(value, type):
             waiting += [each for each in vars(value).values() if isinstance(each, FunctionType)]
