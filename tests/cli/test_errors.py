@@ -65,7 +65,7 @@ def test_unknown_setting_stops_every_command(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("QA_TOPK", "3")
-    assert complaint(command(*arguments), 1) == "QA_TOPK is no setting; the nearest is QA_TOP_K"
+    assert complaint(command(*arguments), 1) == "unknown setting QA_TOPK; did you mean QA_TOP_K?"
 
 
 def test_missing_model(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,9 @@ def test_a_question_may_take_half_of_a_window_and_no_more(tmp_path: Path) -> Non
     InferenceEngine(bundle, InferenceOptions(threads=1, max_question_tokens=16))
     with pytest.raises(BundleError, match="less than half of a window of 32"):
         InferenceEngine(bundle, InferenceOptions(threads=1, max_question_tokens=17))
-    with pytest.raises(BundleError, match="less than half of a window of 20"):
-        InferenceEngine(bundle, InferenceOptions(threads=1, max_tokens=20, max_question_tokens=16))
+    larger = tiny_bundle(tmp_path / "larger", max_tokens=64)
+    with pytest.raises(BundleError, match="less than half of a window of 40"):
+        InferenceEngine(larger, InferenceOptions(threads=1, max_tokens=40, max_question_tokens=32))
 
 
 def test_without_a_limit_of_its_own_a_question_may_take_half_of_a_window(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_certificate_is_shown_to_nobody_without_tls(protocol: str) -> None:
     environment = {**SASL, "KAFKA_SSL_KEYSTORE_LOCATION": "/etc/kafka/worker.pem"}
     load({**environment, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"})
     said = refused(**{**environment, "KAFKA_SECURITY_PROTOCOL": protocol})
-    assert f"is of no use with KAFKA_SECURITY_PROTOCOL={protocol}" in said
+    assert f"has no effect with KAFKA_SECURITY_PROTOCOL={protocol}" in said
 
 
 def test_a_password_of_a_key_is_of_some_key() -> None:

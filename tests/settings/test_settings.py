@@ -29,7 +29,8 @@ def test_every_variable_has_a_meaning_and_a_place_in_what_is_shown() -> None:
 def test_defaults_are_shown_as_they_are_set() -> None:
     shown = current(load({}))
     for variable in variables():
-        assert shown[variable.name] == variable.default
+        if variable.name != "QA_THREADS":  # depends on the machine
+            assert shown[variable.name] == variable.default
     again = load({name: value for name, value in shown.items() if name != "QA_MODEL"})
     assert again == load({})
 
@@ -63,10 +64,14 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     assert load({**empty, "KAFKA_SASL_PASSWORD_FILE": ""}) == load({})
 
 
-def test_the_readers_part_is_complete() -> None:
-    reading = load({"QA_THREADS": "3", "QA_DOC_STRIDE": "7"}).qa.reading()
-    assert reading == InferenceOptions(threads=3, doc_stride=7)
-    assert load({}).qa.reading().threads == available_cores()
+def test_the_engine_gets_its_options_and_no_other_setting() -> None:
+    settings = load({"QA_THREADS": "3", "QA_DOC_STRIDE": "7", "QA_LOG_LEVEL": "debug"})
+    assert settings.qa.inference == InferenceOptions(threads=3, doc_stride=7)
+    assert type(settings.qa.inference) is InferenceOptions
+
+
+def test_by_default_all_cores_of_the_quota_run_the_model() -> None:
+    assert load({}).qa.inference.threads == available_cores()
 
 
 def test_the_processes_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +94,7 @@ def test_the_processes_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_an_unknown_variable_names_the_nearest(wrong: str, near: str) -> None:
     message = refused(**{wrong: "1"})
-    assert message.startswith(f"{wrong} is no setting; the nearest is {near}")
+    assert message.startswith(f"unknown setting {wrong}; did you mean {near}")
 
 
 def test_an_unknown_variable_is_refused_though_it_is_empty() -> None:
@@ -115,7 +120,9 @@ def test_what_kubernetes_says_of_services_is_ignored(name: str) -> None:
 
 
 def test_a_slip_of_the_pen_in_a_port_is_no_service() -> None:
-    assert "QA_HTPP_PORT is no setting; the nearest is QA_HTTP_PORT" in refused(QA_HTPP_PORT="9000")
+    assert "unknown setting QA_HTPP_PORT; did you mean QA_HTTP_PORT?" in refused(
+        QA_HTPP_PORT="9000"
+    )
 
 
 def test_variables_of_others_are_ignored() -> None:
@@ -182,6 +189,11 @@ def test_a_value_that_cannot_be_names_its_variable_and_itself(name: str, value: 
             "QA_DRAIN_SECONDS (15)",
             "KAFKA_REBALANCE_TIMEOUT_MS (15000)",
         ),
+        (
+            {"QA_STALL_SECONDS": "300.5"},
+            "QA_STALL_SECONDS (300.5)",
+            "KAFKA_MAX_POLL_INTERVAL_MS (300000)",
+        ),
     ],
 )
 def test_values_that_cannot_work_together_are_both_named(
@@ -202,6 +214,7 @@ def test_values_that_cannot_work_together_are_both_named(
         {"KAFKA_HEARTBEAT_INTERVAL_MS": "3333", "KAFKA_SESSION_TIMEOUT_MS": "9999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "39999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "15001"},
+        {"QA_STALL_SECONDS": "300"},
     ],
 )
 def test_values_at_their_bounds_work_together(environment: dict[str, str]) -> None:
@@ -250,13 +263,13 @@ def test_the_token_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> No
 
 
 def test_an_unknown_file_is_still_an_unknown_variable() -> None:
-    assert refused(QA_CONSOLE_FILE="x").startswith("QA_CONSOLE_FILE is no setting")
+    assert refused(QA_CONSOLE_FILE="x").startswith("unknown setting QA_CONSOLE_FILE")
 
 
 @pytest.mark.parametrize(
     "origin", ["*", "null", "qa.example.org", "https://", "https://qa.example.org/", "ftp://a"]
 )
 def test_origins_are_those_of_browsers(origin: str) -> None:
-    assert "is no origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
+    assert "is not an origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
     both = load({"QA_CONSOLE_ORIGINS": "https://a.example:8443, http://b.example"})
     assert both.qa.console_origins == ("https://a.example:8443", "http://b.example")

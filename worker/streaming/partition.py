@@ -230,7 +230,9 @@ class PartitionProcessor:
         metrics.RECORD_PROCESSING.observe(now - each.added)
         if each.record.produced_ms is not None:
             # The producer's clock may be ahead of ours.
-            metrics.END_TO_END_LATENCY.observe(max(0.0, time.time() - each.record.produced_ms / 1000))
+            metrics.END_TO_END_LATENCY.observe(
+                max(0.0, time.time() - each.record.produced_ms / 1000)
+            )
 
 
 def counts(each: InFlightRecord) -> bool:
