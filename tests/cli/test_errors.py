@@ -70,7 +70,7 @@ def test_unknown_setting_stops_every_command(
 
 def test_missing_model(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QA_MODEL", "/nowhere/model")
-    assert complaint(command(*ASK), 1) == "/nowhere/model: there is no such directory"
+    assert complaint(command(*ASK), 1) == "/nowhere/model: no such directory"
 
 
 def test_broken_model(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

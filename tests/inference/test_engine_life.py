@@ -11,6 +11,7 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from tests.inference.bundles import POISON, WORDS, bert_tokenizer, tiny_bundle, write_bundle
 from tests.inference.graphs import table_model
+from worker.inference.batch_runner import BatchRunner
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
 from worker.inference.question_answering.windows import EncodedContext, Windower
@@ -160,7 +161,7 @@ def test_a_bug_between_the_steps_costs_its_question_and_not_the_thread(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as broken:
-        broken.setattr(InferenceEngine, "_add_output", collect)
+        broken.setattr(BatchRunner, "_add_output", collect)
         lost = tiny_reader.submit(Question(question="a", context="b answer"))
         assert failed.wait(30)
     found = tiny_reader.submit(Question(question="a", context="b answer")).result(30).outcome

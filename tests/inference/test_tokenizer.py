@@ -109,7 +109,8 @@ def test_another_template_is_refused_in_its_own_words(
     tmp_path: Path, tokenizer: Tokenizer, seen: str
 ) -> None:
     message = (
-        rf"tokenizer\.json: pairs are encoded as {re.escape(seen)}; only the BERT family is read: "
+        rf"tokenizer\.json: pairs are encoded as {re.escape(seen)}; "
+        r"only the BERT family is supported: "
         r"\[CLS\] question \[SEP\] context \[SEP\]$"
     )
     with pytest.raises(BundleError, match=message):
