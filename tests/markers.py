@@ -1,8 +1,8 @@
 """Marks each test by what it needs, so that `make test-fast` can leave it out.
 
 A mark comes from the code that a test can reach: its own, that of its fixtures, and that of the
-helpers in tests/ and deploy/ which they name. A test without a mark that starts a process fails: `NEEDS` then
-lacks what starts it.
+helpers in tests/ and deploy/ which they name. A test without a mark that starts a process fails:
+`NEEDS` then lacks what starts it.
 """
 
 import inspect

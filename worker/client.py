@@ -4,14 +4,15 @@ For the commands, the console and the tests; other systems use any Kafka client.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pydantic_core import from_json
 
+from schemas.answer import Source
 from schemas.dead_letter import parse_dead_letter_headers
 from schemas.rejection import Header
 from worker.kafka.acl import Operation, RequiredAcls
@@ -38,7 +39,8 @@ class QuestionResult:
 class QuestionClient:
     """`async with QuestionClient.open(settings) as client`; then `send` and `wait_for_result`.
 
-    Sees answers and dead letters that are written after it was opened. Answers must be plain JSON.
+    Sees answers and dead letters that are written after it was opened. Answers must be plain JSON;
+    records that are not from a worker are ignored.
     """
 
     def __init__(
@@ -118,7 +120,9 @@ class QuestionClient:
     async def _collect(self) -> None:
         try:
             async for record in self._consumer:
-                question, result = self._parse(record)
+                if (parsed := self._parse(record)) is None:
+                    continue
+                question, result = parsed
                 async with self._arrived:
                     self._results[question] = result
                     self._arrived.notify_all()
@@ -126,14 +130,18 @@ class QuestionClient:
             async with self._arrived:
                 self._arrived.notify_all()
 
-    def _parse(self, record: Any) -> tuple[RecordPosition, QuestionResult]:
+    def _parse(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
+        """The question's position and result; `None` if the record is not from a worker."""
         if record.topic == self._answers_topic:
-            source = json.loads(record.value)["source"]
-            question = RecordPosition(source["topic"], source["partition"], source["offset"])
+            try:
+                source = Source.model_validate(from_json(record.value or b"")["source"])
+            except (KeyError, TypeError, ValueError):
+                return None
+            question = RecordPosition(source.topic, source.partition, source.offset)
             return question, QuestionResult(record.key, record.value, record.headers)
         parsed = parse_dead_letter_headers(record.headers)
         if parsed.event is None:
-            raise ValueError(f"not a worker's dead letter: {record.topic} offset {record.offset}")
+            return None
         return RecordPosition(*parsed.event), QuestionResult(
             record.key, record.value, record.headers, reason=parsed.reason, detail=parsed.message
         )

@@ -122,7 +122,7 @@ def _dead_letter() -> Schema:
     return _message(
         "A record that cannot be answered",
         header_schemas.dead_letter(),
-        {"description": "The record's own value, whatever its bytes are."},
+        {"description": "The unchanged value of the record: any bytes."},
         {**_TRACE, **dead_letter_example()},
         '{"question": " ", "context": "…"}',
         content_type="application/octet-stream",

@@ -40,7 +40,8 @@ def carried() -> Schema:
         "properties": {
             name: {
                 "type": "string",
-                "description": f"{_CARRIED_MEANINGS.get(name, 'likewise')}; comes back",
+                "description": f"{_CARRIED_MEANINGS.get(name, 'correlation id')}; copied to the "
+                "outcome",
             }
             for name in [*_CARRIED_MEANINGS, *sorted(PROPAGATED_HEADERS - set(_CARRIED_MEANINGS))]
         },

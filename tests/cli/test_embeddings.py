@@ -60,7 +60,7 @@ def test_a_question_is_rejected_by_an_embedding_model(
     third = json.loads(target.read_bytes().splitlines()[2])
     assert third["rejected"] == {
         "reason": "schema",
-        "detail": "text: Field required; this worker takes texts, and embeds them",
+        "detail": "text: Field required; this worker accepts texts to embed",
     }
 
 

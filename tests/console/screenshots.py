@@ -13,11 +13,11 @@ from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 
-from tests.brokers.embedded import EmbeddedKafka
 from tests.console.browser import chromium, console_environment, console_url
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.demo_events import demo_events
+from worker.kafka.dev_broker import DevBroker
 
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "wide": (1440, 900, "light"),
@@ -43,7 +43,7 @@ async def _traffic(topics: Topics) -> None:
 
 
 async def take(directory: Path, seconds: float) -> None:
-    with EmbeddedKafka() as broker:
+    with DevBroker() as broker:
         topics = Topics(broker.bootstrap_servers, console_environment(), partitions=4)
         await topics.create()
         async with WorkerProcess(topics.environment) as worker, chromium() as browser:

@@ -26,8 +26,8 @@ def complete_trace() -> RecordTrace:
     one = received()
     one.stages = [
         StageTiming("decode", SENT + 11 * MS, SENT + 13 * MS),
-        StageTiming("encode", SENT + 14 * MS, SENT + 16 * MS),
-        StageTiming("spans", SENT + 24 * MS, SENT + 26 * MS),
+        StageTiming("preprocess", SENT + 14 * MS, SENT + 16 * MS),
+        StageTiming("postprocess", SENT + 24 * MS, SENT + 26 * MS),
         StageTiming("publish", SENT + 27 * MS, SENT + 29 * MS),
     ]
     one.batches = [
@@ -43,9 +43,9 @@ def test_stages_follow_each_other_without_a_gap() -> None:
     assert made == [
         ("queue", 0, 10, 10),
         ("decode", 10, 11, 13),
-        ("encode", 13, 14, 16),
-        ("run", 16, 17, 23),
-        ("spans", 23, 24, 26),
+        ("preprocess", 13, 14, 16),
+        ("inference", 16, 17, 23),
+        ("postprocess", 23, 24, 26),
         ("publish", 26, 27, 29),
         ("commit", 29, 29, 30),
     ]
@@ -68,7 +68,7 @@ def test_a_record_rejected_early_has_no_engine_stages() -> None:
 
 def test_stages_stay_ordered_when_the_clock_is_set_back() -> None:
     one = complete_trace()
-    one.stages[1] = StageTiming("encode", SENT - 500 * MS, SENT - 400 * MS)
+    one.stages[1] = StageTiming("preprocess", SENT - 500 * MS, SENT - 400 * MS)
     one.ended = SENT
     made = stages(one, SENT)
     assert all(stage.since <= stage.began <= stage.ended for stage in made)

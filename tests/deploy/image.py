@@ -15,7 +15,7 @@ from typing import Any
 from tests.tools import CACHE, tool, tool_file
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-CONFINED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all")
+CONFINED: tuple[str, ...] = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all")
 CONFINED += ("--security-opt=no-new-privileges",)
 """Options of `podman run` that the pods of deploy/kubernetes have, too."""
 

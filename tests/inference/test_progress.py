@@ -74,7 +74,7 @@ def test_timings_name_the_stages_and_the_batches(tiny_reader: InferenceEngine) -
     after = time.time_ns()
 
     for result in results:
-        assert [stage.name for stage in result.timings.stages] == ["encode", "spans"]
+        assert [stage.name for stage in result.timings.stages] == ["preprocess", "postprocess"]
         encode, spans = result.timings.stages
         batches = sorted(result.timings.batches, key=lambda batch: batch.began)
         moments = [
@@ -96,5 +96,5 @@ def test_an_event_without_a_window_has_no_batch(tiny_reader: InferenceEngine) ->
     future = tiny_reader.submit(Question(question="a", context=" "))
     tiny_reader.start()
     timings = future.result(SECONDS).timings
-    assert [stage.name for stage in timings.stages] == ["encode", "spans"]
+    assert [stage.name for stage in timings.stages] == ["preprocess", "postprocess"]
     assert timings.batches == []

@@ -1,5 +1,5 @@
 """Topics on the run's broker."""
 
-from tests.streaming.conftest import delivery, each_broker, embedded, kafka_topics, topics
+from tests.streaming.conftest import delivery, topics
 
-__all__ = ["delivery", "each_broker", "embedded", "kafka_topics", "topics"]
+__all__ = ["delivery", "topics"]

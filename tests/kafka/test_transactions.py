@@ -183,10 +183,10 @@ async def test_init_transactions_aborts_an_open_transaction(
 
 
 async def test_stable_offset_fetch_waits_for_an_open_transaction(
-    kafka_topics: Topics, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An OffsetFetch without `require_stable` would return the offset from before (KIP-447)."""
-    partition = Partition(kafka_topics)
+    partition = Partition(topics)
     lossy = LossyClient(bootstrap_servers=partition.topics.servers)
     client = await partition.client(lossy)
     older, newer = await partition.producer(client), await partition.producer(client)
@@ -232,9 +232,9 @@ async def test_a_record_too_large_for_its_topic_fails_the_transaction(
     assert await partition.seen() == []
 
 
-async def test_the_coordinator_aborts_a_transaction_that_times_out(kafka_topics: Topics) -> None:
-    kafka_topics.environment["KAFKA_TRANSACTION_TIMEOUT_MS"] = "1000"
-    partition = Partition(kafka_topics)
+async def test_the_coordinator_aborts_a_transaction_that_times_out(topics: Topics) -> None:
+    topics.environment["KAFKA_TRANSACTION_TIMEOUT_MS"] = "1000"
+    partition = Partition(topics)
     slow = await partition.producer()
     await slow.init_transactions()
     never = asyncio.Event()

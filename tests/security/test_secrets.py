@@ -77,7 +77,7 @@ def said(
     return _Said(capsys)
 
 
-async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) -> None:
+async def test_passwords_are_not_logged(kafka: Secured, topics: Topics, said: _Said) -> None:
     wrong = "wr0ng-password"
     await topics.send([event(n) for n in range(4)])
     await said.run(topics, kafka.sasl("PLAIN"))
@@ -88,7 +88,7 @@ async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) 
     assert _found(PASSWORD, text) + _found(wrong, text) == []
 
 
-async def test_no_token_is_said_nor_what_it_is_given_for(
+async def test_tokens_and_client_secrets_are_not_logged(
     kafka: Secured, topics: Topics, said: _Said, tmp_path: Path
 ) -> None:
     wrong = "wr0ng secret"
@@ -109,7 +109,7 @@ async def test_no_token_is_said_nor_what_it_is_given_for(
         assert _found(secret, text) == []
 
 
-async def test_no_secret_leaves_the_process_or_the_commands(kafka: Secured, topics: Topics) -> None:
+async def test_secrets_in_no_log_metric_or_command_output(kafka: Secured, topics: Topics) -> None:
     """All of it at once, in the worker as it runs in production."""
     secrets = {
         **kafka.tls(),

@@ -220,19 +220,19 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
 
 
 async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_fence(
-    kafka_topics: Topics, running: Running
+    topics: Topics, running: Running
 ) -> None:
     first, second = StubEngine(), StubEngine()
-    async with running(kafka_topics.settings, first):
-        await kafka_topics.send([event(n) for n in range(10)], key=None)
+    async with running(topics.settings, first):
+        await topics.send([event(n) for n in range(10)], key=None)
         await until(lambda: len(first.seen) == 10, "the first has both")
-        async with running(kafka_topics.settings, second):
-            await kafka_topics.send([event(n) for n in range(10, 20)], key=None)
-            await until(lambda: kafka_topics.has(20), "both answer")
+        async with running(topics.settings, second):
+            await topics.send([event(n) for n in range(10, 20)], key=None)
+            await until(lambda: topics.has(20), "both answer")
             assert second.seen
-        await kafka_topics.send([event(n) for n in range(20, 30)], key=None)
-        await until(lambda: kafka_topics.has(30), "the first has both again")
-    assert sorted(await kafka_topics.ids()) == sorted(f"q-{n}" for n in range(30))
+        await topics.send([event(n) for n in range(20, 30)], key=None)
+        await until(lambda: topics.has(30), "the first has both again")
+    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(30))
 
 
 async def _committed(topics: Topics, offset: int) -> bool:

@@ -35,20 +35,20 @@ def delivery(request: pytest.FixtureRequest) -> str:
 
 
 async def test_a_trace_ends_when_its_offset_is_committed(
-    kafka_topics: Topics, running: Running, delivery: str
+    topics: Topics, running: Running, delivery: str
 ) -> None:
     listener = Listener()
-    settings = kafka_topics.settings
+    settings = topics.settings
     if delivery == "at_least_once":
         # No commit before the third record: to be published is not enough.
-        settings = kafka_topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
+        settings = topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
     async with running(settings, StubEngine(), listener):
-        await kafka_topics.send([event(0), b"{"], partition=0)
+        await topics.send([event(0), b"{"], partition=0)
         await until(lambda: len(listener.open) + len(listener.ends) == 2, "both are taken")
         if delivery == "at_least_once":
-            await until(lambda: kafka_topics.has(1), "published")
+            await until(lambda: topics.has(1), "published")
             assert not listener.ends
-        await kafka_topics.send([event(2)], partition=0)
+        await topics.send([event(2)], partition=0)
         await until(lambda: len(listener.ends) == 3, "all are committed")
 
     answered, rejected, _ = listener.ends
@@ -61,12 +61,12 @@ async def test_a_trace_ends_when_its_offset_is_committed(
 
 
 async def test_records_that_are_not_drained_end_as_dropped(
-    kafka_topics: Topics, running: Running
+    topics: Topics, running: Running
 ) -> None:
     listener = Listener()
     reader = StubEngine(holds=lambda question: question.question.endswith("1?"))
-    async with running(kafka_topics.with_(QA_DRAIN_SECONDS="0.1"), reader, listener):
-        await kafka_topics.send([event(n) for n in range(4)], partition=0)
+    async with running(topics.with_(QA_DRAIN_SECONDS="0.1"), reader, listener):
+        await topics.send([event(n) for n in range(4)], partition=0)
         await until(lambda: len(listener.open) + len(listener.ends) == 4, "all are taken")
     reader.release_all()
 

@@ -26,8 +26,8 @@ def healthy(stall_after: float = 3600) -> Health:
     return Health(time.monotonic, stall_after=stall_after, contact_after=20)
 
 
-async def test_a_missing_topic_stops_the_start_and_is_named(kafka_topics: Topics) -> None:
-    settings = kafka_topics.with_(QA_ANSWERS_TOPIC="nobody-made-this")
+async def test_a_missing_topic_stops_the_start_and_is_named(topics: Topics) -> None:
+    settings = topics.with_(QA_ANSWERS_TOPIC="nobody-made-this")
     with pytest.raises(StreamingError, match=r"no topic nobody-made-this .*topics create"):
         await WorkerSupervisor(settings, StubEngine(), healthy()).run(asyncio.Event())
 
@@ -53,29 +53,29 @@ async def test_work_that_is_due_and_never_done_ends_the_worker(
 
 
 async def test_a_worker_that_waits_for_its_group_can_still_be_stopped(
-    kafka_topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "CLOSE_SECONDS", 0.5)
     # The first member does not finish its drain, so the second waits for the rebalance.
-    await kafka_topics.send([event(1)], partition=0)
+    await topics.send([event(1)], partition=0)
     stuck = StubEngine(holds=lambda _: True)
-    async with running(kafka_topics.settings, stuck):
+    async with running(topics.settings, stuck):
         await until(lambda: len(stuck.seen) == 1, "the first is busy")
         revocations = _revocations()
         stop = asyncio.Event()
-        waiting = WorkerSupervisor(kafka_topics.settings, StubEngine(), healthy()).run(stop)
+        waiting = WorkerSupervisor(topics.settings, StubEngine(), healthy()).run(stop)
         second = asyncio.create_task(waiting)
         await until(lambda: _revocations() > revocations, "the rebalance has begun")
         stop.set()
         # Well before the first has given up on its drain.
-        await asyncio.wait_for(second, kafka_topics.settings.qa.drain_seconds / 2)
+        await asyncio.wait_for(second, topics.settings.qa.drain_seconds / 2)
         stuck.release_all()
 
 
 async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_flight(
-    kafka_topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await kafka_topics.send([event(n) for n in range(5)], partition=0)
+    await topics.send([event(n) for n in range(5)], partition=0)
     busy = StubEngine(holds=lambda _: True)
     unanswered_at_the_deliverys_end: list[int] = []
     close_delivery = ExactlyOnce.close
@@ -87,11 +87,11 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
         await close_delivery(delivery, partitions, seconds=seconds)
 
     monkeypatch.setattr(ExactlyOnce, "close", close_and_note)
-    async with running(kafka_topics.settings, busy) as first:
+    async with running(topics.settings, busy) as first:
         await until(lambda: len(busy.seen) == 5, "the first is busy")
         revocations = _revocations()
         stop = asyncio.Event()
-        other = WorkerSupervisor(kafka_topics.settings, StubEngine(), healthy()).run(stop)
+        other = WorkerSupervisor(topics.settings, StubEngine(), healthy()).run(stop)
         second = asyncio.create_task(other)
         await until(lambda: _revocations() > revocations, "the rebalance has begun")
         first.stop.set()
@@ -103,8 +103,8 @@ async def test_a_stop_in_the_middle_of_a_rebalance_still_finishes_what_is_in_fli
         await first.task
         assert unanswered_at_the_deliverys_end == [0]
         # Taken, answered, committed; so the second finds nothing left to do.
-        assert await kafka_topics.ids() == [f"q-{n}" for n in range(5)]
-        assert (await kafka_topics.committed())[0] == 5
+        assert await topics.ids() == [f"q-{n}" for n in range(5)]
+        assert (await topics.committed())[0] == 5
         stop.set()
         await second
 

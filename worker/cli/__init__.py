@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from worker import __version__
 from worker.cli import ask, dead_letters, demo, evaluate, model, read, run, settings, topics
 from worker.cli.errors import CommandError
-from worker.kafka.dev_broker import BrokerUnavailable
 from worker.kafka.errors import StreamingError, format_error
+from worker.kafka.kafka_distribution import BrokerUnavailable
 from worker.model_tools.evaluation.squad import DataError
 from worker.models.bundle import BundleError
 from worker.settings import SettingsError

@@ -1,7 +1,7 @@
 """`qa-worker demo`: broker, topics, worker and questions on this machine, from nothing.
 
-Everything is real: the embedded broker speaks Kafka's protocol, the worker is a process of its
-own, and the answers come off its topic.
+Everything is real: the broker is Apache Kafka, the worker is a process of its own, and the answers
+come off its topic.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from worker.cli.demo_events import DemoEvent, demo_events
 from worker.cli.errors import CommandError
 from worker.cli.terminal import err, marked, out
 from worker.client import QuestionClient, QuestionResult
-from worker.kafka.dev_broker import EmbeddedBroker
+from worker.kafka.dev_broker import KAFKA_VERSION, DevBroker
 from worker.kafka.topics import create_topics
 from worker.settings import Settings
 from worker.settings.environment import load
@@ -48,8 +48,8 @@ def demo(
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("QA_", "KAFKA_"))
     }
-    with EmbeddedBroker() as broker:
-        out.print(f"broker    {broker.bootstrap_servers} (embedded)")
+    with DevBroker() as broker:
+        out.print(f"broker    {broker.bootstrap_servers} (Apache Kafka {KAFKA_VERSION})")
         token = secrets.token_urlsafe()
         environment = {
             **plain,

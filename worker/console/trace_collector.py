@@ -89,8 +89,8 @@ class TraceCollector:
         return None
 
 
-_STAGES = ("decode", "encode", "run", "spans", "pooling", "publish")
-"""In the order in which they happen; a model has either spans or pooling."""
+_STAGES = ("decode", "preprocess", "inference", "postprocess", "publish")
+"""In the order in which they happen."""
 
 
 def stages(trace: RecordTrace, sent: int) -> list[Stage]:
@@ -101,7 +101,7 @@ def stages(trace: RecordTrace, sent: int) -> list[Stage]:
     intervals = {stage.name: (stage.began, stage.ended) for stage in trace.stages}
     if trace.batches:
         began = min(batch.began for batch in trace.batches)
-        intervals["run"] = began, max(batch.ended for batch in trace.batches)
+        intervals["inference"] = began, max(batch.ended for batch in trace.batches)
     ordered = [("queue", trace.received, trace.received)]
     ordered += [(name, *intervals[name]) for name in _STAGES if name in intervals]
     ordered.append(("commit", ordered[-1][2], trace.ended))

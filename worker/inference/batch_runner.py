@@ -12,7 +12,7 @@ from typing import Any
 from schemas.answer import ModelInfo
 from schemas.rejection import Reason, Rejected
 from worker.inference.embedding.pooling import VectorError
-from worker.inference.job import Job, TaskAdapter, WindowItem
+from worker.inference.job import Job, WindowItem
 from worker.inference.onnx_session import OnnxSession, Outputs
 from worker.inference.question_answering.spans import LogitsError
 from worker.observability import metrics
@@ -23,11 +23,10 @@ _POSTPROCESS = metrics.STAGE.labels("postprocess")
 
 
 class BatchRunner:
-    """The model's session with the task's postprocessing."""
+    """Runs windows on one session, and postprocesses the jobs whose windows have all run."""
 
-    def __init__(self, session: OnnxSession, task: TaskAdapter, model: ModelInfo) -> None:
+    def __init__(self, session: OnnxSession, model: ModelInfo) -> None:
         self._session = session
-        self._task = task
         self._model = model
         self._lock = threading.Lock()  # guards `Job.remaining`
 
@@ -82,7 +81,6 @@ class BatchRunner:
 
     def postprocess(self, job: Job[Any]) -> None:
         """Resolve the future of a job whose windows have all run."""
-        stage = self._task.stage
         began, began_at = time.perf_counter(), time.time_ns()
         try:
             outcome = job.postprocess(self._model)
@@ -90,11 +88,11 @@ class BatchRunner:
             job.reject(_model_failed(error))
             return
         except Exception as error:
-            job.reject(internal_error(stage, error))
+            job.reject(internal_error("postprocess", error))
             return
         seconds = time.perf_counter() - began
         _POSTPROCESS.observe(seconds)
-        job.add_stage(stage, began_at, seconds)
+        job.add_stage("postprocess", began_at, seconds)
         job.complete(outcome)
 
 

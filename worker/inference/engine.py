@@ -65,7 +65,7 @@ class InferenceEngine:
             bundle, SessionOptions(options.threads, options.providers, options.provider_fallback)
         )
         self.model = bundle.model_info(self._session.provider)
-        self._runner = BatchRunner(self._session, self._task, self.model)
+        self._runner = BatchRunner(self._session, self.model)
         self._batcher: Batcher[WindowItem] = Batcher(
             max_tokens=self._max_batch_tokens,
             max_padding=options.max_padding,
@@ -245,11 +245,11 @@ class InferenceEngine:
             job.reject(rejected.with_traceback(None))
             return 0
         except BaseException as error:
-            job.reject(internal_error("encode", error))
+            job.reject(internal_error("preprocess", error))
             return 0
         seconds = time.perf_counter() - began
         _PREPROCESS.observe(seconds)
-        job.add_stage("encode", began_at, seconds)
+        job.add_stage("preprocess", began_at, seconds)
         if not job.windows:
             self._runner.postprocess(job)
             return 0

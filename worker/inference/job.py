@@ -85,10 +85,6 @@ class TaskAdapter(Protocol):
     @property
     def event_type(self) -> type[Event[Any]]: ...
 
-    @property
-    def stage(self) -> str:
-        """Name of the postprocessing stage: the label `stage` of `qa_stage_seconds`."""
-
     def make(self, event: Any) -> Job[Any]:
         """The job of an event of type `event_type`."""
 

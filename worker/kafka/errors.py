@@ -6,7 +6,9 @@ from aiokafka import errors as kafka
 
 
 class StreamingError(Exception):
-    """The worker cannot continue; one line that says why and what to do."""
+    """The worker, or a command that reads or writes its topics, cannot continue; one line that says
+    why and what to do.
+    """
 
 
 class UnstableOffsetCommit(kafka.BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped

@@ -144,7 +144,7 @@ class Tracing:
         for batch in trace.batches:
             batch_span = self._batches.link(batch, span)
             self._tracer.start_span(
-                "run",
+                "inference",
                 within,
                 links=[Link(batch_span.get_span_context())],
                 start_time=batch.began,

@@ -5,11 +5,11 @@ import signal
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
 from tests.console.browser import TOKEN, ConsolePage, console_environment, console_url, result
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
+from worker.kafka.kafka_node import free_ports
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

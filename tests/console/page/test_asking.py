@@ -64,7 +64,7 @@ async def test_trace_shows_stages_in_order(console: ConsolePage, topics: Topics)
     await expect(trace).to_be_visible()
     stages = await trace.locator("th[scope=row]").all_text_contents()
     assert stages == [
-        "Queue", "Decode", "Tokenize", "Run model", "Find spans", "Publish", "Commit"
+        "Queue", "Decode", "Preprocess", "Run model", "Postprocess", "Publish", "Commit"
     ]  # fmt: skip
     await expect(trace).to_contain_text("micro-batch of 1 window from 1 record")
     await expect(trace).to_contain_text("one transaction with the offset")
@@ -157,5 +157,5 @@ async def test_form_of_an_embedding_model_takes_a_text(
         await page.get_by_label("Text").fill("answer a")
         await page.get_by_role("button", name="Send", exact=True).click()
         await expect(result(page)).to_contain_text(f"{DIMS} dimensions")
-        await expect(page.locator("#stages")).to_contain_text("Pool vectors")
+        await expect(page.locator("#stages")).to_contain_text("Postprocess")
         await page.close()

@@ -5,10 +5,9 @@ import { byId, el, plural, short } from "./dom.js";
 const NAMES = {
   queue: "Queue",
   decode: "Decode",
-  encode: "Tokenize",
-  run: "Run model",
-  spans: "Find spans",
-  pooling: "Pool vectors",
+  preprocess: "Preprocess",
+  inference: "Run model",
+  postprocess: "Postprocess",
   publish: "Publish",
   commit: "Commit",
 };
@@ -39,7 +38,7 @@ function rows(report, worker) {
     row(
       { ...stage, name: NAMES[stage.name] },
       end,
-      stage.name === "run" ? trace.batches : [stage],
+      stage.name === "inference" ? trace.batches : [stage],
       note(stage, trace, worker),
     ),
   );
@@ -47,7 +46,7 @@ function rows(report, worker) {
 
 function note(stage, { batches, dropped }, worker) {
   if (stage.name === "queue" && dropped) return `processed again: its partition was lost or restarted ${plural(dropped, "time")}`;
-  if (stage.name === "run") {
+  if (stage.name === "inference") {
     const windows = plural(batches.reduce((sum, batch) => sum + batch.windows, 0), "window");
     if (batches.length > 1) return `${batches.length} micro-batches, ${windows} in total`;
     const [{ records, padded_tokens }] = batches;

@@ -17,7 +17,6 @@ class EmbeddingTask:
     """Jobs for a bundle that embeds texts."""
 
     event_type = Text
-    stage = "pooling"
 
     def __init__(self, bundle: Bundle, options: InferenceOptions, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window. Raises `BundleError`."""

@@ -15,7 +15,6 @@ class QuestionAnsweringTask:
     """Jobs for a bundle that answers questions."""
 
     event_type = Question
-    stage = "spans"
 
     def __init__(self, bundle: Bundle, options: InferenceOptions, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window. Raises `BundleError`."""

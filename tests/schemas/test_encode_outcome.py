@@ -1,4 +1,4 @@
-"""An answer leaves in its question's shape, and says the same in each."""
+"""Outcomes in each content mode: value, headers and CloudEvents attributes."""
 
 import json
 from typing import Any
@@ -19,33 +19,31 @@ def data_of(value: bytes, mode: ContentMode) -> Any:
 
 
 @pytest.mark.parametrize("mode", ContentMode)
-def test_the_answer_comes_back_whole_in_each_mode(answer: Answer, mode: ContentMode) -> None:
+def test_answer_round_trips_in_each_mode(answer: Answer, mode: ContentMode) -> None:
     value, _ = encode_outcome(answer, mode, (), source=SOURCE)
     assert Answer.model_validate(data_of(value, mode)) == answer
 
 
 @pytest.mark.parametrize("mode", ContentMode)
-def test_an_embedding_comes_back_whole_in_each_mode(
-    embedding: Embedding, mode: ContentMode
-) -> None:
+def test_embedding_round_trips_in_each_mode(embedding: Embedding, mode: ContentMode) -> None:
     value, _ = encode_outcome(embedding, mode, (), source=SOURCE)
     assert Embedding.model_validate(data_of(value, mode)) == embedding
 
 
-def test_an_embedding_is_a_cloudevent_of_its_own_type(embedding: Embedding) -> None:
+def test_embedding_has_its_own_cloudevents_type(embedding: Embedding) -> None:
     value, _ = encode_outcome(embedding, ContentMode.STRUCTURED, (), source=SOURCE)
     _, headers = encode_outcome(embedding, ContentMode.BINARY, (), source=SOURCE)
     assert json.loads(value)["type"] == "qa.embedding"
     assert dict(headers)["ce_type"] == b"qa.embedding"
 
 
-def test_an_embedding_is_written_with_the_digits_that_it_has(embedding: Embedding) -> None:
+def test_embedding_digits_are_not_rounded(embedding: Embedding) -> None:
     value, _ = encode_outcome(embedding, ContentMode.PLAIN, (), source=SOURCE)
     assert b'"embedding":[0.1,-2.5e-8,0.0,12345679.0]' in value
 
 
 @pytest.mark.parametrize("mode", ContentMode)
-def test_metadata_leaves_as_it_came(answer: Answer, mode: ContentMode) -> None:
+def test_metadata_is_unchanged(answer: Answer, mode: ContentMode) -> None:
     metadata = {
         "big": 10**30,
         "float": 1e22,
@@ -59,12 +57,12 @@ def test_metadata_leaves_as_it_came(answer: Answer, mode: ContentMode) -> None:
     assert json.dumps(data_of(value, mode)["metadata"]) == json.dumps(metadata)
 
 
-def test_a_plain_answer_says_that_it_is_json(answer: Answer) -> None:
+def test_plain_answer_has_a_json_content_type(answer: Answer) -> None:
     _, headers = encode_outcome(answer, ContentMode.PLAIN, (), source=SOURCE)
     assert headers == [("content-type", b"application/json")]
 
 
-def test_a_structured_answer_is_a_cloudevent(answer: Answer) -> None:
+def test_structured_answer_is_a_cloudevent(answer: Answer) -> None:
     value, headers = encode_outcome(answer, ContentMode.STRUCTURED, (), source=SOURCE)
     document = json.loads(value)
     del document["data"]
@@ -78,7 +76,7 @@ def test_a_structured_answer_is_a_cloudevent(answer: Answer) -> None:
     assert headers == [("content-type", b"application/cloudevents+json")]
 
 
-def test_a_binary_answer_is_a_cloudevent(answer: Answer) -> None:
+def test_binary_answer_is_a_cloudevent(answer: Answer) -> None:
     named = answer.model_copy(update={"id": "é"})
     _, headers = encode_outcome(named, ContentMode.BINARY, (), source=SOURCE)
     assert dict(headers) == {
@@ -91,7 +89,7 @@ def test_a_binary_answer_is_a_cloudevent(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("mode", ContentMode)
-def test_trace_and_correlation_headers_are_carried_and_others_are_not(
+def test_only_trace_and_correlation_headers_are_propagated(
     answer: Answer, mode: ContentMode
 ) -> None:
     carried: list[Header] = [
@@ -108,14 +106,14 @@ def test_trace_and_correlation_headers_are_carried_and_others_are_not(
     assert sum(name.lower() == "content-type" for name, _ in headers) == 1
 
 
-def test_every_carried_header_is_carried(answer: Answer) -> None:
+def test_every_propagated_header_is_propagated(answer: Answer) -> None:
     headers: list[Header] = [(name, b"1") for name in sorted(PROPAGATED_HEADERS)]
     _, sealed = encode_outcome(answer, ContentMode.PLAIN, headers, source=SOURCE)
     assert sealed[:-1] == headers
 
 
 @pytest.mark.parametrize("mode", ContentMode)
-def test_the_same_answer_gives_the_same_bytes(answer: Answer, mode: ContentMode) -> None:
+def test_same_answer_gives_same_bytes(answer: Answer, mode: ContentMode) -> None:
     again = Answer.model_validate_json(answer.model_dump_json())
     assert encode_outcome(answer, mode, (), source=SOURCE) == encode_outcome(
         again, mode, (), source=SOURCE

@@ -1,4 +1,4 @@
-"""Plain events: JSON, Azure ML's shape, ids, and what is no event at all."""
+"""Plain JSON events, Azure ML's `input_data`, default ids, and invalid values."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from schemas.rejection import Reason, Rejected
 from tests.schemas.conftest import MAX_BYTES, event, opened, verdict
 
 
-def test_plain_json_is_a_question() -> None:
+def test_plain_json_question() -> None:
     envelope = opened(event(metadata={"a": 1}))
     assert envelope.mode is ContentMode.PLAIN
     assert envelope.event == Question(
@@ -16,18 +16,18 @@ def test_plain_json_is_a_question() -> None:
     )
 
 
-def test_a_question_without_an_id_is_named_after_its_place() -> None:
+def test_question_without_id_gets_the_default_id() -> None:
     assert opened(event(id=...)).event.id == "topic-0-7"
     assert opened(event(id=None)).event.id == "topic-0-7"
 
 
-def test_azure_mls_shape_is_a_plain_question() -> None:
+def test_azure_ml_input_data() -> None:
     envelope = opened({"input_data": {"question": "Who?", "context": "Ada."}})
     assert envelope.mode is ContentMode.PLAIN
     assert (envelope.event.question, envelope.event.context) == ("Who?", "Ada.")
 
 
-def test_input_data_that_is_no_object_is_an_unknown_field() -> None:
+def test_input_data_that_is_not_an_object_is_ignored() -> None:
     assert opened(event(input_data="x")).event.id == "q-1"
 
 
@@ -51,22 +51,22 @@ def test_input_data_that_is_no_object_is_an_unknown_field() -> None:
     ],
     ids=lambda value: repr(value[:30]),
 )
-def test_what_is_not_json_is_refused_as_that(value: bytes) -> None:
+def test_invalid_json_is_rejected(value: bytes) -> None:
     assert verdict(value).reason is Reason.NOT_JSON
 
 
 @pytest.mark.parametrize("value", [b"null", b"5", b'"text"', b"[]", b"{}", b"[1, 2]", b"true"])
-def test_json_that_is_no_event_is_refused_as_that(value: bytes) -> None:
+def test_json_without_an_event_is_rejected(value: bytes) -> None:
     assert verdict(value).reason is Reason.SCHEMA
 
 
-def test_a_tombstone_is_refused() -> None:
+def test_tombstone_is_rejected() -> None:
     with pytest.raises(Rejected) as caught:
         decode_event(Question, None, (), default_id="d", max_bytes=MAX_BYTES)
     assert caught.value.reason is Reason.NULL_VALUE
 
 
-def test_a_value_at_the_limit_is_read_and_one_byte_more_is_not() -> None:
+def test_value_above_max_bytes_is_rejected() -> None:
     value = b'{"question": "Who?", "context": "Ada."}'
     assert decode_event(Question, value, (), default_id="d", max_bytes=len(value)).event.id == "d"
     with pytest.raises(Rejected) as caught:
@@ -75,20 +75,20 @@ def test_a_value_at_the_limit_is_read_and_one_byte_more_is_not() -> None:
     assert str(len(value)) in caught.value.detail
 
 
-def test_headers_without_a_value_are_no_headers() -> None:
+def test_headers_without_value_are_ignored() -> None:
     assert (
         opened(event(), [("ce_specversion", None), ("content-type", None)]).mode
         is ContentMode.PLAIN
     )
 
 
-def test_fields_that_nobody_knows_are_named_and_no_error() -> None:
+def test_unknown_fields_are_reported_and_ignored() -> None:
     options = {"top_k": 2, "temperature": 0}
     envelope = opened(event(tenant=7, options=options, metadata={"free": 1}))
     assert envelope.ignored == ("tenant", "options.temperature")
     assert envelope.event.metadata == {"free": 1}
 
 
-def test_of_a_cloudevent_only_its_data_is_looked_at() -> None:
+def test_unknown_fields_of_a_cloudevent_are_those_of_its_data() -> None:
     document = {"specversion": "1.0", "id": "e", "time": "now", "data": event(tenant=7)}
     assert opened(document).ignored == ("tenant",)
