@@ -143,9 +143,9 @@ def test_without_a_home_only_names_need_the_setting(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.delenv("HOME")
 
-    def nobody(_: int) -> pwd.struct_passwd:
+    def no_such_user(_: int) -> pwd.struct_passwd:
         raise KeyError("a container's user has no entry")
 
-    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwuid", no_such_user)
     assert ModelStore().resolve("default") == DEFAULT_BUNDLE
     assert "set QA_MODELS" in refusal(ModelStore(), "large")
