@@ -130,7 +130,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
         await _warm_up(kafka.bootstrap_servers)
         settings = topics.settings
         reader = InferenceEngine(
-            ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+            ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
         )
         driver = Driver(topics)
         async with WorkerProcess(topics.environment) as worker:
@@ -146,7 +146,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
             code = await worker.ended()
             reader.close()
             await driver.stop()
-    table = Table(title=f"{len(examples)} questions, {settings.qa.reading().threads} threads")
+    table = Table(title=f"{len(examples)} questions, {settings.qa.inference.threads} threads")
     for column in ("", "through Kafka", "reader alone"):
         table.add_column(column, justify="left" if not column else "right")
     sides = (streamed, direct)

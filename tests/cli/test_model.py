@@ -231,7 +231,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(command: Command, models: 
     models.mkdir()
     write_bundle(models / "squad")
     said = complaint(command("model", "info", "squat"))
-    assert "the nearest there: squad, default." in said
+    assert "similar names: squad, default." in said
 
 
 # Without the packages that only making needs.

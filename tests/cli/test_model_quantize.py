@@ -118,7 +118,7 @@ def test_a_name_that_no_model_may_have_is_refused(
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(command: Command, words: Bundle) -> None:
-    assert "the nearest there: words" in complaint(command("model", "quantize", "word"))
+    assert "similar names: words" in complaint(command("model", "quantize", "word"))
 
 
 # While it is made.

@@ -9,7 +9,7 @@ PASSWORD = "hunter2"
 
 
 def row(out: str, name: str) -> str:
-    (line,) = [line for line in out.splitlines() if f" {name} " in line]
+    (line,) = [line for line in out.splitlines() if line.startswith(f"│ {name} ")]
     return line
 
 
@@ -25,7 +25,7 @@ def test_settings_prints_default_and_current_value(
 ) -> None:
     monkeypatch.setenv("QA_TOP_K", "17")
     cells = [cell.strip() for cell in row(command("settings").out, "QA_TOP_K").split("│")]
-    assert cells[1:-1] == ["QA_TOP_K", "1", "Spans in an answer", "17"]
+    assert cells[1:-1] == ["QA_TOP_K", "1", "Number of spans in an answer", "17"]
 
 
 def test_secrets_are_masked(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from worker.settings.environment import load
 
 @pytest.fixture
 def reader() -> Iterator[InferenceEngine]:
-    its = InferenceEngine(open_bundle(DEFAULT_BUNDLE), load({"QA_THREADS": "1"}).qa.reading())
+    its = InferenceEngine(open_bundle(DEFAULT_BUNDLE), load({"QA_THREADS": "1"}).qa.inference)
     its.start()
     yield its
     its.close()

@@ -61,7 +61,7 @@ def opened(tokenizer: Tokenizer, directory: Path) -> Windower:
     [
         (templated("[CLS] $A [SEP] $B:1 [SEP]:1"), [0, 0, 0, 0, 1, 1]),
         (with_bert_processing(), [0, 0, 0, 0, 1, 1]),
-        # Whoever trained with this tokenizer gave the model zeros; DistilBERT takes no types.
+        # The model was trained with type 0 for both texts; DistilBERT takes no types.
         (templated("[CLS] $A [SEP] $B [SEP]"), [0, 0, 0, 0, 0, 0]),
     ],
     ids=["template", "BertProcessing", "types all 0"],
@@ -109,7 +109,8 @@ def test_another_template_is_refused_in_its_own_words(
     tmp_path: Path, tokenizer: Tokenizer, seen: str
 ) -> None:
     message = (
-        rf"tokenizer\.json: pairs are encoded as {re.escape(seen)}; only the BERT family is read: "
+        rf"tokenizer\.json: pairs are encoded as {re.escape(seen)}; "
+        r"only the BERT family is supported: "
         r"\[CLS\] question \[SEP\] context \[SEP\]$"
     )
     with pytest.raises(BundleError, match=message):

@@ -114,7 +114,7 @@ def _context(context: str | None, file: Path | None) -> str:
 def _run_model(settings: Settings, value: bytes) -> Outcome:
     """Decode the event and run the model. Raises `Rejected`, `BundleError`."""
     engine = InferenceEngine(
-        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
     )
     envelope = decode_event(
         engine.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes

@@ -45,7 +45,7 @@ def read(
     """
     settings = load()
     engine = InferenceEngine(
-        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
     )
     event_type = engine.event_type
     suffix = ".answers.jsonl" if event_type is Question else ".embeddings.jsonl"

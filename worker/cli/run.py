@@ -88,7 +88,7 @@ def open_engine(settings: Settings) -> InferenceEngine:
             model=bundle.name,
             why="its manifest does not say that it was trained on unanswerable questions",
         )
-    engine = InferenceEngine(bundle, settings.qa.reading())
+    engine = InferenceEngine(bundle, settings.qa.inference)
     engine.start()
     metrics.INFO.info(
         {

@@ -10,7 +10,7 @@ engine takes; see `tasks.py`.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,27 +18,23 @@ import numpy as np
 import structlog
 
 from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import Rejected
+from worker.inference.batch_runner import BatchRunner, internal_error
 from worker.inference.batching import Batcher
-from worker.inference.embedding.pooling import VectorError
 from worker.inference.job import Job, WindowItem
-from worker.inference.onnx_session import OnnxSession, Outputs, SessionOptions
+from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.options import InferenceOptions
 from worker.inference.pending_tokens import PendingTokens
-from worker.inference.question_answering.spans import LogitsError
 from worker.inference.result import R, ReadResult
 from worker.inference.tasks import create_task_adapter
 from worker.inference.throughput import ThroughputEstimator
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
 from worker.observability import metrics
-from worker.observability.timings import BatchTiming, StageTiming
 
 log = structlog.get_logger(__name__)
 
 _PREPROCESS = metrics.STAGE.labels("preprocess")
-_INFERENCE = metrics.STAGE.labels("inference")
-_POSTPROCESS = metrics.STAGE.labels("postprocess")
 
 CLOSE_SECONDS = 3.0
 """Time for all threads together to end. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
@@ -69,6 +65,7 @@ class InferenceEngine:
             bundle, SessionOptions(options.threads, options.providers, options.provider_fallback)
         )
         self.model = bundle.model_info(self._session.provider)
+        self._runner = BatchRunner(self._session, self.model)
         self._batcher: Batcher[WindowItem] = Batcher(
             max_tokens=self._max_batch_tokens,
             max_padding=options.max_padding,
@@ -234,7 +231,7 @@ class InferenceEngine:
                     metrics.BATCH_WINDOWS.observe(len(batch.items))
                     metrics.BATCH_TOKENS.observe(batch.padded_tokens)
                     items = batch.items
-                    return lambda: self._run(items)
+                    return lambda: self._runner.run(items)
                 if self._closing:
                     return None
                 self._work.wait()
@@ -248,13 +245,13 @@ class InferenceEngine:
             job.reject(rejected.with_traceback(None))
             return 0
         except BaseException as error:
-            job.reject(_internal_error("preprocess", error))
+            job.reject(internal_error("preprocess", error))
             return 0
         seconds = time.perf_counter() - began
         _PREPROCESS.observe(seconds)
-        job.timings.stages.append(_stage("preprocess", began_at, seconds))
+        job.add_stage("preprocess", began_at, seconds)
         if not job.windows:
-            self._postprocess(job)
+            self._runner.postprocess(job)
             return 0
         self._pending.reserve(job.reservation, sum(len(window) for window in job.windows))
         now = time.monotonic()
@@ -265,79 +262,3 @@ class InferenceEngine:
                 self._batcher.add(WindowItem(job, index), len(window), now)
             self._work.notify(len(job.windows))
         return 0
-
-    def _run(self, items: Sequence[WindowItem]) -> int:
-        """Run a batch; split one that fails into halves until each failing window is alone."""
-        items = [item for item in items if not item.job.future.done()]
-        if not items:
-            return 0
-        windows = [item.window for item in items]
-        began, began_at = time.perf_counter(), time.time_ns()
-        try:
-            outputs = self._session.run(windows)
-        except Exception as error:
-            if len(items) > 1:
-                metrics.BATCH_SPLITS.inc()
-                half = len(items) // 2
-                return self._run(items[:half]) + self._run(items[half:])
-            items[0].job.reject(_model_failed(error))
-            return 0
-        seconds = time.perf_counter() - began
-        _INFERENCE.observe(seconds)
-        tokens = sum(len(window) for window in windows)
-        padded = max(map(len, windows)) * len(windows)
-        metrics.WINDOWS.inc(len(windows))
-        metrics.INFERENCE_TOKENS.inc(tokens)
-        metrics.PADDING_TOKENS.inc(padded - tokens)
-        jobs = {id(item.job): item.job for item in items}
-        timing = BatchTiming(
-            began=began_at,
-            ended=began_at + int(seconds * 1e9),
-            events=len(jobs),
-            windows=len(windows),
-            padded_tokens=padded,
-        )
-        for job in jobs.values():
-            job.timings.batches.append(timing)
-        for item, output in zip(items, outputs, strict=True):
-            self._add_output(item, output)
-        return tokens
-
-    def _add_output(self, item: WindowItem, outputs: Outputs) -> None:
-        job = item.job
-        job.add_output(item.index, outputs)
-        with self._work:
-            job.remaining -= 1
-            if job.remaining:
-                return
-        self._postprocess(job)
-
-    def _postprocess(self, job: Job[Any]) -> None:
-        """All windows of the job have run."""
-        began, began_at = time.perf_counter(), time.time_ns()
-        try:
-            outcome = job.postprocess(self.model)
-        except (LogitsError, VectorError) as error:
-            job.reject(_model_failed(error))
-            return
-        except Exception as error:
-            job.reject(_internal_error("postprocess", error))
-            return
-        seconds = time.perf_counter() - began
-        _POSTPROCESS.observe(seconds)
-        job.timings.stages.append(_stage("postprocess", began_at, seconds))
-        job.complete(outcome)
-
-
-def _stage(name: str, began_at: int, seconds: float) -> StageTiming:
-    return StageTiming(name, began_at, began_at + int(seconds * 1e9))
-
-
-def _model_failed(error: Exception) -> Rejected:
-    return Rejected(Reason.MODEL_FAILED, f"{type(error).__name__}: {error}")
-
-
-def _internal_error(stage: str, error: BaseException) -> Rejected:
-    rejected = Rejected(Reason.INTERNAL_ERROR, f"{stage}: {type(error).__name__}: {error}")
-    rejected.__cause__ = error
-    return rejected

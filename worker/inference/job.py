@@ -16,7 +16,7 @@ from worker.inference.onnx_session import Outputs
 from worker.inference.pending_tokens import TokenReservation
 from worker.inference.result import R, ReadResult
 from worker.inference.window import Window
-from worker.observability.timings import ReadTimings
+from worker.observability.timings import ReadTimings, StageTiming
 
 
 class Job(ABC, Generic[R]):
@@ -59,6 +59,10 @@ class Job(ABC, Generic[R]):
         """Fill `windows`. Raises `Rejected`."""
         self.windows = self.split()
         self.remaining = len(self.windows)
+
+    def add_stage(self, name: str, began: int, seconds: float) -> None:
+        """Record a stage that began at `began` (nanoseconds since the epoch)."""
+        self.timings.stages.append(StageTiming(name, began, began + int(seconds * 1e9)))
 
     def complete(self, outcome: R) -> None:
         """Resolve the future, unless it was cancelled or another window failed before."""

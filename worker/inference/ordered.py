@@ -18,9 +18,9 @@ def map_ordered(
     *,
     max_pending: int = MAX_PENDING_TOKENS,
 ) -> Iterator[R | Rejected]:
-    """One outcome for each event; what was rejected before comes out in its turn.
+    """Yield one outcome for each event; a `Rejected` among `events` is yielded in its turn.
 
-    At most about `max_pending` tokens wait in the engine.
+    Memory is bounded: events are submitted while fewer than `max_pending` tokens are pending.
     """
     waiting: deque[Future[ReadResult[R]]] = deque()
     for event in events:

@@ -1,4 +1,4 @@
-"""Which jobs a bundle's task asks for. A third task would be a line here."""
+"""Creates the task adapter of a bundle. A third task would be a line here."""
 
 from worker.inference.embedding.job import EmbeddingTask
 from worker.inference.job import TaskAdapter

@@ -11,8 +11,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from worker.inference.onnx_session import INPUTS, OUTPUTS
+from worker.inference.onnx_session import OUTPUTS, check_inputs
 from worker.models.bundle import BundleError
+from worker.models.error_text import first_line
 from worker.models.manifest import Task
 
 # Activation ranges of the dynamic operators are taken over the whole batch, and MatMulNBits picks
@@ -48,7 +49,7 @@ def inspect_graph(model_file: Path) -> GraphInfo:
     try:
         model = onnx.load(model_file, load_external_data=False)
     except Exception as error:
-        raise BundleError(f"{model_file}: not an ONNX file: {_first_line(error)}") from None
+        raise BundleError(f"{model_file}: not an ONNX file: {first_line(error)}") from None
     if any(tensor.external_data for tensor in model.graph.initializer):
         raise BundleError(
             f"{model_file}: keeps its weights in other files; save it as one file (below 2 GB)"
@@ -57,11 +58,7 @@ def inspect_graph(model_file: Path) -> GraphInfo:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(entry.name for entry in model.graph.input if entry.name not in weights)
     outputs = tuple(entry.name for entry in model.graph.output)
-    if "input_ids" not in inputs or not INPUTS.issuperset(inputs):
-        raise BundleError(
-            f"{model_file}: takes {sorted(inputs)}; a BERT-family model takes input_ids and some "
-            f"of {sorted(INPUTS - {'input_ids'})}"
-        )
+    check_inputs(model_file, inputs)
     operators = {node.op_type for node in model.graph.node}
     return GraphInfo(
         task=_task(model_file, outputs),
@@ -112,7 +109,3 @@ def _bits(model: onnx.ModelProto) -> str:
         if attribute.name == "bits"
     )
     return f"int{widths.most_common(1)[0][0]}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

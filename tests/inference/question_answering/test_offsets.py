@@ -98,8 +98,8 @@ def test_a_token_that_lost_its_accent_keeps_it_in_its_text(windower: Windower) -
     assert pieces(windower, "cafe\u0301") == ["cafe\u0301"]
 
 
-def test_a_mark_of_its_own_belongs_to_nobody(windower: Windower) -> None:
-    # Behind a space there is no letter that it could belong to.
+def test_a_combining_mark_after_a_space_joins_no_token(windower: Windower) -> None:
+    # After a space there is no letter that it could combine with.
     assert pieces(windower, "a \u0301b") == ["a", "b"]
 
 

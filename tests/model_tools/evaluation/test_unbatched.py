@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
 from tests.inference.bundles import POISON, WORDS
+from tests.inference.bundles import tiny_bundle as make_tiny_bundle
 from tests.inference.embeddings import CAPACITY, DIMS, write_embedding_bundle
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
@@ -72,7 +72,7 @@ def test_a_question_gets_the_readers_answer(
     question: Question,
     score_normalization: ScoreNormalization,
 ) -> None:
-    defaults = replace(tiny_defaults, score_normalization=score_normalization)
+    defaults = tiny_defaults.model_copy(update={"score_normalization": score_normalization})
     with InferenceEngine(tiny_bundle, defaults) as reader:
         expected = reader.submit(question).result(30).outcome
     found = UnbatchedReader(tiny_bundle, defaults).read(question)
@@ -161,12 +161,13 @@ def test_what_the_model_raises_is_raised(direct: UnbatchedReader) -> None:
     assert isinstance(direct.read(Question(question="a", context="answer")).outcome, Answer)
 
 
-@pytest.mark.parametrize(("asked", "longest"), [(None, 32), (20, 20), (500, 32)])
+@pytest.mark.parametrize(("asked", "longest"), [(None, 64), (40, 40), (500, 64)])
 def test_windows_are_as_long_as_asked_and_as_the_model_allows(
-    tiny_bundle: Bundle, asked: int | None, longest: int
+    tmp_path: Path, asked: int | None, longest: int
 ) -> None:
     reader = UnbatchedReader(
-        tiny_bundle, InferenceOptions(threads=1, max_tokens=asked, doc_stride=4)
+        make_tiny_bundle(tmp_path / "tiny", max_tokens=64),
+        InferenceOptions(threads=1, max_tokens=asked, doc_stride=4),
     )
     found = reader.read(Question(question="a", context=LONG))
     assert max(len(window) for window in found.windows) == longest

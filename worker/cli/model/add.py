@@ -37,7 +37,7 @@ def add(
     wanted_pooling = find_pooling(directory, pooling, normalize)
     if (directory / MANIFEST).is_file():
         bundle = open_bundle(directory)
-        target = store.place(name or bundle.name)
+        target = store.target_directory(name or bundle.name)
         origin = Provenance.of(bundle.manifest, target.name)
         origin = dataclasses.replace(
             origin,
@@ -46,7 +46,7 @@ def add(
         )
         print_result(copy_bundle(bundle, target, origin, overwrite=replace))
         return
-    target = store.place(name or directory.resolve().name)
+    target = store.target_directory(name or directory.resolve().name)
     origin = Provenance(
         name=target.name,
         # Not its path: bundles travel, and a path says where its maker keeps things.

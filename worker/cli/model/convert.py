@@ -32,7 +32,7 @@ def convert(
     from worker.model_tools.quantize.quantize import Method
     from worker.model_tools.source_files import SAFETENSORS, names_in, select_files
 
-    target = ModelStore(load().qa.models).place(name or directory.resolve().name)
+    target = ModelStore(load().qa.models).target_directory(name or directory.resolve().name)
     contents = select_files(names_in(directory), str(directory), (SAFETENSORS,))
     origin = Provenance(
         name=target.name,

@@ -28,7 +28,7 @@ def show() -> None:
     for name in names:
         mark = "*" if name == chosen else ""
         try:
-            directory = store.find(name)
+            directory = store.resolve(name)
             manifest = read_manifest(directory)
         except BundleError as error:
             table.add_row(mark, Text(name), Text(str(error)), style="red")

@@ -45,7 +45,7 @@ def pull(
     from worker.model_tools.pooling_config import find_pooling
     from worker.model_tools.quantize.quantize import Method
 
-    target = ModelStore(load().qa.models).place(name or repo.rpartition("/")[2])
+    target = ModelStore(load().qa.models).target_directory(name or repo.rpartition("/")[2])
     # Now, and not after the download.
     ensure_available(target, replace=replace)
     fetched = Hub().fetch(repo, revision, offline=offline)

@@ -65,7 +65,7 @@ def verify(
 
     settings = load()
     store = ModelStore(settings.qa.models)
-    defaults = settings.qa.reading()
+    defaults = settings.qa.inference
     bundle = store.open(model or settings.qa.model)
     if record and (data is None or bundle.manifest.task is not Task.QUESTION_ANSWERING):
         raise BundleError("--record needs a model that answers questions, and --data to score it")

@@ -1,4 +1,4 @@
-"""Texts: cut into windows, their token vectors pooled, and one vector made of all."""
+"""Embeddings: splits texts into windows, pools each, and combines them into one vector."""
 
 from schemas.answer import ModelInfo
 from schemas.embedding import Embedding
@@ -29,14 +29,14 @@ class EmbeddingTask:
         return TextJob(event, self)
 
     def check(self, window: Window, outputs: Outputs) -> None:
-        """Raises `ValueError` for anything but one vector for each token."""
+        """Raises `ValueError` unless there is a vector for each token."""
         (vectors,) = outputs
         if vectors.ndim != 2 or len(vectors) != len(window):
             raise ValueError(f"token vectors of shape {vectors.shape} for {len(window)} tokens")
 
 
 class TextJob(Job[Embedding]):
-    """A text on its way to its embedding."""
+    """A text, until its embedding."""
 
     def __init__(self, text: Text, task: EmbeddingTask) -> None:
         super().__init__()
@@ -53,11 +53,11 @@ class TextJob(Job[Embedding]):
         return self._task.windower.split(self._text.text, max_windows=self._task.max_windows)
 
     def add_output(self, index: int, outputs: Outputs) -> None:
-        # Pooled at once: a long text's token vectors would take 1.5 MB a window until the last.
+        # Pool at once: the token vectors of a long text would take 1.5 MB for each window.
         self._pooled[index] = pool(outputs[0], self._task.pooling)
 
     def postprocess(self, model: ModelInfo) -> Embedding:
-        """Make one vector of the windows'. Raises `VectorError`."""
+        """Combine the vectors of all windows. Raises `VectorError`."""
         vector = combine(
             [self._pooled[index] for index in range(len(self.windows))],
             [window.count for window in self.windows],

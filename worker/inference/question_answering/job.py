@@ -1,4 +1,4 @@
-"""Questions: pairs cut into windows, their logits collected, and spans picked from them."""
+"""Extractive question answering: splits pairs into windows, and ranks spans by their logits."""
 
 from schemas.answer import Answer, ModelInfo
 from schemas.question import Question
@@ -31,7 +31,7 @@ class QuestionAnsweringTask:
         return QuestionJob(event, self)
 
     def check(self, window: Window, outputs: Outputs) -> None:
-        """Raises `ValueError` for anything but two logits for each token."""
+        """Raises `ValueError` unless there are a start and an end logit for each token."""
         starts, ends = outputs
         if not starts.shape == ends.shape == (len(window),):
             raise ValueError(
@@ -40,7 +40,7 @@ class QuestionAnsweringTask:
 
 
 class QuestionJob(Job[Answer]):
-    """A question on its way to its answer."""
+    """A question, until its answer."""
 
     def __init__(self, question: Question, task: QuestionAnsweringTask) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class QuestionJob(Job[Answer]):
         self._logits[index] = outputs
 
     def postprocess(self, model: ModelInfo) -> Answer:
-        """Pick the spans. Raises `LogitsError`."""
+        """Rank the spans of all windows. Raises `LogitsError`."""
         assert self._options is not None
         assert self._context is not None
         read: list[WindowLogits] = []
