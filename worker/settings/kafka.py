@@ -68,7 +68,9 @@ class KafkaSettings(SettingsGroup):
         description="Time without a heartbeat after which the group removes the worker",
     )
     heartbeat_interval_ms: int = Field(
-        1_000, ge=100, description="Time between heartbeats; a worker learns of a rebalance with the next"
+        1_000,
+        ge=100,
+        description="Time between heartbeats; a worker learns of a rebalance at the next one",
     )
     rebalance_timeout_ms: int = Field(
         25_000,
