@@ -125,7 +125,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_asked_for(
     hub.put(REPO, published.export())
     (machine.models / "tiny").mkdir(parents=True)
     said = complaint(machine.run("model", "pull", REPO))
-    assert said.endswith("models/tiny is there already; take another --name, or --replace it")
+    assert said.endswith("models/tiny exists; choose another --name, or --replace it")
     assert hub.requests == []
 
 
@@ -135,8 +135,8 @@ def test_a_storage_that_fails_is_said_with_the_way_around_it(
     hub.put(REPO, published.export())
     hub.faults.xet = True
     said = complaint(machine.run("model", "pull", REPO, HF_XET_CLIENT_RETRY_MAX_ATTEMPTS="0"))
-    assert said.startswith(f"{REPO}: the storage of the hub fails (")
-    assert said.endswith("or with HF_HUB_DISABLE_XET=1, over plain HTTP")
+    assert said.startswith(f"{REPO}: the hub's storage fails (")
+    assert said.endswith("or set HF_HUB_DISABLE_XET=1 to download over plain HTTP")
     pulled(machine, HF_HUB_DISABLE_XET="1")
 
 

@@ -90,7 +90,7 @@ def test_an_int8_model_reads_by_its_name(
 
 def test_a_name_is_replaced_only_when_told(command: Command, models: Path, words: Bundle) -> None:
     quantized(command, "words")
-    assert "words-int8 is there already" in complaint(
+    assert "words-int8 exists; choose another --name" in complaint(
         command("model", "quantize", "words", "--method", "dynamic")
     )
     assert described(models / "words-int8") == PER_TOKEN

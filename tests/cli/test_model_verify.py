@@ -61,7 +61,7 @@ def manifest(directory: Path) -> dict[str, Any]:
 def test_the_model_in_use_is_read_alone_and_in_batches(command: Command, tiny: Path) -> None:
     shown = verified(command)
     assert shown["model"] == "tiny (question-answering, float32)"
-    assert shown["files"] == "all there, with the listed sha256"
+    assert shown["files"] == "complete, sha256 as in the manifest"
     assert shown["runs"] == "windows of 8 and of 32 tokens"
     assert int(shown["events read"]) > 10
     count, rest = shown["alone and in batches"].split(" ", 1)
@@ -98,8 +98,8 @@ def test_a_manifest_that_denies_it_is_an_error(
     assert done.code == 1
     assert rows(done.out)["alone and in batches"].endswith("the manifest says batch-invariant")
     said = line(done)
-    assert said.startswith("dynamic: windows of a batch change each other's outputs, by up to 0.")
-    assert said.endswith("and its manifest.json says that they do not")
+    assert said.startswith("dynamic: outputs of windows in a batch differ by up to 0.")
+    assert said.endswith("but manifest.json says batch_invariant; build the bundle again")
 
 
 def test_per_token_is_what_its_manifest_says(
@@ -172,7 +172,8 @@ def test_models_for_different_tasks_are_not_compared(
     embedder = write_embedding_bundle(tmp_path / "x", tokenizer=KNOWN)
     said = complaint(command("model", "verify", "--against", embedder))
     assert said == (
-        "tiny is for question-answering, tiny-vectors for embeddings: there is nothing to compare"
+        "tiny is for question-answering, tiny-vectors for embeddings; "
+        "only models for one task can be compared"
     )
 
 
@@ -182,4 +183,4 @@ def test_models_that_cut_texts_differently_are_not_compared(
     halves = bert_tokenizer(["an", "##swer", *"abcdefgh"])
     other = write_bundle(tmp_path / "other", tokenizer=halves)
     said = complaint(command("model", "verify", "--against", other, "--data", data))
-    assert said == "the two models' tokenizers cut a text differently"
+    assert said == "the two models' tokenizers split a text differently"

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.question import Question
 from tests.inference.same_answers import WAYS, Answers, differing, good_questions, read
-from worker.cli.demo_events import demo_events
+from worker.cli.demo_events import demo_questions
 from worker.model_tools.evaluation.squad import Example
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 
@@ -17,7 +17,7 @@ def bundle() -> Bundle:
 @pytest.fixture(scope="module")
 def questions() -> list[Question]:
     """Of the demo: from a few words to a context of several windows."""
-    asked = [Question.model_validate_json(event.value) for event in demo_events() if event.context]
+    asked = list(demo_questions())
     examples = [
         Example(f"{number}-{length}", each.question, each.context[:length], ())
         for number, each in enumerate(asked)

@@ -38,6 +38,8 @@ def test_who_converts_takes_weights_even_beside_an_export() -> None:
 
 
 def test_vocabulary_replaces_a_missing_tokenizer() -> None:
+    both = select_files([*PLAIN, "vocab.txt", "model.onnx"], "ada/model")
+    assert "vocab.txt" not in both.others
     alone = select_files(["config.json", "vocab.txt", "model.onnx"], "ada/model")
     assert alone.others == ("config.json", "vocab.txt")
 

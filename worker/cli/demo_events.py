@@ -1,8 +1,9 @@
 """What the demo asks: texts of our own, short and long, in several scripts, good and bad."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from schemas.question import Question, ReadingOptions
 
 _BRIDGE = (
     "The footbridge over the Aller was closed in March after divers found cracks in two of its "
@@ -53,7 +54,16 @@ class DemoEvent:
 
 def demo_events() -> Iterator[DemoEvent]:
     """About twenty records."""
-    yield from (
+    for question in demo_questions():
+        value = question.model_dump_json(exclude_defaults=True).encode()
+        yield DemoEvent(question.question, value, question.context)
+    yield DemoEvent("(not JSON)", b'{"question": "Who wrote this?", "context": "It was')
+    yield DemoEvent("(no context)", b'{"question": "Who wrote this?"}')
+
+
+def demo_questions() -> Sequence[Question]:
+    """The valid questions among the records."""
+    return (
         _ask("Who led the inspection of the bridge?", _BRIDGE),
         _ask("How much did the council spend?", _BRIDGE),
         _ask("When did the bridge reopen?", _BRIDGE),
@@ -70,18 +80,17 @@ def demo_events() -> Iterator[DemoEvent]:
         _ask("How tall is 東京タワー?", _CJK),
         _ask("Who leads the Seoul office?", _CJK),
         _ask("Which captain steered the Halcyon into Lerwick?", _SHIP),
-        _ask("What was the sail made of?", _SHIP, top_k=2),
+        _ask("What was the sail made of?", _SHIP, ReadingOptions(top_k=2)),
         _ask("What did the keeper find in the lamp room?", logbook()),
         # Not in the text. The default model never saw such a question, and its score shows it.
-        _ask("What is the capital of Mongolia? (unanswerable)", _SHIP, no_answer=True),
-        DemoEvent("(not JSON)", b'{"question": "Who wrote this?", "context": "Nobody knows'),
-        DemoEvent("(no context)", b'{"question": "Who wrote this?"}'),
+        _ask(
+            "What is the capital of Mongolia? (unanswerable)", _SHIP, ReadingOptions(no_answer=True)
+        ),
     )
 
 
-def _ask(question: str, context: str, **options: object) -> DemoEvent:
-    event = {"question": question, "context": context, "options": options}
-    return DemoEvent(question, json.dumps(event, ensure_ascii=False).encode(), context)
+def _ask(question: str, context: str, options: ReadingOptions | None = None) -> Question:
+    return Question(question=question, context=context, options=options or ReadingOptions())
 
 
 _WEATHER = ("fog from the north", "a light swell", "rain until noon", "clear skies", "hard frost")
