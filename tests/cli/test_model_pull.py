@@ -104,7 +104,7 @@ def test_hub_client_variables_apply(machine: Machine, hub: HubServer) -> None:
     said = complaint(machine.run("model", "pull", REPO))
     assert said.startswith(f"{REPO} is gated: ask for access on its page, then give a token")
     login = machine.home / "hf" / "token"
-    login.parent.mkdir()
+    login.parent.mkdir(exist_ok=True)
     login.write_text(MEMBER)
     pulled(machine)
     login.unlink()

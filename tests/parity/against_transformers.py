@@ -87,8 +87,8 @@ def complete(results: Path, examples: Sequence[Example], model: Path, threads: i
         from tests.parity.reference_pipeline import Oracle, append_results, use_threads
     except ImportError as error:
         raise ResultsError(
-            f"{results} lacks {len(missing)} questions; run this with `make parity`, which installs "
-            f"transformers and torch: {error}"
+            f"{results} lacks {len(missing)} questions; run this with `make parity`, which "
+            f"installs transformers and torch: {error}"
         ) from None
     use_threads(threads)
     results.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def test_unsupported_family_is_refused_by_name(model_type: Any) -> None:
         read_architecture(changed(TINY_BERT, model_type=model_type))
     shown = None if model_type is ... else model_type
     assert str(caught.value) == (
-        f"config.json: model_type is {shown!r}; distilbert and bert are converted"
+        f"config.json: model_type is {shown!r}; only distilbert and bert are converted"
     )
 
 
@@ -114,9 +114,7 @@ def test_invalid_epsilon_is_refused(value: Any) -> None:
 
 
 def test_width_must_be_a_multiple_of_heads() -> None:
-    with pytest.raises(
-        BundleError, match="hidden_size 12 is not a multiple of num_attention_heads 5"
-    ):
+    with pytest.raises(BundleError, match="is not a multiple of num_attention_heads 5"):
         read_architecture(changed(TINY_BERT, num_attention_heads=5))
 
 

@@ -162,7 +162,7 @@ def test_inconvertible_opset_is_refused_with_a_workaround(
     said = refusal(saved(tmp_path, model), Method.PER_TOKEN)
     assert "cannot be converted from opset 13 to 20 (" in said
     assert "Nonsense" in said
-    assert said.endswith("export it again with opset 20, or use --method dynamic")
+    assert said.endswith("export it with opset 20, or use --method dynamic")
 
 
 def test_invalid_graph_is_refused(tmp_path: Path) -> None:
