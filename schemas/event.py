@@ -1,7 +1,7 @@
-"""What every event of a producer has: an id, and metadata that comes back untouched.
+"""Base of the events that producers send (`Question`, `Text`): id and metadata.
 
-The kinds of event are `question` and `text`, each with the outcome that it leads to. Types are
-strict (a number is no text), and unknown fields are ignored so that producers can add their own.
+Types are strict: a number is not accepted as a string. Unknown fields are ignored, so that
+producers can add fields of their own.
 """
 
 import math
@@ -13,13 +13,13 @@ from schemas.answer import Answer
 from schemas.embedding import Embedding
 
 Outcome = Answer | Embedding
-"""What a worker makes of an event that it can read."""
+"""What a worker writes for a valid event."""
 
 O_co = TypeVar("O_co", bound=Outcome, covariant=True)
 
 
 def _finite(value: JsonValue) -> JsonValue:
-    # 1e999 is JSON, but it reads as infinity, which cannot be written back as JSON.
+    # 1e999 is valid JSON but parses as infinity, which JSON cannot represent.
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("holds a number out of range")
     if isinstance(value, dict):
@@ -31,39 +31,38 @@ def _finite(value: JsonValue) -> JsonValue:
     return value
 
 
-def _says_something(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank")
     return text
 
 
-NonBlankStr = Annotated[
-    str, AfterValidator(_says_something), Field(json_schema_extra={"minLength": 1})
-]
-"""A text that is not blank. JSON Schema says less: that it is not empty."""
+NonBlankStr = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"minLength": 1})]
+"""A string with at least one character that is not white space. The JSON Schema is weaker: it only
+requires a non-empty string."""
 
 
 class Event(BaseModel, Generic[O_co]):
-    """An event that leads to an `O_co`."""
+    """An event whose outcome is an `O_co`."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    TAKES: ClassVar[str]
-    """What a worker for this kind of event takes, in words, for whoever sent it another kind."""
+    ACCEPTS: ClassVar[str]
+    """Part of the error for an event of another type: what a worker for this type accepts."""
 
     id: str | None = Field(
         None,
         min_length=1,
-        description="comes back on the outcome; without one, the CloudEvents id does, or "
-        "else topic-partition-offset",
+        description="copied to the outcome; default: the CloudEvents id, otherwise "
+        "topic-partition-offset",
     )
     metadata: dict[str, Annotated[JsonValue, AfterValidator(_finite)]] = Field(
         default_factory=dict,
-        description="comes back on the outcome, untouched; its numbers are finite",
+        description="any JSON, copied unchanged to the outcome; its numbers must be finite",
     )
 
-    def named(self, default_id: str) -> Self:
-        """This event with an id: its own, or `default_id` where it has none."""
+    def with_default_id(self, default_id: str) -> Self:
+        """This event, with `default_id` if it has no id."""
         if self.id is not None:
             return self
         return self.model_copy(update={"id": default_id})

@@ -1,4 +1,4 @@
-"""What a producer sends to have answered: a question, the context, and how to read it."""
+"""The question event: a question, its context, and options for decoding the answer."""
 
 from typing import ClassVar
 
@@ -9,36 +9,39 @@ from schemas.event import Event, NonBlankStr
 
 
 class ReadingOptions(BaseModel):
-    """How to read one question. What is left out, or null, is the worker's to choose.
+    """Options of one question. For an option that is omitted or null, the worker's setting applies.
 
-    The bounds here are the format's own. A worker's limits may be tighter, and it rejects what
-    exceeds them.
+    The bounds here are those of the format. A worker may have tighter limits, and rejects a
+    question that exceeds them.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    top_k: int | None = Field(None, ge=1, description="how many spans to return, best first")
-    max_answer_tokens: int | None = Field(None, ge=1, description="the longest answer, in tokens")
+    top_k: int | None = Field(None, ge=1, description="number of spans to return, best first")
+    max_answer_tokens: int | None = Field(None, ge=1, description="longest answer, in tokens")
     doc_stride: int | None = Field(
-        None, ge=0, description="the overlap of neighbouring windows, in tokens"
+        None, ge=0, description="overlap of neighbouring windows, in tokens"
     )
-    no_answer: bool | None = Field(None, description='may the answer be "none"?')
+    no_answer: bool | None = Field(None, description="whether the answer may be empty")
     no_answer_threshold: float | None = Field(
         None,
         ge=-100,
         le=100,
         allow_inf_nan=False,
-        description='"none" wins where its logits are above those of the best span by more',
+        description="the empty answer wins if its logits exceed those of the best span by more "
+        "than this",
     )
-    align_to_words: bool | None = Field(None, description="grow answers to whole words?")
+    align_to_words: bool | None = Field(
+        None, description="whether answers are extended to whole words"
+    )
 
 
 class Question(Event[Answer]):
     """A question event. Offsets in its answer count Unicode code points of `context`."""
 
-    TAKES: ClassVar[str] = "questions with their contexts, and answers them"
+    ACCEPTS: ClassVar[str] = "questions with a context"
 
-    question: NonBlankStr = Field(description="not blank")
-    context: str = Field(min_length=1, description="where the answer is looked for")
-    # Written into the published schema as it is sent, and not with a null for each option.
+    question: NonBlankStr = Field(description="the question; not blank")
+    context: str = Field(min_length=1, description="the text that contains the answer")
+    # The published schema then shows {} as the default, not a null for each option.
     options: ReadingOptions = Field(ReadingOptions(), json_schema_extra={"default": {}})

@@ -1,7 +1,7 @@
-"""Why an event cannot be read, and how a dead letter says so.
+"""Reasons for a rejection, and the headers of a dead letter.
 
-A dead letter is the event's record, bytes, key and headers unchanged, with headers added in
-the style of Kafka Connect, so that the tools that read Connect's dead letters read ours.
+A dead letter is the rejected record with unchanged key, value and headers, and added headers in
+the format of Kafka Connect, so that tools for Connect's dead letters can read it.
 """
 
 from collections.abc import Sequence
@@ -11,34 +11,34 @@ Header = tuple[str, bytes | None]
 
 
 class Reason(StrEnum):
-    """Every reason for which a record becomes a dead letter."""
+    """Why a record became a dead letter."""
 
     NULL_VALUE = "null_value"
     """The record has no value (a tombstone)."""
     RECORD_TOO_LARGE = "record_too_large"
-    """The value is larger than the worker takes."""
+    """The value is larger than the worker's limit."""
     NOT_JSON = "not_json"
-    """The value is not JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogate, not too deep."""
+    """The value is not JSON (RFC 8259): UTF-8, no NaN, no lone surrogate, limited nesting."""
     SCHEMA = "schema"
-    """JSON, but no event for this worker: a field is missing, blank or of the wrong type."""
+    """The value is JSON but not a valid event: a field is missing, blank or of the wrong type."""
     OPTION_OUT_OF_RANGE = "option_out_of_range"
-    """An option asks for more than this worker allows."""
+    """An option exceeds the worker's limit."""
     QUESTION_TOO_LONG = "question_too_long"
-    """The question has more tokens than the worker allows."""
+    """The question has more tokens than the worker's limit."""
     CONTEXT_TOO_LONG = "context_too_long"
-    """The context needs more windows than the worker allows."""
+    """The context needs more windows than the worker's limit."""
     TEXT_TOO_LONG = "text_too_long"
-    """The text to embed needs more windows than the worker allows."""
+    """The text to embed needs more windows than the worker's limit."""
     MODEL_FAILED = "model_failed"
-    """The model raised on this event even when it ran alone, or what it gave is not finite."""
+    """The model failed on this event when it ran alone, or its output is not finite."""
     INTERNAL_ERROR = "internal_error"
-    """The worker itself failed on this event: a bug, logged with its traceback."""
+    """The worker failed on this event because of a bug; its log has the traceback."""
     ANSWER_TOO_LARGE = "answer_too_large"
-    """The outcome (its metadata, as a rule) is larger than the answers topic takes."""
+    """The outcome, usually because of its metadata, exceeds the limit of the answers topic."""
 
 
-class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
-    """This event cannot be read: `reason` for machines, `detail` for people."""
+class Rejected(Exception):  # noqa: N818 - an outcome of an event, not an error of the program
+    """The event is rejected. `reason` is for programs, `detail` is one line for people."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -47,7 +47,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of
 
 
 MESSAGE_LIMIT = 1_000
-"""Characters of `detail` kept in a header: a message may quote its input, which may be large."""
+"""Limit of `detail` in a header, in characters: a message may quote its input."""
 
 PREFIX = "__connect.errors."
 REASON = "qa.reason"
@@ -62,36 +62,36 @@ _ADDED = (
 )
 
 ATTEMPT = "qa.attempt"
-"""How often a question was sent again from the dead letters, in decimal. A dead letter keeps its
-question's headers, so one that fails again carries it."""
+"""How many times the question was replayed from the dead-letter topic, in decimal. A dead letter
+keeps the headers of its question, so a question that fails again has it too."""
 REPLAY_OF = "qa.replay.of"
-"""The dead letter that a question was sent again from: topic-partition-offset."""
+"""The dead letter from which the question was replayed: topic-partition-offset."""
 
 
 def split_headers(
     headers: Sequence[Header],
 ) -> tuple[list[Header], dict[str, bytes | None]]:
-    """A dead letter's headers: those of its question, and what was added to them by name.
+    """Splits a dead letter's headers into those of the question and the added ones by name.
 
-    The inverse of `dead_letter_headers`, also for questions that came with such headers.
+    The inverse of `dead_letter_headers`, also for a question that already had such headers.
     """
-    awaited = {*_ADDED, VALUE_OMITTED}
+    expected = {*_ADDED, VALUE_OMITTED}
     own: list[Header] = []
     added: dict[str, bytes | None] = {}
     for name, text in reversed(headers):
-        if name in awaited:
-            awaited.remove(name)
+        if name in expected:
+            expected.remove(name)
             added[name] = text
         else:
             own.append((name, text))
         if name == REASON:
-            # Only what stands behind the reason says that this letter has no value.
-            awaited.discard(VALUE_OMITTED)
+            # VALUE_OMITTED is added after the reason; one before it came with the question.
+            expected.discard(VALUE_OMITTED)
     return own[::-1], added
 
 
 def is_replay(headers: Sequence[Header]) -> bool:
-    """Whether a question was sent again from the dead letters."""
+    """Whether a question was replayed from the dead-letter topic."""
     return any(name == REPLAY_OF for name, _ in headers)
 
 
@@ -103,8 +103,8 @@ def dead_letter_headers(
     offset: int,
     headers: Sequence[Header] = (),
 ) -> list[Header]:
-    """The record's own headers, then Kafka Connect's error headers, then `qa.reason`."""
-    said = (
+    """The headers of the record, then Kafka Connect's error headers, then `qa.reason`."""
+    values = (
         topic,
         str(partition),
         str(offset),
@@ -112,6 +112,6 @@ def dead_letter_headers(
         rejected.detail[:MESSAGE_LIMIT],
         rejected.reason.value,
     )
-    # A message that quotes a lone surrogate must not stop its own dead letter.
-    added = (text.encode("utf-8", "replace") for text in said)
+    # `replace`: a message may quote a lone surrogate, which UTF-8 cannot encode.
+    added = (text.encode("utf-8", "replace") for text in values)
     return [*headers, *zip(_ADDED, added, strict=True)]

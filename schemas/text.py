@@ -1,4 +1,4 @@
-"""What a producer sends to have embedded: a text."""
+"""The text event: a text to embed."""
 
 from typing import ClassVar
 
@@ -9,10 +9,10 @@ from schemas.event import Event, NonBlankStr
 
 
 class Text(Event[Embedding]):
-    """A text event. There is nothing to choose: vectors that are to be compared must be made in
-    one way, which the model's bundle says.
+    """A text event. It has no options: embeddings are comparable only if all of them are made in
+    the same way, which the model's bundle defines.
     """
 
-    TAKES: ClassVar[str] = "texts, and embeds them"
+    ACCEPTS: ClassVar[str] = "texts to embed"
 
-    text: NonBlankStr = Field(description="what to embed; not blank")
+    text: NonBlankStr = Field(description="the text to embed; not blank")

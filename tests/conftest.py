@@ -6,7 +6,7 @@ import os
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.brokers.fixtures"]
+pytest_plugins = ["tests.brokers.fixtures", "tests.markers"]
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 

@@ -1,4 +1,4 @@
-"""What `make audit` says of the worker's dependencies; the tools themselves run in CI's step."""
+"""deploy/audit.py without its tools, which `make audit` runs in CI."""
 
 import json
 import tomllib
@@ -8,12 +8,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.audit import environment_of, known_against, runtime
+from deploy.audit import environment_of, runtime, vulnerabilities_of
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
-def test_what_is_shipped_is_what_is_declared_and_what_that_needs() -> None:
+def test_runtime_dependencies_are_the_declared_ones_and_theirs() -> None:
     declared = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
     names = {canonicalize_name(Requirement(line).name) for line in declared}
     shipped = runtime()
@@ -23,7 +23,7 @@ def test_what_is_shipped_is_what_is_declared_and_what_that_needs() -> None:
     assert not {"pytest", "mypy", "ruff", "hypothesis", "qa-worker"} & set(shipped)
 
 
-def test_the_tools_see_what_is_shipped_and_nothing_else(tmp_path: Path) -> None:
+def test_the_tools_see_the_runtime_dependencies_alone(tmp_path: Path) -> None:
     shipped = runtime()
     python = environment_of(shipped, tmp_path / "runtime")
     (packages,) = python.parent.parent.glob("lib/python*/site-packages")
@@ -32,7 +32,7 @@ def test_the_tools_see_what_is_shipped_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reachable", [True, False])
-def test_what_could_not_be_looked_up_does_not_count_as_sound(
+def test_distributions_that_could_not_be_looked_up_are_not_counted(
     tmp_path: Path, reachable: bool
 ) -> None:
     known = {"id": "PYSEC-2026-1", "fix_versions": ["3.0"], "aliases": [], "description": ""}
@@ -46,6 +46,6 @@ def test_what_could_not_be_looked_up_does_not_count_as_sound(
     (tmp_path / "pip-audit").write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
     (tmp_path / "pip-audit").chmod(0o755)
     python = environment_of({}, tmp_path / "runtime")
-    lines, count = known_against(tmp_path, python)
+    lines, count = vulnerabilities_of(tmp_path, python)
     assert count == (2 if reachable else 0)
     assert lines == (["broken 2.0: PYSEC-2026-1, fixed in 3.0"] if reachable else [])

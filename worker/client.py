@@ -1,30 +1,33 @@
-"""The other side of the topics: send questions, and wait for what becomes of them.
+"""A client of the topics: sends questions and waits for their answers or dead letters.
 
-For the commands and the tests; a producer team uses any Kafka client.
+For the commands, the console and the tests; other systems use any Kafka client.
 """
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pydantic_core import from_json
 
-from schemas.rejection import PREFIX, REASON, Header
+from schemas.answer import Source
+from schemas.dead_letter import parse_dead_letter_headers
+from schemas.rejection import Header
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.connection import connection_options
-from worker.kafka.topics import require_topics
+from worker.kafka.records import RecordPosition
+from worker.kafka.topic_requirements import require_topics
 from worker.settings import Settings
 
-RecordPosition = tuple[str, int, int]
-"""Topic, partition and offset of a question."""
+_MAX_REQUEST_BYTES = 64 * 1024 * 1024
+"""Larger than any topic's limit, so that the broker decides what is too large."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionResult:
-    """What came back for a question: an answer (`reason` is empty), or a dead letter."""
+    """The record that a question led to: an answer (`reason` is empty), or a dead letter."""
 
     key: bytes | None
     value: bytes | None
@@ -34,112 +37,111 @@ class QuestionResult:
 
 
 class QuestionClient:
-    """`async with Asker(settings) as asker`, `send`, then `outcome`. Sees what arrives after it
-    was opened; works for plain JSON answers.
+    """`async with QuestionClient.open(settings) as client`; then `send` and `wait_for_result`.
+
+    Sees answers and dead letters that are written after it was opened. Answers must be plain JSON;
+    records that are not from a worker are ignored.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        qa, options = settings.qa, connection_options(settings.kafka)
-        self._settings = settings
-        self._questions = qa.questions_topic
-        self._answers = qa.answers_topic
-        self._letters = qa.dead_letters_topic
-        self._producer = AIOKafkaProducer(
-            **options, enable_idempotence=True, max_request_size=64 * 1024 * 1024
-        )
-        self._consumer = AIOKafkaConsumer(**options, isolation_level="read_committed")
-        self._outcomes: dict[RecordPosition, QuestionResult] = {}
+    def __init__(
+        self, settings: Settings, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer
+    ) -> None:
+        self._questions_topic = settings.qa.questions_topic
+        self._answers_topic = settings.qa.answers_topic
+        self._producer = producer
+        self._consumer = consumer
+        self._results: dict[RecordPosition, QuestionResult] = {}
         self._arrived = asyncio.Condition()
-        self._collecting: asyncio.Task[None] | None = None
+        self._collecting = asyncio.create_task(self._collect())
 
-    async def __aenter__(self) -> Self:
-        """Raises `StreamingError` where a topic or a right is missing, `KafkaError`."""
-        rights = {
-            self._questions: (Operation.WRITE,),
-            self._answers: (Operation.READ,),
-            self._letters: (Operation.READ,),
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`."""
+        qa, options = settings.qa, connection_options(settings.kafka)
+        required: RequiredAcls = {
+            qa.questions_topic: (Operation.WRITE,),
+            qa.answers_topic: (Operation.READ,),
+            qa.dead_letters_topic: (Operation.READ,),
         }
+        await require_topics(settings, required)
+        producer = AIOKafkaProducer(
+            **options, enable_idempotence=True, max_request_size=_MAX_REQUEST_BYTES
+        )
+        consumer = AIOKafkaConsumer(**options, isolation_level="read_committed")
         try:
-            await require_topics(self._settings, RequiredAcls(rights))
-            await self._producer.start()
-            await self._consumer.start()
+            await producer.start()
+            await consumer.start()
             partitions = [
                 TopicPartition(topic, number)
-                for topic in (self._answers, self._letters)
-                for number in await self._producer.partitions_for(topic)
+                for topic in (qa.answers_topic, qa.dead_letters_topic)
+                for number in await producer.partitions_for(topic)
             ]
-            self._consumer.assign(partitions)
-            await self._consumer.seek_to_end(*partitions)
-            # Only now is "after it was opened" settled.
+            consumer.assign(partitions)
+            await consumer.seek_to_end(*partitions)
+            # seek_to_end is lazy: position() fetches the end offset now.
             for partition in partitions:
-                await self._consumer.position(partition)
-        except BaseException:
-            await self._close()
-            raise
-        self._collecting = asyncio.create_task(self._collect())
-        return self
+                await consumer.position(partition)
+            client = cls(settings, producer, consumer)
+            try:
+                yield client
+            finally:
+                await client.close()
+        finally:
+            await consumer.stop()
+            await producer.stop()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._collecting is not None:
-            self._collecting.cancel()
-        await self._close()
+    async def close(self) -> None:
+        """Stop collecting results."""
+        self._collecting.cancel()
+        await asyncio.wait([self._collecting])
 
     async def send(
         self, value: bytes | None, *, key: bytes | None = None, headers: Sequence[Header] = ()
     ) -> RecordPosition:
-        """Send one record to the questions topic; where it lies there."""
+        """Publish a record to the questions topic. Returns its position. Raises `KafkaError`."""
         sent: Any = await self._producer.send_and_wait(
-            self._questions, value, key=key, headers=list(headers)
+            self._questions_topic, value, key=key, headers=list(headers)
         )
-        return sent.topic, sent.partition, sent.offset
+        return RecordPosition(sent.topic, sent.partition, sent.offset)
 
-    async def outcome(self, place: RecordPosition, *, seconds: float) -> QuestionResult:
-        """What became of the question at `place`. Raises `TimeoutError`."""
-        async with asyncio.timeout(seconds), self._arrived:
-            await self._arrived.wait_for(lambda: place in self._outcomes or self._failed)
-            if self._failed and self._collecting is not None:
+    async def wait_for_result(
+        self, question: RecordPosition, *, timeout_seconds: float
+    ) -> QuestionResult:
+        """Raises `TimeoutError`, `KafkaError`."""
+        async with asyncio.timeout(timeout_seconds), self._arrived:
+            await self._arrived.wait_for(
+                lambda: question in self._results or self._collecting.done()
+            )
+            if self._collecting.done():
                 self._collecting.result()
-            return self._outcomes[place]
-
-    @property
-    def _failed(self) -> bool:
-        return self._collecting is not None and self._collecting.done()
+            return self._results[question]
 
     async def _collect(self) -> None:
         try:
             async for record in self._consumer:
-                place, outcome = self._read(record)
+                if (parsed := self._parse(record)) is None:
+                    continue
+                question, result = parsed
                 async with self._arrived:
-                    self._outcomes[place] = outcome
+                    self._results[question] = result
                     self._arrived.notify_all()
         finally:
             async with self._arrived:
                 self._arrived.notify_all()
 
-    def _read(self, record: Any) -> tuple[RecordPosition, QuestionResult]:
-        if record.topic == self._answers:
-            source = json.loads(record.value)["source"]
-            place = (source["topic"], source["partition"], source["offset"])
-            return place, QuestionResult(record.key, record.value, record.headers)
-        named = {name: (text or b"").decode("utf-8", "replace") for name, text in record.headers}
-        place = (
-            named[f"{PREFIX}topic"],
-            int(named[f"{PREFIX}partition"]),
-            int(named[f"{PREFIX}offset"]),
+    def _parse(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
+        """The question's position and result; `None` if the record is not from a worker."""
+        if record.topic == self._answers_topic:
+            try:
+                source = Source.model_validate(from_json(record.value or b"")["source"])
+            except (KeyError, TypeError, ValueError):
+                return None
+            question = RecordPosition(source.topic, source.partition, source.offset)
+            return question, QuestionResult(record.key, record.value, record.headers)
+        parsed = parse_dead_letter_headers(record.headers)
+        if parsed.event is None:
+            return None
+        return RecordPosition(*parsed.event), QuestionResult(
+            record.key, record.value, record.headers, reason=parsed.reason, detail=parsed.message
         )
-        return place, QuestionResult(
-            record.key,
-            record.value,
-            record.headers,
-            reason=named[REASON],
-            detail=named[f"{PREFIX}exception.message"],
-        )
-
-    async def _close(self) -> None:
-        await self._consumer.stop()
-        await self._producer.stop()

@@ -30,7 +30,11 @@ from worker.cli.terminal import progress
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.records import OutputRecord
 from worker.kafka.topics import create_topics
-from worker.kafka.transactions import TransactionalProducer, transactional_id
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
 from worker.settings.environment import load
 
 WAYS = ("shared", "producers")
@@ -45,15 +49,22 @@ async def shared(partitions: Sequence[TopicPartition]) -> dict[str, float]:
     limits = {settings.qa.answers_topic: LIMIT}
     meter = Meter()
     await link.start()
+    group = settings.kafka.group_id
     all_ = [
-        TransactionalProducer(link, settings.kafka, partition, limits) for partition in partitions
+        TransactionalProducer(link, settings.kafka, transactional_id(group, partition), limits)
+        for partition in partitions
     ]
-    await asyncio.gather(*(each.fence() for each in all_))
+
+    async def fence(place: int) -> None:
+        await all_[place].init_transactions()
+        await fetch_stable_offset(link, group, partitions[place])
+
+    await asyncio.gather(*map(fence, range(len(all_))))
     meter.fenced()
 
     async def commit(place: int) -> None:
-        record = OutputRecord(settings.qa.answers_topic, None, b"x", [], lane=place)
-        await all_[place].commit([record], 1)
+        record = OutputRecord(settings.qa.answers_topic, None, b"x", [], source_partition=place)
+        await all_[place].commit([record], {partitions[place]: 1})
 
     await asyncio.gather(*map(commit, range(len(all_))))
     found = meter.committed()

@@ -33,7 +33,7 @@ async def measure(size: int, records: int) -> None:
 
 
 async def _more(worker: WorkerProcess, than: int) -> bool:
-    return await worker.metric("qa_records_total") > than
+    return await worker.metric("qa_consumed_records_total") > than
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Which way of comparing spans across windows finds the best answers?
 
 `python -m tests.bench.score_normalization DATA.json [--model NAME|DIR]`: every question of a SQuAD
-file with windows forced small, its logits made once and decoded three ways: a softmax for each window,
+file with windows forced small, its logits made once and decoded three ways: a softmax for each
+window,
 one softmax over all windows, and sums of logits without any. Shown are EM and F1 over all
 questions, F1 over those of several windows, and the Brier score, the mean square of (score - 1 if
 the answer is exactly right, else 0): how honest the scores are (less is better; sums of logits

@@ -49,12 +49,12 @@ def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
     capacity = LENGTH - QUESTION_WORDS - SPECIAL_TOKENS
     with InferenceEngine(bundle, defaults) as reader:
         one = random_words(config, capacity)
-        answer = reader.submit(one.event).result()
+        answer = reader.submit(one.event).result().outcome
         expected = one.best_span(bundle, max_words=defaults.max_answer_tokens)
         if (answer.windows, answer.start, answer.end) != (1, *expected):
             raise SystemExit(f"{name}: the answer is {answer}, by hand {expected}")
         several = random_words(config, capacity + 2 * (capacity - defaults.doc_stride))
-        answer = reader.submit(several.event).result()
+        answer = reader.submit(several.event).result().outcome
         spans = several.spans(max_words=defaults.max_answer_tokens)
         if answer.windows != 3 or (answer.start, answer.end) not in spans:
             raise SystemExit(f"{name}: the answer in three windows is {answer}")
@@ -74,9 +74,9 @@ def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
 def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
     """The shape of the logits of a window of 512 tokens, and the median seconds of a run."""
     windower = Windower(bundle, max_tokens=LENGTH)
-    question = windower.encode_question(words.event.question, max_tokens=LENGTH)
-    context = windower.encode_context(words.event.context)
-    (window,) = windower.cut(question, context, stride=128, max_windows=1)
+    question = windower.tokenize_question(words.event.question, max_tokens=LENGTH)
+    context = windower.tokenize_context(words.event.context)
+    (window,) = windower.split(question, context, stride=128, max_windows=1)
     session = OnnxSession(bundle, SessionOptions())
     times = []
     for _ in range(REPEATS):

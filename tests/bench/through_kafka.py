@@ -130,7 +130,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
         await _warm_up(kafka.bootstrap_servers)
         settings = topics.settings
         reader = InferenceEngine(
-            ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+            ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
         )
         driver = Driver(topics)
         async with WorkerProcess(topics.environment) as worker:
@@ -139,14 +139,14 @@ async def compare(examples: list[Example], model: Path | None) -> None:
             streamed, direct, spent = Measured(), Measured(), Processor()
             await _take_turns(examples, driver, reader, worker, kafka, (streamed, direct, spent))
             rss = peak_rss_mib(worker.process.pid)
-            padded = await worker.metric("qa_tokens_padded_total")
-            run = await worker.metric("qa_tokens_run_total")
+            padded = await worker.metric("qa_padding_tokens_total")
+            run = await worker.metric("qa_inference_tokens_total")
             windows = await worker.metric("qa_windows_total")
             worker.signal(signal.SIGTERM)
             code = await worker.ended()
             reader.close()
             await driver.stop()
-    table = Table(title=f"{len(examples)} questions, {settings.qa.reading().threads} threads")
+    table = Table(title=f"{len(examples)} questions, {settings.qa.inference.threads} threads")
     for column in ("", "through Kafka", "reader alone"):
         table.add_column(column, justify="left" if not column else "right")
     sides = (streamed, direct)

@@ -1,5 +1,6 @@
-"""Ways to get a broker for a test.
+"""Brokers for the tests.
 
-`choose.py` picks one and says why; each other file knows one way. `fixtures.py` hands them to
-pytest. What the brokers promise alike, and where they differ, is in `test_contract.py`.
+`choose.py` picks one; each other file knows one kind. `fixtures.py` hands them to pytest.
+`test_contract.py` says what the worker needs of a broker. `distribution.py` and the lock file
+beside it say which Apache Kafka runs; `lock_kafka.py` makes a lock file.
 """

@@ -1,24 +1,25 @@
-"""Apache Kafka itself, KRaft, from Maven's jars on this machine's JVM: the suite's main broker.
+"""Apache Kafka in KRaft mode on this machine's JVM: the broker that the suite runs on.
 
-Knows how nodes make a cluster, how each is configured for tests, and what can be done to one of
-them: killed, ended cleanly, suspended, started again. Topics are left to the tests.
+Responsible for how nodes make a cluster, how each is configured for tests, and what can be done to
+one of them: killed, ended cleanly, suspended, started again. Topics are left to the tests.
 """
 
-import random
+import os
 import signal
-import socket
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.brokers.jars import VERSION, class_archive, class_path
-from tests.brokers.node import Node
+from tests.brokers.distribution import suite_class_path, suite_distribution
+from worker.kafka.class_archive import ClassArchive
+from worker.kafka.dev_broker import DevBroker
+from worker.kafka.java_runtime import JavaRuntime, find_java
+from worker.kafka.kafka_node import CLUSTER_ID, KafkaNode, combined_node_properties, free_ports
 
-_CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
+# A node of the fault tests holds more records than the demo's.
+_MAX_HEAP = "-Xmx512m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,6 @@ class ApacheKafka:
     """
 
     name = "apache"
-    is_apache = True
-    version = VERSION
 
     def __init__(
         self,
@@ -58,13 +57,15 @@ class ApacheKafka:
         self._data = data or {}
         self._format = format
         self._ports: dict[str, list[int]] = {}
-        self._nodes: list[Node] = []
+        self._nodes: list[KafkaNode] = []
 
     def start(self) -> None:
-        jars, archive = class_path(), class_archive()
-        if not archive.exists():
-            _make_class_archive(jars, archive)
-        self._start(jars, f"-XX:SharedArchiveFile={archive}")
+        java = find_java()
+        archive = ClassArchive.of(java, suite_class_path())
+        if not archive.path.exists():
+            with DevBroker(suite_distribution()):
+                pass  # it writes the archive when it ends
+        self._start(java, archive.use_options())
 
     def stop(self) -> None:
         while self._nodes:
@@ -98,8 +99,9 @@ class ApacheKafka:
         self._nodes[node].terminate()
 
     def suspend(self, node: int = 0) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
+        """SIGSTOP, and waits until every thread has stopped: connections stay open, unanswered."""
         self._nodes[node].process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid(node), os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self, node: int = 0) -> None:
         self._nodes[node].process.send_signal(signal.SIGCONT)
@@ -110,7 +112,7 @@ class ApacheKafka:
         self._nodes[node].launch()
         self._nodes[node].wait_until_it_knows({node})
 
-    def _start(self, jars: str, option: str) -> None:
+    def _start(self, java: JavaRuntime, jvm_options: Sequence[str]) -> None:
         names = ["PLAINTEXT", "CONTROLLER", *(listener.name for listener in self._listeners)]
         ports = free_ports(len(names) * self._count)
         self._ports = {
@@ -121,12 +123,13 @@ class ApacheKafka:
 
         def launch(node_id: int) -> None:
             properties = for_tests(self._count) | self._of_node(node_id) | self._given
-            self._nodes[node_id].format(_CLUSTER_ID, properties, self._format)
+            self._nodes[node_id].format(CLUSTER_ID, properties, self._format)
             self._nodes[node_id].launch()
 
         try:
             for port in clients:
-                self._nodes.append(Node(port, jars, option))
+                options = [_MAX_HEAP, *jvm_options]
+                self._nodes.append(KafkaNode(port, java.program, suite_class_path(), options))
             with ThreadPoolExecutor(self._count) as pool:
                 list(pool.map(launch, range(self._count)))
             for node in self._nodes:
@@ -161,65 +164,13 @@ def _addresses(ports: Mapping[str, Sequence[int]], node_id: int) -> str:
 
 
 def for_tests(nodes: int) -> dict[str, str]:
-    replicas = str(min(nodes, 3))
-    return {
-        "process.roles": "broker,controller",
-        "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        # A topic that nobody made is a mistake in a test.
-        "auto.create.topics.enable": "false",
-        "default.replication.factor": replicas,
-        "offsets.topic.replication.factor": replicas,
-        "offsets.topic.num.partitions": "1",
-        "transaction.state.log.replication.factor": replicas,
-        "transaction.state.log.min.isr": str(min(nodes, 2)),
-        "transaction.state.log.num.partitions": "1",
-        # A group starts when its first member comes, and may notice a dead one within a second.
-        "group.initial.rebalance.delay.ms": "0",
+    """Over the demo's properties: timeouts that a test can wait for."""
+    return combined_node_properties(nodes) | {
+        # A group may notice a dead member within a second; by default, within 6 s.
         "group.min.session.timeout.ms": "1000",
         # A transaction that has timed out is looked for this often; by default every 10 s.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
         # A killed node may come back only when its old session has ended; by default, after 9 s.
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "200",
-        # Two cores are shared with the tests.
-        "num.network.threads": "2",
-        "num.io.threads": "2",
-        "background.threads": "2",
-        # 128 MiB by default, taken at the start.
-        "log.cleaner.dedupe.buffer.size": str(2 * 1024 * 1024),
     }
-
-
-def _make_class_archive(jars: str, archive: Path) -> None:
-    """Loading classes is the half of a start; the JVM can keep them, loaded, from one run."""
-    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
-        made = Path(scratch, archive.name)
-        kafka = ApacheKafka()
-        try:
-            kafka._start(jars, f"-XX:ArchiveClassesAtExit={made}")
-            kafka.terminate()
-            made.replace(archive)
-        finally:
-            kafka.stop()
-
-
-_given: set[int] = set()
-"""Ports that somebody in this process was given, and may not have bound yet."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Below 32768, where Linux starts to hand ports out: a client that keeps calling a dead node's
-    port would, sooner or later, be given that port to call from, reach itself, and hold it.
-    """
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < count:
-            port = random.randrange(20_000, 32_768)
-            if port in _given:
-                continue
-            with suppress(OSError):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                ports.append(port)
-    _given.update(ports)
-    return ports

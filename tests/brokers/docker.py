@@ -9,8 +9,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.brokers.apache import for_tests, free_ports
-from tests.brokers.jars import VERSION
+from tests.brokers.apache import for_tests
+from tests.brokers.distribution import suite_distribution
+from worker.kafka.kafka_distribution import BrokerUnavailable
+from worker.kafka.kafka_node import free_ports
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -24,7 +26,7 @@ _START_SECONDS = 60
 _PING = "from testcontainers.core.docker_client import DockerClient; DockerClient().client.ping()"
 
 
-def why_no_docker() -> str | None:
+def _why_no_docker() -> str | None:
     if importlib.util.find_spec("testcontainers") is None:
         return "testcontainers is not installed"
     try:
@@ -36,18 +38,19 @@ def why_no_docker() -> str | None:
 
 class DockerKafka:
     name = "docker"
-    is_apache = True
 
     def __init__(self) -> None:
         self.bootstrap_servers = ""
         self._container: DockerContainer | None = None
 
     def start(self) -> None:
+        if reason := _why_no_docker():
+            raise BrokerUnavailable(f"TEST_BROKER={self.name}: {reason}")
         from testcontainers.core.container import DockerContainer
         from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
         started = LogMessageWaitStrategy("Kafka Server started")
-        container = DockerContainer(f"apache/kafka:{VERSION}").waiting_for(
+        container = DockerContainer(f"apache/kafka:{suite_distribution().version}").waiting_for(
             started.with_startup_timeout(_START_SECONDS)
         )
         # A broker tells its clients its own address, so the host's port has to be known before.

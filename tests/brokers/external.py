@@ -8,28 +8,25 @@ import contextlib
 import os
 import socket
 
-from worker.kafka.dev_broker import BrokerUnavailable
+from worker.kafka.kafka_distribution import BrokerUnavailable
 
 _VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 
 
-def why_no_external() -> str | None:
-    return None if os.environ.get(_VARIABLE) else f"{_VARIABLE} is not set"
-
-
 class ExternalKafka:
     name = "external"
-    is_apache = True
 
     def __init__(self) -> None:
         self.bootstrap_servers = os.environ.get(_VARIABLE, "")
 
     def start(self) -> None:
+        if not self.bootstrap_servers:
+            raise BrokerUnavailable(f"TEST_BROKER={self.name}: {_VARIABLE} is not set")
         for server in self.bootstrap_servers.split(","):
             host, _, port = server.strip().rpartition(":")
             with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5.0):
                 return
-        raise BrokerUnavailable(f"nobody listens at {_VARIABLE}={self.bootstrap_servers}")
+        raise BrokerUnavailable(f"no broker listens at {_VARIABLE}={self.bootstrap_servers}")
 
     def stop(self) -> None:
         pass

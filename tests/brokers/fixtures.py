@@ -1,6 +1,5 @@
 """Brokers as pytest fixtures; tests/conftest.py names this file as a plugin."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
@@ -9,9 +8,7 @@ import pytest
 
 from tests.brokers.apache import ApacheKafka
 from tests.brokers.choose import choose_broker
-from tests.brokers.jars import why_no_apache_kafka
 from tests.brokers.protocol import Broker
-from worker.kafka.dev_broker import BrokerUnavailable
 
 
 class StartApacheKafka(Protocol):
@@ -21,7 +18,7 @@ class StartApacheKafka(Protocol):
 @pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """The one that this run has chosen, shared by all its tests."""
-    with _said_aloud(request):
+    with _uncaptured(request):
         chosen = choose_broker()
         chosen.start()
     yield chosen
@@ -29,25 +26,12 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def _apache_kafka_can_be_had() -> None:
-    """Skips the test where it cannot, unless this run demands it."""
-    reason = why_no_apache_kafka()
-    if reason is None:
-        return
-    if os.environ.get("TEST_BROKER") == ApacheKafka.name:
-        raise BrokerUnavailable(f"TEST_BROKER={ApacheKafka.name} cannot be met: {reason}")
-    pytest.skip(f"needs Apache Kafka: {reason}")
-
-
-@pytest.fixture(scope="session")
-def apache_kafka(
-    _apache_kafka_can_be_had: None, broker: Broker, request: pytest.FixtureRequest
-) -> Iterator[ApacheKafka]:
+def apache_kafka(broker: Broker, request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
     """Apache Kafka on this machine, shared: `broker` itself where that is what it is."""
     if isinstance(broker, ApacheKafka):
         yield broker
         return
-    with _said_aloud(request):
+    with _uncaptured(request):
         kafka = ApacheKafka()
         kafka.start()
     yield kafka
@@ -55,22 +39,20 @@ def apache_kafka(
 
 
 @pytest.fixture
-def start_apache_kafka(
-    _apache_kafka_can_be_had: None, request: pytest.FixtureRequest
-) -> Iterator[StartApacheKafka]:
+def start_apache_kafka(request: pytest.FixtureRequest) -> Iterator[StartApacheKafka]:
     """Takes what `ApacheKafka` takes and starts one for this test alone, to be broken at will."""
     with ExitStack() as started:
 
         def start(nodes: int = 1, properties: dict[str, str] | None = None) -> ApacheKafka:
-            with _said_aloud(request):
+            with _uncaptured(request):
                 return started.enter_context(ApacheKafka(nodes, properties))
 
         yield start
 
 
 @contextmanager
-def _said_aloud(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What is printed goes to the terminal: which broker it is matters in every run."""
+def _uncaptured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Output goes to the terminal: the progress of a first download, which takes a while."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         yield

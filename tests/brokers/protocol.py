@@ -1,4 +1,4 @@
-"""What every broker of the suite can do, and the places where they are allowed to differ."""
+"""What every broker of the suite can do."""
 
 from typing import Protocol
 
@@ -11,12 +11,7 @@ class Broker(Protocol):
 
     @property
     def name(self) -> str:
-        """The word that `TEST_BROKER` demands it by."""
-        ...
-
-    @property
-    def is_apache(self) -> bool:
-        """Whether Apache Kafka's own code answers, so that what holds here holds in production."""
+        """The value of `TEST_BROKER` that chooses it."""
         ...
 
     def start(self) -> None:

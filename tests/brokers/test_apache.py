@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
-from tests.brokers.apache import free_ports
 from tests.brokers.clients import PATIENCE_SECONDS, read
 from tests.brokers.fixtures import StartApacheKafka
-from worker.kafka.dev_broker import BrokerUnavailable
+from worker.kafka.kafka_distribution import BrokerUnavailable
+from worker.kafka.kafka_node import free_ports
 
 TOPIC = "kept"
 

@@ -1,65 +1,30 @@
-"""Which broker is taken, and that a demand is never quietly let go."""
-
-from typing import cast
+"""Which broker is taken, and that a choice that cannot be met is an error."""
 
 import pytest
 
-from tests.brokers import choose
-from tests.brokers.choose import Way, choose_broker
-from tests.brokers.protocol import Broker
-from worker.kafka.dev_broker import BrokerUnavailable
-
-
-def way(name: str, why_not: str | None = None) -> Way:
-    return Way(lambda: why_not, lambda: cast(Broker, name))
-
-
-@pytest.fixture(autouse=True)
-def ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without the first, with the second and the third."""
-    ways = {
-        "external": way("external", "no address"),
-        "apache": way("apache"),
-        "embedded": way("embedded"),
-    }
-    monkeypatch.setattr(choose, "WAYS", ways)
-    monkeypatch.delenv("TEST_BROKER", raising=False)
-
-
-def test_the_first_that_can_be_had_is_taken_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cast(str, choose_broker()) == "apache"
-    assert capsys.readouterr().out == "\nbroker: apache; not external: no address\n"
-
-
-def test_a_demand_goes_before_the_order(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TEST_BROKER", "embedded")
-
-    assert cast(str, choose_broker()) == "embedded"
-    assert capsys.readouterr().out == "\nbroker: embedded, as TEST_BROKER demands\n"
+from tests.brokers.choose import choose_broker
+from worker.kafka.kafka_distribution import BrokerUnavailable
 
 
 @pytest.mark.parametrize(
-    ("demanded", "why"),
-    [
-        ("external", "TEST_BROKER=external cannot be met: external: no address"),
-        ("rabbit", "TEST_BROKER=rabbit: it must be one of external, apache, embedded"),
-    ],
+    ("chosen", "name"), [("", "apache"), ("apache", "apache"), ("external", "external")]
 )
-def test_a_demand_that_cannot_be_met_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, demanded: str, why: str
-) -> None:
-    monkeypatch.setenv("TEST_BROKER", demanded)
+def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch, chosen: str, name: str) -> None:
+    monkeypatch.setenv("TEST_BROKER", chosen)
 
-    with pytest.raises(BrokerUnavailable) as raised:
+    assert choose_broker().name == name
+
+
+def test_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_BROKER", "rabbit")
+
+    with pytest.raises(BrokerUnavailable, match="it must be one of apache, docker, external"):
         choose_broker()
 
-    assert str(raised.value) == why
 
+def test_an_external_broker_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_BROKER", "external")
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
 
-def test_where_there_is_none_every_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "WAYS", {"docker": way("", "no engine"), "apache": way("", "old")})
-
-    with pytest.raises(BrokerUnavailable, match="no broker to be had: docker: no engine; apache"):
-        choose_broker()
+    with pytest.raises(BrokerUnavailable, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
+        choose_broker().start()

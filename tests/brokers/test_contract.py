@@ -1,8 +1,4 @@
-"""What the worker leans on, asked of the broker that this run has chosen and of the embedded one.
-
-A broker that passes may stand in for another in the rest of the suite, but where `Differences` says
-that it may not: those differences are held to here as well.
-"""
+"""What the worker needs of a broker, asked of the one that this run has chosen."""
 
 import asyncio
 import threading
@@ -14,7 +10,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     CommitFailedError,
-    InvalidSessionTimeoutError,
     MessageSizeTooLargeError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
@@ -22,7 +17,7 @@ from aiokafka.errors import (
 )
 
 from tests.brokers.clients import PATIENCE_SECONDS, committed, member, read, until
-from tests.brokers.conftest import Differences, MakeTopic
+from tests.brokers.conftest import MakeTopic
 from tests.brokers.protocol import Broker
 
 
@@ -59,15 +54,15 @@ class TestTopics:
         assert for_code(answer.resources[0][0]) is UnknownTopicOrPartitionError
 
     async def test_an_unknown_topic_stays_unknown_when_asked_about(
-        self, any_broker: Broker, admin: AIOKafkaAdminClient, differences: Differences
+        self, broker: Broker, admin: AIOKafkaAdminClient
     ) -> None:
-        if any_broker.name == "external":
-            pytest.skip("auto.create.topics.enable is for those to say who run that broker")
+        if broker.name == "external":
+            pytest.skip("an external broker may have auto.create.topics.enable=true")
         topic = f"unknown-{uuid.uuid4().hex}"
 
         await admin.describe_topics([topic])
 
-        assert (topic in await admin.list_topics()) is differences.makes_unknown_topics
+        assert topic not in await admin.list_topics()
 
 
 class TestRecords:
@@ -167,15 +162,8 @@ class TestGroups:
         assert {await committed(servers, topic, partition) for partition in theirs} == {1}
 
     async def test_a_member_that_fell_silent_loses_its_partitions_and_cannot_commit(
-        self, servers: str, make_topic: MakeTopic, differences: Differences
+        self, servers: str, make_topic: MakeTopic
     ) -> None:
-        if not differences.evicts_silent_members:
-            # That it never does cannot be shown; that it takes no timeout below 6 s can.
-            hasty = member(servers, await make_topic(), "hasty", session_timeout_ms=1000)
-            with pytest.raises(InvalidSessionTimeoutError):
-                await hasty.start()
-            await hasty.stop()
-            return
         topic = await make_topic()
         partition = TopicPartition(topic, 0)
         joined, lost = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""The command line, in this process: what it says, and how it exits."""
+"""Runs commands in the test's process and captures stdout, stderr and the exit code."""
 
 import io
 import logging
@@ -16,12 +16,12 @@ from tests.inference.bundles import WORDS, bert_tokenizer, write_bundle
 from worker.cli import main
 
 KNOWN = bert_tokenizer(list(WORDS))
-"""Of the tiny model without the word on which it raises: the last token is tried."""
+"""A tokenizer for the tiny model without the word on which that model raises."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -34,7 +34,7 @@ class Command(Protocol):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of somebody who has set nothing."""
+    """Removes all settings of the worker from the environment."""
     for name in list(os.environ):
         if name.startswith(("QA_", "KAFKA_")):
             monkeypatch.delenv(name)
@@ -54,16 +54,16 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, said.out, said.err)
+        return Done(ended.value.code, captured.out, captured.err)
 
     return run
 
 
 @pytest.fixture
 def tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Commands read with a model of a few bytes, whose answer is the word "answer"."""
+    """`QA_MODEL` is a model of a few bytes that answers with the word "answer"."""
     directory = write_bundle(tmp_path / "tiny")
     monkeypatch.setenv("QA_MODEL", str(directory))
     monkeypatch.setenv("QA_MAX_QUESTION_TOKENS", "16")
@@ -72,7 +72,7 @@ def tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def closed_port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A port where nobody listens; KAFKA_BOOTSTRAP_SERVERS names it."""
+    """A port without a listener. `KAFKA_BOOTSTRAP_SERVERS` names it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = int(taken.getsockname()[1])
@@ -82,7 +82,7 @@ def closed_port(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The model in use; its answer is the word "answer"."""
+    """Like `tiny_model`, with a vocabulary that lacks the word on which the model raises."""
     directory = write_bundle(tmp_path / "tiny", tokenizer=KNOWN)
     monkeypatch.setenv("QA_MODEL", str(directory))
     return directory

@@ -40,6 +40,6 @@ def three_questions(directory: Path) -> Path:
 
 
 def random_questions(directory: Path, config: Config) -> Path:
-    """Random words, some of them in several windows; nobody knows the answers."""
+    """Random words, some of them in several windows; without gold answers."""
     asked = [random_words(config, 10 + 5 * seed, seed).event for seed in range(12)]
     return squad(directory, *((event, ["?"]) for event in asked))

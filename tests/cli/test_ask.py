@@ -12,28 +12,28 @@ QUESTION = ("--question", "Who wrote the first algorithm?")
 CONTEXT = "In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine."
 
 
-def test_the_answer_is_shown_in_its_context(command: Command) -> None:
+def test_ask_prints_the_answer_in_its_context(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", CONTEXT)
     assert (done.code, done.err) == (0, "")
     assert "In 1843 ▸Ada Lovelace◂ wrote" in done.out
     assert "8-20" in done.out
 
 
-def test_json_is_the_answer_event_and_nothing_else(command: Command) -> None:
+def test_json_output_is_one_answer_event(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", CONTEXT, "--json")
     answer = Answer.model_validate_json(done.out)
     assert (answer.answer, answer.start, answer.end) == ("Ada Lovelace", 8, 20)
     assert done.out.count("\n") == 1
 
 
-def test_json_is_not_taken_for_markup_or_wrapped(command: Command, tiny_model: Path) -> None:
+def test_json_output_has_no_markup_and_is_not_wrapped(command: Command, tiny_model: Path) -> None:
     context = "[bold]answer[/bold] " + "a b c d " * 60
     done = command("ask", "--question", "a", "--context", context, "--json", "--top-k", "20")
     answer = Answer.model_validate_json(done.out)
     assert all(context[span.start : span.end] == span.answer for span in answer.answers)
 
 
-def test_as_many_spans_are_shown_as_asked_for(command: Command) -> None:
+def test_top_k_sets_the_number_of_spans(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", CONTEXT, "--top-k", "3")
     assert done.out.count("▸") == 3
     assert (
@@ -46,32 +46,32 @@ def test_as_many_spans_are_shown_as_asked_for(command: Command) -> None:
     )
 
 
-def test_the_context_may_be_a_file(command: Command, tmp_path: Path) -> None:
+def test_context_from_a_file(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "context.txt"
     file.write_text(CONTEXT, encoding="utf-8")
     assert "▸Ada Lovelace◂" in command("ask", *QUESTION, "--context-file", file).out
 
 
-def test_the_context_may_be_stdin(command: Command) -> None:
+def test_context_from_stdin(command: Command) -> None:
     done = command("ask", *QUESTION, "--context-file", "-", stdin=CONTEXT.encode())
     assert "▸Ada Lovelace◂" in done.out
 
 
 @pytest.mark.parametrize("context", [[], ["--context", "a", "--context-file", "-"]])
-def test_a_context_is_given_once(command: Command, context: list[str]) -> None:
+def test_ask_needs_exactly_one_context(command: Command, context: list[str]) -> None:
     done = command("ask", *QUESTION, *context)
     assert done.code == 2
-    assert "give --context or --context-file, one of them" in done.err
+    assert "give either --context or --context-file" in done.err
 
 
-def test_a_context_that_is_no_text_is_refused(command: Command) -> None:
+def test_context_that_is_not_utf8_is_a_usage_error(command: Command) -> None:
     done = command("ask", *QUESTION, "--context-file", "-", stdin=b"\xff")
     assert done.code == 2
     assert "is not UTF-8" in done.err
 
 
 @pytest.mark.parametrize("arguments", [("Who \udcff?", "Ada."), ("Who?", "Ada \udcff.")])
-def test_arguments_that_are_no_text_are_refused(
+def test_arguments_that_are_not_utf8_are_usage_errors(
     command: Command, arguments: tuple[str, str]
 ) -> None:
     done = command("ask", "--question", arguments[0], "--context", arguments[1])
@@ -89,7 +89,7 @@ def test_arguments_that_are_no_text_are_refused(
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_a_rejection_is_one_line(
+def test_a_rejected_question_is_one_error_line(
     command: Command, arguments: tuple[str, ...], complaint: str
 ) -> None:
     done = command("ask", *arguments)
@@ -98,12 +98,12 @@ def test_a_rejection_is_one_line(
     assert done.err.count("\n") == 1
 
 
-def test_no_answer_is_shown_as_that(command: Command) -> None:
+def test_no_answer_is_printed(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", "\u200b")
     assert (done.code, "(no answer)" in done.out) == (0, True)
 
 
-def test_an_answer_over_several_lines_is_shown_on_one(command: Command, tiny_model: Path) -> None:
+def test_line_breaks_in_an_answer_are_printed_as_spaces(command: Command, tiny_model: Path) -> None:
     done = command("ask", "--question", "a", "--context", "b\nanswer\r\nsecond\nc")
     (row,) = [line for line in done.out.splitlines() if "▸" in line]
     assert "b ▸answer◂  second c" in row

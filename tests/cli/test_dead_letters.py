@@ -1,4 +1,4 @@
-"""`qa-worker dead-letters`: what is listed and shown of real letters, and what a replay says."""
+"""`qa-worker dead-letters`: what `list` and `show` print, and what a replay reports."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import pytest
 from schemas.rejection import Header, Reason
 from tests.brokers.protocol import Broker
 from tests.cli.conftest import Command
-from tests.dead_letters.records import NOW, letter, post, replays
+from tests.dead_letters.records import NOW, dead_letter, post, replays
 from tests.streaming.topics import Topics
 from worker.cli.dead_letters import options
 from worker.cli.dead_letters.formatting import format_time
@@ -26,10 +26,10 @@ def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
 
 @pytest.fixture
 def three(topics: Topics) -> Topics:
-    """Three letters: two in partition 0, one of another reason in partition 1."""
-    long = letter(topics, b"{" * 2_000, question=(0, 5), headers=[("qa.attempt", b"2")])
-    other = letter(topics, b"\xff\x00", reason=Reason.NOT_JSON, key=None, question=(1, 6))
-    asyncio.run(post(topics, letter(topics), long, timestamps=[NOW, NOW + 1_000]))
+    """Three dead letters: two in partition 0, one of another reason in partition 1."""
+    long = dead_letter(topics, b"{" * 2_000, question=(0, 5), headers=[("qa.attempt", b"2")])
+    other = dead_letter(topics, b"\xff\x00", reason=Reason.NOT_JSON, key=None, question=(1, 6))
+    asyncio.run(post(topics, dead_letter(topics), long, timestamps=[NOW, NOW + 1_000]))
     asyncio.run(post(topics, other, partition=1, timestamps=[NOW + 2_000]))
     return topics
 
@@ -40,9 +40,7 @@ def cells(out: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
-def test_the_list_has_a_row_for_each_letter_and_a_count_for_each_reason(
-    command: Command, three: Topics
-) -> None:
+def test_list_has_rows_and_a_count_for_each_reason(command: Command, three: Topics) -> None:
     done = command("dead-letters", "list")
     assert done.code == 0
     name = three.settings.qa.questions_topic
@@ -54,9 +52,7 @@ def test_the_list_has_a_row_for_each_letter_and_a_count_for_each_reason(
     assert done.out.endswith("3 dead letters: 2 schema, 1 not_json\n")
 
 
-def test_the_list_as_json_has_an_object_a_line_with_the_same_facts(
-    command: Command, three: Topics
-) -> None:
+def test_list_as_json_lines(command: Command, three: Topics) -> None:
     done = command("dead-letters", "list", "--json", "--partition", "0", "--offset", "1")
     assert json.loads(done.out) == {
         "partition": 0,
@@ -87,14 +83,14 @@ def test_the_list_as_json_has_an_object_a_line_with_the_same_facts(
     ],
     ids=lambda value: " ".join(value),
 )
-def test_only_letters_to_which_the_options_apply_are_listed(
+def test_list_applies_the_filter_options(
     command: Command, three: Topics, options: list[str], listed: list[str]
 ) -> None:
     done = command("dead-letters", "list", *options)
     assert [row[0] for row in cells(done.out)] == listed
 
 
-def test_a_letter_is_shown_whole(command: Command, three: Topics) -> None:
+def test_show_prints_all_fields(command: Command, three: Topics) -> None:
     done = command("dead-letters", "show", "0:1")
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
@@ -112,23 +108,25 @@ def test_a_letter_is_shown_whole(command: Command, three: Topics) -> None:
         assert line in lines
 
 
-def test_bytes_that_are_no_text_are_shown_in_base64(command: Command, three: Topics) -> None:
+def test_show_prints_binary_values_in_base64(command: Command, three: Topics) -> None:
     lines = command("dead-letters", "show", "1:0").out.splitlines()
     assert lines[-2:] == ["value:     2 bytes", "base64: /wA="]
     assert "key:       (none)" in lines
 
 
-def test_a_value_that_was_left_out_is_said_to_be_so(command: Command, topics: Topics) -> None:
-    asyncio.run(post(topics, letter(topics, b"x" * 3_000, omitted=True)))
+def test_show_tells_that_a_value_is_omitted(command: Command, topics: Topics) -> None:
+    asyncio.run(post(topics, dead_letter(topics, b"x" * 3_000, omitted=True)))
     assert command("dead-letters", "show", "0:0").out.splitlines()[-1] == (
-        "value:     3,000 bytes, left out; they lie at the question"
+        "value:     3,000 bytes, omitted; see the question"
     )
 
 
-def test_what_a_letter_holds_does_not_steer_the_terminal(command: Command, topics: Topics) -> None:
+def test_control_characters_are_escaped(command: Command, topics: Topics) -> None:
     evil = "\x1b]0;title\x07\x1b[2J\u202e[bold]b[/bold]\r"
     headers: list[Header] = [(evil, evil.encode())]
-    asyncio.run(post(topics, letter(topics, evil.encode(), key=evil.encode(), headers=headers)))
+    asyncio.run(
+        post(topics, dead_letter(topics, evil.encode(), key=evil.encode(), headers=headers))
+    )
     for arguments in (("list",), ("show", "0:0")):
         done = command("dead-letters", *arguments)
         assert done.code == 0
@@ -137,75 +135,75 @@ def test_what_a_letter_holds_does_not_steer_the_terminal(command: Command, topic
 
 
 @pytest.mark.parametrize("place", ["0:2", "1:9"])
-def test_a_letter_that_is_not_there_is_named(command: Command, three: Topics, place: str) -> None:
+def test_show_of_a_missing_offset_fails(command: Command, three: Topics, place: str) -> None:
     done = command("dead-letters", "show", place)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(
-        f"qa-worker: no letter at {place} of {three.settings.qa.dead_letters_topic};"
+        f"qa-worker: no dead letter at {place} of {three.settings.qa.dead_letters_topic};"
     )
 
 
-def test_a_partition_that_is_not_there_is_named(command: Command, three: Topics) -> None:
+def test_show_of_a_missing_partition_fails(command: Command, three: Topics) -> None:
     done = command("dead-letters", "show", "2:0")
     assert done.code == 1
-    assert done.err.endswith("has partitions 0 to 1, none is 2\n")
+    assert done.err.endswith("has no partition 2, only 0 to 1\n")
 
 
-def test_a_dry_run_tells_where_each_letter_would_go(command: Command, three: Topics) -> None:
+def test_dry_run_prints_targets_and_skip_reasons(command: Command, three: Topics) -> None:
     done = command("dead-letters", "replay", "--dry-run", "--max-attempts", "2")
     assert done.code == 0
     first, poison, other, *summary = cells(done.out)
     assert first[:4] == ["0:0", "schema", "1", "1"]
     assert first[4].startswith("partition ")
-    assert poison == ["0:1", "schema", "", "2,000", "nowhere: at the most attempts"]
+    assert poison == ["0:1", "schema", "", "2,000", "skipped: max attempts reached"]
     assert other == ["1:0", "not_json", "1", "2", "partition 1"]
-    assert summary == [["would be sent", "2", "0:0"], ["skipped: at the most attempts", "1", "0:1"]]
+    assert summary == [["would be sent", "2", "0:0"], ["skipped: max attempts reached", "1", "0:1"]]
     assert asyncio.run(replays(three)) == []
 
 
-def test_a_replay_says_what_it_sent_and_what_it_left(command: Command, three: Topics) -> None:
+def test_replay_prints_what_it_sent_and_skipped(command: Command, three: Topics) -> None:
     done = command("dead-letters", "replay", "--limit", "1")
     assert (done.code, cells(done.out)) == (0, [["sent", "1", "0:0"]])
     done = command("dead-letters", "replay", "--reason", "schema")
     assert (done.code, cells(done.out)) == (
         0,
-        [["sent", "1", "0:1"], ["skipped: replayed before", "1", "0:0"]],
+        [["sent", "1", "0:1"], ["skipped: already replayed", "1", "0:0"]],
     )
     name = three.settings.qa.dead_letters_topic
     assert sorted(asyncio.run(replays(three))) == [f"{name}-0-0", f"{name}-0-1"]
 
 
-def test_letters_that_can_never_be_sent_make_a_replay_exit_with_1(
-    command: Command, topics: Topics
-) -> None:
-    asyncio.run(post(topics, letter(topics, omitted=True, question=(0, 99)), letter(topics)))
+def test_replay_exits_with_1_after_permanent_skips(command: Command, topics: Topics) -> None:
+    asyncio.run(
+        post(topics, dead_letter(topics, omitted=True, question=(0, 99)), dead_letter(topics))
+    )
     done = command("dead-letters", "replay")
     assert (done.code, cells(done.out)) == (
         1,
-        [["sent", "1", "0:1"], ["skipped: its value is gone", "1", "0:0"]],
+        [["sent", "1", "0:1"], ["skipped: value no longer available", "1", "0:0"]],
     )
 
 
-# What is wrong with the options is said before any broker is asked.
+# Invalid options fail before any broker is contacted.
 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--reason", "nonsense"], "'nonsense' is none of null_value, record_too_large, "),
-        (["--since", "yesterday"], "'yesterday' is no ISO 8601 time"),
-        (["--until", "2026-02-30"], "'2026-02-30' is no ISO 8601 time"),
-        (["--offset", "3"], "give --partition, too"),
-        (["--partition", "0", "--offset", "x"], "'x' is no offset A and no range A:B"),
-        (["--partition", "0", "--offset", ":"], "':' is no offset A and no range A:B"),
-        (["--partition", "0", "--offset", ""], "'' is no offset A and no range A:B"),
+        (["--reason", "nonsense"], "'nonsense' is not one of null_value, record_too_large, "),
+        (["--since", "yesterday"], "'yesterday' is not an ISO 8601 time"),
+        (["--until", "2026-02-30"], "'2026-02-30' is not an ISO 8601 time"),
+        (["--offset", "3"], "add --partition"),
+        (["--partition", "0", "--offset", "x"], "'x' is neither an offset A nor a range A:B"),
+        (["--partition", "0", "--offset", ":"], "':' is neither an offset A nor a range A:B"),
+        (["--partition", "0", "--offset", ""], "'' is neither an offset A nor a range A:B"),
         (["--partition", "0", "--offset", "21:7"], "'21:7' ends before it begins"),
         (["--limit", "0"], "--limit"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.parametrize("name", ["list", "replay"])
-def test_options_that_mean_nothing_are_refused(
+def test_invalid_options_are_refused(
     command: Command, name: str, options: list[str], complaint: str
 ) -> None:
     done = command("dead-letters", name, *options)
@@ -214,20 +212,20 @@ def test_options_that_mean_nothing_are_refused(
 
 
 @pytest.mark.parametrize("place", ["3", "a:b", "1:", "-1:0", "1:2:3"])
-def test_a_place_that_is_none_is_refused(command: Command, place: str) -> None:
+def test_invalid_position_is_refused(command: Command, place: str) -> None:
     done = command("dead-letters", "show", "--", place)
     assert done.code == 2
-    assert "is no PARTITION:OFFSET, like 3:1207" in done.err
+    assert "is not PARTITION:OFFSET, as 3:1207" in done.err
 
 
-def test_a_time_that_its_producer_made_up_is_shown_as_it_is() -> None:
+def test_timestamps_that_are_not_dates_are_printed_as_numbers() -> None:
     assert format_time(1_700_000_000_123) == "2023-11-14T22:13:20.123Z"
     assert format_time(10**17) == "100000000000000000 ms"
 
 
-def test_a_bar_is_shown_only_where_reading_takes_its_time(
+def test_progress_bar_appears_only_for_long_reads(
     command: Command, three: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command("dead-letters", "list").err == ""
-    monkeypatch.setattr(options, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(options, "_SHOW_AFTER_SECONDS", 0.0)
     assert f"reading {three.settings.qa.dead_letters_topic} " in command("dead-letters", "list").err

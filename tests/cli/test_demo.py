@@ -26,17 +26,17 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_the_demo_answers_and_says_what_it_could_not() -> None:
+def test_demo_prints_answers_and_dead_letters() -> None:
     done = command("demo")
     assert done.returncode == 0, done.stderr
     assert "▸Anna Lindqvist◂" in done.stdout
     assert "wounded owl◂" in done.stdout
     assert "not_json" in done.stdout
-    assert "21 sent and settled" in done.stdout
+    assert "21 sent, all outcomes received" in done.stdout
     assert done.stderr == ""
 
 
-async def test_a_demo_that_is_kept_prints_where_its_console_is_and_how_to_open_it() -> None:
+async def test_demo_keep_prints_a_console_url_with_its_token() -> None:
     demo = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "worker", "demo", "--keep",
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -58,10 +58,10 @@ async def test_a_demo_that_is_kept_prints_where_its_console_is_and_how_to_open_i
     finally:
         if demo.returncode is None:
             demo.kill()
-    assert (demo.returncode, b"Ctrl-C ends it" in rest) == (0, True)
+    assert (demo.returncode, b"Ctrl-C stops both" in rest) == (0, True)
 
 
-async def test_asking_through_the_topics_gives_the_answer_of_the_worker(broker: Broker) -> None:
+async def test_ask_through_kafka_prints_answer_or_rejection(broker: Broker) -> None:
     topics = Topics(broker.bootstrap_servers)
     await topics.create()
     async with WorkerProcess(topics.environment):
@@ -84,7 +84,7 @@ async def test_asking_through_the_topics_gives_the_answer_of_the_worker(broker: 
     assert refused.stderr == "qa-worker: rejected, schema: question: is blank\n"
 
 
-async def test_asking_where_no_worker_runs_says_so(broker: Broker) -> None:
+async def test_ask_times_out_without_a_worker(broker: Broker) -> None:
     topics = Topics(broker.bootstrap_servers)
     await topics.create()
     asked = await asyncio.to_thread(

@@ -39,12 +39,12 @@ def target(texts: Path) -> Path:
     return texts.with_suffix(".embeddings.jsonl")
 
 
-def test_a_file_of_texts_becomes_a_file_of_embeddings(
+def test_read_writes_an_embedding_for_each_text(
     command: Command, texts: Path, target: Path
 ) -> None:
     done = command("read", texts)
     assert (done.code, done.out) == (0, "")
-    assert "5 read, 2 rejected, 0 there before" in done.err
+    assert "5 read, 2 rejected, 0 already done" in done.err
     outcomes = [json.loads(line) for line in target.read_bytes().splitlines()]
     assert [each["id"] for each in outcomes] == ["first", "line-2", "line-3", "line-4", "last"]
     first = Embedding.model_validate(outcomes[0])
@@ -53,20 +53,18 @@ def test_a_file_of_texts_becomes_a_file_of_embeddings(
     assert outcomes[4]["windows"] == 10
 
 
-def test_a_question_among_texts_is_told_what_is_taken(
+def test_a_question_is_rejected_by_an_embedding_model(
     command: Command, texts: Path, target: Path
 ) -> None:
     command("read", texts)
     third = json.loads(target.read_bytes().splitlines()[2])
     assert third["rejected"] == {
         "reason": "schema",
-        "detail": "text: Field required; this worker takes texts, and embeds them",
+        "detail": "text: Field required; this worker accepts texts to embed",
     }
 
 
-def test_a_run_that_was_cut_off_anywhere_goes_on(
-    command: Command, texts: Path, target: Path
-) -> None:
+def test_read_resumes_embeddings_after_any_cut(command: Command, texts: Path, target: Path) -> None:
     command("read", texts)
     whole = target.read_bytes()
     ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
@@ -76,19 +74,19 @@ def test_a_run_that_was_cut_off_anywhere_goes_on(
         assert (done.code, target.read_bytes() == whole) == (0, True), f"cut at {cut}"
 
 
-def test_answers_are_not_continued_with_embeddings(
+def test_read_never_appends_embeddings_to_answers(
     command: Command, texts: Path, target: Path
 ) -> None:
     kept = b'{"id":"first","answer":"a","start":0,"end":1}\n'
     target.write_bytes(kept)
     done = command("read", texts)
     assert done.code == 2
-    assert "is not of this input" in done.err
+    assert "is not the output of this input" in done.err
     assert target.read_bytes() == kept
 
 
 @pytest.mark.usefixtures("embedding_model")
-def test_a_text_is_embedded(command: Command) -> None:
+def test_ask_embeds_a_text(command: Command) -> None:
     done = command("ask", "--text", "answer a", "--json")
     embedding = Embedding.model_validate_json(done.out)
     assert (done.code, embedding.dims) == (0, DIMS)
@@ -96,7 +94,7 @@ def test_a_text_is_embedded(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("embedding_model")
-def test_the_beginning_of_an_embedding_is_shown(command: Command) -> None:
+def test_ask_prints_the_first_dimensions(command: Command) -> None:
     done = command("ask", "--text", "answer a")
     whole = json.loads(command("ask", "--text", "answer a", "--json").out)["embedding"]
     assert (done.code, done.err) == (0, "")
@@ -113,7 +111,7 @@ def test_the_beginning_of_an_embedding_is_shown(command: Command) -> None:
         (("--question", "a", "--context", "b"), "rejected, schema: text: Field required; "),
     ],
 )
-def test_a_rejection_is_one_line(
+def test_a_rejected_text_is_one_error_line(
     command: Command, arguments: tuple[str, ...], complaint: str
 ) -> None:
     done = command("ask", *arguments)
@@ -122,7 +120,9 @@ def test_a_rejection_is_one_line(
     assert done.err.count("\n") == 1
 
 
-def test_a_text_is_no_question(command: Command, tiny_model: Path) -> None:
+def test_a_text_is_rejected_by_a_question_answering_model(
+    command: Command, tiny_model: Path
+) -> None:
     done = command("ask", "--text", "a")
     assert done.code == 1
     assert "question: Field required" in done.err
@@ -138,20 +138,22 @@ def test_a_text_is_no_question(command: Command, tiny_model: Path) -> None:
         ("--text", "a", "--top-k", "2"),
     ],
 )
-def test_a_question_or_a_text_is_asked(command: Command, arguments: tuple[str, ...]) -> None:
+def test_ask_needs_either_a_question_or_a_text(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
     done = command("ask", *arguments)
     assert done.code == 2
-    assert "give --question and its context, or --text alone" in done.err
+    assert "give --question with a context, or --text alone" in done.err
 
 
-def test_a_text_that_is_not_utf_8_is_refused(command: Command) -> None:
+def test_text_that_is_not_utf8_is_a_usage_error(command: Command) -> None:
     done = command("ask", "--text", "Ada \udcff.")
     assert done.code == 2
     assert "is not UTF-8" in done.err
 
 
 @pytest.mark.usefixtures("embedding_model")
-def test_squad_does_not_score_embeddings(command: Command, tmp_path: Path) -> None:
+def test_evaluate_refuses_an_embedding_model(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "squad.json"
     file.write_text('{"data": []}')
     done = command("evaluate", file)

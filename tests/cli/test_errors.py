@@ -1,4 +1,4 @@
-"""What a user got wrong, or what is not there, is one line on stderr and an exit code."""
+"""A command that fails prints one line to stderr and exits with 1, or 2 for wrong arguments."""
 
 from pathlib import Path
 
@@ -6,12 +6,14 @@ import pytest
 
 from tests.cli.conftest import Command, Done
 from tests.inference.bundles import write_bundle
+from worker import cli
+from worker.cli.errors import CommandError
 
 ASK = ("ask", "--question", "Who?", "--context", "Ada.")
 
 
 def complaint(done: Done, code: int) -> str:
-    """The one line, its mark taken off."""
+    """The error line without its prefix."""
     assert done.code == code
     assert done.out == ""
     line, *rest = done.err.splitlines()
@@ -20,37 +22,37 @@ def complaint(done: Done, code: int) -> str:
     return line.removeprefix("qa-worker: ")
 
 
-def test_without_arguments_there_is_help(command: Command) -> None:
+def test_help_is_printed_without_arguments(command: Command) -> None:
     done = command()
     assert done.code == 0
     for name in ("run", "demo", "ask", "read", "evaluate", "topics", "dead-letters", "settings"):
         assert name in done.out
 
 
-def test_an_unknown_command_is_named(command: Command) -> None:
+def test_unknown_command(command: Command) -> None:
     assert "'answer'" in complaint(command("answer"), 2)
 
 
-def test_an_unknown_option_is_named(command: Command) -> None:
+def test_unknown_option(command: Command) -> None:
     assert "--loud" in complaint(command("settings", "--loud"), 2)
 
 
-def test_a_missing_option_is_named(command: Command) -> None:
+def test_missing_option(command: Command) -> None:
     assert "--question" in complaint(command("ask", "--context", "Ada."), 2)
 
 
 @pytest.mark.parametrize("name", ["read", "evaluate"])
-def test_a_missing_file_is_named(command: Command, name: str) -> None:
+def test_missing_input_file(command: Command, name: str) -> None:
     assert "nowhere.jsonl" in complaint(command(name, "nowhere.jsonl"), 2)
 
 
-def test_a_missing_context_file_is_named(command: Command) -> None:
+def test_missing_context_file(command: Command) -> None:
     said = complaint(command("ask", "--question", "Who?", "--context-file", "nowhere.txt"), 1)
     assert "nowhere.txt" in said
 
 
 @pytest.mark.parametrize("name", ["read", "evaluate"])
-def test_a_directory_is_no_file(command: Command, tmp_path: Path, name: str) -> None:
+def test_directory_instead_of_a_file(command: Command, tmp_path: Path, name: str) -> None:
     assert "is a directory" in complaint(command(name, tmp_path), 2)
 
 
@@ -59,21 +61,19 @@ def test_a_directory_is_no_file(command: Command, tmp_path: Path, name: str) -> 
     [ASK, ("settings",), ("run",), ("topics", "check")],
     ids=lambda arguments: arguments[0],
 )
-def test_a_bad_setting_stops_every_command(
+def test_unknown_setting_stops_every_command(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("QA_TOPK", "3")
-    assert complaint(command(*arguments), 1) == "QA_TOPK is no setting; the nearest is QA_TOP_K"
+    assert complaint(command(*arguments), 1) == "unknown setting QA_TOPK; did you mean QA_TOP_K?"
 
 
-def test_a_missing_model_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_model(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QA_MODEL", "/nowhere/model")
-    assert complaint(command(*ASK), 1) == "/nowhere/model: there is no such directory"
+    assert complaint(command(*ASK), 1) == "/nowhere/model: no such directory"
 
 
-def test_a_broken_model_is_named(
-    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_broken_model(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = write_bundle(tmp_path / "broken", model=b"no graph", max_tokens=512)
     monkeypatch.setenv("QA_MODEL", str(broken))
     assert "model.onnx: " in complaint(command(*ASK), 1)
@@ -90,9 +90,7 @@ def test_a_broken_model_is_named(
         ("dead-letters", "replay"),
     ],
 )
-def test_a_command_that_needs_a_broker_says_which_setting_names_it(
-    command: Command, arguments: tuple[str, ...]
-) -> None:
+def test_missing_bootstrap_servers(command: Command, arguments: tuple[str, ...]) -> None:
     assert "KAFKA_BOOTSTRAP_SERVERS is not set" in complaint(command(*arguments), 1)
 
 
@@ -101,16 +99,14 @@ def test_a_command_that_needs_a_broker_says_which_setting_names_it(
     [ASK, ("topics", "check"), ("topics", "create"), ("dead-letters", "replay")],
     ids=lambda arguments: arguments[:2],
 )
-def test_a_broker_that_is_not_there_is_named(
-    command: Command, closed_port: int, arguments: tuple[str, ...]
-) -> None:
+def test_unreachable_broker(command: Command, closed_port: int, arguments: tuple[str, ...]) -> None:
     said = complaint(command(*arguments), 1)
     server = f"127.0.0.1:{closed_port}"
     assert said.startswith(f"no broker answers at {server} (KAFKA_BOOTSTRAP_SERVERS): ")
     assert said.endswith(f"{server}: [Errno 111] Connect call failed ('127.0.0.1', {closed_port})")
 
 
-def test_a_trust_store_that_is_not_there_is_named(
+def test_missing_truststore(
     command: Command, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
@@ -119,7 +115,18 @@ def test_a_trust_store_that_is_not_there_is_named(
     assert said.startswith("KAFKA_SSL_TRUSTSTORE_LOCATION is '/nowhere/ca.pem'")
 
 
-def test_a_squad_file_that_is_none_is_named(command: Command, tmp_path: Path) -> None:
+def test_file_that_is_not_squad(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "squad.json"
     file.write_text("[]")
     assert complaint(command("evaluate", file), 1).startswith(f"{file}: not a SQuAD file")
+
+
+@pytest.mark.parametrize("kind", [CommandError, *cli._EXPECTED])
+def test_an_expected_error_is_one_line_without_a_traceback(
+    command: Command, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail() -> None:
+        raise kind("two\nlines")
+
+    monkeypatch.setattr(cli.settings, "load", fail)
+    assert complaint(command("settings"), 1).endswith("two lines")

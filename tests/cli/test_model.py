@@ -229,7 +229,7 @@ def test_unknown_name_suggests_the_nearest(command: Command, models: Path) -> No
     models.mkdir()
     write_bundle(models / "squad")
     said = complaint(command("model", "info", "squat"))
-    assert "the nearest there: squad, default." in said
+    assert "similar names: squad, default." in said
 
 
 # Without the packages that only making needs.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.cli.said import complaint
+from tests.cli.output import complaint
 from tests.model_tools import published_models as published
 from tests.model_tools.commands import Machine
 from tests.model_tools.hub_server import hub_server
@@ -112,7 +112,7 @@ def test_invalid_model_name_is_refused(command: Command, words: Bundle, name: st
 
 
 def test_unknown_model_suggests_the_nearest(command: Command, words: Bundle) -> None:
-    assert "the nearest there: words" in complaint(command("model", "quantize", "word"))
+    assert "similar names: words" in complaint(command("model", "quantize", "word"))
 
 
 # While it is made.

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.question import Question
 from tests.cli.conftest import KNOWN, Command
-from tests.cli.said import complaint, line, rows
+from tests.cli.output import complaint, line, rows
 from tests.cli.squad_files import random_questions, squad, three_questions
 from tests.inference.bundles import SPECIALS, WORDS, bert_tokenizer, write_bundle
 from tests.inference.embeddings import write_embedding_bundle

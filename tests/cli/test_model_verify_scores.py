@@ -6,7 +6,7 @@ import pytest
 
 from schemas.question import Question
 from tests.cli.conftest import KNOWN, Command
-from tests.cli.said import complaint, rows
+from tests.cli.output import complaint, rows
 from tests.cli.squad_files import squad, three_questions
 from tests.inference.bundles import SPECIALS, WORDS, write_bundle
 from tests.inference.embeddings import write_embedding_bundle

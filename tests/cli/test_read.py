@@ -45,22 +45,22 @@ def outcomes(target: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in target.read_bytes().splitlines()]
 
 
-def test_every_line_has_its_outcome_in_order(
+def test_read_writes_one_outcome_per_line_in_order(
     command: Command, questions: Path, target: Path
 ) -> None:
     done = command("read", questions)
     assert (done.code, done.out) == (0, "")
-    assert "6 read, 3 rejected, 0 there before" in done.err
+    assert "6 read, 3 rejected, 0 already done" in done.err
     assert [outcome["id"] for outcome in outcomes(target)] == NAMES
 
 
-def test_answers_are_answer_events(command: Command, questions: Path, target: Path) -> None:
+def test_outcomes_are_answer_events(command: Command, questions: Path, target: Path) -> None:
     command("read", questions)
     first = Answer.model_validate(outcomes(target)[0])
     assert (first.answer, first.metadata) == ("answer", {"n": 10**30})
 
 
-def test_rejections_stand_in_their_place_with_their_reason(
+def test_rejections_keep_their_line_and_reason(
     command: Command, questions: Path, target: Path
 ) -> None:
     command("read", questions)
@@ -68,9 +68,7 @@ def test_rejections_stand_in_their_place_with_their_reason(
     assert rejected == [None, None, "not_json", "schema", "model_failed", None]
 
 
-def test_a_run_that_was_cut_off_anywhere_goes_on(
-    command: Command, questions: Path, target: Path
-) -> None:
+def test_read_resumes_after_any_cut(command: Command, questions: Path, target: Path) -> None:
     command("read", questions)
     whole = target.read_bytes()
     ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
@@ -80,17 +78,19 @@ def test_a_run_that_was_cut_off_anywhere_goes_on(
         assert (done.code, target.read_bytes() == whole) == (0, True), f"cut at {cut}"
         there = sum(end <= cut for end in ends)
         assert f"{6 - there} read" in done.err
-        assert f"{there} there before" in done.err
+        assert f"{there} already done" in done.err
 
 
-def test_a_finished_run_does_nothing(command: Command, questions: Path, target: Path) -> None:
+def test_read_of_a_finished_file_changes_nothing(
+    command: Command, questions: Path, target: Path
+) -> None:
     command("read", questions)
     whole = target.read_bytes()
-    assert "0 read, 0 rejected, 6 there before" in command("read", questions).err
+    assert "0 read, 0 rejected, 6 already done" in command("read", questions).err
     assert target.read_bytes() == whole
 
 
-def test_answers_go_where_they_are_told(command: Command, questions: Path, tmp_path: Path) -> None:
+def test_out_names_the_output_file(command: Command, questions: Path, tmp_path: Path) -> None:
     out = tmp_path / "elsewhere.jsonl"
     assert command("read", questions, "--out", out).code == 0
     assert [outcome["id"] for outcome in outcomes(out)] == NAMES
@@ -113,17 +113,17 @@ def test_answers_go_where_they_are_told(command: Command, questions: Path, tmp_p
         b'{"identity": 1',
     ],
 )
-def test_a_file_that_is_not_of_this_input_is_refused_and_kept(
+def test_read_never_changes_an_unrelated_file(
     command: Command, questions: Path, target: Path, content: bytes
 ) -> None:
     target.write_bytes(content)
     done = command("read", questions)
     assert (done.code, done.out) == (2, "")
-    assert "is not of this input" in done.err
+    assert "is not the output of this input" in done.err
     assert target.read_bytes() == content
 
 
-def test_answers_to_another_input_without_ids_are_refused_and_kept(
+def test_read_never_changes_the_output_of_another_input(
     command: Command, questions: Path, target: Path
 ) -> None:
     questions.write_text(line(context="answer first"))
@@ -135,7 +135,7 @@ def test_answers_to_another_input_without_ids_are_refused_and_kept(
     assert target.read_bytes() == kept
 
 
-def test_the_input_is_never_the_output(command: Command, questions: Path) -> None:
+def test_input_and_output_must_differ(command: Command, questions: Path) -> None:
     before = questions.read_bytes()
     done = command("read", questions, "--out", questions)
     assert done.code == 2
@@ -143,13 +143,13 @@ def test_the_input_is_never_the_output(command: Command, questions: Path) -> Non
     assert questions.read_bytes() == before
 
 
-def test_a_target_that_cannot_be_written_is_one_line(command: Command, questions: Path) -> None:
+def test_unwritable_output_is_one_error_line(command: Command, questions: Path) -> None:
     done = command("read", questions, "--out", "/nowhere/answers.jsonl")
     assert done.code == 1
     assert "No such file or directory" in done.err.splitlines()[-1]
 
 
-def test_an_empty_file_has_no_outcomes(command: Command, tmp_path: Path) -> None:
+def test_empty_input_gives_an_empty_output(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "empty.jsonl"
     file.write_text("\n \n")
     assert "0 read" in command("read", file).err

@@ -1,4 +1,4 @@
-"""The integration guide's programs, and CloudEvents' own SDK, against a worker that runs."""
+"""The integration guide's example programs and the CloudEvents SDK, against a running worker."""
 
 import asyncio
 import json
@@ -35,8 +35,8 @@ SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How a program ended, and what it said."""
+class Completed:
+    """Exit code and output of a program."""
 
     code: int
     out: str
@@ -52,14 +52,14 @@ async def topics(apache_kafka: ApacheKafka) -> Topics:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def worker(topics: Topics) -> AsyncIterator[WorkerProcess]:
-    """At work for all of these tests, with the default model."""
+    """One worker with the default model for all tests of this module."""
     async with WorkerProcess(topics.environment) as worker:
         yield worker
 
 
 @pytest.fixture(params=["python", "kcat", "java"])
 def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
-    """Question and context to the command that asks it."""
+    """A function from question and context to the command that asks it."""
     if request.param == "python":
         return lambda *asked: [sys.executable, str(EXAMPLES / "python" / "ask.py"), *asked]
     if request.param == "kcat":
@@ -73,7 +73,7 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
 
 @pytest.fixture(scope="module")
 def java_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Maven makes of the Java example."""
+    """The directory into which Maven builds the Java example."""
     project = tmp_path_factory.mktemp("java") / "ask"
     shutil.copytree(EXAMPLES / "java", project, ignore=shutil.ignore_patterns("target"))
     command = [tool("mvn"), "-q", "-B", "-f", str(project), "compile"]
@@ -82,7 +82,7 @@ def java_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project / "target"
 
 
-async def run(command: list[str], topics: Topics) -> Said:
+async def run(command: list[str], topics: Topics) -> Completed:
     process = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, "LC_ALL": "C.UTF-8", **topics.environment},
@@ -92,10 +92,10 @@ async def run(command: list[str], topics: Topics) -> Said:
     async with asyncio.timeout(SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
-    return Said(process.returncode, out.decode(), err.decode())
+    return Completed(process.returncode, out.decode(), err.decode())
 
 
-async def test_a_program_of_the_guide_sends_a_question_and_reads_its_answer(
+async def test_example_asks_and_prints_the_answer(
     ask: Callable[..., list[str]], topics: Topics
 ) -> None:
     answered = await run(ask("Who wrote the report?", CONTEXT), topics)
@@ -114,16 +114,14 @@ async def test_a_program_of_the_guide_sends_a_question_and_reads_its_answer(
     assert dict(record.headers)["correlation-id"] == mark
 
 
-async def test_a_program_of_the_guide_says_why_a_question_was_rejected(
-    ask: Callable[..., list[str]], topics: Topics
-) -> None:
+async def test_example_prints_the_rejection(ask: Callable[..., list[str]], topics: Topics) -> None:
     rejected = await run(ask(" ", CONTEXT), topics)
     assert rejected.code != 0
     assert "rejected: schema: question: is blank" in rejected.out + rejected.err
 
 
 @pytest.mark.parametrize("write", [to_structured_event, to_binary_event])
-async def test_cloudevents_own_sdk_asks_and_reads_the_answer(
+async def test_cloudevents_sdk_asks_and_decodes_the_answer(
     write: Callable[[CloudEvent], KafkaMessage], topics: Topics
 ) -> None:
     key = write.__name__
@@ -156,13 +154,11 @@ async def test_cloudevents_own_sdk_asks_and_reads_the_answer(
     assert isinstance(data, dict)
     assert data["answer"] == "Anna Lindqvist"
     assert faults(published("answer"), data) == []
-    # In the mode of the question: its content type, or attributes in the headers.
+    # The answer has the content mode of the question.
     assert ("ce_id" in dict(record.headers)) == ("ce_id" in message.headers)
 
 
-async def test_fields_that_nobody_knows_are_in_the_log_and_no_errors(
-    worker: WorkerProcess, topics: Topics
-) -> None:
+async def test_unknown_fields_are_logged_at_debug(worker: WorkerProcess, topics: Topics) -> None:
     fields = [f"own{number}" for number in range(30)]
     document = {"id": "many", "question": "Who?", "context": "Ada.", **dict.fromkeys(fields, 1)}
     await topics.send([json.dumps(document).encode()])

@@ -1,4 +1,4 @@
-"""A worker with its console on, and the browser that looks at it: Debian's Chromium, headless."""
+"""Settings of a worker with its console on, and a headless Chromium (Debian's) to open it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,10 +24,10 @@ EMOJI = (
     "Version 7 was built by Mireille 👩🏽‍🚀 in Toulouse 🇫🇷."
 )
 
-PATIENCE_MS = 20_000
-"""Until what is expected of the page counts as missing; on two busy cores."""
+TIMEOUT_MS = 20_000
+"""Limit for every expectation of the page; long enough for two busy cores."""
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def console_environment() -> dict[str, str]:
@@ -51,30 +51,31 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @dataclass
-class Looked:
-    """A page, and what it did that nobody sees."""
+class ConsolePage:
+    """An open page, with the browser's errors, warnings and requests."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
-    """Errors, and warnings, of the page and of the browser about it."""
+    problems: list[str] = field(default_factory=list)
+    """Errors and warnings of the page, and of the browser about the page."""
     requested: list[str] = field(default_factory=list)
+    """URLs."""
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(PATIENCE_MS)
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", self._asked)
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.page.on("console", self._on_message)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", self._on_request)
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.problems.append(message.text)
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         self.requested.append(request.url)
 
     async def ask(self, question: str, context: str) -> None:
         await self.page.get_by_label("Question").fill(question)
-        await self.page.get_by_label("Context that holds the answer").fill(context)
+        await self.page.get_by_label("Context that contains the answer").fill(context)
         await self.page.get_by_role("button", name="Send", exact=True).click()
 
 

@@ -1,6 +1,6 @@
-"""Pictures of the console of a worker at work: `python -m tests.console.screenshots DIR [SECONDS]`.
+"""Screenshots of the console: `python -m tests.console.screenshots DIR [SECONDS]`.
 
-Wide, narrow and dark, with an answer shown; before them so many seconds of traffic, or 90.
+Wide, narrow and dark views with an answer, after SECONDS (default 90) of traffic.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 
-from tests.brokers.embedded import EmbeddedKafka
 from tests.console.browser import chromium, console_environment, console_url
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.demo_events import demo_events
+from worker.kafka.dev_broker import DevBroker
 
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "wide": (1440, 900, "light"),
@@ -28,8 +28,8 @@ VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
 
 
 async def _traffic(topics: Topics) -> None:
-    """Waves of questions, a few of them bad, until cancelled."""
-    short = [event.value for event in demo_events() if event.context and len(event.value) < 2000]
+    """Sends waves of questions, 2 % of them invalid, until it is cancelled."""
+    short = [event.value for event in demo_events() if event.question and len(event.value) < 2000]
     choose = random.Random(1)
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         while True:
@@ -43,7 +43,7 @@ async def _traffic(topics: Topics) -> None:
 
 
 async def take(directory: Path, seconds: float) -> None:
-    with EmbeddedKafka() as broker:
+    with DevBroker() as broker:
         topics = Topics(broker.bootstrap_servers, console_environment(), partitions=4)
         await topics.create()
         async with WorkerProcess(topics.environment) as worker, chromium() as browser:

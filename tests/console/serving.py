@@ -1,4 +1,4 @@
-"""The console of the tests: in this process without a model, or a worker's own in a browser."""
+"""Serves a console in the test's process, without a model and without a worker."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -13,12 +13,12 @@ from worker.settings.environment import load
 
 @asynccontextmanager
 async def served(environment: Mapping[str, str]) -> AsyncIterator[tuple[Console, int]]:
-    """A console in this process, and its port."""
+    """Yields the console and its HTTP port."""
     health = Health(time.monotonic, stall_after=60, contact_after=60)
     console = Console(load({**console_environment(), **environment}), health)
-    observatory = OpsServer(health, "127.0.0.1", 0, {PREFIX: console.app})
-    await observatory.start()
+    server = OpsServer(health, "127.0.0.1", 0, {PREFIX: console.app})
+    await server.start()
     try:
-        yield console, observatory.port
+        yield console, server.port
     finally:
-        await observatory.stop()
+        await server.stop()

@@ -1,4 +1,4 @@
-"""Who may see and ask: hosts, origins, tokens."""
+"""Authorization of console requests by host, origin and token."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from worker.console.auth import AccessDenied, RequestAuthorizer
 
 TOKEN = "0123456789abcdef"
 PUBLIC = "https://qa.example.org:8443"
-GUARD = RequestAuthorizer(TOKEN, (PUBLIC,))
+AUTHORIZER = RequestAuthorizer(TOKEN, (PUBLIC,))
 HERE = {"Host": "127.0.0.1:8080"}
 KNOWN = {**HERE, "Authorization": f"Bearer {TOKEN}"}
 
 
-def status(refusal: AccessDenied | None) -> int | None:
-    return None if refusal is None else refusal.status
+def status(denied: AccessDenied | None) -> int | None:
+    return None if denied is None else denied.status
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def status(refusal: AccessDenied | None) -> int | None:
         "qa.example.org:8443",
     ],
 )
-def test_the_page_is_served_under_names_that_are_known(host: str) -> None:
-    assert GUARD.page({"Host": host}) is None
+def test_page_is_served_for_known_hosts(host: str) -> None:
+    assert AUTHORIZER.check_page({"Host": host}) is None
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_the_page_is_served_under_names_that_are_known(host: str) -> None:
         "[::1",
     ],
 )
-def test_a_name_that_was_bound_to_this_address_by_others_is_refused(host: str) -> None:
+def test_unknown_host_is_denied(host: str) -> None:
     headers = {"Host": host, "Authorization": f"Bearer {TOKEN}", "Origin": f"http://{host}"}
-    assert status(GUARD.page(headers)) == 403
-    assert status(GUARD.reading(headers)) == 403
-    assert status(GUARD.asking(headers)) == 403
+    assert status(AUTHORIZER.check_page(headers)) == 403
+    assert status(AUTHORIZER.check_read(headers)) == 403
+    assert status(AUTHORIZER.check_write(headers)) == 403
 
 
 @pytest.mark.parametrize(
@@ -66,27 +66,27 @@ def test_a_name_that_was_bound_to_this_address_by_others_is_refused(host: str) -
         "Bearer \udcff\u00fc",
     ],
 )
-def test_without_the_token_nothing_is_told(authorization: str | None) -> None:
+def test_wrong_token_is_denied(authorization: str | None) -> None:
     headers = {**HERE, "Origin": "http://127.0.0.1:8080"}
     if authorization is not None:
         headers["Authorization"] = authorization
-    assert status(GUARD.reading(headers)) == 401
-    assert status(GUARD.asking(headers)) == 401
+    assert status(AUTHORIZER.check_read(headers)) == 401
+    assert status(AUTHORIZER.check_write(headers)) == 401
 
 
-def test_a_token_may_be_of_any_letters() -> None:
-    guard = RequestAuthorizer("schlüssel-schlüssel", ())
-    assert guard.reading({**HERE, "Authorization": "bearer schlüssel-schlüssel"}) is None
+def test_token_may_have_non_ascii_letters() -> None:
+    authorizer = RequestAuthorizer("schlüssel-schlüssel", ())
+    assert authorizer.check_read({**HERE, "Authorization": "bearer schlüssel-schlüssel"}) is None
 
 
 @pytest.mark.parametrize(
     ("host", "origin"),
     [("127.0.0.1:8080", "http://127.0.0.1:8080"), ("qa.example.org:8443", PUBLIC)],
 )
-def test_its_own_page_may_ask(host: str, origin: str) -> None:
+def test_own_origin_may_read_and_write(host: str, origin: str) -> None:
     headers = {"Host": host, "Origin": origin, "Authorization": f"Bearer {TOKEN}"}
-    assert GUARD.asking(headers) is None
-    assert GUARD.reading(headers) is None
+    assert AUTHORIZER.check_write(headers) is None
+    assert AUTHORIZER.check_read(headers) is None
 
 
 @pytest.mark.parametrize(
@@ -101,16 +101,16 @@ def test_its_own_page_may_ask(host: str, origin: str) -> None:
         f"{PUBLIC}.evil.example",
     ],
 )
-def test_a_strangers_page_may_not_even_with_the_token(origin: str) -> None:
-    assert status(GUARD.asking({**KNOWN, "Origin": origin})) == 403
-    assert status(GUARD.reading({**KNOWN, "Origin": origin})) == 403
+def test_foreign_origin_is_denied_with_a_valid_token(origin: str) -> None:
+    assert status(AUTHORIZER.check_write({**KNOWN, "Origin": origin})) == 403
+    assert status(AUTHORIZER.check_read({**KNOWN, "Origin": origin})) == 403
 
 
-def test_what_is_no_browser_reads_and_does_not_ask() -> None:
-    assert GUARD.reading(KNOWN) is None
-    assert status(GUARD.asking(KNOWN)) == 403
+def test_request_without_origin_may_read_but_not_write() -> None:
+    assert AUTHORIZER.check_read(KNOWN) is None
+    assert status(AUTHORIZER.check_write(KNOWN)) == 403
 
 
-def test_a_name_of_another_computer_is_no_origin_of_its_own() -> None:
+def test_http_origin_of_a_remote_host_is_denied() -> None:
     headers = {**KNOWN, "Host": "qa.example.org:8443", "Origin": "http://qa.example.org:8443"}
-    assert status(GUARD.asking(headers)) == 403
+    assert status(AUTHORIZER.check_write(headers)) == 403

@@ -1,4 +1,4 @@
-"""A question from the console, through the topics of a real broker; the reader is the test's."""
+"""Questions from the console through a real broker, answered by a worker with a stub engine."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tests.streaming.conftest import RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.console import questions
-from worker.console.questions import AT_ONCE, BusyError, Questions
+from worker.console.questions import MAX_PENDING, BusyError, Questions
 from worker.console.sampler import Latencies
 from worker.console.trace_collector import MARK, TraceCollector
 from worker.settings import Settings
@@ -28,38 +28,38 @@ async def topics(broker: Broker) -> Topics:
 
 
 @pytest.fixture
-def following() -> TraceCollector:
+def collector() -> TraceCollector:
     return TraceCollector(Latencies(time.monotonic))
 
 
 @contextlib.asynccontextmanager
 async def worker(
-    settings: Settings, following: TraceCollector, reader: StubEngine
+    settings: Settings, collector: TraceCollector, engine: StubEngine
 ) -> AsyncIterator[Questions]:
-    """What can be asked of a worker that runs here."""
-    pipeline = RunningWorker(settings, reader, following)
+    """Runs a worker in this process; yields what asks it."""
+    running = RunningWorker(settings, engine, collector)
     try:
-        await pipeline.ready()
-        yield Questions(settings, following)
+        await running.ready()
+        yield Questions(settings, collector)
     finally:
-        pipeline.stop.set()
-        await pipeline.task
+        running.stop.set()
+        await running.task
 
 
-async def ask(asked: Questions, value: bytes) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(await asked.ask(value))
+async def ask(questions: Questions, value: bytes) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(await questions.ask(value))
     return report
 
 
-async def test_an_answer_comes_with_its_journey_and_the_question_went_as_it_was(
-    topics: Topics, following: TraceCollector
+async def test_report_has_answer_and_trace_and_value_is_unchanged(
+    topics: Topics, collector: TraceCollector
 ) -> None:
     value = b' {"context": "Ada \xf0\x9f\x9a\x80 wrote it.", "id": "mine", "question": "Who?"}\n'
-    async with worker(topics.settings, following, StubEngine()) as asked:
+    async with worker(topics.settings, collector, StubEngine()) as asked:
         report = await ask(asked, value)
     assert report["outcome"]["id"] == "mine"
     assert report["outcome"]["answer"] == "Ada"
-    stages = report["journey"]["stages"]
+    stages = report["trace"]["stages"]
     assert [stage["name"] for stage in stages] == ["queue", "decode", "publish", "commit"]
     assert 0 < stages[-1]["ended"] < report["milliseconds"] + 1_000
     (question,) = await topics.records(report["topic"])
@@ -69,57 +69,57 @@ async def test_an_answer_comes_with_its_journey_and_the_question_went_as_it_was(
     assert dict(answer.headers)[MARK] == dict(question.headers)[MARK]
 
 
-async def test_what_is_no_question_comes_back_with_its_reason(
-    topics: Topics, following: TraceCollector
+async def test_invalid_value_is_reported_as_rejected(
+    topics: Topics, collector: TraceCollector
 ) -> None:
-    async with worker(topics.settings, following, StubEngine()) as asked:
+    async with worker(topics.settings, collector, StubEngine()) as asked:
         report = await ask(asked, b"\xff not JSON")
     assert report["rejected"]["reason"] == "not_json"
     assert "outcome" not in report
-    assert report["journey"]["stages"][-1]["name"] == "commit"
+    assert report["trace"]["stages"][-1]["name"] == "commit"
 
 
-async def test_at_least_once_an_answer_is_shown_with_the_commit_that_comes_after_it(
-    topics: Topics, following: TraceCollector
+async def test_at_least_once_trace_ends_with_the_later_commit(
+    topics: Topics, collector: TraceCollector
 ) -> None:
     settings = topics.with_(QA_DELIVERY="at_least_once", QA_COMMIT_INTERVAL_MS="700")
-    async with worker(settings, following, StubEngine()) as asked:
+    async with worker(settings, collector, StubEngine()) as asked:
         report = await ask(asked, event(1))
-    commit = report["journey"]["stages"][-1]
+    commit = report["trace"]["stages"][-1]
     assert commit["name"] == "commit"
     assert commit["ended"] > commit["began"]
 
 
-async def test_a_commit_that_is_late_does_not_hold_up_the_answer(
-    topics: Topics, following: TraceCollector, monkeypatch: pytest.MonkeyPatch
+async def test_late_commit_does_not_delay_the_answer(
+    topics: Topics, collector: TraceCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(questions, "COMMIT_SECONDS", -3600)
     settings = topics.with_(QA_DELIVERY="at_least_once", QA_COMMIT_INTERVAL_MS="3600000")
-    async with worker(settings, following, StubEngine()) as asked:
+    async with worker(settings, collector, StubEngine()) as asked:
         report = await ask(asked, event(1))
     assert report["outcome"]["answer"] == "Person1"
-    assert (report["seen"], report["journey"]) == (True, None)
+    assert (report["seen"], report["trace"]) == (True, None)
 
 
-async def test_where_no_worker_is_nothing_comes_back_and_nothing_is_kept(
-    topics: Topics, following: TraceCollector, monkeypatch: pytest.MonkeyPatch
+async def test_timeout_without_a_worker_leaves_nothing_pending(
+    topics: Topics, collector: TraceCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(questions, "ANSWER_SECONDS", 0.2)
     with pytest.raises(TimeoutError):
-        await Questions(topics.settings, following).ask(event(1))
-    assert not following._asked
+        await Questions(topics.settings, collector).ask(event(1))
+    assert not collector._pending
 
 
-async def test_so_many_are_on_their_way_and_the_next_is_told_so(
-    topics: Topics, following: TraceCollector
+async def test_questions_beyond_the_limit_are_busy_errors(
+    topics: Topics, collector: TraceCollector
 ) -> None:
-    reader = StubEngine(lambda _: True)
-    async with worker(topics.settings, following, reader) as asked:
-        asking = [asyncio.create_task(ask(asked, event(number))) for number in range(AT_ONCE)]
-        await until(lambda: len(reader.held) == AT_ONCE, "all are with the reader")
+    engine = StubEngine(lambda _: True)
+    async with worker(topics.settings, collector, engine) as asked:
+        asking = [asyncio.create_task(ask(asked, event(number))) for number in range(MAX_PENDING)]
+        await until(lambda: len(engine.held) == MAX_PENDING, "the engine has all questions")
         with pytest.raises(BusyError):
-            await asked.ask(event(AT_ONCE))
-        reader.release_all()
+            await asked.ask(event(MAX_PENDING))
+        engine.release_all()
         answers = [(await report)["outcome"]["id"] for report in asking]
-        assert answers == [f"q-{number}" for number in range(AT_ONCE)]
+        assert answers == [f"q-{number}" for number in range(MAX_PENDING)]
         assert (await ask(asked, event(9)))["outcome"]["id"] == "q-9"

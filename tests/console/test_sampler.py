@@ -1,9 +1,9 @@
-"""What the plots show, second by second."""
+"""The samples that the plots show."""
 
 import pytest
 
 from tests.observability.clock import Clock
-from worker.console.sampler import KEPT, LATENCY_SECONDS, Latencies, Sampler
+from worker.console.sampler import LATENCY_WINDOW_SECONDS, MAX_SAMPLES, Latencies, Sampler
 from worker.observability import metrics
 
 
@@ -17,9 +17,9 @@ def sampler(clock: Clock) -> Sampler:
     return Sampler(Latencies(clock), clock)
 
 
-def test_a_sample_is_what_happened_since_the_one_before(clock: Clock, sampler: Sampler) -> None:
-    metrics.RECORDS.labels("t", "0").inc(5)
-    metrics.RECORDS.labels("t", "1").inc(2)
+def test_sample_is_the_change_since_the_last_one(clock: Clock, sampler: Sampler) -> None:
+    metrics.CONSUMED_RECORDS.labels("t", "0").inc(5)
+    metrics.CONSUMED_RECORDS.labels("t", "1").inc(2)
     metrics.ANSWERS.labels("t", "0").inc(4)
     metrics.REJECTIONS.labels("not_json").inc(2)
     clock.now += 2
@@ -28,14 +28,14 @@ def test_a_sample_is_what_happened_since_the_one_before(clock: Clock, sampler: S
     sampler.take()
     busy, idle = sampler.since(0)
     assert (busy.at, busy.seconds) == (1_002_000, 2)
-    assert (busy.taken, busy.finished, busy.rejected) == (7, 6, {"not_json": 2})
+    assert (busy.received, busy.finished, busy.rejected) == (7, 6, {"not_json": 2})
     assert (idle.at, idle.seconds) == (1_003_000, 1)
-    assert (idle.taken, idle.finished, idle.rejected) == (0, 0, {})
+    assert (idle.received, idle.finished, idle.rejected) == (0, 0, {})
 
 
-def test_fill_is_the_share_of_tokens_that_were_no_padding(sampler: Sampler) -> None:
-    metrics.TOKENS_RUN.inc(90)
-    metrics.TOKENS_PADDED.inc(10)
+def test_fill_is_the_share_of_tokens_without_padding(sampler: Sampler) -> None:
+    metrics.INFERENCE_TOKENS.inc(90)
+    metrics.PADDING_TOKENS.inc(10)
     for windows in (1, 4):
         metrics.BATCH_WINDOWS.observe(windows)
     sampler.take()
@@ -45,7 +45,7 @@ def test_fill_is_the_share_of_tokens_that_were_no_padding(sampler: Sampler) -> N
     assert (idle.fill, idle.windows) == (None, None)
 
 
-def test_lag_is_that_of_the_partitions_now(sampler: Sampler) -> None:
+def test_lag_is_of_currently_assigned_partitions(sampler: Sampler) -> None:
     metrics.LAG.clear()
     metrics.LAG.labels("t", "0").set(3)
     metrics.LAG.labels("t", "7").set(0)
@@ -56,7 +56,7 @@ def test_lag_is_that_of_the_partitions_now(sampler: Sampler) -> None:
     metrics.LAG.clear()
 
 
-def test_whoever_looked_before_gets_what_is_new(clock: Clock, sampler: Sampler) -> None:
+def test_since_returns_newer_samples(clock: Clock, sampler: Sampler) -> None:
     for _ in range(3):
         clock.now += 1
         sampler.take()
@@ -64,23 +64,23 @@ def test_whoever_looked_before_gets_what_is_new(clock: Clock, sampler: Sampler) 
     assert sampler.since(1_003_000) == []
 
 
-def test_the_last_minutes_are_kept_and_no_more(clock: Clock, sampler: Sampler) -> None:
-    for _ in range(KEPT + 10):
+def test_sampler_keeps_max_samples(clock: Clock, sampler: Sampler) -> None:
+    for _ in range(MAX_SAMPLES + 10):
         clock.now += 1
         sampler.take()
     kept = sampler.since(0)
-    assert len(kept) == KEPT
+    assert len(kept) == MAX_SAMPLES
     assert kept[-1].at == round(clock.now * 1000)
 
 
-def test_a_clock_that_is_set_back_breaks_nothing(clock: Clock, sampler: Sampler) -> None:
+def test_interval_is_positive_after_the_clock_is_set_back(clock: Clock, sampler: Sampler) -> None:
     clock.now -= 100
     sampler.take()
     (sample,) = sampler.since(0)
     assert sample.seconds > 0
 
 
-def test_quantiles_are_latencies_that_were_measured(clock: Clock) -> None:
+def test_quantiles_are_nearest_rank(clock: Clock) -> None:
     latencies = Latencies(clock)
     assert latencies.quantiles(0.5, 0.99) == [None, None]
     for milliseconds in range(200, 0, -1):
@@ -88,11 +88,11 @@ def test_quantiles_are_latencies_that_were_measured(clock: Clock) -> None:
     assert latencies.quantiles(0.5, 0.99, 1.0) == [100, 198, 200]
 
 
-def test_quantiles_forget_what_is_long_ago(clock: Clock) -> None:
+def test_quantiles_drop_old_latencies(clock: Clock) -> None:
     latencies = Latencies(clock)
     latencies.add(900)
-    clock.now += LATENCY_SECONDS / 2
+    clock.now += LATENCY_WINDOW_SECONDS / 2
     latencies.add(10)
     assert latencies.quantiles(0.99) == [900]
-    clock.now += LATENCY_SECONDS / 2 + 1
+    clock.now += LATENCY_WINDOW_SECONDS / 2 + 1
     assert latencies.quantiles(0.99) == [10]

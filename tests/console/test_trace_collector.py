@@ -1,4 +1,4 @@
-"""What the console makes of journeys."""
+"""What the console makes of record traces."""
 
 import time
 
@@ -7,58 +7,57 @@ from worker.console.trace_collector import MARK, TraceCollector, batches, stages
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
-    BatchTiming,
     Header,
     RecordTrace,
-    StageTiming,
     TraceDispatcher,
 )
+from worker.observability.timings import BatchTiming, StageTiming
 
 SENT = 1_700_000_000_000_000_000
 MS = 1_000_000
 
 
-def journey(taken: int = SENT + 10 * MS) -> RecordTrace:
-    return RecordTrace("q", 0, 7, [], taken=taken)
+def received(at: int = SENT + 10 * MS) -> RecordTrace:
+    return RecordTrace("q", 0, 7, [], received=at)
 
 
-def a_whole_one() -> RecordTrace:
+def complete_trace() -> RecordTrace:
     """Every stage a millisecond after the one before; each takes two."""
-    one, other = journey(), journey()
-    one.steps = [
+    one = received()
+    one.stages = [
         StageTiming("decode", SENT + 11 * MS, SENT + 13 * MS),
-        StageTiming("encode", SENT + 14 * MS, SENT + 16 * MS),
-        StageTiming("spans", SENT + 24 * MS, SENT + 26 * MS),
+        StageTiming("preprocess", SENT + 14 * MS, SENT + 16 * MS),
+        StageTiming("postprocess", SENT + 24 * MS, SENT + 26 * MS),
         StageTiming("publish", SENT + 27 * MS, SENT + 29 * MS),
     ]
-    one.runs = [
-        BatchTiming(SENT + 20 * MS, SENT + 23 * MS, 1, 80, [one]),
-        BatchTiming(SENT + 17 * MS, SENT + 19 * MS, 3, 512, [one, other]),
+    one.batches = [
+        BatchTiming(SENT + 20 * MS, SENT + 23 * MS, 1, 1, 80),
+        BatchTiming(SENT + 17 * MS, SENT + 19 * MS, 2, 3, 512),
     ]
     one.ended = SENT + 30 * MS
     return one
 
 
-def test_the_stages_of_a_journey_follow_each_other_without_a_gap() -> None:
-    made = stages(a_whole_one(), SENT)
+def test_stages_follow_each_other_without_a_gap() -> None:
+    made = stages(complete_trace(), SENT)
     assert made == [
         ("queue", 0, 10, 10),
         ("decode", 10, 11, 13),
-        ("encode", 13, 14, 16),
-        ("run", 16, 17, 23),
-        ("spans", 23, 24, 26),
+        ("preprocess", 13, 14, 16),
+        ("inference", 16, 17, 23),
+        ("postprocess", 23, 24, 26),
         ("publish", 26, 27, 29),
         ("commit", 29, 29, 30),
     ]
 
 
-def test_micro_batches_come_in_the_order_in_which_they_ran() -> None:
-    assert batches(a_whole_one(), SENT) == [(17, 19, 3, 2, 512), (20, 23, 1, 1, 80)]
+def test_batches_are_sorted_by_their_start() -> None:
+    assert batches(complete_trace(), SENT) == [(17, 19, 3, 2, 512), (20, 23, 1, 1, 80)]
 
 
-def test_a_record_that_was_rejected_early_has_no_more_than_it_went_through() -> None:
-    rejected = journey()
-    rejected.steps = [StageTiming("publish", SENT + 12 * MS, SENT + 13 * MS)]
+def test_a_record_rejected_early_has_no_engine_stages() -> None:
+    rejected = received()
+    rejected.stages = [StageTiming("publish", SENT + 12 * MS, SENT + 13 * MS)]
     rejected.ended = SENT + 13 * MS
     assert stages(rejected, SENT) == [
         ("queue", 0, 10, 10),
@@ -67,53 +66,53 @@ def test_a_record_that_was_rejected_early_has_no_more_than_it_went_through() -> 
     ]
 
 
-def test_no_stage_ends_before_it_begins_though_the_clock_was_set_back() -> None:
-    one = a_whole_one()
-    one.steps[1] = StageTiming("encode", SENT - 500 * MS, SENT - 400 * MS)
+def test_stages_stay_ordered_when_the_clock_is_set_back() -> None:
+    one = complete_trace()
+    one.stages[1] = StageTiming("preprocess", SENT - 500 * MS, SENT - 400 * MS)
     one.ended = SENT
     made = stages(one, SENT)
     assert all(stage.since <= stage.began <= stage.ended for stage in made)
     assert [stage.since for stage in made[1:]] == [stage.ended for stage in made[:-1]]
 
 
-async def test_a_question_that_was_asked_here_is_known_by_its_mark() -> None:
-    following = TraceCollector(Latencies(time.monotonic))
-    journeys = TraceDispatcher(following)
-    with following.asking(b"mine") as asked:
-        others = begin(journeys, [(MARK, b"another"), ("x", None)])
+async def test_a_question_is_identified_by_its_correlation_id() -> None:
+    collector = TraceCollector(Latencies(time.monotonic))
+    traces = TraceDispatcher(collector)
+    with collector.asking(b"mine") as asked:
+        others = begin(traces, [(MARK, b"another"), ("x", None)])
         assert not asked.seen
-        mine = begin(journeys, [("x", b"y"), (MARK, b"mine")])
+        mine = begin(traces, [("x", b"y"), (MARK, b"mine")])
         assert asked.seen
-        journeys.end(others, ANSWERED)
-        assert not asked.journey.done()
-        journeys.end(mine, ANSWERED)
-        assert asked.journey.result() is mine
-    assert not following._asked
+        traces.end(others, ANSWERED)
+        assert not asked.trace.done()
+        traces.end(mine, ANSWERED)
+        assert asked.trace.result() is mine
+    assert not collector._pending
 
 
-async def test_a_journey_that_was_dropped_goes_on_with_the_next() -> None:
-    following = TraceCollector(latencies := Latencies(time.monotonic))
-    journeys = TraceDispatcher(following)
-    with following.asking(b"mine") as asked:
-        journeys.end(begin(journeys, [(MARK, b"mine")]), DROPPED)
-        assert (asked.dropped, asked.journey.done()) == (1, False)
+async def test_a_dropped_record_is_traced_again() -> None:
+    collector = TraceCollector(latencies := Latencies(time.monotonic))
+    traces = TraceDispatcher(collector)
+    with collector.asking(b"mine") as asked:
+        traces.end(begin(traces, [(MARK, b"mine")]), DROPPED)
+        assert (asked.dropped, asked.trace.done()) == (1, False)
         assert latencies.quantiles(0.5) == [None]
-        journeys.end(begin(journeys, [(MARK, b"mine")]), "schema")
-        assert asked.journey.result().outcome == "schema"
+        traces.end(begin(traces, [(MARK, b"mine")]), "schema")
+        assert asked.trace.result().outcome == "schema"
 
 
-def test_the_latency_of_every_record_counts() -> None:
-    following = TraceCollector(latencies := Latencies(time.monotonic))
-    journeys = TraceDispatcher(following)
-    one = begin(journeys, [])
-    one.taken -= 250 * MS
-    journeys.end(one, ANSWERED)
+def test_latencies_include_every_record() -> None:
+    collector = TraceCollector(latencies := Latencies(time.monotonic))
+    traces = TraceDispatcher(collector)
+    one = begin(traces, [])
+    one.received -= 250 * MS
+    traces.end(one, ANSWERED)
     (latency,) = latencies.quantiles(0.5)
     assert latency is not None
     assert 250 <= latency < 260
 
 
-def begin(journeys: TraceDispatcher, headers: list[Header]) -> RecordTrace:
-    begun = journeys.begin("q", 0, 7, headers)
+def begin(traces: TraceDispatcher, headers: list[Header]) -> RecordTrace:
+    begun = traces.start("q", 0, 7, headers)
     assert begun is not None
     return begun

@@ -1,4 +1,4 @@
-"""Dead letters as a worker makes them, put on a test's topic, and a replay that is looked at."""
+"""Writes dead letters as a worker does, and runs replays."""
 
 import time
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from worker.kafka.records import InputRecord, OutputRecord
 from worker.streaming.codec import drop_value, encode_dead_letter
 
 NOW = round(time.time() * 1000) - 60_000
-"""In milliseconds; a minute ago: brokers refuse records of the future, and remove those of old."""
+"""A minute ago, in milliseconds: brokers reject future timestamps and delete old records."""
 
 
-def letter(
+def dead_letter(
     topics: Topics,
     value: bytes | None = b"v",
     *,
@@ -36,7 +36,7 @@ def letter(
 
 
 async def post(
-    topics: Topics, *letters: OutputRecord, partition: int = 0, timestamps: Sequence[int] = ()
+    topics: Topics, *dead_letters: OutputRecord, partition: int = 0, timestamps: Sequence[int] = ()
 ) -> None:
     """Publish them to one partition of the dead-letter topic."""
     async with AIOKafkaProducer(
@@ -44,7 +44,7 @@ async def post(
         value_serializer=serialize_value,
         max_request_size=16 * 2**20,
     ) as producer:
-        for number, each in enumerate(letters):
+        for number, each in enumerate(dead_letters):
             await producer.send_and_wait(
                 each.topic,
                 encode_value(each.value),
@@ -65,8 +65,8 @@ async def replay(
     dry_run: bool = False,
     settings: Any = None,
 ) -> list[str]:
-    """What became of each letter: `partition:offset`, and where it went or why it did not."""
-    fates: list[ReplayResult] = []
+    """For each dead letter, its `partition:offset` and its target partition or skip reason."""
+    results: list[ReplayResult] = []
     work = Replay(
         settings or topics.settings,
         wanted or DeadLetterFilter(),
@@ -74,11 +74,11 @@ async def replay(
         again=again,
         limit=limit,
     )
-    await (work.rehearse if dry_run else work.send)(fates.append, lambda *_: None)
+    await (work.dry_run if dry_run else work.run)(results.append, lambda *_: None)
     return [
-        f"{fate.letter.place.partition}:{fate.letter.place.offset} "
-        f"{fate.skip or f'to {fate.partition}'}"
-        for fate in fates
+        f"{result.dead_letter.position.partition}:{result.dead_letter.position.offset} "
+        f"{result.skip or f'to {result.partition}'}"
+        for result in results
     ]
 
 
@@ -87,7 +87,7 @@ async def questions(topics: Topics) -> list[Any]:
 
 
 async def replays(topics: Topics) -> list[str]:
-    """The letters that the questions on their topic are replays of."""
+    """The positions of dead letters whose replays are in the questions topic."""
     return [
         text.decode()
         for record in await questions(topics)

@@ -1,4 +1,4 @@
-"""What a dead letter says, which letters a filter takes, and the question that is sent again."""
+"""Parsing and filtering of dead letters, and the record that replays one."""
 
 from dataclasses import dataclass, replace
 
@@ -18,19 +18,17 @@ from schemas.rejection import (
 from worker.dead_letters.dead_letter import (
     DeadLetter,
     DeadLetterFilter,
-    RecordPosition,
     SkipReason,
-    parse_dead_letter,
     skip_reason,
     to_replay_record,
 )
-from worker.kafka.records import InputRecord
+from worker.kafka.records import InputRecord, RecordPosition
 from worker.streaming.codec import drop_value, encode_dead_letter
 
 
 @dataclass(frozen=True)
 class Record:
-    """As the client gives it."""
+    """A ConsumerRecord's fields."""
 
     headers: tuple[Header, ...]
     key: bytes | None = b"k"
@@ -59,55 +57,60 @@ BYTES = st.none() | st.binary(max_size=5)
 
 
 def rejected(question: InputRecord, *, omitted: bool = False) -> DeadLetter:
-    """The letter that becomes of a question."""
+    """The dead letter of a rejected question."""
     sent = encode_dead_letter(question, Rejected(Reason.SCHEMA, "no field"), "dead")
     if omitted:
         sent = drop_value(sent)
-    return parse_dead_letter(Record(tuple(sent.headers), sent.key, sent.value))
+    return DeadLetter.from_record(Record(tuple(sent.headers), sent.key, sent.value))
 
 
 @given(HEADERS, BYTES, BYTES, st.booleans())
-def test_a_letter_tells_all_of_its_question_whatever_headers_that_came_with(
+def test_dead_letter_restores_its_question_with_any_headers(
     headers: tuple[Header, ...], key: bytes | None, value: bytes | None, omitted: bool
 ) -> None:
-    letter = rejected(InputRecord("in", 3, 41, key, value, headers), omitted=omitted)
-    assert letter.own_headers == headers
-    assert (letter.reason, letter.message) == ("schema", "no field")
-    assert letter.question == RecordPosition("in", 3, 41)
-    assert (letter.place, letter.timestamp) == (RecordPosition("dead", 1, 7), 1_000)
-    assert (letter.key, letter.value) == (key, None if omitted else value)
-    assert letter.omitted == (len(value or b"") if omitted else None)
-    assert letter.size == len(value or b"")
+    dead_letter = rejected(InputRecord("in", 3, 41, key, value, headers), omitted=omitted)
+    assert dead_letter.question_headers == headers
+    assert (dead_letter.reason, dead_letter.message) == ("schema", "no field")
+    assert dead_letter.question == RecordPosition("in", 3, 41)
+    assert (dead_letter.position, dead_letter.timestamp_ms) == (RecordPosition("dead", 1, 7), 1_000)
+    assert (dead_letter.key, dead_letter.value) == (key, None if omitted else value)
+    assert dead_letter.omitted_bytes == (len(value or b"") if omitted else None)
+    assert dead_letter.size == len(value or b"")
 
 
 @given(HEADERS, BYTES, BYTES)
-def test_the_question_that_is_sent_again_is_the_one_that_came_and_says_what_it_is(
+def test_replay_record_is_the_question_with_two_more_headers(
     headers: tuple[Header, ...], key: bytes | None, value: bytes | None
 ) -> None:
-    letter = rejected(InputRecord("in", 3, 41, key, value, headers))
-    again = to_replay_record(letter, letter.value, "questions")
-    assert (again.topic, again.key, again.value, again.lane) == ("questions", key, value, 3)
+    dead_letter = rejected(InputRecord("in", 3, 41, key, value, headers))
+    again = to_replay_record(dead_letter, dead_letter.value, "questions")
+    assert (again.topic, again.key, again.value, again.source_partition) == (
+        "questions",
+        key,
+        value,
+        3,
+    )
     ours = (ATTEMPT, REPLAY_OF)
     assert list(again.headers) == [
         *(header for header in headers if header[0] not in ours),
-        (ATTEMPT, b"%d" % (letter.attempt + 1)),
+        (ATTEMPT, b"%d" % (dead_letter.attempt + 1)),
         (REPLAY_OF, b"dead-1-7"),
     ]
 
 
 @given(st.integers(1, 6))
-def test_each_round_through_the_dead_letters_counts_until_there_were_enough(most: int) -> None:
+def test_attempts_are_counted_up_to_the_maximum(most: int) -> None:
     question, rounds = InputRecord("in", 0, 0, b"k", b"v", ()), 0
-    while (letter := rejected(question)) and skip_reason(
-        letter, replayed=(), max_attempts=most
+    while (dead_letter := rejected(question)) and skip_reason(
+        dead_letter, replayed=(), max_attempts=most
     ) is None:
-        again = to_replay_record(letter, b"v", "in")
+        again = to_replay_record(dead_letter, b"v", "in")
         question, rounds = replace(question, headers=again.headers), rounds + 1
-    assert rounds == letter.attempt == most
+    assert rounds == dead_letter.attempt == most
 
 
 @pytest.mark.parametrize("said", [b"", b"-5", b"three", b"1e9", "\u0663".encode(), b"9" * 19])
-def test_an_attempt_that_is_no_number_counts_as_none(said: bytes) -> None:
+def test_malformed_attempt_counts_as_zero(said: bytes) -> None:
     assert rejected(InputRecord("in", 0, 0, None, None, [(ATTEMPT, said)])).attempt == 0
 
 
@@ -125,30 +128,30 @@ def test_an_attempt_that_is_no_number_counts_as_none(said: bytes) -> None:
         ),
     ],
 )
-def test_a_record_of_somebody_else_is_shown_and_not_sent(headers: tuple[Header, ...]) -> None:
-    letter = parse_dead_letter(Record(headers))
-    assert letter.question is None
-    assert skip_reason(letter, replayed=(), max_attempts=3) is SkipReason.NO_LETTER
+def test_records_without_our_headers_are_skipped(headers: tuple[Header, ...]) -> None:
+    dead_letter = DeadLetter.from_record(Record(headers))
+    assert dead_letter.question is None
+    assert skip_reason(dead_letter, replayed=(), max_attempts=3) is SkipReason.NOT_A_DEAD_LETTER
 
 
-def test_what_was_replayed_before_is_left_alone() -> None:
-    letter = rejected(InputRecord("in", 0, 0, None, None, ()))
-    assert skip_reason(letter, replayed={"dead-1-7"}, max_attempts=3) is SkipReason.REPLAYED
-    assert skip_reason(letter, replayed={"dead-1-70", "dead-1-8"}, max_attempts=3) is None
+def test_replayed_dead_letters_are_skipped() -> None:
+    dead_letter = rejected(InputRecord("in", 0, 0, None, None, ()))
+    assert skip_reason(dead_letter, replayed={"dead-1-7"}, max_attempts=3) is SkipReason.REPLAYED
+    assert skip_reason(dead_letter, replayed={"dead-1-70", "dead-1-8"}, max_attempts=3) is None
 
 
-def test_headers_that_are_not_ours_are_those_of_connect_in_their_order() -> None:
-    # Kafka Connect's own dead letters, read as questions, keep what Connect had to say.
+def test_headers_of_kafka_connect_stay_question_headers() -> None:
+    # Kafka Connect's own dead letters, consumed as questions, keep the headers of Connect.
     own = [("__connect.errors.topic", b"earlier"), ("__connect.errors.partition", b"9")]
     headers = dead_letter_headers(
         Rejected(Reason.NOT_JSON, "x"), topic="in", partition=3, offset=41, headers=own
     )
-    letter = parse_dead_letter(Record(tuple(headers)))
-    assert letter.own_headers == tuple(own)
-    assert letter.question == RecordPosition("in", 3, 41)
+    dead_letter = DeadLetter.from_record(Record(tuple(headers)))
+    assert dead_letter.question_headers == tuple(own)
+    assert dead_letter.question == RecordPosition("in", 3, 41)
 
 
-LETTER = rejected(InputRecord("in", 0, 0, None, None, ()))
+DEAD_LETTER = rejected(InputRecord("in", 0, 0, None, None, ()))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,5 @@ LETTER = rejected(InputRecord("in", 0, 0, None, None, ()))
         (DeadLetterFilter(partition=1, since=0, until=2_000, first=0, last=6), False),
     ],
 )
-def test_a_filter_takes_a_letter_to_which_all_of_it_applies(
-    wanted: DeadLetterFilter, taken: bool
-) -> None:
-    assert wanted.takes(LETTER) is taken
+def test_filter_requires_all_conditions(wanted: DeadLetterFilter, taken: bool) -> None:
+    assert wanted.matches(DEAD_LETTER) is taken

@@ -1,4 +1,4 @@
-"""Dead letters go to the questions topic again: each once, unchanged, and not for ever."""
+"""Replays publish each dead letter's question once, unchanged, up to the maximum of attempts."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.rejection import Header, Reason
-from tests.dead_letters.records import NOW, letter, post, questions, replay, replays
+from tests.dead_letters.records import NOW, dead_letter, post, questions, replay, replays
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
@@ -22,9 +22,10 @@ from worker.dead_letters.replay import read_dead_letters
 from worker.kafka import topic_reader
 from worker.kafka.errors import StreamingError
 from worker.kafka.topic_reader import TopicReader
+from worker.kafka.transactions import TransactionalProducer
 
 
-async def test_what_was_rejected_is_answered_once_the_settings_are_put_right(
+async def test_replayed_question_is_answered_after_settings_change(
     topics: Topics, running: Running
 ) -> None:
     headers: list[Header] = [("ce_specversion", b"1.0"), ("ce_id", b"ce-7"), ("traceparent", b"t")]
@@ -48,7 +49,7 @@ async def test_what_was_rejected_is_answered_once_the_settings_are_put_right(
     assert json.loads(answer.value)["source"]["offset"] == again.offset
 
 
-async def test_a_question_that_fails_each_time_is_left_alone_in_the_end(
+async def test_question_that_always_fails_reaches_max_attempts(
     topics: Topics, running: Running
 ) -> None:
     await topics.send([b"{"], partition=0)
@@ -66,18 +67,18 @@ async def test_a_question_that_fails_each_time_is_left_alone_in_the_end(
     assert sent.startswith("to ")
     assert done == [
         [sent],
-        ["replayed before", sent],
-        ["replayed before"] * 2 + [sent],
-        ["replayed before"] * 3 + ["at the most attempts"],
-        ["replayed before"] * 3 + ["at the most attempts"],
+        ["already replayed", sent],
+        ["already replayed"] * 2 + [sent],
+        ["already replayed"] * 3 + ["max attempts reached"],
+        ["already replayed"] * 3 + ["max attempts reached"],
     ]
     attempts = [dict(each.headers).get("qa.attempt") for each in await topics.dead_letters()]
     assert attempts == [None, b"1", b"2", b"3"]
 
 
-async def test_what_was_replayed_is_not_replayed_again_unless_asked_for(topics: Topics) -> None:
-    await post(topics, *[letter(topics, b"%d" % n) for n in range(3)])
-    # One at a time, the next one each time.
+async def test_replay_skips_what_was_replayed_unless_again(topics: Topics) -> None:
+    await post(topics, *[dead_letter(topics, b"%d" % n) for n in range(3)])
+    # One at a time.
     assert [len(await replays(topics)) for _ in range(3) if await replay(topics, limit=1)] == [
         1,
         2,
@@ -90,9 +91,9 @@ async def test_what_was_replayed_is_not_replayed_again_unless_asked_for(topics: 
     assert (await replays(topics))[3:] == [f"{name}-0-1"]
 
 
-async def test_a_replay_whose_letter_bears_a_later_time_is_seen(topics: Topics) -> None:
-    # The clocks of two machines: the letter's is half an hour ahead of the replay's.
-    await post(topics, letter(topics), timestamps=[NOW])
+async def test_earlier_replay_is_found_despite_clock_skew(topics: Topics) -> None:
+    # The clock of the dead letter's producer is half an hour ahead of the replay's.
+    await post(topics, dead_letter(topics), timestamps=[NOW])
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         await producer.send_and_wait(
             topics.settings.qa.questions_topic,
@@ -100,25 +101,25 @@ async def test_a_replay_whose_letter_bears_a_later_time_is_seen(topics: Topics) 
             headers=[("qa.replay.of", f"{topics.settings.qa.dead_letters_topic}-0-0".encode())],
             timestamp_ms=NOW - 1_800_000,
         )
-    assert await replay(topics) == ["0:0 replayed before"]
+    assert await replay(topics) == ["0:0 already replayed"]
 
 
-async def test_a_dry_run_says_the_same_and_sends_nothing(topics: Topics) -> None:
-    poison = letter(topics, headers=[("qa.attempt", b"3")])
-    await post(topics, letter(topics), poison, letter(topics, key=None, question=(1, 5)))
+async def test_dry_run_reports_the_same_and_sends_nothing(topics: Topics) -> None:
+    poison = dead_letter(topics, headers=[("qa.attempt", b"3")])
+    await post(topics, dead_letter(topics), poison, dead_letter(topics, key=None, question=(1, 5)))
     said = await replay(topics, dry_run=True)
     assert await questions(topics) == []
-    assert said[1:] == ["0:1 at the most attempts", "0:2 to 1"]
-    # Sent ones are told when their transaction is through.
+    assert said[1:] == ["0:1 max attempts reached", "0:2 to 1"]
+    # Results are reported when their transaction is committed.
     assert sorted(await replay(topics)) == said
 
 
-async def test_letters_go_where_their_key_says_and_without_one_where_they_were(
+async def test_target_partition_by_key_or_source_partition(
     topics: Topics,
 ) -> None:
-    await post(topics, *[letter(topics, key=b"k%d" % n, question=(0, n)) for n in range(8)])
-    await post(topics, letter(topics, key=None, question=(1, 9)), partition=1)
-    await post(topics, letter(topics, None, key=None, question=(4, 9)), partition=1)
+    await post(topics, *[dead_letter(topics, key=b"k%d" % n, question=(0, n)) for n in range(8)])
+    await post(topics, dead_letter(topics, key=None, question=(1, 9)), partition=1)
+    await post(topics, dead_letter(topics, None, key=None, question=(4, 9)), partition=1)
     await replay(topics)
     # aiokafka's own default is what the Java client does.
     default = DefaultPartitioner()
@@ -132,7 +133,7 @@ async def test_letters_go_where_their_key_says_and_without_one_where_they_were(
     assert keyless == {0: None, 1: b"v"}
 
 
-async def test_a_value_that_was_left_out_is_fetched_where_the_question_lies(
+async def test_omitted_value_is_read_from_the_question(
     topics: Topics,
 ) -> None:
     large = b"x" * 3_000
@@ -140,21 +141,21 @@ async def test_a_value_that_was_left_out_is_fetched_where_the_question_lies(
     name = topics.settings.qa.questions_topic
     await post(
         topics,
-        letter(topics, large, question=(1, 1), omitted=True),
-        # Of each: not what the letter speaks of.
-        letter(topics, large, question=(1, 0), omitted=True),
-        letter(topics, large, question=(1, 2), key=b"another", omitted=True),
-        letter(topics, large, question=(1, 99), omitted=True),
-        letter(topics, large, question=(7, 1), omitted=True),
-        letter(topics, b"z", question=(1, 3)),
+        dead_letter(topics, large, question=(1, 1), omitted=True),
+        # Another record at that offset, or none.
+        dead_letter(topics, large, question=(1, 0), omitted=True),
+        dead_letter(topics, large, question=(1, 2), key=b"another", omitted=True),
+        dead_letter(topics, large, question=(1, 99), omitted=True),
+        dead_letter(topics, large, question=(7, 1), omitted=True),
+        dead_letter(topics, b"z", question=(1, 3)),
     )
-    gone = "its value is gone"
+    gone = "value no longer available"
     done = await replay(topics)
     assert sorted(done)[1:5] == [f"0:{offset} {gone}" for offset in (1, 2, 3, 4)]
     again = [r for r in await questions(topics) if "qa.replay.of" in dict(r.headers)]
     assert [r.value for r in again] == [large, b"z"]
     assert all("qa.value.omitted" not in dict(r.headers) for r in again)
-    # What retention has taken away.
+    # Deleted by retention.
     admin = AIOKafkaAdminClient(bootstrap_servers=topics.servers)
     await admin.start()
     try:
@@ -166,37 +167,37 @@ async def test_a_value_that_was_left_out_is_fetched_where_the_question_lies(
     ]
 
 
-async def test_a_value_on_a_topic_that_is_not_there_is_gone(topics: Topics) -> None:
+async def test_omitted_value_of_a_missing_topic_is_gone(topics: Topics) -> None:
     elsewhere = Topics(topics.servers, {**topics.environment, "QA_QUESTIONS_TOPIC": "no-such"})
-    await post(topics, letter(elsewhere, omitted=True))
-    assert await replay(topics) == ["0:0 its value is gone"]
+    await post(topics, dead_letter(elsewhere, omitted=True))
+    assert await replay(topics) == ["0:0 value no longer available"]
 
 
-async def test_a_letter_too_large_for_the_questions_topic_holds_up_no_other(
+async def test_too_large_dead_letter_is_skipped_alone(
     topics: Topics,
 ) -> None:
-    # The largest record that the questions topic takes; it has no room for two headers more.
+    # The largest record of the questions topic: two more headers do not fit.
     limit = topics.settings.qa.max_record_bytes + 64 * 1024
-    await post(topics, letter(topics, b"x" * limit), letter(topics))
+    await post(topics, dead_letter(topics, b"x" * limit), dead_letter(topics))
     assert min(await replay(topics)) == "0:0 too large for the questions topic"
     assert await replays(topics) == [f"{topics.settings.qa.dead_letters_topic}-0-1"]
 
 
-async def test_records_that_are_no_dead_letters_are_not_sent(topics: Topics) -> None:
+async def test_other_records_are_skipped(topics: Topics) -> None:
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         await producer.send_and_wait(topics.settings.qa.dead_letters_topic, b"spam", partition=0)
-    assert await replay(topics) == ["0:0 no dead letter of a worker"]
+    assert await replay(topics) == ["0:0 not a worker's dead letter"]
 
 
-async def test_only_letters_that_the_filter_takes_are_sent(topics: Topics) -> None:
+async def test_reading_applies_the_filter(topics: Topics) -> None:
     reasons = [Reason.SCHEMA, Reason.NOT_JSON, Reason.SCHEMA, Reason.MODEL_FAILED]
-    each = [letter(topics, b"%d" % n, reason=reason) for n, reason in enumerate(reasons)]
+    each = [dead_letter(topics, b"%d" % n, reason=reason) for n, reason in enumerate(reasons)]
     # Producers' clocks differ: the third is older than the second.
     await post(topics, *each, timestamps=[NOW, NOW + 2_000, NOW + 1_000, NOW + 3_000])
 
     async def of(**wanted: Any) -> list[int]:
         found = read_dead_letters(topics.settings, DeadLetterFilter(**wanted), lambda *_: None)
-        return [each.place.offset async for each in found]
+        return [each.position.offset async for each in found]
 
     assert await of() == [0, 1, 2, 3]
     assert await of(reasons=frozenset({Reason.SCHEMA})) == [0, 2]
@@ -208,41 +209,39 @@ async def test_only_letters_that_the_filter_takes_are_sent(topics: Topics) -> No
     assert await of(partition=0, first=1, last=2) == [1, 2]
     assert await of(partition=0, first=3) == [3]
     assert await of(partition=1) == []
-    with pytest.raises(StreamingError, match="partitions 0 to 1, none is 2"):
+    with pytest.raises(StreamingError, match="no partition 2, only 0 to 1"):
         await of(partition=2)
 
 
-async def test_what_comes_after_a_reading_began_is_not_read(topics: Topics) -> None:
-    await post(topics, letter(topics), letter(topics))
+async def test_reading_stops_at_the_end_offsets_of_its_start(topics: Topics) -> None:
+    await post(topics, dead_letter(topics), dead_letter(topics))
     name, watched = topics.settings.qa.dead_letters_topic, []
-    async with TopicReader(topics.settings.kafka) as reading:
-        stretches = await reading.stretches(name, topics.partitions)
-        await post(topics, letter(topics))
-        await post(topics, letter(topics), partition=1)
-        records = reading.read(stretches, lambda *seen: watched.append(seen))
+    async with TopicReader.open(topics.settings.kafka) as reader:
+        ranges = await reader.ranges(name, topics.partitions)
+        await post(topics, dead_letter(topics))
+        await post(topics, dead_letter(topics), partition=1)
+        records = reader.read(ranges, lambda *seen: watched.append(seen))
         assert [(each.partition, each.offset) async for each in records] == [(0, 0), (0, 1)]
     assert watched[-1] == (name, 2, 2)
 
 
-async def test_a_replay_that_fails_has_sent_nothing_of_its_transaction(
+async def test_failed_replay_publishes_whole_transactions_only(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await post(topics, *[letter(topics, b"%d" % n) for n in range(4)])
-    monkeypatch.setattr(transaction, "TRANSACTION_LETTERS", 2)
-    send, calls = AIOKafkaProducer.send, 0
+    await post(topics, *[dead_letter(topics, b"%d" % n) for n in range(4)])
+    monkeypatch.setattr(transaction, "TRANSACTION_RECORDS", 2)
+    end, calls = TransactionalProducer._end, 0
 
-    async def fail_once(producer: AIOKafkaProducer, *arguments: Any, **options: Any) -> Any:
+    async def fail_once(producer: TransactionalProducer) -> None:
         nonlocal calls
         calls += 1
-        if calls != 4:
-            return await send(producer, *arguments, **options)
-        failed = asyncio.get_running_loop().create_future()
-        failed.set_exception(KafkaError("refused"))
-        return failed
+        if calls == 2:
+            raise KafkaError("refused")
+        await end(producer)
 
-    monkeypatch.setattr(AIOKafkaProducer, "send", fail_once)
+    monkeypatch.setattr(TransactionalProducer, "_end", fail_once)
     with pytest.raises(
-        StreamingError, match=r"^the replay ends after 2 letters: .*refused; run it"
+        StreamingError, match=r"^the replay failed after 2 dead letters: .*refused; run it again"
     ):
         await replay(topics)
     name = topics.settings.qa.dead_letters_topic
@@ -251,53 +250,53 @@ async def test_a_replay_that_fails_has_sent_nothing_of_its_transaction(
     assert await replays(topics) == [f"{name}-0-{n}" for n in range(4)]
 
 
-async def test_a_second_replay_ends_the_first_and_nothing_goes_out_twice(
+async def test_second_replay_fences_the_first(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await post(topics, *[letter(topics, b"%d" % n) for n in range(6)])
-    monkeypatch.setattr(transaction, "TRANSACTION_LETTERS", 2)
+    await post(topics, *[dead_letter(topics, b"%d" % n) for n in range(6)])
+    monkeypatch.setattr(transaction, "TRANSACTION_RECORDS", 2)
     publish = transaction.ReplayTransaction.publish
     second: list[str] = []
 
-    async def publish_and_be_overtaken(batch: Any, tell: Any) -> None:
-        await publish(batch, tell)
+    async def publish_then_second_replay(batch: Any, on_result: Any) -> None:
+        await publish(batch, on_result)
         if not second:
             second.append("under way")
             second[:] = await replay(topics)
 
-    monkeypatch.setattr(transaction.ReplayTransaction, "publish", publish_and_be_overtaken)
-    with pytest.raises(StreamingError, match=r"another replay .* has sent 2 letters"):
+    monkeypatch.setattr(transaction.ReplayTransaction, "publish", publish_then_second_replay)
+    with pytest.raises(StreamingError, match=r"another replay .* has sent 2 dead letters"):
         await replay(topics)
-    assert sorted(second)[:3] == ["0:0 replayed before", "0:1 replayed before", second[2]]
+    assert sorted(second)[:3] == ["0:0 already replayed", "0:1 already replayed", second[2]]
     name = topics.settings.qa.dead_letters_topic
     assert sorted(await replays(topics)) == [f"{name}-0-{n}" for n in range(6)]
 
 
-async def test_replays_behind_an_open_transaction_are_waited_for(
+async def test_replay_waits_for_an_open_transaction(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await post(topics, letter(topics, key=None))
+    await post(topics, dead_letter(topics, key=None))
     name = topics.settings.qa.questions_topic
     async with AIOKafkaProducer(
         bootstrap_servers=topics.servers, transactional_id=f"open-{name}"
-    ) as somebody:
+    ) as other:
         publish = transaction.ReplayTransaction.publish
 
-        async def publish_behind_somebody(batch: Any, tell: Any) -> None:
-            await somebody.begin_transaction()
-            await somebody.send_and_wait(name, b"open", partition=0)
-            await publish(batch, tell)
+        async def publish_behind_it(batch: Any, on_result: Any) -> None:
+            await other.begin_transaction()
+            await other.send_and_wait(name, b"open", partition=0)
+            await publish(batch, on_result)
 
-        with monkeypatch.context() as overtaken:
-            overtaken.setattr(transaction.ReplayTransaction, "publish", publish_behind_somebody)
+        with monkeypatch.context() as patch:
+            patch.setattr(transaction.ReplayTransaction, "publish", publish_behind_it)
             assert await replay(topics) == ["0:0 to 0"]
-        # Those who read what is committed cannot see the replay yet, but it is there.
-        with monkeypatch.context() as impatient:
-            impatient.setattr(topic_reader, "NO_PROGRESS_TIMEOUT_SECONDS", 1.0)
-            with pytest.raises(StreamingError, match="a transaction is open there"):
+        # The open transaction still hides the replay from read_committed consumers.
+        with monkeypatch.context() as patch:
+            patch.setattr(topic_reader, "NO_PROGRESS_TIMEOUT_SECONDS", 1.0)
+            with pytest.raises(StreamingError, match="broker unavailable or open transaction"):
                 await replay(topics)
         waiting = asyncio.create_task(replay(topics))
         await asyncio.sleep(0.5)
         assert not waiting.done()
-        await somebody.abort_transaction()
-    assert await waiting == ["0:0 replayed before"]
+        await other.abort_transaction()
+    assert await waiting == ["0:0 already replayed"]

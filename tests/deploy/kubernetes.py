@@ -1,7 +1,9 @@
-"""What stands in deploy/kubernetes, rendered as it would be applied."""
+"""The resources of deploy/kubernetes, rendered as `kubectl apply -k` would apply them."""
 
+import re
 import subprocess
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "overlay
 """Everything that can be applied, by its path below deploy/kubernetes."""
 
 Resource = dict[str, Any]
+
+_UNITS = {"m": Decimal("0.001"), "": Decimal(1), "Mi": Decimal(2**20), "Gi": Decimal(2**30)}
 
 
 @cache
@@ -74,3 +78,17 @@ def settings(overlay: str, files: Mapping[str, str] | None = None) -> dict[str, 
     }
     environment = {**config["data"], **own}
     return {name: (files or {}).get(value, value) for name, value in environment.items()}
+
+
+def selects(selector: Resource, overlay: str) -> bool:
+    """Whether a label selector names labels, and only ones that the worker's pods have."""
+    labels = the(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    wanted = selector.get("matchLabels", {})
+    return bool(wanted) and wanted.items() <= labels.items()
+
+
+def quantity(text: str) -> Decimal:
+    """Kubernetes' `500m`, `2` and `512Mi`, in cores or bytes."""
+    found = re.fullmatch(r"(\d+)(m|Mi|Gi|)", text)
+    assert found, text
+    return Decimal(found[1]) * _UNITS[found[2]]

@@ -9,10 +9,10 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
-from tests.brokers.apache import free_ports
 from tests.deploy.queries import RULES
 from tests.streaming.topics import until
 from tests.tools import tool
+from worker.kafka.kafka_node import free_ports
 
 
 class PrometheusProcess:

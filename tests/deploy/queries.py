@@ -8,7 +8,7 @@ from typing import Any
 import promql_parser
 import yaml
 
-from tests.deploy.dashboard import PATH as DASHBOARD
+from deploy.grafana.generate.dashboard import PATH as DASHBOARD
 
 RULES = DASHBOARD.parents[2] / "prometheus/rules.yml"
 

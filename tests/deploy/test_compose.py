@@ -1,5 +1,5 @@
 """docker-compose.yml: taken by the compose specification's own loader, and what it promises. No
-Docker is needed; the broker that it describes is run from Kafka's jars.
+Docker is needed; Apache Kafka is run from its jars, with the settings for the broker in it.
 """
 
 import json
@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.brokers.apache import free_ports
-from tests.brokers.jars import VERSION, class_archive, class_path
-from tests.brokers.node import Node
 from tests.tools import tool
+from worker.kafka.dev_broker import KAFKA_VERSION, kafka_distribution
+from worker.kafka.java_runtime import find_java
+from worker.kafka.kafka_node import KafkaNode, free_ports
 from worker.settings import Settings
 from worker.settings.environment import load
 
@@ -78,7 +78,9 @@ def test_versions_are_pinned(services: dict[str, Service]) -> None:
     for name, service in services.items():
         if "build" not in service:
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
-    assert services["kafka"]["image"] == f"apache/kafka:{VERSION}"  # the one that the tests run on
+    assert (
+        services["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    )  # the one that the tests run on
 
 
 def test_ports_are_open_on_this_machine_only(services: dict[str, Service]) -> None:
@@ -161,9 +163,7 @@ def test_prometheus_looks_where_workers_are(
 
 
 @pytest.fixture
-def kafka(
-    _apache_kafka_can_be_had: None, services: dict[str, Service]
-) -> Iterator[tuple[str, str]]:
+def kafka(services: dict[str, Service]) -> Iterator[tuple[str, str]]:
     """The broker as compose configures it, but for names and directories: the addresses that it has
     for containers and for this machine.
     """
@@ -185,7 +185,7 @@ def kafka(
             value = value.replace(there, address)
         # As the image does it.
         properties[name.removeprefix("KAFKA_").lower().replace("_", ".")] = value
-    node = Node(inside, class_path(), f"-XX:SharedArchiveFile={class_archive()}")
+    node = KafkaNode(inside, find_java().program, kafka_distribution().class_path())
     try:
         node.format(environment["CLUSTER_ID"], properties)
         node.launch()

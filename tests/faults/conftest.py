@@ -9,6 +9,6 @@ from tests.faults.schedule import GUEST_SLOT
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def cluster(_apache_kafka_can_be_had: None) -> AsyncIterator[Cluster]:
+async def cluster() -> AsyncIterator[Cluster]:
     async with Cluster(GUEST_SLOT + 1) as cluster:
         yield cluster

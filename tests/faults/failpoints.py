@@ -64,8 +64,8 @@ def _answered(request: str, passages: int) -> Point:
 _EXACTLY_ONCE = {
     "batch": Point("after", _READERS, 40),
     "fence_sent": _sent("InitProducerIdRequest", 1),
-    # Whoever had the partition is shut out, its offset is known; nothing is fetched yet.
-    "fenced": _step("after", "fence", 1),
+    # The previous owner is fenced; the committed offset is not read yet.
+    "fenced": _step("after", "init_transactions", 1),
     # What is to be committed is settled, and no broker knows of it.
     "beginning": _step("before", "commit", 15),
     "partitions_sent": _sent("AddPartitionsToTxnRequest", 15),
@@ -74,7 +74,7 @@ _EXACTLY_ONCE = {
     "produced": _step("after", "_produce", 30),
     "offsets_added": _answered("AddOffsetsToTxnRequest", 15),
     "offsets_sent": _sent("TxnOffsetCommitRequest", 15),
-    "offsets_committed": _step("after", "_commit_offset", 15),
+    "offsets_committed": _step("after", "_commit_offsets", 15),
     # All is in the transaction but its end.
     "ending": _step("before", "_end", 15),
     "end_sent": _sent("EndTxnRequest", 15),

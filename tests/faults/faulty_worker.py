@@ -29,7 +29,7 @@ def _end_with_the_parent() -> None:
 if __name__ == "__main__":
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     if os.environ[READER] == "stub":
-        run.open_reader = _open_stub  # type: ignore[assignment]  # what _serve needs of a reader
+        run.open_engine = _open_stub  # type: ignore[assignment]  # what _serve needs of a reader
     failpoints.arm(load().qa.delivery)
     sabotage.commit()
     main(["run"])

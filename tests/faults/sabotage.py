@@ -12,8 +12,9 @@ from tests.faults.patching import find
 
 SABOTAGE = "FAULTS_SABOTAGE"
 
-_TRANSACTIONS = "worker.kafka.transactions"
-_FENCED = "worker.streaming.delivery.exactly_once:ExactlyOncePartition"
+_COMMIT = "worker.kafka.transactions:TransactionalProducer.commit"
+_DELIVERY = "worker.streaming.delivery.exactly_once"
+_FENCED = f"{_DELIVERY}:ExactlyOncePartition"
 
 _COMMIT_SECONDS = 5.0
 
@@ -30,30 +31,24 @@ def _no_fence() -> None:
     def alone(*_: Any) -> str:
         return uuid.uuid4().hex
 
-    _replace(f"{_TRANSACTIONS}:transactional_id", alone)
+    _replace(f"{_DELIVERY}:transactional_id", alone)
 
 
 def _no_offsets() -> None:
     """Offsets are committed by the consumer, right after the transaction instead of within it."""
-    commit = _replace(f"{_TRANSACTIONS}:TransactionalProducer.commit", None)
+    commit = _replace(_COMMIT, None)
     deliver = _replace(f"{_FENCED}.deliver", None)
 
-    async def leave_out(*_: Any) -> None:
-        pass
+    async def commit_records(self: Any, records: Sequence[Any], *_: Any) -> None:
+        await commit(self, records)
 
-    async def commit_records(self: Any, records: Sequence[Any], offset: int) -> None:
-        if records:  # or the transaction would be empty, and without an end
-            await commit(self, records, offset)
+    async def deliver_then_commit(self: Any, batch: Sequence[Any]) -> AsyncIterator[Any]:
+        async for processed in deliver(self, batch):
+            yield processed
+        offsets = {self._partition: self._tracker.committed}
+        await self._consumer.commit(offsets, seconds=_COMMIT_SECONDS)
 
-    async def deliver_then_commit(
-        self: Any, records: Sequence[Any], offset: int
-    ) -> AsyncIterator[int]:
-        async for count in deliver(self, records, offset):
-            yield count
-        await self._intake.commit({self._partition: offset}, seconds=_COMMIT_SECONDS)
-
-    _replace(f"{_TRANSACTIONS}:TransactionalProducer._commit_offset", leave_out)
-    _replace(f"{_TRANSACTIONS}:TransactionalProducer.commit", commit_records)
+    _replace(_COMMIT, commit_records)
     _replace(f"{_FENCED}.deliver", deliver_then_commit)
 
 

@@ -4,13 +4,13 @@ import heapq
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
 from schemas.question import Question
-from tests.streaming.stub_engine import MODEL, answer_to
+from tests.streaming.stub_engine import MODEL, result_for
 from worker.inference.options import InferenceOptions
-from worker.observability.record_trace import RecordTrace
 
 # What a short question takes a model, give or take: neighbours overtake each other.
 _DELAY_SECONDS = (0.001, 0.015)
@@ -24,8 +24,11 @@ class Stub:
 
     def __init__(self) -> None:
         self.model = MODEL
-        self.defaults = InferenceOptions(threads=1)
+        self.options = InferenceOptions(threads=1)
         self.event_type = Question
+        self.tokens_per_second = 1e9
+        self.min_pending_tokens = 0
+        self.on_progress: Callable[[], None] | None = None
         self._due: list[tuple[float, int, Question, Future[Any]]] = []
         self._number = 0
         self._changed = threading.Condition()
@@ -35,7 +38,7 @@ class Stub:
     def pending_tokens(self) -> int:
         return _TOKENS * len(self._due)
 
-    def submit(self, event: Question, _: RecordTrace | None = None) -> "Future[Any]":
+    def submit(self, event: Question) -> "Future[Any]":
         future: Future[Any] = Future()
         due = time.monotonic() + random.uniform(*_DELAY_SECONDS)
         with self._changed:
@@ -54,4 +57,4 @@ class Stub:
                     self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
                 _, _, event, future = heapq.heappop(self._due)
             if future.set_running_or_notify_cancel():
-                future.set_result(answer_to(event))
+                future.set_result(result_for(event))

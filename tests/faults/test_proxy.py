@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.brokers.apache import free_ports
 from tests.faults.proxy import Proxy
+from worker.kafka.kafka_node import free_ports
 
 # Long enough to say that something does not arrive which otherwise takes less than a millisecond.
 A_WHILE = 0.2

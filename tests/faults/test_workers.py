@@ -60,11 +60,11 @@ async def test_the_stub_answers_what_is_known_out_of_order() -> None:
     for number in range(100):
         event = Question(id=str(number), question="Who?", context=f"Person{number} lives here.")
         future = stub.submit(event)
-        future.add_done_callback(lambda done: finished.append(int(done.result().id)))
+        future.add_done_callback(lambda done: finished.append(int(done.result().outcome.id)))
         futures.append(asyncio.wrap_future(future))
     answers = await asyncio.gather(*futures)
 
-    assert [answer.answer for answer in answers] == [f"Person{n}" for n in range(100)]
+    assert [answer.outcome.answer for answer in answers] == [f"Person{n}" for n in range(100)]
     assert finished != sorted(finished)
     assert stub.pending_tokens == 0
 

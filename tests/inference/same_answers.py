@@ -9,7 +9,6 @@ import argparse
 import random
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -47,7 +46,7 @@ def in_reverse(reader: InferenceEngine, questions: Sequence[Question]) -> Answer
 
 def alone(reader: InferenceEngine, questions: Sequence[Question]) -> Answers:
     """Each when the one before is answered."""
-    return {question.id or "": reader.submit(question).result() for question in questions}
+    return {question.id or "": reader.submit(question).result().outcome for question in questions}
 
 
 def mixed(reader: InferenceEngine, questions: Sequence[Question]) -> Answers:
@@ -69,7 +68,9 @@ def read(bundle: Bundle, questions: Sequence[Question], way: str, *, threads: in
     """Every question's answer. Raises `AssertionError` for a rejection."""
     defaults = InferenceOptions(threads=threads, top_k=TOP_K)
     if way == "mixed batches":
-        defaults = replace(defaults, max_batch_tokens=MIXED_TOKENS, max_padding=MIXED_PADDING)
+        defaults = defaults.model_copy(
+            update={"max_batch_tokens": MIXED_TOKENS, "max_padding": MIXED_PADDING}
+        )
     with InferenceEngine(bundle, defaults) as reader:
         return WAYS[way](reader, questions)
 

@@ -1,4 +1,4 @@
-"""A window on which the model fails takes nobody with it.
+"""A window on which the model fails does not fail the others of its batch.
 
 The model of these tests really raises on the word "poison", for the whole batch.
 """
@@ -13,23 +13,26 @@ from schemas.rejection import Reason, Rejected
 from tests.inference.bundles import POISON
 from tests.inference.conftest import Counted
 from worker.inference.engine import InferenceEngine
+from worker.inference.result import ReadResult
 
 GOOD = "b c answer d"
 BAD = f"b c {POISON} d"
 
 
-def submitted(reader: InferenceEngine, *contexts: str) -> list[Future[Answer]]:
+def submitted(reader: InferenceEngine, *contexts: str) -> list[Future[ReadResult[Answer]]]:
     return [reader.submit(Question(question="a", context=context)) for context in contexts]
 
 
-def outcome(future: Future[Answer]) -> str:
+def outcome(future: Future[ReadResult[Answer]]) -> str:
     try:
-        return future.result(30).answer
+        return future.result(30).outcome.answer
     except Rejected as rejected:
         return rejected.reason
 
 
-def test_the_others_of_a_failed_batch_are_answered(tiny_reader: InferenceEngine) -> None:
+def test_the_other_windows_of_a_failed_batch_are_answered(
+    tiny_reader: InferenceEngine,
+) -> None:
     splits, windows = Counted("qa_batch_splits_total"), Counted("qa_windows_total")
     contexts = [GOOD] * 8
     contexts[5] = BAD
@@ -49,7 +52,7 @@ def test_several_failures_in_a_batch_are_each_found(tiny_reader: InferenceEngine
     assert [outcome(future) for future in futures] == [failed, fine, fine, failed, failed, fine]
 
 
-def test_a_question_fails_once_however_many_of_its_windows_do(tiny_reader: InferenceEngine) -> None:
+def test_a_question_with_several_failing_windows_fails_once(tiny_reader: InferenceEngine) -> None:
     several = f"{GOOD} {BAD} " * 20
     bad, good = submitted(tiny_reader, several, GOOD)
     tiny_reader.start()
@@ -57,7 +60,7 @@ def test_a_question_fails_once_however_many_of_its_windows_do(tiny_reader: Infer
     assert outcome(good) == "answer"
 
 
-def test_windows_of_a_question_that_failed_are_not_tried(tiny_reader: InferenceEngine) -> None:
+def test_other_windows_of_a_failed_question_do_not_run(tiny_reader: InferenceEngine) -> None:
     splits, windows = Counted("qa_batch_splits_total"), Counted("qa_batch_windows_sum")
     (future,) = submitted(tiny_reader, f"{POISON} " * 200)
     tiny_reader.start()
@@ -66,14 +69,14 @@ def test_windows_of_a_question_that_failed_are_not_tried(tiny_reader: InferenceE
     assert (windows.since, splits.since) == (9, 3)
 
 
-def test_the_rejection_quotes_the_model(tiny_reader: InferenceEngine) -> None:
+def test_the_rejection_quotes_onnxruntime(tiny_reader: InferenceEngine) -> None:
     (future,) = submitted(tiny_reader, BAD)
     tiny_reader.start()
     with pytest.raises(Rejected, match="out of data bounds"):
         future.result(30)
 
 
-def test_logits_that_are_no_numbers_fail_their_question_alone(tiny_reader: InferenceEngine) -> None:
+def test_logits_that_are_not_finite_fail_one_question(tiny_reader: InferenceEngine) -> None:
     splits = Counted("qa_batch_splits_total")
     futures = submitted(tiny_reader, GOOD, "b nan c", GOOD)
     tiny_reader.start()
@@ -81,7 +84,7 @@ def test_logits_that_are_no_numbers_fail_their_question_alone(tiny_reader: Infer
     assert splits.since == 0
 
 
-def test_a_failure_leaves_the_reader_at_work(tiny_reader: InferenceEngine) -> None:
+def test_the_engine_works_on_after_a_failure(tiny_reader: InferenceEngine) -> None:
     tiny_reader.start()
     for context, expected in ((BAD, Reason.MODEL_FAILED), (GOOD, "answer")) * 3:
         (future,) = submitted(tiny_reader, context)

@@ -58,7 +58,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule()
     def take(self) -> None:
-        batch = self.batcher.take(self.now)
+        batch = self.batcher.next_batch(self.now)
         assert batch is not None
         oldest = self.waiting[0]
         assert oldest in batch.items
@@ -72,7 +72,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: not self.waiting)
     @rule()
     def take_nothing(self) -> None:
-        assert self.batcher.take(self.now) is None
+        assert self.batcher.next_batch(self.now) is None
 
     @invariant()
     def as_long_as_what_waits(self) -> None:
@@ -116,7 +116,7 @@ def batches(batcher: Batcher[str], *items: tuple[str, int]) -> list[list[str]]:
     for name, tokens in items:
         batcher.add(name, tokens, 0.0)
     taken = []
-    while (batch := batcher.take(1.0)) is not None:
+    while (batch := batcher.next_batch(1.0)) is not None:
         taken.append(batch.items)
     return taken
 
@@ -180,7 +180,7 @@ def test_of_windows_as_long_as_the_oldest_the_older_go_first(
     for serial, tokens in enumerate(lengths):
         batcher.add(serial, tokens, float(serial))
     taken: list[int] = []
-    while (batch := batcher.take(0.0)) is not None:
+    while (batch := batcher.next_batch(0.0)) is not None:
         taken += batch.items
     for length in set(lengths):
         serials = [serial for serial in taken if lengths[serial] == length]

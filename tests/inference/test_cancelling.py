@@ -1,4 +1,4 @@
-"""What is cancelled is not read, and what is done, one way or another, weighs nothing."""
+"""Cancelled jobs do not run, and finished jobs do not count as pending tokens."""
 
 import threading
 from concurrent.futures import CancelledError, Future
@@ -12,6 +12,7 @@ from tests.inference.bundles import POISON
 from tests.inference.conftest import Counted
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
+from worker.inference.result import ReadResult
 from worker.models.bundle import Bundle
 
 SECONDS = 30
@@ -21,8 +22,8 @@ def question(context: str) -> Question:
     return Question(question="a", context=context)
 
 
-def finished(*futures: Future[Answer]) -> threading.Event:
-    """Set behind the last of the callbacks that the reader hung on the last future."""
+def finished(*futures: Future[ReadResult[Answer]]) -> threading.Event:
+    """Set after all callbacks of the engine on the last future."""
     event = threading.Event()
     futures[-1].add_done_callback(lambda _: event.set())
     return event
@@ -37,12 +38,12 @@ def one_by_one(tiny_bundle: Bundle) -> InferenceEngine:
     )
 
 
-def test_what_waits_is_estimated_until_it_is_encoded(tiny_reader: InferenceEngine) -> None:
+def test_pending_tokens_are_estimated_until_preprocessed(tiny_reader: InferenceEngine) -> None:
     tiny_reader.submit(Question(question="abcd", context="x" * 396))
     assert tiny_reader.pending_tokens == 100
 
 
-def test_what_is_encoded_counts_with_the_tokens_of_its_windows(one_by_one: InferenceEngine) -> None:
+def test_pending_tokens_are_exact_after_preprocessing(one_by_one: InferenceEngine) -> None:
     seen = []
     first = one_by_one.submit(question("b"))
     first.add_done_callback(lambda _: seen.append(one_by_one.pending_tokens))
@@ -54,9 +55,7 @@ def test_what_is_encoded_counts_with_the_tokens_of_its_windows(one_by_one: Infer
 
 
 @pytest.mark.parametrize("context", ["b answer", "  ", "b nan", POISON, "b " * 10_000])
-def test_nothing_is_left_of_a_question_that_is_done(
-    tiny_reader: InferenceEngine, context: str
-) -> None:
+def test_a_finished_job_has_no_pending_tokens(tiny_reader: InferenceEngine, context: str) -> None:
     future = tiny_reader.submit(question(context))
     assert tiny_reader.pending_tokens >= 0
     done = finished(future)
@@ -65,7 +64,7 @@ def test_nothing_is_left_of_a_question_that_is_done(
     assert tiny_reader.pending_tokens == 0
 
 
-def test_a_question_cancelled_before_it_is_encoded_is_not_read(
+def test_a_job_cancelled_before_preprocessing_does_not_run(
     tiny_reader: InferenceEngine,
 ) -> None:
     windows = Counted("qa_windows_total")
@@ -78,7 +77,7 @@ def test_a_question_cancelled_before_it_is_encoded_is_not_read(
     assert tiny_reader.pending_tokens == 0
 
 
-def test_windows_that_wait_are_dropped_with_their_question(one_by_one: InferenceEngine) -> None:
+def test_waiting_windows_of_a_cancelled_job_do_not_run(one_by_one: InferenceEngine) -> None:
     windows = Counted("qa_windows_total")
     first, second, third = (one_by_one.submit(question(text)) for text in ("b", "b c d", "b c"))
     # By now the second is encoded: questions are encoded before windows run.
@@ -91,32 +90,32 @@ def test_windows_that_wait_are_dropped_with_their_question(one_by_one: Inference
     assert one_by_one.pending_tokens == 0
 
 
-def test_an_answer_that_nobody_waits_for_any_more_is_dropped(tiny_reader: InferenceEngine) -> None:
+def test_a_job_cancelled_after_its_batch_is_not_postprocessed(tiny_reader: InferenceEngine) -> None:
     first, second, third = (tiny_reader.submit(question("b c")) for _ in range(3))
     # All three are in one batch: the second is cancelled with its logits there.
     first.add_done_callback(lambda _: second.cancel())
     done = finished(third)
     tiny_reader.start()
     assert done.wait(SECONDS)
-    assert third.result().answered
+    assert third.result().outcome.answered
     with pytest.raises(CancelledError):
         second.result()
     assert tiny_reader.pending_tokens == 0
 
 
-def test_closing_cancels_what_was_never_started(tiny_reader: InferenceEngine) -> None:
+def test_close_cancels_jobs_before_start(tiny_reader: InferenceEngine) -> None:
     futures = [tiny_reader.submit(question("b c")) for _ in range(3)]
     tiny_reader.close()
     assert all(future.cancelled() for future in futures)
     assert tiny_reader.pending_tokens == 0
 
 
-def test_closing_cancels_windows_that_wait_and_ends_the_batch_in_progress(
+def test_close_finishes_the_running_batch_and_cancels_the_rest(
     one_by_one: InferenceEngine,
 ) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
-    def hold(_: Future[Answer]) -> None:
+    def hold(_: Future[ReadResult[Answer]]) -> None:
         reached.set()
         go_on.wait(SECONDS)
 
@@ -132,11 +131,11 @@ def test_closing_cancels_windows_that_wait_and_ends_the_batch_in_progress(
             future.result(SECONDS)
     go_on.set()
     closing.join(SECONDS)
-    assert running.result().answered
+    assert running.result().outcome.answered
     assert one_by_one.pending_tokens == 0
 
 
-def test_a_closed_reader_takes_nothing(tiny_reader: InferenceEngine) -> None:
+def test_a_closed_engine_refuses_events(tiny_reader: InferenceEngine) -> None:
     tiny_reader.start()
     tiny_reader.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -144,7 +143,7 @@ def test_a_closed_reader_takes_nothing(tiny_reader: InferenceEngine) -> None:
     assert tiny_reader.pending_tokens == 0
 
 
-def test_a_rejection_gives_its_tokens_back_before_its_callbacks_run(
+def test_a_rejection_releases_its_tokens_before_other_callbacks(
     tiny_reader: InferenceEngine,
 ) -> None:
     seen = []

@@ -1,4 +1,4 @@
-"""Threads from start to close, and what they survive."""
+"""The engine's threads from start to close, and the errors that they survive."""
 
 import threading
 from pathlib import Path
@@ -11,6 +11,7 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from tests.inference.bundles import POISON, WORDS, bert_tokenizer, tiny_bundle, write_bundle
 from tests.inference.graphs import table_model
+from worker.inference.batch_runner import BatchRunner
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
 from worker.inference.question_answering.windows import EncodedContext, Windower
@@ -19,30 +20,28 @@ from worker.models.bundle import Bundle, BundleError, open_bundle
 GOOD = Question(question="a", context="b answer c")
 
 
-def reader_threads() -> int:
-    return sum(thread.name.startswith("qa-reader") for thread in threading.enumerate())
+def engine_threads() -> int:
+    return sum(thread.name.startswith("qa-inference") for thread in threading.enumerate())
 
 
 @pytest.fixture
 def threads_before(reader: InferenceEngine) -> int:
     """Those of the shared reader."""
-    return reader_threads()
+    return engine_threads()
 
 
 def assert_at_work(reader: InferenceEngine) -> None:
-    assert reader.submit(GOOD).result(30).answer == "answer"
+    assert reader.submit(GOOD).result(30).outcome.answer == "answer"
 
 
-def test_a_reader_has_as_many_threads_as_asked_and_ends_them(
-    tiny_bundle: Bundle, threads_before: int
-) -> None:
+def test_start_and_close_of_the_threads(tiny_bundle: Bundle, threads_before: int) -> None:
     with InferenceEngine(tiny_bundle, InferenceOptions(threads=3, max_question_tokens=8)) as reader:
         assert_at_work(reader)
-        assert reader_threads() == threads_before + 3
-    assert reader_threads() == threads_before
+        assert engine_threads() == threads_before + 3
+    assert engine_threads() == threads_before
 
 
-def test_closing_twice_is_closing_once(tiny_reader: InferenceEngine) -> None:
+def test_close_is_idempotent(tiny_reader: InferenceEngine) -> None:
     tiny_reader.start()
     tiny_reader.close()
     tiny_reader.close()
@@ -65,7 +64,7 @@ def test_a_model_that_cannot_run_the_largest_batch_stops_the_start(
     reader = InferenceEngine(bundle, InferenceOptions(threads=2, max_question_tokens=8))
     with pytest.raises(BundleError, match=f"the model does not run: .*{complaint}"):
         reader.start()
-    assert reader_threads() == threads_before
+    assert engine_threads() == threads_before
     with pytest.raises(RuntimeError, match="closed"):
         reader.submit(GOOD)
 
@@ -75,17 +74,18 @@ def test_a_question_may_take_half_of_a_window_and_no_more(tmp_path: Path) -> Non
     InferenceEngine(bundle, InferenceOptions(threads=1, max_question_tokens=16))
     with pytest.raises(BundleError, match="less than half of a window of 32"):
         InferenceEngine(bundle, InferenceOptions(threads=1, max_question_tokens=17))
-    with pytest.raises(BundleError, match="less than half of a window of 20"):
-        InferenceEngine(bundle, InferenceOptions(threads=1, max_tokens=20, max_question_tokens=16))
+    larger = tiny_bundle(tmp_path / "larger", max_tokens=64)
+    with pytest.raises(BundleError, match="less than half of a window of 40"):
+        InferenceEngine(larger, InferenceOptions(threads=1, max_tokens=40, max_question_tokens=32))
 
 
-def test_without_a_limit_of_its_own_a_question_may_take_half_of_a_window(tmp_path: Path) -> None:
+def test_by_default_a_question_may_take_half_of_a_window(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "tiny", max_tokens=32)
     with InferenceEngine(bundle, InferenceOptions(threads=1)) as reader:
         fits, too_long = (
             reader.submit(Question(question="a " * tokens, context="answer")) for tokens in (16, 17)
         )
-        assert fits.result(30).answered
+        assert fits.result(30).outcome.answered
         with pytest.raises(Rejected) as caught:
             too_long.result(30)
     assert caught.value.detail == "the question has 17 tokens, the limit is 16"
@@ -100,7 +100,7 @@ def test_an_internal_error_is_a_rejection_with_its_cause(tiny_reader: InferenceE
     with pytest.raises(Rejected) as caught:
         tiny_reader.submit(bug).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
-    assert caught.value.detail.startswith("encode: TypeError: ")
+    assert caught.value.detail.startswith("preprocess: TypeError: ")
     assert isinstance(caught.value.__cause__, TypeError)
     assert_at_work(tiny_reader)
 
@@ -108,14 +108,14 @@ def test_an_internal_error_is_a_rejection_with_its_cause(tiny_reader: InferenceE
 def test_a_panic_of_the_tokenizer_is_a_rejection(
     tiny_reader: InferenceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = Windower.encode_context
+    encode = Windower.tokenize_context
 
     def encode_or_panic(self: Windower, text: str) -> EncodedContext:
         if text == "panic":
             panic()
         return encode(self, text)
 
-    monkeypatch.setattr(Windower, "encode_context", encode_or_panic)
+    monkeypatch.setattr(Windower, "tokenize_context", encode_or_panic)
     tiny_reader.start()
     with pytest.raises(Rejected) as caught:
         tiny_reader.submit(Question(question="a", context="panic")).result(30)
@@ -144,11 +144,11 @@ def test_an_error_while_picking_spans_is_a_rejection(
         with pytest.raises(Rejected) as caught:
             tiny_reader.submit(GOOD).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR
-    assert caught.value.detail == "spans: ZeroDivisionError: no spans"
+    assert caught.value.detail == "postprocess: ZeroDivisionError: no spans"
     assert_at_work(tiny_reader)
 
 
-def test_a_bug_between_the_steps_costs_its_question_and_not_the_thread(
+def test_a_bug_loses_its_question_and_not_the_thread(
     tiny_reader: InferenceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_reader.start()
@@ -159,9 +159,9 @@ def test_a_bug_between_the_steps_costs_its_question_and_not_the_thread(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as broken:
-        broken.setattr(InferenceEngine, "_collect", collect)
+        broken.setattr(BatchRunner, "_add_output", collect)
         lost = tiny_reader.submit(Question(question="a", context="b answer"))
         assert failed.wait(30)
-    found = tiny_reader.submit(Question(question="a", context="b answer")).result(30)
+    found = tiny_reader.submit(Question(question="a", context="b answer")).result(30).outcome
     assert found.answered
     assert not lost.done()

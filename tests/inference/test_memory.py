@@ -17,7 +17,7 @@ from worker.settings.environment import load
 
 @pytest.fixture
 def reader() -> Iterator[InferenceEngine]:
-    its = InferenceEngine(open_bundle(DEFAULT_BUNDLE), load({"QA_THREADS": "1"}).qa.reading())
+    its = InferenceEngine(open_bundle(DEFAULT_BUNDLE), load({"QA_THREADS": "1"}).qa.inference)
     its.start()
     yield its
     its.close()
@@ -42,7 +42,7 @@ def test_an_answered_question_leaves_nothing(
 ) -> None:
     for number in range(3):
         asked = Question(id=str(number), question="Who wrote it?", context="Ada wrote it. " * 200)
-        assert reader.submit(asked).result(30).answer
+        assert reader.submit(asked).result(30).outcome.answer
     # The thread may still hold the last.
     assert jobs_left() <= 1
 

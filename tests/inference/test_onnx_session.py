@@ -128,9 +128,9 @@ def test_padding_is_no_part_of_an_fp32_answer(tmp_path: Path) -> None:
     windows = [
         piece
         for text in texts
-        for piece in windower.cut(
-            windower.encode_question("a", max_tokens=4),
-            windower.encode_context(text),
+        for piece in windower.split(
+            windower.tokenize_question("a", max_tokens=4),
+            windower.tokenize_context(text),
             stride=0,
             max_windows=1,
         )

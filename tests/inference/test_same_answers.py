@@ -17,10 +17,9 @@ def bundle() -> Bundle:
 @pytest.fixture(scope="module")
 def questions() -> list[Question]:
     """Of the demo: from a few words to a context of several windows."""
-    asked = list(demo_questions())
     examples = [
         Example(f"{number}-{length}", each.question, each.context[:length], ())
-        for number, each in enumerate(asked)
+        for number, each in enumerate(demo_questions())
         for length in (40, 200, 3000)
     ]
     return good_questions(examples)

@@ -1,4 +1,4 @@
-"""onnxruntime's own telemetry: nothing of it unless somebody asks for it."""
+"""onnxruntime's telemetry is off unless ORT_DISABLE_TELEMETRY=0 turns it on."""
 
 import os
 import subprocess

@@ -61,7 +61,7 @@ def opened(tokenizer: Tokenizer, directory: Path) -> Windower:
     [
         (templated("[CLS] $A [SEP] $B:1 [SEP]:1"), [0, 0, 0, 0, 1, 1]),
         (with_bert_processing(), [0, 0, 0, 0, 1, 1]),
-        # Whoever trained with this tokenizer gave the model zeros; DistilBERT takes no types.
+        # The model was trained with type 0 for both texts; DistilBERT takes no types.
         (templated("[CLS] $A [SEP] $B [SEP]"), [0, 0, 0, 0, 0, 0]),
     ],
     ids=["template", "BertProcessing", "types all 0"],
@@ -70,8 +70,8 @@ def test_berts_template_is_read_with_its_token_types(
     tmp_path: Path, tokenizer: Tokenizer, types: list[int]
 ) -> None:
     windower = opened(tokenizer, tmp_path)
-    question = windower.encode_question("a b", max_tokens=8)
-    (window,) = windower.cut(question, windower.encode_context("c"), stride=0, max_windows=1)
+    question = windower.tokenize_question("a b", max_tokens=8)
+    (window,) = windower.split(question, windower.tokenize_context("c"), stride=0, max_windows=1)
     a, b, c = (4 + list(WORDS).index(word) for word in "abc")
     assert window.ids.tolist() == [2, a, b, 3, c, 3]
     assert window.types.tolist() == types
@@ -109,7 +109,8 @@ def test_another_template_is_refused_in_its_own_words(
     tmp_path: Path, tokenizer: Tokenizer, seen: str
 ) -> None:
     message = (
-        rf"tokenizer\.json: pairs are encoded as {re.escape(seen)}; only the BERT family is read: "
+        rf"tokenizer\.json: pairs are encoded as {re.escape(seen)}; "
+        r"only the BERT family is supported: "
         r"\[CLS\] question \[SEP\] context \[SEP\]$"
     )
     with pytest.raises(BundleError, match=message):
@@ -140,7 +141,7 @@ def test_padding_on_the_left_is_refused(tmp_path: Path) -> None:
 def test_padding_on_the_right_is_not_padded_here(tmp_path: Path) -> None:
     tokenizer = bert_tokenizer(list(WORDS))
     tokenizer.enable_padding(length=16)
-    assert len(opened(tokenizer, tmp_path).encode_context("a b").ids) == 2
+    assert len(opened(tokenizer, tmp_path).tokenize_context("a b").ids) == 2
 
 
 def test_a_vocabulary_without_its_unknown_word_is_refused(tmp_path: Path) -> None:

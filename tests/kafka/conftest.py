@@ -1,5 +1,5 @@
 """Topics on the run's broker."""
 
-from tests.streaming.conftest import delivery, each_broker, embedded, topics
+from tests.streaming.conftest import delivery, topics
 
-__all__ = ["delivery", "each_broker", "embedded", "topics"]
+__all__ = ["delivery", "topics"]

@@ -1,8 +1,8 @@
-"""Kafka's side of a transaction, as a model: one input partition, its coordinators, the topics of
-its outcomes. Knows epochs, sequence numbers, open and ending transactions; nothing of networks.
+"""A model of Kafka's side of transactions: one input partition, its coordinators, and the output
+topics. It has epochs, sequence numbers, open and ending transactions; it has no network.
 
-What it refuses, and with which code, is what Kafka 4 was seen to answer (see the contract in
-tests/brokers/test_contract_transactions.py) or says in its own source.
+Its error codes are those that Kafka 4 returns (tests/brokers/test_contract_transactions.py compares
+them), or that Kafka's source returns.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Place = tuple[str, int]
 
 
 class Stage(Enum):
-    """Of the transaction under the id."""
+    """State of the transactional id's transaction."""
 
     EMPTY = "empty"
     OPEN = "open"
@@ -30,30 +30,30 @@ class Stage(Enum):
 
 @dataclass
 class ModelBroker:
-    """`answer` a request; `end` what is ending; `expire` what is open for too long."""
+    """`answer` requests; `end` an ending transaction; `expire` an open one."""
 
     epoch: int = -1
     stage: Stage = Stage.EMPTY
     partitions: set[Place] = field(default_factory=set)
     has_group: bool = False
     written: list[tuple[Place, bytes]] = field(default_factory=list)
-    """Records of the transaction that has not ended."""
+    """Records of the open or ending transaction."""
     pending_offset: int | None = None
     sequences: dict[Place, int] = field(default_factory=dict)
-    """Next of this epoch."""
+    """The next sequence number of each partition in this epoch."""
     committed: list[tuple[Place, bytes]] = field(default_factory=list)
-    """What a consumer that reads committed sees."""
+    """The records that a read_committed consumer sees."""
     offset: int | None = None
     uncommitted: int = 0
-    """Records that were written in vain."""
+    """Number of records of aborted transactions."""
 
     def answer(self, request: Any) -> Any:
-        """The response to a request of aiokafka's, in the shape of its classes."""
+        """The response to an aiokafka request, with the fields of its classes."""
         struct = request.build(type(request)._CLASSES[-1])
         return getattr(self, f"_{type(request).__name__}")(struct)
 
     def end(self) -> bool:
-        """Write the markers of a transaction whose end is decided. False if there is none."""
+        """Write the markers of an ending transaction. Returns False if there is none."""
         if self.stage is Stage.COMMITTING:
             self.committed += self.written
             self.offset = self.offset if self.pending_offset is None else self.pending_offset
@@ -70,7 +70,7 @@ class ModelBroker:
         return True
 
     def expire(self) -> None:
-        """The coordinator gives up on an open transaction: a new epoch, and it is aborted."""
+        """The coordinator aborts an open transaction that timed out, under a new epoch."""
         if self.stage is Stage.OPEN:
             self._new_epoch()
             self.stage = Stage.ABORTING
@@ -142,7 +142,7 @@ class ModelBroker:
         return SimpleNamespace(errors=[(topic, [(number, code)])])
 
     def _EndTxnRequest(self, asked: Any) -> Any:  # noqa: N802
-        assert asked.transaction_result, "nobody here aborts: a fence does"
+        assert asked.transaction_result, "the producer aborts by fencing only"
         code = OK
         if asked.producer_epoch != self.epoch:
             code = FENCED
@@ -154,7 +154,7 @@ class ModelBroker:
             code = BAD_STATE
         return SimpleNamespace(error_code=code)
 
-    def _StableOffsetFetch(self, asked: Any) -> Any:  # noqa: N802
+    def _StableOffsetFetchRequest(self, asked: Any) -> Any:  # noqa: N802
         ((topic, (number,), _),) = asked.topics
         code = OK if self.pending_offset is None else UNSTABLE
         offset = -1 if self.offset is None else self.offset

@@ -1,4 +1,4 @@
-"""What the settings become for aiokafka. That a broker takes it is another suite's claim."""
+"""The options for aiokafka's clients. tests/security shows that brokers accept them."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ def options(**environment: str) -> dict[str, object]:
     return connection_options(load({"KAFKA_BOOTSTRAP_SERVERS": "a:1, b:2", **environment}).kafka)
 
 
-def test_plain_text_needs_servers_and_nothing_else() -> None:
+def test_plaintext_needs_bootstrap_servers_only() -> None:
     given = options()
     assert given["bootstrap_servers"] == ["a:1", "b:2"]
     assert given["security_protocol"] == "PLAINTEXT"
@@ -22,12 +22,12 @@ def test_plain_text_needs_servers_and_nothing_else() -> None:
     assert "sasl_mechanism" not in given
 
 
-def test_without_servers_the_variable_is_named() -> None:
+def test_missing_bootstrap_servers_names_the_variable() -> None:
     with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
         connection_options(load({}).kafka)
 
 
-def test_a_login_takes_its_password_from_a_file(tmp_path: Path) -> None:
+def test_sasl_password_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("s3cret\n")
     given = options(
@@ -45,7 +45,7 @@ def test_a_login_takes_its_password_from_a_file(tmp_path: Path) -> None:
     assert context.check_hostname
 
 
-def test_a_missing_truststore_is_named(tmp_path: Path) -> None:
+def test_missing_truststore_names_the_variable(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="KAFKA_SSL_TRUSTSTORE_LOCATION"):
         options(
             KAFKA_SECURITY_PROTOCOL="SSL",

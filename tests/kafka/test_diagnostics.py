@@ -1,4 +1,4 @@
-"""Why no broker takes a connection, where none says anything; refusals are in tests/security."""
+"""Explained connection errors of a silent broker; rejected logins are in tests/security."""
 
 import socket
 
@@ -10,7 +10,7 @@ from worker.kafka.diagnostics import explain_connection_errors
 from worker.settings.environment import load
 
 
-async def test_a_broker_that_says_nothing_is_not_waited_for(
+async def test_diagnostic_connection_to_a_silent_broker_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "DIAGNOSTIC_TIMEOUT_SECONDS", 0.1)

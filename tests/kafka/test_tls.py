@@ -1,4 +1,4 @@
-"""PEM files to what the client is given; that a broker takes it is tests/security's claim."""
+"""The SSLContext of the TLS settings. tests/security shows that brokers accept it."""
 
 import ssl
 from pathlib import Path
@@ -28,37 +28,37 @@ def refused(**environment: str | Path) -> str:
     return str(caught.value)
 
 
-def test_brokers_prove_who_they_are() -> None:
+def test_broker_certificates_are_verified_by_default() -> None:
     made = context()
     assert made.verify_mode is ssl.CERT_REQUIRED
     assert made.check_hostname
     assert made.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
-def test_without_a_check_of_the_host_the_certificate_is_still_checked() -> None:
+def test_without_host_check_the_certificate_is_still_verified() -> None:
     made = context(KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM="none")
     assert not made.check_hostname
     assert made.verify_mode is ssl.CERT_REQUIRED
 
 
-def test_a_keystore_opens_with_its_password(authority: Authority) -> None:
+def test_keystore_with_and_without_password(authority: Authority) -> None:
     store = authority.keystore("locked", password="hush")
     context(KAFKA_SSL_KEYSTORE_LOCATION=store, KAFKA_SSL_KEY_PASSWORD="hush")
     context(KAFKA_SSL_KEYSTORE_LOCATION=authority.keystore("open"))
 
 
-def test_a_password_that_does_not_open_it_is_named_and_never_asked_for(
+def test_wrong_key_password_is_an_error_not_a_prompt(
     authority: Authority,
 ) -> None:
     store = authority.keystore("locked", password="hush")
     said = refused(KAFKA_SSL_KEYSTORE_LOCATION=store, KAFKA_SSL_KEY_PASSWORD="s3cret")
-    assert said.endswith("KAFKA_SSL_KEY_PASSWORD does not open its key")
+    assert said.endswith("KAFKA_SSL_KEY_PASSWORD does not decrypt its key")
     assert "s3cret" not in said
     said = refused(KAFKA_SSL_KEYSTORE_LOCATION=store)
-    assert said.endswith("KAFKA_SSL_KEY_PASSWORD is needed for its key")
+    assert said.endswith("KAFKA_SSL_KEY_PASSWORD is required to decrypt its key")
 
 
-def test_files_that_are_no_stores_are_named(authority: Authority, tmp_path: Path) -> None:
+def test_unusable_store_files_are_named(authority: Authority, tmp_path: Path) -> None:
     nothing, noise = tmp_path / "nothing.pem", tmp_path / "noise.pem"
     noise.write_bytes(b"\0\1\2")
     for name in ("KAFKA_SSL_KEYSTORE_LOCATION", "KAFKA_SSL_TRUSTSTORE_LOCATION"):

@@ -1,9 +1,10 @@
-"""Transactions against a model of Kafka, with any schedule: workers that come, die and hang,
-requests that are late, answers that are lost, coordinators that move. Whatever happens, what a
-consumer sees is every question's answer once, in order, and the offset says how far.
+"""The transactional producer against a model of Kafka, under random schedules: workers start, die
+and hang, requests arrive late, responses are lost, coordinators move. A read_committed consumer
+sees every question's answer once, in order, and the committed offset tells how far.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -29,20 +30,25 @@ from hypothesis.stateful import (
 from tests.kafka.model_broker import ModelBroker
 from worker.kafka import broker_client
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.protocol import StableOffsetFetch
+from worker.kafka.protocol import StableOffsetFetchRequest
 from worker.kafka.records import OutputRecord
-from worker.kafka.transactions import TransactionalProducer, fetch_stable_offset
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
 from worker.settings.environment import load
 
 PARTITION = TopicPartition("questions", 0)
 LIMITS = {"answers": 200, "letters": 200}  # small, so that a transaction takes several batches
 KAFKA = load({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}).kafka
-# Not the coordinator, it is loading, it is not there; not the leader; it timed out.
-PASSING = [16, 14, 15, 6, 7]
+TRANSACTIONAL_ID = transactional_id(KAFKA.group_id, PARTITION)
+# Not the coordinator; coordinator loading, unavailable; not the leader; request timed out.
+RETRIABLE = [16, 14, 15, 6, 7]
 
 
 class Network:
-    """Stands for aiokafka's client: every request waits until the test says what becomes of it."""
+    """In place of aiokafka's client: every request waits until the test answers it."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[Any, asyncio.Future[Any]]] = []
@@ -67,15 +73,29 @@ class Network:
 
 
 def outcome(number: int) -> OutputRecord:
-    """Every fifth question is a bad one."""
+    """The outcome of question `number`: a dead letter for every fifth, else an answer."""
     topic = "answers" if number % 5 else "letters"
-    return OutputRecord(topic, None, str(number).encode(), (), lane=0)
+    return OutputRecord(topic, None, str(number).encode(), (), source_partition=0)
+
+
+async def fence_then_fetch(client: BrokerClient, producer: TransactionalProducer) -> int:
+    """As the worker begins with a partition."""
+    await producer.init_transactions()
+    return await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+
+
+async def fetch_then_fence(client: BrokerClient, producer: TransactionalProducer) -> int:
+    """The wrong order: the previous owner can still commit after the offset was fetched."""
+    offset = await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+    await producer.init_transactions()
+    return offset
 
 
 class AnySchedule(RuleBasedStateMachine):
     """Up to four workers at a time believe that they own the partition."""
 
     make = TransactionalProducer
+    begin = staticmethod(fence_then_fetch)
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,32 +107,32 @@ class AnySchedule(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.workers) < 4)
     @rule(size=st.integers(1, 12))
-    def a_worker_is_given_the_partition(self, size: int) -> None:
+    def worker_is_assigned(self, size: int) -> None:
         self.workers.append(self.loop.create_task(self._work(size)))
         self._settle()
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
-    def a_worker_dies_and_its_requests_are_still_on_their_way(self, data: st.DataObject) -> None:
+    def worker_dies_with_requests_in_flight(self, data: st.DataObject) -> None:
         worker = self.workers.pop(data.draw(st.integers(0, len(self.workers) - 1)))
         worker.cancel()
         self._settle()
 
     @precondition(lambda self: self.network.requests)
     @rule(data=st.data(), how=st.sampled_from(["answered", "answered", "answered", "lost"]))
-    def a_request_arrives(self, data: st.DataObject, how: str) -> None:
+    def request_arrives(self, data: st.DataObject, how: str) -> None:
         request, answer = self._any_request(data)
         response = self.broker.answer(request)
         if not answer.done():
             if how == "answered":
                 answer.set_result(response)
             else:
-                answer.set_exception(KafkaConnectionError("the answer is lost"))
+                answer.set_exception(KafkaConnectionError("the response is lost"))
         self._settle()
 
     @precondition(lambda self: self.network.requests)
     @rule(count=st.integers(1, 20))
-    def all_goes_well_for_a_while(self, count: int) -> None:
+    def requests_succeed(self, count: int) -> None:
         for _ in range(count):
             if self.network.requests:
                 request, answer = self.network.requests.pop(0)
@@ -123,23 +143,23 @@ class AnySchedule(RuleBasedStateMachine):
             self._settle()
 
     @precondition(lambda self: self.network.requests)
-    @rule(data=st.data(), code=st.sampled_from(PASSING))
-    def a_request_is_refused_for_the_moment(self, data: st.DataObject, code: int) -> None:
+    @rule(data=st.data(), code=st.sampled_from(RETRIABLE))
+    def request_fails_with_a_retriable_error(self, data: st.DataObject, code: int) -> None:
         _, answer = self._any_request(data)
         if not answer.done():
             answer.set_exception(for_code(code)())
         self._settle()
 
     @rule()
-    def the_markers_are_written(self) -> None:
+    def markers_are_written(self) -> None:
         self.broker.end()
 
     @rule()
-    def the_coordinator_loses_its_patience(self) -> None:
+    def transaction_times_out(self) -> None:
         self.broker.expire()
 
     @invariant()
-    def every_answer_is_seen_once_in_order_and_the_offset_says_how_far(self) -> None:
+    def answers_are_seen_once_in_order_up_to_the_offset(self) -> None:
         done = [outcome(number) for number in range(self.broker.offset or 0)]
         for topic in LIMITS:
             seen = [value for (at, _), value in self.broker.committed if at == topic]
@@ -147,20 +167,20 @@ class AnySchedule(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self._a_last_worker_gets_through()
+            self._last_worker_makes_progress()
         finally:
             for task in asyncio.all_tasks(self.loop):
                 task.cancel()
             self._settle()
             self.loop.close()
 
-    def _a_last_worker_gets_through(self) -> None:
+    def _last_worker_makes_progress(self) -> None:
         while self.workers:
             self.workers.pop().cancel()
         self.network.requests.clear()
         self._settle()
         before = self.broker.offset or 0
-        self.a_worker_is_given_the_partition(3)
+        self.worker_is_assigned(3)
         for _ in range(100):
             self.broker.end()
             for request, answer in self.network.requests[:]:
@@ -168,17 +188,18 @@ class AnySchedule(RuleBasedStateMachine):
                 answer.set_result(self.broker.answer(request))
             self._settle()
         assert (self.broker.offset or 0) > before
-        self.every_answer_is_seen_once_in_order_and_the_offset_says_how_far()
+        self.answers_are_seen_once_in_order_up_to_the_offset()
 
     async def _work(self, size: int) -> None:
-        """As a lane does: a fence, then transactions of `size` outcomes; after an error, anew."""
+        """Fence, then transactions of `size` outcomes; start again after an error."""
         while True:
-            transactions = type(self).make(BrokerClient(self.network), KAFKA, PARTITION, LIMITS)
+            client = BrokerClient(self.network)
+            producer = type(self).make(client, KAFKA, TRANSACTIONAL_ID, LIMITS)
             try:
-                offset = await transactions.fence() or 0
+                offset = await type(self).begin(client, producer)
                 while True:
                     outcomes = [outcome(number) for number in range(offset, offset + size)]
-                    await transactions.commit(outcomes, offset + size)
+                    await producer.commit(outcomes, {PARTITION: offset + size})
                     offset += size
             except (KafkaError, TimeoutError):
                 self.fences += 1
@@ -187,7 +208,7 @@ class AnySchedule(RuleBasedStateMachine):
         return self.network.requests.pop(data.draw(st.integers(0, len(self.network.requests) - 1)))
 
     def _settle(self) -> None:
-        """Until every worker waits for the network."""
+        """Run until every worker waits for the network."""
         self.loop.run_until_complete(_turns())
 
 
@@ -201,48 +222,39 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "PAUSES", (0.0,))
 
 
-def test_any_schedule_leaves_every_answer_once() -> None:
+def test_every_answer_is_seen_once_under_any_schedule() -> None:
     run_state_machine_as_test(
         AnySchedule, settings=settings(max_examples=100, stateful_step_count=120)
     )
 
 
-class OffsetBeforeFence(TransactionalProducer):
-    """Reads where to begin while the one before can still commit."""
-
-    async def fence(self) -> int | None:
-        offset = await fetch_stable_offset(self._link, self._group, self._partition)
-        await super().fence()
-        return offset
-
-
 class NoOffsets(TransactionalProducer):
     """Leaves the offsets out of the transaction."""
 
-    async def _commit_offset(self, offset: int) -> None:
+    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         pass
 
 
-def test_the_model_catches_offsets_that_are_left_out() -> None:
+def test_model_detects_offsets_outside_the_transaction() -> None:
     class Broken(AnySchedule):
         make = NoOffsets
 
-    # The first example will do; nobody reads it.
+    # Any failing example will do, so it is not shrunk.
     search = settings(phases=[Phase.generate], report_multiple_bugs=False)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Broken, settings=search)
 
 
-def test_the_model_catches_an_offset_that_is_read_before_the_fence() -> None:
+def test_model_detects_an_offset_fetched_before_the_fence() -> None:
     class Broken(AnySchedule):
-        make = OffsetBeforeFence
+        begin = staticmethod(fetch_then_fence)
 
     schedule = Broken()
-    schedule.a_worker_is_given_the_partition(size=1)
-    schedule.all_goes_well_for_a_while(count=3)
-    # The second asks for the offset, which the first then moves before the second's fence.
-    schedule.a_worker_is_given_the_partition(size=1)
-    _arrives(schedule, StableOffsetFetch)
+    schedule.worker_is_assigned(size=1)
+    schedule.requests_succeed(count=2)
+    # The second fetches the offset; then the first commits; then the second fences.
+    schedule.worker_is_assigned(size=1)
+    _arrives(schedule, StableOffsetFetchRequest)
     for step in (
         AddPartitionsToTxnRequest,
         ProduceRequest,
@@ -252,17 +264,17 @@ def test_the_model_catches_an_offset_that_is_read_before_the_fence() -> None:
     ):
         _arrives(schedule, step)
     schedule.broker.end()
-    schedule.every_answer_is_seen_once_in_order_and_the_offset_says_how_far()
+    schedule.answers_are_seen_once_in_order_up_to_the_offset()
     schedule.workers.pop(0).cancel()
-    schedule.all_goes_well_for_a_while(count=20)
+    schedule.requests_succeed(count=20)
     with pytest.raises(AssertionError, match=r"\[b'0', b'0'"):
-        schedule.every_answer_is_seen_once_in_order_and_the_offset_says_how_far()
+        schedule.answers_are_seen_once_in_order_up_to_the_offset()
     with pytest.raises(AssertionError):
         schedule.teardown()
 
 
 def _arrives(schedule: AnySchedule, kind: type[Any]) -> None:
-    """The oldest request of this kind is answered."""
+    """Answer the oldest request of this kind."""
     place = [type(request) for request, _ in schedule.network.requests].index(kind)
     request, answer = schedule.network.requests.pop(place)
     answer.set_result(schedule.broker.answer(request))

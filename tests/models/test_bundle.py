@@ -45,7 +45,7 @@ def test_a_directory_in_the_place_of_a_file_is_no_file(directory: Path) -> None:
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "nowhere") == f"{tmp_path}/nowhere: there is no such directory"
+    assert refusal(tmp_path / "nowhere") == f"{tmp_path}/nowhere: no such directory"
 
 
 def test_a_model_directory_without_a_manifest_says_how_to_get_one(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""Logs set up for a test, and put back."""
+"""Configures logging for a test, and restores it."""
 
 import json
 import logging
@@ -14,8 +14,8 @@ Configure = Callable[..., Callable[[], list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def untouched_logs() -> Iterator[None]:
-    """What a test changes in the process's logging does not outlive it."""
+def restored_logging() -> Iterator[None]:
+    """Restore the process's logging after the test."""
     root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
     before = structlog.get_config(), root.handlers, root.level, access.level
     yield
@@ -26,8 +26,8 @@ def untouched_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def configured(untouched_logs: None, capsys: pytest.CaptureFixture[str]) -> Configure:
-    """Set logs up; what comes back gives the JSON lines so far."""
+def configured(restored_logging: None, capsys: pytest.CaptureFixture[str]) -> Configure:
+    """A function that configures logging and returns a reader of the JSON lines so far."""
 
     def configure(level: str = "info", style: str = "json") -> Callable[[], list[dict[str, Any]]]:
         logging_setup.configure(level, style)

@@ -1,11 +1,11 @@
-"""Alive is progress where there is work; brokers that are away are no stall."""
+"""Liveness is progress while work is pending; an outage of the brokers is not a stall."""
 
 import pytest
 
 from tests.observability.clock import Clock
 from worker.observability.health import Health
 
-STALL, AWAY = 120.0, 20.0
+STALL_SECONDS, OUTAGE_SECONDS = 120.0, 20.0
 
 
 @pytest.fixture
@@ -14,103 +14,117 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def health(clock: Clock) -> Health:
-    return Health(clock, stall_after=STALL, contact_after=AWAY)
+def wall_clock() -> Clock:
+    return Clock(1_700_000_000.0)
 
 
-def later(clock: Clock, health: Health, seconds: float, *, contact: bool = True) -> None:
-    """Time goes by, with brokers that answer every second or not at all."""
+@pytest.fixture
+def health(clock: Clock, wall_clock: Clock) -> Health:
+    return Health(clock, STALL_SECONDS, OUTAGE_SECONDS, wall_clock)
+
+
+def advance(clock: Clock, health: Health, seconds: float, *, contact: bool = True) -> None:
+    """Advance the clock; brokers answer every second, or not at all."""
     whole = int(seconds)
     for step in [1.0] * whole + [seconds - whole]:
         clock.now += step
         if contact:
-            health.contacted()
+            health.broker_contact()
 
 
-def test_a_worker_is_not_ready_until_somebody_says_so(health: Health) -> None:
+def test_not_ready_at_first(health: Health) -> None:
     assert not health.ready
 
 
-def test_without_work_nothing_stalls(clock: Clock, health: Health) -> None:
-    later(clock, health, 10 * STALL)
+def test_no_stall_without_pending_work(clock: Clock, health: Health) -> None:
+    advance(clock, health, 10 * STALL_SECONDS)
     assert not health.stalled
 
 
-def test_work_that_gets_nowhere_stalls_after_its_time_and_not_before(
-    clock: Clock, health: Health
+def test_pending_work_stalls_after_the_limit_and_not_before(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, STALL_SECONDS)
+    assert not health.stalled
+    advance(clock, health, 0.1)
+    assert health.stalled
+
+
+def test_a_completed_record_restarts_the_stall_timer(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, STALL_SECONDS - 1)
+    health.record_completed()
+    advance(clock, health, STALL_SECONDS)
+    assert not health.stalled
+    advance(clock, health, 0.1)
+    assert health.stalled
+
+
+def test_a_completed_record_ends_a_stall(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, STALL_SECONDS + 1)
+    health.record_completed()
+    assert not health.stalled
+
+
+def test_the_stall_timer_starts_when_work_arrives(clock: Clock, health: Health) -> None:
+    advance(clock, health, 10 * STALL_SECONDS)
+    health.set_work_pending(True)
+    advance(clock, health, STALL_SECONDS)
+    assert not health.stalled
+
+
+def test_repeated_pending_reports_do_not_restart_the_timer(clock: Clock, health: Health) -> None:
+    for _ in range(int(STALL_SECONDS) + 1):
+        health.set_work_pending(True)
+        advance(clock, health, 1.0)
+    assert health.stalled
+
+
+def test_a_stall_ends_when_no_work_is_pending(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, STALL_SECONDS + 1)
+    health.set_work_pending(False)
+    assert not health.stalled
+
+
+def test_a_broker_outage_is_not_a_stall(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, 10 * STALL_SECONDS, contact=False)
+    assert not health.stalled
+
+
+def test_pending_work_gets_its_full_time_after_an_outage(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, 10 * STALL_SECONDS, contact=False)
+    health.broker_contact()
+    advance(clock, health, STALL_SECONDS)
+    assert not health.stalled
+    advance(clock, health, 1.0)
+    assert health.stalled
+
+
+def test_a_gap_shorter_than_an_outage_gives_no_extra_time(clock: Clock, health: Health) -> None:
+    health.set_work_pending(True)
+    advance(clock, health, STALL_SECONDS - OUTAGE_SECONDS)
+    advance(clock, health, OUTAGE_SECONDS, contact=False)
+    health.broker_contact()
+    advance(clock, health, 1.0)
+    assert health.stalled
+
+
+def test_seconds_since_contact(clock: Clock, health: Health) -> None:
+    advance(clock, health, 5.0, contact=False)
+    assert health.seconds_since_contact == 5.0
+    health.broker_contact()
+    assert health.seconds_since_contact == 0.0
+
+
+def test_the_last_contact_is_the_unix_time_of_the_last_answer(
+    health: Health, wall_clock: Clock
 ) -> None:
-    health.due(True)
-    later(clock, health, STALL)
-    assert not health.stalled
-    later(clock, health, 0.1)
-    assert health.stalled
-
-
-def test_progress_gives_the_rest_its_full_time(clock: Clock, health: Health) -> None:
-    health.due(True)
-    later(clock, health, STALL - 1)
-    health.progressed()
-    later(clock, health, STALL)
-    assert not health.stalled
-    later(clock, health, 0.1)
-    assert health.stalled
-
-
-def test_progress_ends_a_stall(clock: Clock, health: Health) -> None:
-    health.due(True)
-    later(clock, health, STALL + 1)
-    health.progressed()
-    assert not health.stalled
-
-
-def test_time_counts_from_when_work_became_due(clock: Clock, health: Health) -> None:
-    later(clock, health, 10 * STALL)
-    health.due(True)
-    later(clock, health, STALL)
-    assert not health.stalled
-
-
-def test_to_say_again_that_work_is_due_gives_it_no_more_time(clock: Clock, health: Health) -> None:
-    for _ in range(int(STALL) + 1):
-        health.due(True)
-        later(clock, health, 1.0)
-    assert health.stalled
-
-
-def test_work_that_is_done_is_no_stall(clock: Clock, health: Health) -> None:
-    health.due(True)
-    later(clock, health, STALL + 1)
-    health.due(False)
-    assert not health.stalled
-
-
-def test_an_outage_is_no_stall(clock: Clock, health: Health) -> None:
-    health.due(True)
-    later(clock, health, 10 * STALL, contact=False)
-    assert not health.stalled
-
-
-def test_after_an_outage_work_has_its_full_time_again(clock: Clock, health: Health) -> None:
-    health.due(True)
-    later(clock, health, 10 * STALL, contact=False)
-    health.contacted()
-    later(clock, health, STALL)
-    assert not health.stalled
-    later(clock, health, 1.0)
-    assert health.stalled
-
-
-def test_a_short_silence_is_no_outage_and_gives_no_time(clock: Clock, health: Health) -> None:
-    health.due(True)
-    later(clock, health, STALL - AWAY)
-    later(clock, health, AWAY, contact=False)
-    health.contacted()
-    later(clock, health, 1.0)
-    assert health.stalled
-
-
-def test_silence_is_the_time_since_the_brokers_answered(clock: Clock, health: Health) -> None:
-    later(clock, health, 5.0, contact=False)
-    assert health.silence == 5.0
-    health.contacted()
-    assert health.silence == 0.0
+    created = wall_clock.now
+    wall_clock.now += 5.0
+    assert health.last_contact_timestamp == created
+    health.broker_contact()
+    wall_clock.now += 5.0
+    assert health.last_contact_timestamp == created + 5.0

@@ -1,4 +1,4 @@
-"""The probes and the metrics, over a real socket."""
+"""Probes and metrics, over a real socket."""
 
 import time
 from collections.abc import AsyncIterator
@@ -13,108 +13,111 @@ from worker.observability.http_server import OpsServer
 
 
 @dataclass
-class Observed:
-    """A port that is served, and what it serves."""
+class Served:
+    """A server that runs, and the state that it shows."""
 
     health: Health
-    observatory: OpsServer
+    server: OpsServer
 
     async def get(self, path: str, method: str = "GET") -> tuple[int, str, str]:
         """Status, content type and body."""
-        url = f"http://127.0.0.1:{self.observatory.port}{path}"
+        url = f"http://127.0.0.1:{self.server.port}{path}"
         async with aiohttp.ClientSession() as session, session.request(method, url) as response:
             return response.status, response.headers["Content-Type"], await response.text()
 
+    async def sample(self, series: str) -> float:
+        """The value of a series on the page of metrics."""
+        _, _, page = await self.get("/metrics")
+        (line,) = (line for line in page.splitlines() if line.startswith(f"{series} "))
+        return float(line.removeprefix(series))
+
 
 @pytest.fixture
-async def observed() -> AsyncIterator[Observed]:
+async def served() -> AsyncIterator[Served]:
     health = Health(time.monotonic, stall_after=60, contact_after=60)
-    observatory = OpsServer(health, "127.0.0.1", 0)
-    await observatory.start()
-    yield Observed(health, observatory)
-    await observatory.stop()
+    server = OpsServer(health, "127.0.0.1", 0)
+    await server.start()
+    yield Served(health, server)
+    await server.stop()
 
 
-async def test_port_zero_is_a_free_one(observed: Observed) -> None:
-    assert observed.observatory.port > 0
+async def test_port_zero_picks_a_free_port(served: Served) -> None:
+    assert served.server.port > 0
 
 
-async def test_a_port_that_is_taken_stops_the_start(observed: Observed) -> None:
-    second = OpsServer(observed.health, "127.0.0.1", observed.observatory.port)
+async def test_a_port_in_use_fails_the_start(served: Served) -> None:
+    second = OpsServer(served.health, "127.0.0.1", served.server.port)
     with pytest.raises(OSError, match="address already in use"):
         await second.start()
     await second.stop()
 
 
-async def test_ready_is_what_the_worker_says(observed: Observed) -> None:
-    status, _, body = await observed.get("/readyz")
-    assert (status, body) == (503, "not in the group, or draining")
-    observed.health.ready = True
-    status, _, body = await observed.get("/readyz")
+async def test_readyz_follows_health_ready(served: Served) -> None:
+    status, _, body = await served.get("/readyz")
+    assert (status, body) == (503, "not ready: starting, joining the group, or draining")
+    assert await served.sample("qa_ready") == 0
+    served.health.ready = True
+    status, _, body = await served.get("/readyz")
     assert (status, body) == (200, "ok")
+    assert await served.sample("qa_ready") == 1
 
 
-async def test_a_stall_fails_the_liveness_probe(observed: Observed) -> None:
-    status, _, body = await observed.get("/healthz")
+async def test_healthz_fails_on_a_stall(served: Served) -> None:
+    status, _, body = await served.get("/healthz")
     assert (status, body) == (200, "ok")
-    observed.health.due(True)
-    observed.health.stall_after = -1.0
-    status, _, body = await observed.get("/healthz")
-    assert (status, body) == (503, "stalled: work is due and none gets done")
+    served.health.set_work_pending(True)
+    served.health.stall_after = -1.0
+    status, _, body = await served.get("/healthz")
+    assert (status, body) == (503, "stalled: work is pending, no record completes")
 
 
-async def test_a_worker_that_is_not_ready_is_alive(observed: Observed) -> None:
-    observed.health.ready = False
-    assert (await observed.get("/healthz"))[0] == 200
+async def test_a_worker_that_is_not_ready_is_alive(served: Served) -> None:
+    served.health.ready = False
+    assert (await served.get("/healthz"))[0] == 200
 
 
-async def test_metrics_are_in_the_format_of_prometheus(observed: Observed) -> None:
+async def test_metrics_in_the_text_format_of_prometheus(served: Served) -> None:
     metrics.THREADS.set(7)
-    status, content_type, body = await observed.get("/metrics")
+    status, content_type, body = await served.get("/metrics")
     assert status == 200
     assert content_type.startswith("text/plain; version=")
     assert "\nqa_inference_threads 7.0\n" in body
-    assert "\n# HELP qa_windows_total Windows run\n" in body
+    assert "\n# HELP qa_windows_total Windows that the model has run\n" in body
 
 
-async def test_the_metrics_say_how_long_the_brokers_are_silent(observed: Observed) -> None:
-    observed.health.ready = True
-    _, _, body = await observed.get("/metrics")
-    assert "\nqa_ready 1.0\n" in body
-    assert _value(body, "qa_last_broker_contact_timestamp_seconds") < 60
-    observed.health.ready = False
-    observed.health.clock = lambda: time.monotonic() + 100
-    _, _, body = await observed.get("/metrics")
-    assert "\nqa_ready 0.0\n" in body
-    assert _value(body, "qa_last_broker_contact_timestamp_seconds") >= 100
-    observed.health.contacted()
-    _, _, body = await observed.get("/metrics")
-    assert _value(body, "qa_last_broker_contact_timestamp_seconds") < 60
+async def test_last_broker_contact_is_unix_time_and_not_an_age(served: Served) -> None:
+    served.health.wall_clock = lambda: 1_700_000_000.25
+    served.health.broker_contact()
+    for _ in range(2):
+        contact = await served.sample("qa_last_broker_contact_timestamp_seconds")
+        assert contact == 1_700_000_000.25
 
 
-async def test_what_a_rate_is_taken_of_is_there_before_the_first(observed: Observed) -> None:
-    _, _, body = await observed.get("/metrics")
-    for series in (
+@pytest.mark.parametrize(
+    "series",
+    [
         'qa_commits_total{outcome="failed"}',
-        'qa_sessions_total{outcome="broken"}',
-        'qa_rebalances_total{event="assigned"}',
-    ):
-        assert f"\n{series} " in body
+        "qa_session_failures_total",
+        "qa_rebalances_total",
+        *(
+            f'qa_stage_seconds_count{{stage="{stage}"}}'
+            for stage in ("decode", "preprocess", "inference", "postprocess", "publish")
+        ),
+    ],
+)
+async def test_series_exist_before_the_first_event(served: Served, series: str) -> None:
+    assert await served.sample(series) >= 0
 
 
-def _value(page: str, metric: str) -> float:
-    (line,) = (line for line in page.splitlines() if line.startswith(f"{metric} "))
-    return float(line.split()[1])
+async def test_unknown_paths_and_methods_are_refused(served: Served) -> None:
+    assert (await served.get("/"))[0] == 404
+    assert (await served.get("/healthz", "POST"))[0] == 405
 
 
-async def test_other_paths_and_methods_are_refused(observed: Observed) -> None:
-    assert (await observed.get("/"))[0] == 404
-    assert (await observed.get("/healthz", "POST"))[0] == 405
-
-
-async def test_nobody_listens_after_the_stop() -> None:
-    observatory = OpsServer(Health(time.monotonic, 1, 1), "127.0.0.1", 0)
-    await observatory.start()
-    await observatory.stop()
+async def test_stop_closes_the_port() -> None:
+    health = Health(time.monotonic, 1, 1)
+    server = OpsServer(health, "127.0.0.1", 0)
+    await server.start()
+    await server.stop()
     with pytest.raises(aiohttp.ClientConnectorError):
-        await Observed(Health(time.monotonic, 1, 1), observatory).get("/healthz")
+        await Served(health, server).get("/healthz")

@@ -1,4 +1,4 @@
-"""Logs are events with fields, one JSON object a line, whoever wrote them."""
+"""A log line is an event with fields, one JSON object a line, for all loggers."""
 
 import datetime
 import logging
@@ -15,7 +15,7 @@ def fail(password: str) -> None:
     raise ValueError("boom\nand more")
 
 
-def test_an_event_is_a_line_with_its_fields(configured: Configure) -> None:
+def test_an_event_is_one_json_line_with_its_fields(configured: Configure) -> None:
     lines = configured()
     structlog.get_logger("worker.test").bind(partition=3).info("rejected", offset=17, text="é\n")
     (line,) = lines()
@@ -31,20 +31,20 @@ def test_an_event_is_a_line_with_its_fields(configured: Configure) -> None:
     }
 
 
-def test_lines_of_the_standard_library_take_the_same_shape(configured: Configure) -> None:
+def test_standard_library_lines_take_the_same_shape(configured: Configure) -> None:
     lines = configured()
-    logging.getLogger("aiokafka.test").warning("%s is away", "broker", extra={"node": 1})
+    logging.getLogger("aiokafka.test").warning("%s is down", "broker", extra={"node": 1})
     (line,) = lines()
     line.pop("timestamp")
     assert line == {
-        "event": "broker is away",
+        "event": "broker is down",
         "level": "warning",
         "logger": "aiokafka.test",
         "node": 1,
     }
 
 
-def test_less_than_the_level_is_not_logged(configured: Configure) -> None:
+def test_events_below_the_level_are_not_logged(configured: Configure) -> None:
     lines = configured(level="warning")
     structlog.get_logger("worker.test").info("quiet")
     logging.getLogger("other").info("quiet")
@@ -53,7 +53,7 @@ def test_less_than_the_level_is_not_logged(configured: Configure) -> None:
 
 
 @pytest.mark.parametrize("foreign", [False, True])
-def test_a_traceback_is_a_field_of_one_line(configured: Configure, foreign: bool) -> None:
+def test_a_traceback_is_a_field_of_the_line(configured: Configure, foreign: bool) -> None:
     lines = configured()
     log = logging.getLogger("other") if foreign else structlog.get_logger("worker.test")
     try:
@@ -68,7 +68,7 @@ def test_a_traceback_is_a_field_of_one_line(configured: Configure, foreign: bool
 
 @pytest.mark.parametrize("style", ["json", "console"])
 @pytest.mark.parametrize("foreign", [False, True])
-def test_a_traceback_tells_no_local_variables(
+def test_a_traceback_has_no_local_variables(
     configured: Configure, capsys: pytest.CaptureFixture[str], style: str, foreign: bool
 ) -> None:
     configured(style=style)
@@ -77,12 +77,12 @@ def test_a_traceback_tells_no_local_variables(
         fail("hun" + "ter2")  # put together, so that the source line does not hold it
     except ValueError:
         log.exception("failed")
-    said = capsys.readouterr().err
-    assert "boom" in said
-    assert "hunter2" not in said
+    logged = capsys.readouterr().err
+    assert "boom" in logged
+    assert "hunter2" not in logged
 
 
-def test_no_error_is_no_traceback(configured: Configure) -> None:
+def test_without_an_error_there_is_no_traceback(configured: Configure) -> None:
     lines = configured()
     structlog.get_logger("worker.test").warning("rejected", exc_info=None)
     assert "exception" not in lines()[0]
@@ -96,8 +96,8 @@ def test_any_value_can_be_logged(configured: Configure, value: object) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_auto_is_json_where_nobody_looks(
-    untouched_logs: None,
+def test_auto_is_json_unless_stderr_is_a_terminal(
+    restored_logging: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     terminal: bool,
@@ -105,19 +105,19 @@ def test_auto_is_json_where_nobody_looks(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     logging_setup.configure("info", "auto")
     structlog.get_logger("worker.test").info("here", offset=1)
-    said = capsys.readouterr().err
-    assert said.startswith("{") is not terminal
-    assert "here" in said
+    logged = capsys.readouterr().err
+    assert logged.startswith("{") is not terminal
+    assert "here" in logged
 
 
-def test_setting_up_twice_logs_once(configured: Configure) -> None:
+def test_configuring_twice_logs_each_event_once(configured: Configure) -> None:
     configured()
     lines = configured()
     structlog.get_logger("worker.test").info("once")
     assert len(lines()) == 1
 
 
-def test_requests_of_probes_are_no_events(configured: Configure) -> None:
+def test_http_requests_are_not_logged(configured: Configure) -> None:
     lines = configured()
     logging.getLogger("aiohttp.access").info("GET /healthz")
     assert lines() == []

@@ -26,11 +26,11 @@ def our_windows(
     if isinstance(example.event(), Rejected):
         return None
     try:
-        question = windower.encode_question(example.question, max_tokens=max_tokens // 2)
+        question = windower.tokenize_question(example.question, max_tokens=max_tokens // 2)
     except Rejected:
         return None
-    context = windower.encode_context(example.context)
-    return context, windower.cut(question, context, stride=stride, max_windows=ANY_NUMBER)
+    context = windower.tokenize_context(example.context)
+    return context, windower.split(question, context, stride=stride, max_windows=ANY_NUMBER)
 
 
 def our_spans(

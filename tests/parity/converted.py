@@ -102,9 +102,9 @@ def windows_of(examples: Sequence[Example], bundle: Bundle) -> Iterator[Window]:
     limit = bundle.manifest.max_tokens
     windower = Windower(bundle, max_tokens=limit)
     for example in examples:
-        question = windower.encode_question(example.question, max_tokens=limit // 2)
-        context = windower.encode_context(example.context)
-        yield from windower.cut(question, context, stride=128, max_windows=1000)
+        question = windower.tokenize_question(example.question, max_tokens=limit // 2)
+        context = windower.tokenize_context(example.context)
+        yield from windower.split(question, context, stride=128, max_windows=1000)
 
 
 def padded(windows: Sequence[Window], bundle: Bundle) -> Inputs:

@@ -32,7 +32,7 @@ def windower() -> Windower:
 
 @given(st.lists(st.sampled_from(CLUSTERS), max_size=24).map("".join))
 def test_every_word_begins_and_ends_with_a_token(windower: Windower, text: str) -> None:
-    words, context = words_of(text), windower.encode_context(text)
+    words, context = words_of(text), windower.tokenize_context(text)
     assert sorted(words.starts) == np.unique(context.starts[context.word_first]).tolist()
     assert sorted(words.ends) == np.unique(context.ends[context.word_last]).tolist()
 

@@ -23,7 +23,7 @@ def windower(tmp_path: Path) -> Windower:
 def counted(windower: Windower, text: str, start: int) -> Found:
     found = Found()
     passage = Passage(CONTEXT, (Gold(text, start),))
-    encoded = windower.encode_context(CONTEXT)
+    encoded = windower.tokenize_context(CONTEXT)
     found.count(passage, passage.golds[0], words_of(CONTEXT), encoded)
     return found
 
@@ -65,6 +65,6 @@ def test_lost_answer_is_reported(tmp_path: Path) -> None:
         open_bundle(write_bundle(tmp_path / "b", tokenizer=tokenizer)), max_tokens=32
     )
     passage = Passage(CONTEXT, (Gold("ran", 14),))
-    found.count(passage, passage.golds[0], words_of(CONTEXT), windower.encode_context("the"))
+    found.count(passage, passage.golds[0], words_of(CONTEXT), windower.tokenize_context("the"))
     assert (found.on_words, found.on_words_back) == (1, 0)
     assert found.examples == ["'ran' as '' in 'redtop\\u200b x ran'"]

@@ -2,8 +2,8 @@
 
 `python -m tests.parity.xquad TOKENIZER_DIR... --data XQUAD_DIR [--examples N]`
 
-Encodes each context as the worker does (`Windower.encode_context`), takes the tokens that the gold
-answer touches, and decodes their offsets. A gold answer lies on word borders where its first
+Encodes each context as the worker does (`Windower.tokenize_context`), takes the tokens that the
+gold answer touches, and decodes their offsets. A gold answer lies on word borders where its first
 character begins a word and its last one ends a word; a word is what `tests.parity.words` says: a
 run of letters between white space, each punctuation character and each CJK ideograph a word of
 its own. Those must come back character by character, or the exit code is 1.
@@ -185,7 +185,7 @@ def main() -> None:
                 bar.update(task, description=f"{directory.name}, {language}")
                 found = Found()
                 for passage in load_passages(file):
-                    encoded = windower.encode_context(passage.context)
+                    encoded = windower.tokenize_context(passage.context)
                     words = words_of(passage.context)
                     for gold in passage.golds:
                         found.count(passage, gold, words, encoded)

@@ -1,4 +1,4 @@
-"""Events, their bytes, and an answer to send back."""
+"""Builders of events and outcomes for the tests of the schemas."""
 
 import json
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ MAX_BYTES = 100_000
 
 
 def event(**changes: Any) -> dict[str, Any]:
-    """A question event as a producer sends it; a field set to `...` is left out."""
+    """A question event as a producer sends it; a field set to `...` is omitted."""
     fields = {"id": "q-1", "question": "Who wrote it?", "context": "Ada wrote it.", **changes}
     return {name: value for name, value in fields.items() if value is not ...}
 
 
 def opened(document: Any, headers: Sequence[Header] = ()) -> Envelope[Question]:
-    """What question is read from a JSON document, or from bytes."""
+    """Decodes a question from a JSON document or from bytes."""
     value = document if isinstance(document, bytes) else json.dumps(document).encode()
     return decode_event(Question, value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES)
 
 
 def verdict(document: Any, headers: Sequence[Header] = ()) -> Rejected:
-    """Why it is refused."""
+    """The rejection of a document or of bytes."""
     with pytest.raises(Rejected) as caught:
         opened(document, headers)
     return caught.value

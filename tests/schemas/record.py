@@ -1,4 +1,4 @@
-"""What a version of the contracts publishes, reads and writes, kept for those that come after it.
+"""Records what a version of the contracts publishes, decodes and encodes, for later versions.
 
 `python -m tests.schemas.record` keeps the current version, once: what is on record stays.
 """
@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from schemas import VERSION, Answer, Embedding, Question, Text
 from schemas.envelope import decode_event
+from schemas.generate import samples
+from schemas.generate.files import PUBLISHED
+from schemas.generate.json_schemas import dead_letter_example
 from schemas.rejection import Reason
-from tests.schemas import samples
-from tests.schemas.json_schemas import dead_letter_example
-from tests.schemas.publish import PUBLISHED
 
 VERSIONS = Path(__file__).with_name("versions")
 
@@ -38,7 +38,7 @@ _BINARY = {
 
 
 def read(kind: type[Question | Text], event: Document) -> Document:
-    """The event as it is read now. Raises `Rejected`."""
+    """The event as the current code decodes it. Raises `Rejected`."""
     headers = [(name, text.encode()) for name, text in event["headers"].items()]
     value = json.dumps(event["value"]).encode()
     envelope = decode_event(kind, value, headers, default_id="topic-0-7", max_bytes=len(value))
@@ -83,7 +83,7 @@ def _events() -> Iterator[Document]:
 
 
 def record(directory: Path) -> None:
-    """Write the current version there."""
+    """Write the current version to `directory`."""
     directory.mkdir(parents=True)
     no_answer = samples.ANSWER.model_copy(
         update={

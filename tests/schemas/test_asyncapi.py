@@ -9,8 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from schemas.generate.files import PUBLISHED
 from schemas.rejection import Reason
-from tests.schemas.publish import PUBLISHED
 from tests.tools import tool, tool_file
 
 DOCUMENT = PUBLISHED / "asyncapi.yaml"
@@ -56,7 +56,7 @@ def broken(parsed: list[dict[str, Any]]) -> dict[str, Any]:
     return parsed[1]
 
 
-def test_the_parser_finds_nothing_wrong(ours: dict[str, Any]) -> None:
+def test_official_parser_accepts_the_document(ours: dict[str, Any]) -> None:
     # 3.0 is the version of AsyncAPI that its tools read; that there is a 3.1 is no fault.
     assert {each["code"] for each in ours["findings"]} <= {"asyncapi-latest-version"}
     shapes = ("", "Structured", "Binary")
@@ -70,7 +70,7 @@ def test_the_parser_finds_nothing_wrong(ours: dict[str, Any]) -> None:
     }
 
 
-def test_examples_are_what_their_messages_say(ours: dict[str, Any]) -> None:
+def test_examples_match_their_messages(ours: dict[str, Any]) -> None:
     for messages in ours["operations"].values():
         for name, message in messages.items():
             assert message["examples"], name
@@ -84,7 +84,7 @@ def test_examples_are_what_their_messages_say(ours: dict[str, Any]) -> None:
     assert not Draft7Validator(answer["payload"]).is_valid({"id": "q-1"})
 
 
-def test_the_parser_finds_what_is_wrong(broken: dict[str, Any]) -> None:
+def test_official_parser_rejects_broken_documents(broken: dict[str, Any]) -> None:
     errors = {each["path"] for each in broken["findings"] if each["severity"] == "error"}
     assert {path for path in BREAKS if any(error.startswith(path) for error in errors)} == (
         set(BREAKS)
@@ -96,7 +96,7 @@ def document() -> Any:
     return yaml.safe_load(DOCUMENT.read_text())
 
 
-def test_topics_are_described_as_they_are_created(document: Any) -> None:
+def test_channels_match_the_created_topics(document: Any) -> None:
     described = {
         channel["address"]: channel["bindings"]["kafka"]
         for channel in document["channels"].values()
@@ -107,6 +107,6 @@ def test_topics_are_described_as_they_are_created(document: Any) -> None:
     assert described["qa.answers"]["topicConfiguration"] == {"max.message.bytes": 2**20 + 2**16}
 
 
-def test_reasons_are_all_there(document: Any) -> None:
+def test_document_lists_every_reason(document: Any) -> None:
     headers = document["components"]["messages"]["deadLetter"]["headers"]["properties"]
     assert headers["qa.reason"]["enum"] == [str(reason) for reason in Reason]

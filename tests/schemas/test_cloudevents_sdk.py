@@ -1,4 +1,4 @@
-"""CloudEvents' own SDK on the other side: it writes what we read, and reads what we write."""
+"""Interoperability with the official CloudEvents SDK, in both directions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ MODES = pytest.mark.parametrize("mode", list(WRITE))
 
 
 def read(message: Any) -> Envelope[Question]:
-    """What we read of a message that the SDK made."""
+    """Decodes a message that the SDK encoded."""
     headers = list(message.headers.items())
     return decode_event(
         Question, message.value, headers, default_id="topic-0-7", max_bytes=MAX_BYTES
@@ -41,7 +41,7 @@ def read(message: Any) -> Envelope[Question]:
 
 
 def message(value: bytes, headers: list[Header], key: str | None = None) -> KafkaMessage:
-    """What we wrote, as the SDK takes it."""
+    """An outcome, as a message for the SDK."""
     return KafkaMessage({name: text or b"" for name, text in headers}, key, value)
 
 
@@ -50,14 +50,14 @@ def asked(data: Any, **extensions: str) -> CloudEvent:
 
 
 @MODES
-def test_a_question_that_the_sdk_wrote_is_read(mode: ContentMode) -> None:
+def test_question_written_by_the_sdk_is_decoded(mode: ContentMode) -> None:
     envelope = read(WRITE[mode](asked(event(id=..., metadata={"é": 1}), subject="bridges")))
     assert envelope.mode is mode
     assert envelope.event == Question.model_validate(event(id="e-1", metadata={"é": 1}))
     assert envelope.ignored == ()
 
 
-def test_a_question_that_the_sdk_wrote_as_base64_is_read() -> None:
+def test_base64_question_written_by_the_sdk_is_decoded() -> None:
     data = b'{"question": "Who?", "context": "Ada."}'
     assert read(to_structured_event(asked(data))).event.id == "e-1"
 
@@ -66,10 +66,10 @@ def test_a_question_that_the_sdk_wrote_as_base64_is_read() -> None:
     ("write", "mode"),
     [(old_to_structured, ContentMode.STRUCTURED), (old_to_binary, ContentMode.BINARY)],
 )
-def test_a_question_that_its_first_version_wrote_is_read(
+def test_question_written_by_sdk_1_is_decoded(
     write: Callable[[OldCloudEvent], Any], mode: ContentMode
 ) -> None:
-    # Its structured messages name the content type of their data, not that of CloudEvents.
+    # SDK 1 sends structured messages with the content type of their data.
     attributes = {
         "id": "e-1",
         "source": "/wiki",
@@ -83,7 +83,7 @@ def test_a_question_that_its_first_version_wrote_is_read(
 
 
 @MODES
-def test_the_sdk_reads_an_answer(answer: Answer, mode: ContentMode) -> None:
+def test_sdk_decodes_an_answer(answer: Answer, mode: ContentMode) -> None:
     named = answer.model_copy(update={"id": "é-1"})
     value, headers = encode_outcome(
         named, mode, [("traceparent", b"00"), ("x-request-id", b"r")], source=SOURCE
@@ -98,7 +98,7 @@ def test_the_sdk_reads_an_answer(answer: Answer, mode: ContentMode) -> None:
 
 
 @MODES
-def test_the_sdk_reads_an_embedding(embedding: Embedding, mode: ContentMode) -> None:
+def test_sdk_decodes_an_embedding(embedding: Embedding, mode: ContentMode) -> None:
     value, headers = encode_outcome(embedding, mode, (), source=SOURCE)
     parsed = from_kafka_event(message(value, headers))
     assert (parsed.get_id(), parsed.get_type()) == ("t-1", "qa.embedding")
@@ -106,9 +106,7 @@ def test_the_sdk_reads_an_embedding(embedding: Embedding, mode: ContentMode) -> 
 
 
 @MODES
-def test_extensions_of_a_question_are_those_of_its_answer(
-    answer: Answer, mode: ContentMode
-) -> None:
+def test_extensions_are_propagated_to_the_answer(answer: Answer, mode: ContentMode) -> None:
     extensions = {"traceparent": TRACE, "tracestate": "a=1", "correlationid": "c-1"}
     question = WRITE[mode](asked(event(), **extensions, comexampleown="stays"))
     envelope = read(question)

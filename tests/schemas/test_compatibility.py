@@ -1,5 +1,5 @@
-"""Who speaks an older version of the contracts goes on as they are: `versions/` holds what the code
-of each published, wrote and read.
+"""Compatibility with older versions of the contracts. `versions/` has what each version published,
+encoded and decoded.
 """
 
 import json
@@ -15,12 +15,12 @@ from schemas import VERSION
 from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.event import NonBlankStr
+from schemas.generate import samples
+from schemas.generate.files import PUBLISHED
+from schemas.generate.json_schemas import dead_letter_example
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
-from tests.schemas import samples
-from tests.schemas.json_schemas import dead_letter_example
-from tests.schemas.publish import PUBLISHED
 from tests.schemas.record import EVENTS, OUTCOMES, VERSIONS, read
 from tests.schemas.valid import faults, published, validator
 
@@ -34,13 +34,13 @@ def held(version: Path, name: str) -> Any:
 
 
 def schemas(version: Path, kinds: Mapping[str, Any]) -> dict[str, Draft202012Validator]:
-    """Those that the version had, of these kinds."""
+    """The recorded documents of these kinds."""
     paths = {kind: version / f"{kind}.schema.json" for kind in kinds}
     return {kind: validator(path) for kind, path in paths.items() if path.exists()}
 
 
 def read_otherwise(version: Path, kinds: Mapping[str, type[Question | Text]]) -> Iterator[str]:
-    """Events of the version that are not read as they were then."""
+    """Names of recorded events that decode differently today."""
     for event in held(version, "events"):
         try:
             now = read(kinds[event["kind"]], event)
@@ -58,7 +58,7 @@ def _lost(then: Any, now: Any, path: str = "$") -> Iterator[str]:
         yield f"{path} was {then!r}, is {now!r}"
 
 
-def test_this_version_is_on_record_and_the_last_of_its_major() -> None:
+def test_current_version_is_recorded_and_the_latest() -> None:
     numbers = [tuple(map(int, version.name.split("."))) for version in ON_RECORD]
     major, minor = map(int, VERSION.split("."))
     assert [number for number in numbers if number[0] == major] == [
@@ -67,14 +67,16 @@ def test_this_version_is_on_record_and_the_last_of_its_major() -> None:
 
 
 @pytest.mark.parametrize("kind", [*EVENTS, *OUTCOMES])
-def test_what_is_added_raises_the_version(kind: str) -> None:
+def test_an_addition_needs_a_new_version(kind: str) -> None:
     recorded = json.loads((VERSIONS / VERSION / f"{kind}.schema.json").read_text())
     now = json.loads((PUBLISHED / f"{kind}.schema.json").read_text())
-    assert _structure(now) == _structure(recorded), "raise schemas.VERSION, publish, record"
+    assert _structure(now) == _structure(recorded), (
+        "raise schemas.VERSION, then: make generate, python -m tests.schemas.record"
+    )
 
 
 def _structure(schema: Any) -> Any:
-    """Without what is said to people, and without names."""
+    """A schema without descriptions, examples and ids."""
     if isinstance(schema, dict):
         said = ("description", "examples", "title", "$schema", "$id")
         return {name: _structure(each) for name, each in schema.items() if name not in said}
@@ -82,12 +84,12 @@ def _structure(schema: Any) -> Any:
 
 
 @each_version
-def test_its_events_are_read_as_they_were(version: Path) -> None:
+def test_recorded_events_decode_as_before(version: Path) -> None:
     assert list(read_otherwise(version, EVENTS)) == []
 
 
 @each_version
-def test_its_producers_events_are_valid_still(version: Path) -> None:
+def test_recorded_events_are_valid_in_the_current_schema(version: Path) -> None:
     events = held(version, "events")
     for kind, then in schemas(version, EVENTS).items():
         sent = [event["value"] for event in events if event["kind"] == kind]
@@ -97,7 +99,7 @@ def test_its_producers_events_are_valid_still(version: Path) -> None:
 
 
 @each_version
-def test_its_consumers_take_todays_outcomes(
+def test_current_outcomes_are_valid_in_recorded_schemas(
     version: Path, answer: Answer, embedding: Embedding
 ) -> None:
     outcomes: dict[str, list[Answer] | list[Embedding]] = {
@@ -113,13 +115,13 @@ def test_its_consumers_take_todays_outcomes(
 
 
 @each_version
-def test_all_that_it_says_of_outcomes_holds(version: Path) -> None:
+def test_recorded_outcome_schemas_still_hold(version: Path) -> None:
     for kind, then in schemas(version, OUTCOMES).items():
         assert list(_given_up(_structure(then.schema), _structure(published(kind).schema))) == []
 
 
 def _given_up(then: Any, now: Any, path: str = "$") -> Iterator[str]:
-    """Where a schema says less than it did. A keyword that is added only says more."""
+    """Paths at which the new schema lacks a constraint of the old one."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name, value in then.items():
             yield from _given_up(value, now.get(name, ...), f"{path}.{name}")
@@ -130,7 +132,7 @@ def _given_up(then: Any, now: Any, path: str = "$") -> Iterator[str]:
 
 
 @each_version
-def test_its_outcomes_are_read(version: Path) -> None:
+def test_recorded_outcomes_are_decoded(version: Path) -> None:
     for kind, schema in schemas(version, OUTCOMES).items():
         for document in held(version, kind):
             today = OUTCOMES[kind].model_validate(document).model_dump(mode="json")
@@ -139,38 +141,38 @@ def test_its_outcomes_are_read(version: Path) -> None:
 
 
 @each_version
-def test_its_dead_letters_headers_and_reasons_are_there(version: Path) -> None:
+def test_recorded_headers_and_reasons_still_exist(version: Path) -> None:
     then = held(version, "dead-letter-headers")
     assert set(then["headers"]) <= set(dead_letter_example())
     assert set(then["reasons"]) <= {str(reason) for reason in Reason}
 
 
 class MoreIsNeeded(Question):
-    """Breaks: a field that producers do not send."""
+    """Breaking: a new required field."""
 
     language: NonBlankStr
 
 
 class NarrowerType(Question):
-    """Breaks: contexts that were long enough are not."""
+    """Breaking: a larger minimum length."""
 
     context: str = Field(min_length=100)
 
 
 class OtherName(Question):
-    """Breaks in silence: what producers send as metadata is an unknown field."""
+    """Breaking without an error: a renamed field becomes an unknown field."""
 
     metadata: dict[str, Any] = Field(default_factory=dict, alias="meta")
 
 
 @each_version
 @pytest.mark.parametrize("breaking", [MoreIsNeeded, NarrowerType, OtherName])
-def test_a_break_is_noticed_by_what_reads_events(version: Path, breaking: type[Question]) -> None:
+def test_a_breaking_event_change_is_detected(version: Path, breaking: type[Question]) -> None:
     assert list(read_otherwise(version, {**EVENTS, "question": breaking}))
 
 
 @each_version
-def test_a_break_is_noticed_by_what_reads_answers(version: Path, answer: Answer) -> None:
+def test_a_breaking_answer_change_is_detected(version: Path, answer: Answer) -> None:
     schema, document = schemas(version, OUTCOMES)["answer"], answer.model_dump(mode="json")
     wrong = faults(schema, {**document, "score": "0.75"})
     assert wrong == ["$.score: '0.75' is not of type 'number'"]

@@ -1,4 +1,4 @@
-"""The headers of a dead letter, in the style of Kafka Connect."""
+"""The headers of a dead letter, in the format of Kafka Connect."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def headers_of(detail: str, reason: Reason = Reason.SCHEMA) -> dict[str, bytes |
     return dict(dead_letter_headers(rejected, topic="qa.questions", partition=3, offset=17))
 
 
-def test_a_dead_letter_says_where_it_lay_and_why() -> None:
+def test_headers_have_position_and_reason() -> None:
     assert headers_of("question: is blank") == {
         "__connect.errors.topic": b"qa.questions",
         "__connect.errors.partition": b"3",
@@ -22,11 +22,11 @@ def test_a_dead_letter_says_where_it_lay_and_why() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_every_reason_is_told_by_its_value(reason: Reason) -> None:
+def test_reason_header_is_the_enum_value(reason: Reason) -> None:
     assert headers_of("x", reason)["qa.reason"] == reason.value.encode()
 
 
-def test_the_records_own_headers_stay_in_front_unchanged() -> None:
+def test_record_headers_come_first_unchanged() -> None:
     own: list[Header] = [("a", b"\xff"), ("a", None), ("qa.reason", b"of the producer")]
     headers = dead_letter_headers(
         Rejected(Reason.SCHEMA, "x"), topic="t", partition=0, offset=0, headers=own
@@ -35,14 +35,14 @@ def test_the_records_own_headers_stay_in_front_unchanged() -> None:
     assert headers[-1] == ("qa.reason", b"schema")
 
 
-def test_a_lone_surrogate_in_the_message_does_not_stop_its_dead_letter() -> None:
+def test_lone_surrogate_in_the_message_is_replaced() -> None:
     assert headers_of("bad \ud800 text")["__connect.errors.exception.message"] == b"bad ? text"
 
 
-def test_a_message_is_cut_in_characters_not_in_bytes() -> None:
+def test_message_is_truncated_by_characters() -> None:
     message = headers_of("é" * 2 * MESSAGE_LIMIT)["__connect.errors.exception.message"]
     assert message == ("é" * MESSAGE_LIMIT).encode()
 
 
-def test_a_rejection_reads_as_reason_and_detail() -> None:
+def test_rejected_message_is_reason_and_detail() -> None:
     assert str(Rejected(Reason.QUESTION_TOO_LONG, "300 tokens")) == "question_too_long: 300 tokens"

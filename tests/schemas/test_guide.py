@@ -1,4 +1,4 @@
-"""The integration guide says what is so: its links lead somewhere, its examples are read."""
+"""The integration guide: its links, examples, commands and names are correct."""
 
 import json
 import re
@@ -9,32 +9,50 @@ from cloudevents.core.bindings.kafka import KafkaMessage
 
 from schemas import Question
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS, ContentMode, decode_event
-from tests.brokers.jars import VERSION
-from tests.schemas.publish import PUBLISHED, files
+from schemas.generate.files import PUBLISHED, files
+from schemas.rejection import Reason
+from tests.schemas.valid import faults, published
+from worker.kafka.dev_broker import KAFKA_VERSION
 
 GUIDE = Path(__file__).parents[2] / "schemas" / "INTEGRATION.md"
 TEXT = GUIDE.read_text()
 
 
 def blocks(language: str) -> list[str]:
-    """The guide's pieces of code in this language."""
+    """The guide's code blocks in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
-def test_links_lead_somewhere_and_to_everything_that_is_published() -> None:
+def test_links_exist_and_cover_every_published_file() -> None:
     links = {link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link}
     assert [link for link in links if not (GUIDE.parent / link).exists()] == []
     assert {f"{PUBLISHED.name}/{name}" for name in files()} <= links
 
 
 @pytest.mark.parametrize("block", blocks("json"))
-def test_its_questions_are_questions(block: str) -> None:
-    read = decode_event(Question, block.encode(), (), default_id="d", max_bytes=10_000)
-    assert read.event.id == json.loads(block)["id"]
+def test_json_examples_are_valid(block: str) -> None:
+    event = json.loads(block)
+    (schema,) = (name for name in ("text", "embedding", "answer", "question") if name in event)
+    assert faults(published(schema), event) == []
+    if schema == "question":
+        decode_event(Question, block.encode(), (), default_id="d", max_bytes=10_000)
+
+
+def test_answer_example_matches_the_question_example() -> None:
+    question, answer = (json.loads(block) for block in blocks("json")[:2])
+    assert (answer["id"], answer["metadata"]) == (question["id"], question["metadata"])
+    for span in answer["answers"]:
+        assert question["context"][span["start"] : span["end"]] == span["answer"]
+
+
+def test_guide_names_every_reason_and_dead_letter_header() -> None:
+    headers = json.loads((PUBLISHED / "dead-letter-headers.schema.json").read_text())
+    names = [*Reason, *headers["properties"]]
+    assert [name for name in names if f"`{name}`" not in TEXT] == []
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_its_cloudevents_are_read(block: str) -> None:
+def test_cloudevents_examples_are_decoded(block: str) -> None:
     names: dict[str, KafkaMessage] = {}
     exec(compile(block, str(GUIDE), "exec"), names)
     message = names["message"]
@@ -43,18 +61,18 @@ def test_its_cloudevents_are_read(block: str) -> None:
     assert (read.event.id, read.mode) == ("e-17", ContentMode.STRUCTURED)
 
 
-def test_it_names_every_header_and_attribute_that_comes_back() -> None:
+def test_guide_names_every_propagated_header_and_attribute() -> None:
     assert [
         name for name in PROPAGATED_HEADERS | EXTENSIONS if f"`{name}`" not in TEXT.lower()
     ] == []
 
 
-def test_its_commands_are_there() -> None:
+def test_commands_of_the_guide_exist() -> None:
     (commands,) = blocks("sh")
     for path in re.findall(r"schemas/examples/\S+", commands):
         assert (GUIDE.parents[1] / path).exists(), path
 
 
-def test_the_java_example_has_the_client_of_the_brokers_version() -> None:
+def test_java_client_version_is_the_brokers() -> None:
     pom = (GUIDE.parent / "examples" / "java" / "pom.xml").read_text()
-    assert re.findall(r"kafka-clients</artifactId>\s*<version>([^<]+)", pom) == [VERSION]
+    assert re.findall(r"kafka-clients</artifactId>\s*<version>([^<]+)", pom) == [KAFKA_VERSION]

@@ -1,5 +1,5 @@
-"""Values that are made to cost: each is an event or a typed rejection, within a bound of time that
-only a quadratic parse would miss (the slowest takes 0.2 s).
+"""Hostile values: each is decoded or rejected in a CPU time that only a quadratic parser exceeds
+(the slowest takes 0.2 s).
 """
 
 import base64
@@ -18,7 +18,7 @@ from schemas.rejection import Reason, Rejected
 MAX_BYTES = 1024 * 1024
 SIZE = MAX_BYTES // 4
 SECONDS = 3.0
-"""Of this thread's processor."""
+"""CPU time of this thread."""
 
 
 def opened(value: bytes, max_bytes: int = MAX_BYTES) -> Envelope[Question]:
@@ -45,13 +45,13 @@ def nested(depth: int) -> bytes:
 
 
 def full(opening: bytes, item: bytes, closing: bytes) -> bytes:
-    """As many items as fit."""
+    """A question whose metadata has as many items as fit in `SIZE` bytes."""
     count = (SIZE - len(question(opening + closing))) // (len(item) + 1)
     return question(opening + b",".join([item] * count) + closing)
 
 
 def back(envelope: Envelope[Question]) -> object:
-    """Its metadata, as they come back."""
+    """The metadata, after encoding an answer and parsing it again."""
     model = ModelInfo(name="m", sha256="0" * 64, precision="float32")
     answer = Answer(
         id="a",
@@ -70,13 +70,13 @@ def back(envelope: Envelope[Question]) -> object:
     return document.get("data", document)["metadata"]["m"]
 
 
-def test_the_size_is_looked_at_before_anything_else() -> None:
+def test_size_is_checked_first() -> None:
     assert reason(b"[" * 11, max_bytes=10) is Reason.RECORD_TOO_LARGE
     assert reason(b"[" * 10, max_bytes=10) is Reason.NOT_JSON
 
 
 @pytest.mark.parametrize("wrap", [bytes, in_cloud_event], ids=["plain", "CloudEvent"])
-def test_what_is_too_deep_is_not_read_and_what_is_read_comes_back(
+def test_nesting_limit_and_round_trip(
     wrap: Callable[[bytes], bytes],
 ) -> None:
     for depth in (250, 100_000):
@@ -84,7 +84,7 @@ def test_what_is_too_deep_is_not_read_and_what_is_read_comes_back(
     assert back(opened(wrap(question(nested(150))))) == json.loads(nested(150))
 
 
-def test_numbers_too_long_are_not_read_and_what_is_read_comes_back() -> None:
+def test_number_length_limit_and_round_trip() -> None:
     # Turning digits into a number takes quadratic time; Python's own limit is 4300.
     for digits in (4301, 1_000_000):
         assert reason(question(b"1" * digits)) is Reason.NOT_JSON
@@ -110,7 +110,7 @@ def test_numbers_too_long_are_not_read_and_what_is_read_comes_back() -> None:
     ],
     ids=lambda value: f"{value[:24]!r}",
 )
-def test_a_large_value_costs_little(value: bytes) -> None:
+def test_cpu_time_of_a_large_value(value: bytes) -> None:
     assert SIZE * 0.6 < len(value) <= SIZE
     began = time.thread_time()
     with contextlib.suppress(Rejected, KeyError):

@@ -1,6 +1,4 @@
-"""What is published is what the code does: the schemas are the models', and the models' JSON is
-valid by them.
-"""
+"""The published schemas are current and valid, and agree with what the worker accepts."""
 
 import json
 from collections.abc import Sequence
@@ -16,12 +14,12 @@ from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import ContentMode, encode_outcome
 from schemas.event import Event, Outcome
+from schemas.generate import samples
+from schemas.generate.files import PUBLISHED, files
+from schemas.generate.header_schemas import meanings
 from schemas.question import Question
 from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason, Rejected, dead_letter_headers
 from schemas.text import Text
-from tests.schemas import samples
-from tests.schemas.header_schemas import meanings
-from tests.schemas.publish import PUBLISHED, files
 from tests.schemas.valid import faults, published, validator
 
 Kind = type[Event[Outcome]]
@@ -29,25 +27,25 @@ Kind = type[Event[Outcome]]
 SCHEMAS = sorted(PUBLISHED.glob("*.schema.json"))
 
 
-def test_the_files_are_those_that_the_code_gives() -> None:
+def test_published_files_are_current() -> None:
     published = {path.name: path.read_text() for path in PUBLISHED.iterdir()}
-    assert published == files(), "run: python -m tests.schemas.publish"
+    assert published == files(), "run: make generate"
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
-def test_a_schema_is_valid_and_so_are_its_examples(path: Path) -> None:
+def test_schemas_and_examples_are_valid(path: Path) -> None:
     examples = json.loads(path.read_text())["examples"]
     assert examples
     assert [faults(validator(path), example) for example in examples] == [[]] * len(examples)
 
 
-def test_offsets_in_the_examples_are_those_of_the_context() -> None:
+def test_example_offsets_match_the_context() -> None:
     for span in samples.ANSWER.answers:
         assert samples.CONTEXT[span.start : span.end] == span.answer
 
 
-# Values that fit a field of one type or another. What JSON Schema does not tell apart is left out:
-# texts that are blank but not empty, 2.0 where 2 belongs, numbers beyond floats.
+# Values of many types. Not included is what JSON Schema cannot express: strings that are blank but
+# not empty, 2.0 in the place of 2, numbers that overflow a float.
 _SCALARS: Sequence[Any] = ["", "a", "é", 0, 1, -1, 101, -100, 0.5, -100.5, True, False, None]
 _VALUES = st.sampled_from(_SCALARS) | st.sampled_from([[], {}, [1], {"a": 1}, [{}]])
 _JSON = st.recursive(
@@ -88,8 +86,8 @@ _KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
 
 
 @given(_KINDS, _EVENTS | _VALUES)
-@settings(max_examples=1000)
-def test_the_schema_takes_what_the_worker_takes_and_nothing_else(kind: Kind, event: Any) -> None:
+@settings(max_examples=300)
+def test_schema_and_worker_accept_the_same_events(kind: Kind, event: Any) -> None:
     try:
         kind.model_validate(event)
         taken = True
@@ -99,7 +97,9 @@ def test_the_schema_takes_what_the_worker_takes_and_nothing_else(kind: Kind, eve
 
 
 @pytest.mark.parametrize("mode", ContentMode)
-def test_what_leaves_is_valid(answer: Answer, embedding: Embedding, mode: ContentMode) -> None:
+def test_encoded_outcomes_are_valid(
+    answer: Answer, embedding: Embedding, mode: ContentMode
+) -> None:
     sparse = answer.model_copy(update={"source": None, "answers": [], "metadata": {}})
     for outcome in (answer, sparse, embedding):
         value, _ = encode_outcome(outcome, mode, (), source="/s")
@@ -108,7 +108,7 @@ def test_what_leaves_is_valid(answer: Answer, embedding: Embedding, mode: Conten
         assert faults(published(type(outcome).__name__.lower()), data) == []
 
 
-def test_an_outcome_without_one_of_its_fields_is_not(answer: Answer) -> None:
+def test_outcome_without_a_field_is_invalid(answer: Answer) -> None:
     document = answer.model_dump(mode="json")
     for name in document:
         less = {other: value for other, value in document.items() if other != name}
@@ -116,7 +116,7 @@ def test_an_outcome_without_one_of_its_fields_is_not(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_headers_of_a_dead_letter_are_valid(reason: Reason) -> None:
+def test_dead_letter_headers_are_valid(reason: Reason) -> None:
     own: list[Header] = [("mine", b"x"), (ATTEMPT, b"2"), (REPLAY_OF, b"qa.questions.dead-0-3")]
     rejected = Rejected(reason, "x" * 5000)
     headers = dead_letter_headers(rejected, topic="t", partition=0, offset=9, headers=own)
@@ -128,6 +128,6 @@ def test_headers_of_a_dead_letter_are_valid(reason: Reason) -> None:
         assert faults(published("dead-letter-headers"), less)
 
 
-def test_every_reason_has_its_meaning() -> None:
+def test_every_reason_has_a_description() -> None:
     assert meanings()["null_value"] == "The record has no value (a tombstone)."
     assert meanings()["answer_too_large"].startswith("The outcome")

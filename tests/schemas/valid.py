@@ -1,4 +1,4 @@
-"""Whether a document is what a published schema says, by a validator that is not ours."""
+"""Validates documents against the published schemas, with the package jsonschema."""
 
 import json
 from functools import cache
@@ -7,12 +7,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tests.schemas.publish import PUBLISHED
+from schemas.generate.files import PUBLISHED
 
 
 @cache
 def validator(path: Path) -> Draft202012Validator:
-    """For the schema in this file, which is checked first."""
+    """A validator for the schema in this file, after checking the schema itself."""
     schema = json.loads(path.read_text())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
@@ -24,5 +24,5 @@ def published(name: str) -> Draft202012Validator:
 
 
 def faults(of: Draft202012Validator, document: Any) -> list[str]:
-    """What is wrong with the document, where it is."""
+    """Errors of the document, each with its path."""
     return [f"{error.json_path}: {error.message}" for error in of.iter_errors(document)]

@@ -1,4 +1,4 @@
-"""Rights on a broker with an authoriser: granted and taken away, as `kafka-acls` does it."""
+"""Creates and deletes ACLs on a broker with an authorizer, as `kafka-acls` does."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _ALLOW = 3
 
 @dataclass(frozen=True, slots=True)
 class Acl:
-    """One right, of `USER` if not of somebody else."""
+    """One ACL that allows an operation to `user`."""
 
     kind: int
     name: str
@@ -28,44 +28,44 @@ class Acl:
 
     @property
     def fields(self) -> tuple[Any, ...]:
-        whose = f"User:{self.user}"
-        return self.kind, self.name, self.pattern, whose, "*", self.operation, _ALLOW
+        principal = f"User:{self.user}"
+        return self.kind, self.name, self.pattern, principal, "*", self.operation, _ALLOW
 
     @property
-    def described(self) -> "Acl":
-        """The right to see the same, and nothing more."""
+    def describe_only(self) -> "Acl":
+        """The ACL to describe the same resource."""
         return replace(self, operation=_OPERATIONS["Describe"])
 
     @property
-    def said(self) -> str:
-        """As the worker names it where it is missing."""
+    def text(self) -> str:
+        """As the worker names it if it is missing."""
         (kind,) = [option for option, kind in _KINDS.items() if kind == self.kind]
         (operation,) = [name for name, number in _OPERATIONS.items() if number == self.operation]
-        what = kind.removeprefix("--").replace("-", " ")
-        begins = "s that begin with" if self.pattern == _PREFIXED else ""
-        return f"{operation.upper()} on {what}{begins} {self.name}"
+        resource = kind.removeprefix("--").replace("-", " ")
+        prefix = "s that begin with" if self.pattern == _PREFIXED else ""
+        return f"{operation.upper()} on {resource}{prefix} {self.name}"
 
-    def of(self, user: str) -> "Acl":
+    def for_user(self, user: str) -> "Acl":
         return replace(self, user=user)
 
 
 def acl(kind: str, name: str, operation: str, *, prefixed: bool = False) -> Acl:
-    """By the words of `kafka-acls`: `--topic` and the like, `Read` and the like."""
+    """From the options of `kafka-acls`: `--topic` and others, `Read` and others."""
     pattern = _PREFIXED if prefixed else _LITERAL
     return Acl(_KINDS[kind], name, _OPERATIONS[operation], pattern)
 
 
 async def grant(servers: str, *acls: Acl) -> None:
-    """Returns once the broker knows of them."""
-    await _change(servers, CreateAclsRequest, acls, there=True)
+    """Create the ACLs; returns once the broker has applied them."""
+    await _change(servers, CreateAclsRequest, acls, exists=True)
 
 
-async def take_away(servers: str, *acls: Acl) -> None:
-    """Returns once the broker knows it."""
-    await _change(servers, DeleteAclsRequest, acls, there=False)
+async def revoke(servers: str, *acls: Acl) -> None:
+    """Delete the ACLs; returns once the broker has applied that."""
+    await _change(servers, DeleteAclsRequest, acls, exists=False)
 
 
-async def _change(servers: str, kind: type, acls: Sequence[Acl], *, there: bool) -> None:
+async def _change(servers: str, kind: type, acls: Sequence[Acl], *, exists: bool) -> None:
     client = AIOKafkaClient(bootstrap_servers=servers)
     await client.bootstrap()
     try:
@@ -73,14 +73,14 @@ async def _change(servers: str, kind: type, acls: Sequence[Acl], *, there: bool)
         for each in acls:
             await client.send(node, kind(*each.fields))
         async with asyncio.timeout(10):
-            # The broker learns of them in their order, and has no event for it.
-            while await _is_there(client, node, acls[-1]) is not there:  # noqa: ASYNC110
+            # The broker applies them in order and has no event for it.
+            while await _exists(client, node, acls[-1]) is not exists:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         await client.close()
 
 
-async def _is_there(client: AIOKafkaClient, node: int, each: Acl) -> bool:
-    answer = await client.send(node, DescribeAclsRequest(*each.fields))
-    assert answer.error_code == 0
-    return bool(answer.resources)
+async def _exists(client: AIOKafkaClient, node: int, each: Acl) -> bool:
+    response = await client.send(node, DescribeAclsRequest(*each.fields))
+    assert response.error_code == 0
+    return bool(response.resources)

@@ -1,23 +1,21 @@
-"""The broker with everything on, shared by these tests."""
+"""A broker with TLS, SASL and an authorizer, shared by these tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.observability.conftest import untouched_logs
+from tests.observability.conftest import restored_logging
 from tests.security.acls import grant
 from tests.security.documented import documented
 from tests.security.secured import USER, Secured, secured
 from tests.streaming.conftest import running
 from tests.streaming.topics import Topics
 
-__all__ = ["kafka", "running", "topics", "untouched_logs"]
+__all__ = ["kafka", "restored_logging", "running", "topics"]
 
 
 @pytest.fixture(scope="session")
-def kafka(
-    _apache_kafka_can_be_had: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Secured]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with secured(tmp_path_factory.mktemp("secured")) as broker:
         yield broker
 
@@ -27,6 +25,6 @@ async def topics(kafka: Secured) -> Topics:
     """Where `USER` may do what the worker does, whichever way it came."""
     own = Topics(kafka.kafka.bootstrap_servers)
     await own.create()
-    rights = [*documented("run", own.settings), *documented("run, exactly once", own.settings)]
-    await grant(own.servers, *(right.of(user) for right in rights for user in (USER, f"CN={USER}")))
+    acls = [*documented("run", own.settings), *documented("run, exactly once", own.settings)]
+    await grant(own.servers, *(acl.for_user(user) for acl in acls for user in (USER, f"CN={USER}")))
     return own

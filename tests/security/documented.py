@@ -1,4 +1,4 @@
-"""The rights that deploy/security.md lists, as the broker is told of them."""
+"""The ACLs that deploy/security.md lists."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ _DOCUMENT = Path(__file__).parents[2] / "deploy" / "security.md"
 
 
 def documented(use: str, settings: Settings) -> list[Acl]:
-    """Those under the comment `# use`, with the names of these settings for the default ones."""
+    """The ACLs under the comment `# use`, with the names of `settings` in place of the defaults."""
     text = _DOCUMENT.read_text()
     found = re.search(rf"^# {re.escape(use)}\n((?:acls .*\n)+)", text, re.MULTILINE)
     assert found is not None, use
@@ -27,7 +27,7 @@ def _acl(words: list[str], settings: Settings) -> Acl:
 
 
 def _named(name: str, settings: Settings) -> str:
-    """A name of the document's, or an id that is made of such names, as it is here."""
+    """The name in `settings` for a default name of the document."""
     qa, group = settings.qa, settings.kafka.group_id
     here = {
         "qa.questions": qa.questions_topic,

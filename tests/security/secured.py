@@ -1,6 +1,6 @@
-"""One broker of Apache Kafka with everything on: TLS, client certificates, SASL, ACLs.
+"""One broker of Apache Kafka with TLS, client certificates, SASL and ACLs.
 
-Its listener for tests (`bootstrap_servers`) is open, and who comes by it may do everything.
+Its listener for the tests themselves (`bootstrap_servers`) takes every request without a login.
 """
 
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ USER = "qa-worker"
 PASSWORD = "s3cret-of-the-worker"
 KEY_PASSWORD = "s3cret-of-the-key"
 SESSION_MS = 1000
-"""After so long the broker wants a login again on a connection that logged in by OAUTHBEARER."""
+"""The broker ends an OAUTHBEARER connection that does not authenticate again in this time."""
 
 _JAAS = "org.apache.kafka.common.security"
 
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """How to come in, for somebody who gives settings."""
+    """The settings for each way to log in."""
 
     kafka: ApacheKafka
     authority: Authority
 
     def tls(self) -> dict[str, str]:
-        """Whoever comes shows a certificate; its principal is `User:CN=qa-worker`."""
+        """By client certificate; the principal is `User:CN=qa-worker`."""
         return {
-            **self._trusting("TLS"),
+            **self._with_truststore("TLS"),
             "KAFKA_SECURITY_PROTOCOL": "SSL",
             "KAFKA_SSL_KEYSTORE_LOCATION": str(self.keystore),
             "KAFKA_SSL_KEY_PASSWORD": KEY_PASSWORD,
@@ -39,7 +39,7 @@ class Secured:
     def sasl(self, mechanism: str = "SCRAM-SHA-512") -> dict[str, str]:
         """By password, over TLS."""
         return {
-            **self._trusting("LOGIN"),
+            **self._with_truststore("LOGIN"),
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
             "KAFKA_SASL_MECHANISM": mechanism,
             "KAFKA_SASL_USERNAME": USER,
@@ -49,7 +49,7 @@ class Secured:
     def bearer(self, endpoint: str, secret: str) -> dict[str, str]:
         """By token, over TLS. The broker ends a connection `SESSION_MS` after its login."""
         return {
-            **self._trusting("LOGIN"),
+            **self._with_truststore("LOGIN"),
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
             "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
             "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL": endpoint,
@@ -64,7 +64,7 @@ class Secured:
     def keystore(self) -> Path:
         return self.authority.certificate.parent / f"{USER}.pem"
 
-    def _trusting(self, listener: str) -> dict[str, str]:
+    def _with_truststore(self, listener: str) -> dict[str, str]:
         return {
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.port(listener)}",
             "KAFKA_SSL_TRUSTSTORE_LOCATION": str(self.authority.certificate),

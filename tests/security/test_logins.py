@@ -1,4 +1,4 @@
-"""Every way in, on a broker that lets nobody else in; and what is said where it does not."""
+"""Every login that the worker supports, and the error of each that fails."""
 
 import asyncio
 from pathlib import Path
@@ -34,13 +34,13 @@ async def _refused(topics: Topics, environment: Environment) -> str:
     return str(ended.value)
 
 
-async def test_a_password_over_tls(kafka: Secured, topics: Topics) -> None:
+async def test_sasl_password_over_tls(kafka: Secured, topics: Topics) -> None:
     # One after the other; each goes on where the last one stopped.
     for count, mechanism in enumerate(("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), start=1):
         await _answers(topics, kafka.sasl(mechanism), 4 * count)
 
 
-async def test_a_client_certificate_with_a_password_on_its_key(
+async def test_client_certificate_with_an_encrypted_key(
     kafka: Secured, topics: Topics, tmp_path: Path
 ) -> None:
     password = tmp_path / "password"
@@ -49,9 +49,7 @@ async def test_a_client_certificate_with_a_password_on_its_key(
     await _answers(topics, {**kafka.tls(), **given})
 
 
-async def test_a_broker_need_not_name_its_host_where_that_is_said(
-    kafka: Secured, topics: Topics
-) -> None:
+async def test_host_name_verification_can_be_disabled(kafka: Secured, topics: Topics) -> None:
     by_name = {**kafka.tls(), "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{kafka.port('TLS')}"}
     said = await _refused(topics, by_name)
     assert "certificate is not valid for 'localhost'" in said
@@ -59,8 +57,10 @@ async def test_a_broker_need_not_name_its_host_where_that_is_said(
     await _answers(topics, {**by_name, "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM": "none"})
 
 
-async def test_tokens_whose_sessions_end_while_it_works(kafka: Secured, topics: Topics) -> None:
-    """The broker hangs up where a login is too old; aiokafka has no other way to renew one."""
+async def test_oauth_reconnects_when_the_broker_ends_a_session(
+    kafka: Secured, topics: Topics
+) -> None:
+    """aiokafka cannot re-authenticate, so the broker closes the connection at the login's end."""
     reader = StubEngine()
     async with token_endpoint(USER) as endpoint:
         endpoint.seconds = 2.0
@@ -83,26 +83,28 @@ async def test_tokens_whose_sessions_end_while_it_works(kafka: Secured, topics: 
     assert len(endpoint.given) < sent
 
 
-async def test_a_token_from_a_file(kafka: Secured, topics: Topics, tmp_path: Path) -> None:
+async def test_oauth_token_from_a_file(kafka: Secured, topics: Topics, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{unsigned_token(USER)}\n")
     await _answers(topics, kafka.bearer(file.as_uri(), ""))
 
 
-async def test_a_wrong_password_is_said_and_not_shown(kafka: Secured, topics: Topics) -> None:
+async def test_wrong_password_is_reported_and_not_shown(kafka: Secured, topics: Topics) -> None:
     wrong = PASSWORD[:-1]
     server = f"127.0.0.1:{kafka.port('LOGIN')}"
     for mechanism in ("PLAIN", "SCRAM-SHA-512"):
         said = await _refused(topics, {**kafka.sasl(mechanism), "KAFKA_SASL_PASSWORD": wrong})
-        assert said.startswith(f"{server} refuses the login (SASL_SSL, {mechanism}): ")
+        assert said.startswith(f"{server} rejects the login (SASL_SSL, {mechanism}): ")
         assert "invalid" in said.lower()
         assert wrong not in said
 
 
-async def test_a_wrong_secret_is_said_and_not_shown(kafka: Secured, topics: Topics) -> None:
+async def test_wrong_client_secret_is_reported_not_shown(kafka: Secured, topics: Topics) -> None:
     async with token_endpoint(USER) as endpoint:
         said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
-        assert said.endswith(f"the token endpoint {endpoint.url} refuses: 401 invalid_client")
+        assert said.endswith(
+            f"the token endpoint {endpoint.url} rejects the request: 401 invalid_client"
+        )
         endpoint.status = 503
         said = await _refused(topics, kafka.bearer(endpoint.url, "wr0ng"))
         assert said.endswith(f"the token endpoint {endpoint.url} answers 503")
@@ -111,18 +113,18 @@ async def test_a_wrong_secret_is_said_and_not_shown(kafka: Secured, topics: Topi
     assert "wr0ng" not in said
 
 
-async def test_a_token_that_the_broker_refuses(
+async def test_rejected_oauth_token_is_reported(
     kafka: Secured, topics: Topics, tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
     file.write_text(unsigned_token(USER, seconds=-10))
     bearer = kafka.bearer(file.as_uri(), "")
-    assert "the token is refused: invalid_token" in await _refused(topics, bearer)
+    assert "the broker rejects the token: invalid_token" in await _refused(topics, bearer)
     file.unlink()
     assert f"the token file '{file}'" in await _refused(topics, bearer)
 
 
-async def test_certificates_that_are_not_right(
+async def test_wrong_certificates_are_reported(
     kafka: Secured, topics: Topics, tmp_path: Path
 ) -> None:
     nothing = {"KAFKA_SSL_KEYSTORE_LOCATION": "", "KAFKA_SSL_KEY_PASSWORD": ""}
@@ -140,10 +142,10 @@ async def test_certificates_that_are_not_right(
     assert "see KAFKA_SSL_TRUSTSTORE_LOCATION" in said
 
 
-async def test_a_listener_of_another_protocol(kafka: Secured, topics: Topics) -> None:
+async def test_wrong_security_protocol_is_reported(kafka: Secured, topics: Topics) -> None:
     plain = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka.port('TLS')}"}
     said = await _refused(topics, plain)
-    assert said.endswith("it hangs up; does it take KAFKA_SECURITY_PROTOCOL=PLAINTEXT?")
+    assert said.endswith("does its listener use KAFKA_SECURITY_PROTOCOL=PLAINTEXT?")
     tls = {**kafka.tls(), "KAFKA_BOOTSTRAP_SERVERS": kafka.kafka.bootstrap_servers}
     said = await _refused(topics, tls)
-    assert said.endswith("it hangs up; does it take KAFKA_SECURITY_PROTOCOL=SSL?")
+    assert said.endswith("does its listener use KAFKA_SECURITY_PROTOCOL=SSL?")

@@ -21,7 +21,7 @@ from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError
-from worker.observability import log_dedup, logging_setup
+from worker.observability import log_filters, logging_setup
 from worker.settings.environment import current
 
 
@@ -68,27 +68,27 @@ class _Said:
 
 @pytest.fixture
 def said(
-    untouched_logs: None,
+    restored_logging: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> _Said:
     # Each line, not only the first of its kind.
-    monkeypatch.setattr(log_dedup, "PERIOD", 0.0)
+    monkeypatch.setattr(log_filters, "PERIOD_SECONDS", 0.0)
     return _Said(capsys)
 
 
-async def test_no_password_is_said(kafka: Secured, topics: Topics, said: _Said) -> None:
+async def test_passwords_are_not_logged(kafka: Secured, topics: Topics, said: _Said) -> None:
     wrong = "wr0ng-password"
     await topics.send([event(n) for n in range(4)])
     await said.run(topics, kafka.sasl("PLAIN"))
     await said.run(topics, {**kafka.sasl("PLAIN"), "KAFKA_SASL_PASSWORD": wrong})
     text = said.everything()
     assert "Request to" in text  # at this level they are all there
-    assert "refuses the login" in text
+    assert "rejects the login" in text
     assert _found(PASSWORD, text) + _found(wrong, text) == []
 
 
-async def test_no_token_is_said_nor_what_it_is_given_for(
+async def test_tokens_and_client_secrets_are_not_logged(
     kafka: Secured, topics: Topics, said: _Said, tmp_path: Path
 ) -> None:
     wrong = "wr0ng secret"
@@ -109,7 +109,7 @@ async def test_no_token_is_said_nor_what_it_is_given_for(
         assert _found(secret, text) == []
 
 
-async def test_no_secret_leaves_the_process_or_the_commands(kafka: Secured, topics: Topics) -> None:
+async def test_secrets_in_no_log_metric_or_command_output(kafka: Secured, topics: Topics) -> None:
     """All of it at once, in the worker as it runs in production."""
     secrets = {
         **kafka.tls(),

@@ -30,7 +30,7 @@ def test_an_endpoint_is_told_who_asks(missing: str) -> None:
     assert missing in refused(**{**OAUTH, **CLIENT, missing: ""})
 
 
-def test_a_file_of_a_token_needs_nobody_to_ask() -> None:
+def test_a_token_file_needs_no_client_credentials() -> None:
     kafka = load({**OAUTH, ENDPOINT: "file:///var/run/secrets/kafka/token"}).kafka
     assert kafka.sasl_oauthbearer_token_endpoint_url == "file:///var/run/secrets/kafka/token"
 
@@ -51,11 +51,11 @@ def test_an_endpoint_is_an_address_without_secrets(url: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_PLAINTEXT"])
-def test_a_certificate_is_shown_to_nobody_without_tls(protocol: str) -> None:
+def test_a_client_certificate_needs_tls(protocol: str) -> None:
     environment = {**SASL, "KAFKA_SSL_KEYSTORE_LOCATION": "/etc/kafka/worker.pem"}
     load({**environment, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"})
     said = refused(**{**environment, "KAFKA_SECURITY_PROTOCOL": protocol})
-    assert f"is of no use with KAFKA_SECURITY_PROTOCOL={protocol}" in said
+    assert f"has no effect with KAFKA_SECURITY_PROTOCOL={protocol}" in said
 
 
 def test_a_password_of_a_key_is_of_some_key() -> None:

@@ -1,4 +1,4 @@
-"""The environment to settings: every knob has a meaning, and what cannot work stops the start."""
+"""Reading settings from the environment, and refusing settings that cannot work."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from worker.inference.options import InferenceOptions
 from worker.models.bundle import DEFAULT_NAME
 from worker.settings.environment import current, load, variables
 
-# What is there.
+# Reading.
 
 
 def test_an_empty_environment_is_enough() -> None:
@@ -19,7 +19,7 @@ def test_an_empty_environment_is_enough() -> None:
     assert settings.kafka.bootstrap_servers is None
 
 
-def test_every_variable_has_a_meaning_and_a_place_in_what_is_shown() -> None:
+def test_every_variable_has_a_description_and_is_listed_once() -> None:
     known = list(variables())
     assert all(variable.meaning for variable in known)
     assert [variable.name for variable in known] == list(current(load({})))
@@ -29,7 +29,8 @@ def test_every_variable_has_a_meaning_and_a_place_in_what_is_shown() -> None:
 def test_defaults_are_shown_as_they_are_set() -> None:
     shown = current(load({}))
     for variable in variables():
-        assert shown[variable.name] == variable.default
+        if variable.name != "QA_THREADS":  # depends on the machine
+            assert shown[variable.name] == variable.default
     again = load({name: value for name, value in shown.items() if name != "QA_MODEL"})
     assert again == load({})
 
@@ -53,7 +54,7 @@ def test_each_variable_sets_its_field() -> None:
     assert settings.kafka.session_timeout_ms == 12_000
 
 
-def test_what_was_set_is_what_is_shown() -> None:
+def test_current_shows_the_values_that_were_set() -> None:
     shown = current(load({"QA_TOP_K": "3", "QA_NO_ANSWER": "yes", "QA_MODEL": "/m"}))
     assert (shown["QA_TOP_K"], shown["QA_NO_ANSWER"], shown["QA_MODEL"]) == ("3", "true", "/m")
 
@@ -63,18 +64,22 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     assert load({**empty, "KAFKA_SASL_PASSWORD_FILE": ""}) == load({})
 
 
-def test_the_readers_part_is_complete() -> None:
-    reading = load({"QA_THREADS": "3", "QA_DOC_STRIDE": "7"}).qa.reading()
-    assert reading == InferenceOptions(threads=3, doc_stride=7)
-    assert load({}).qa.reading().threads == available_cores()
+def test_the_engine_gets_its_options_and_no_other_setting() -> None:
+    settings = load({"QA_THREADS": "3", "QA_DOC_STRIDE": "7", "QA_LOG_LEVEL": "debug"})
+    assert settings.qa.inference == InferenceOptions(threads=3, doc_stride=7)
+    assert type(settings.qa.inference) is InferenceOptions
 
 
-def test_the_processes_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_default_all_cores_of_the_quota_run_the_model() -> None:
+    assert load({}).qa.inference.threads == available_cores()
+
+
+def test_the_process_environment_is_the_default_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QA_TOP_K", "4")
     assert load().qa.top_k == 4
 
 
-# What is none of ours, and what nearly is.
+# Unknown variables.
 
 
 @pytest.mark.parametrize(
@@ -87,12 +92,12 @@ def test_the_processes_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) 
         ("QA_", "QA_"),
     ],
 )
-def test_an_unknown_variable_names_the_nearest(wrong: str, near: str) -> None:
+def test_an_unknown_variable_suggests_the_nearest_name(wrong: str, near: str) -> None:
     message = refused(**{wrong: "1"})
-    assert message.startswith(f"{wrong} is no setting; the nearest is {near}")
+    assert message.startswith(f"unknown setting {wrong}; did you mean {near}")
 
 
-def test_an_unknown_variable_is_refused_though_it_is_empty() -> None:
+def test_an_empty_unknown_variable_is_refused() -> None:
     assert "QA_TOPK" in refused(QA_TOPK="")
 
 
@@ -110,15 +115,17 @@ def test_an_unknown_variable_is_refused_though_it_is_empty() -> None:
         "QA_PORT",
     ],
 )
-def test_what_kubernetes_says_of_services_is_ignored(name: str) -> None:
+def test_kubernetes_service_links_are_ignored(name: str) -> None:
     assert load({name: "tcp://10.0.0.1:80"}) == load({})
 
 
-def test_a_slip_of_the_pen_in_a_port_is_no_service() -> None:
-    assert "QA_HTPP_PORT is no setting; the nearest is QA_HTTP_PORT" in refused(QA_HTPP_PORT="9000")
+def test_a_misspelled_port_is_not_taken_for_a_service_link() -> None:
+    assert "unknown setting QA_HTPP_PORT; did you mean QA_HTTP_PORT?" in refused(
+        QA_HTPP_PORT="9000"
+    )
 
 
-def test_variables_of_others_are_ignored() -> None:
+def test_variables_without_our_prefix_are_ignored() -> None:
     assert load({"PATH": "/bin", "KAFKA_HEAP_OPTS": "-Xmx1g", "QAX": "1"}) == load({})
 
 
@@ -145,11 +152,11 @@ def test_variables_of_others_are_ignored() -> None:
         ("KAFKA_COMPRESSION_TYPE", "brotli"),
     ],
 )
-def test_a_value_that_cannot_be_names_its_variable_and_itself(name: str, value: str) -> None:
+def test_an_invalid_value_is_named_with_its_variable(name: str, value: str) -> None:
     assert refused(**{name: value}).startswith(f"{name} is '{value}': ")
 
 
-# Values that cannot work together.
+# Conflicting settings.
 
 
 @pytest.mark.parametrize(
@@ -182,9 +189,14 @@ def test_a_value_that_cannot_be_names_its_variable_and_itself(name: str, value: 
             "QA_DRAIN_SECONDS (15)",
             "KAFKA_REBALANCE_TIMEOUT_MS (15000)",
         ),
+        (
+            {"QA_STALL_SECONDS": "300.5"},
+            "QA_STALL_SECONDS (300.5)",
+            "KAFKA_MAX_POLL_INTERVAL_MS (300000)",
+        ),
     ],
 )
-def test_values_that_cannot_work_together_are_both_named(
+def test_conflicting_settings_are_both_named(
     environment: dict[str, str], first: str, second: str
 ) -> None:
     message = refused(**environment)
@@ -202,9 +214,10 @@ def test_values_that_cannot_work_together_are_both_named(
         {"KAFKA_HEARTBEAT_INTERVAL_MS": "3333", "KAFKA_SESSION_TIMEOUT_MS": "9999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "39999"},
         {"KAFKA_REBALANCE_TIMEOUT_MS": "15001"},
+        {"QA_STALL_SECONDS": "300"},
     ],
 )
-def test_values_at_their_bounds_work_together(environment: dict[str, str]) -> None:
+def test_settings_at_their_bounds_are_accepted(environment: dict[str, str]) -> None:
     load(environment)
 
 
@@ -216,13 +229,13 @@ def test_values_at_their_bounds_work_together(environment: dict[str, str]) -> No
         {"QA_DEAD_LETTERS_TOPIC": "t", "QA_ANSWERS_TOPIC": "t"},
     ],
 )
-def test_the_three_topics_differ(environment: dict[str, str]) -> None:
+def test_the_three_topics_must_differ(environment: dict[str, str]) -> None:
     assert refused(**environment).endswith("must differ")
 
 
 @pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
 @pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
-def test_a_login_needs_a_name_and_a_password(missing: str, protocol: str) -> None:
+def test_sasl_needs_a_username_and_a_password(missing: str, protocol: str) -> None:
     environment = {**SASL, "KAFKA_SECURITY_PROTOCOL": protocol, missing: ""}
     assert refused(**environment).startswith(f"KAFKA_SECURITY_PROTOCOL={protocol} needs")
 
@@ -230,7 +243,7 @@ def test_a_login_needs_a_name_and_a_password(missing: str, protocol: str) -> Non
 # The console.
 
 
-def test_a_console_needs_a_token_that_nobody_guesses() -> None:
+def test_the_console_needs_a_long_token() -> None:
     needed = "QA_CONSOLE needs QA_CONSOLE_TOKEN (or QA_CONSOLE_TOKEN_FILE) of 16 characters"
     assert refused(QA_CONSOLE="true").startswith(needed)
     short = refused(QA_CONSOLE="true", QA_CONSOLE_TOKEN="fifteen-letters")
@@ -240,7 +253,7 @@ def test_a_console_needs_a_token_that_nobody_guesses() -> None:
     assert not load({"QA_CONSOLE_TOKEN": "short"}).qa.console
 
 
-def test_the_token_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
+def test_the_console_token_may_come_from_a_file_and_is_hidden(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("a-token-from-a-file\n")
     settings = load({"QA_CONSOLE": "true", "QA_CONSOLE_TOKEN_FILE": str(file)})
@@ -249,14 +262,14 @@ def test_the_token_may_come_from_a_file_and_is_never_shown(tmp_path: Path) -> No
     assert "a-token-from-a-file" not in f"{settings}{current(settings)}"
 
 
-def test_an_unknown_file_is_still_an_unknown_variable() -> None:
-    assert refused(QA_CONSOLE_FILE="x").startswith("QA_CONSOLE_FILE is no setting")
+def test_a_file_variable_of_a_non_secret_is_unknown() -> None:
+    assert refused(QA_CONSOLE_FILE="x").startswith("unknown setting QA_CONSOLE_FILE")
 
 
 @pytest.mark.parametrize(
     "origin", ["*", "null", "qa.example.org", "https://", "https://qa.example.org/", "ftp://a"]
 )
-def test_origins_are_those_of_browsers(origin: str) -> None:
-    assert "is no origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
+def test_console_origins_are_scheme_and_host(origin: str) -> None:
+    assert "is not an origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
     both = load({"QA_CONSOLE_ORIGINS": "https://a.example:8443, http://b.example"})
     assert both.qa.console_origins == ("https://a.example:8443", "http://b.example")

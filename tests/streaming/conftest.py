@@ -1,14 +1,13 @@
-"""Brokers to run the same tests on, and topics for each test."""
+"""Topics and a running pipeline for each test."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.brokers.embedded import EmbeddedKafka
 from tests.brokers.protocol import Broker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, until
@@ -35,25 +34,6 @@ class RunningWorker:
             self.task.result()
 
 
-@pytest.fixture(scope="session")
-def embedded() -> Iterator[Broker]:
-    broker = EmbeddedKafka()
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture(params=["chosen", "embedded"])
-def each_broker(request: pytest.FixtureRequest, broker: Broker) -> Broker:
-    """The same tests on the run's broker and on the embedded one."""
-    if request.param == "chosen":
-        return broker
-    if broker.name == EmbeddedKafka.name:
-        pytest.skip("the chosen broker is the embedded one")
-    embedded: Broker = request.getfixturevalue("embedded")
-    return embedded
-
-
 @pytest.fixture
 def delivery() -> str:
     """`QA_DELIVERY`; a module whose claims hold for both says so by a fixture of its own."""
@@ -61,19 +41,7 @@ def delivery() -> str:
 
 
 @pytest.fixture
-async def topics(each_broker: Broker, delivery: str) -> Topics:
-    own = Topics(each_broker.bootstrap_servers, {"QA_DELIVERY": delivery})
-    await own.create()
-    return own
-
-
-@pytest.fixture
-async def kafka_topics(broker: Broker, delivery: str) -> Topics:
-    """Where the embedded broker does not do: it refuses commits while a group rebalances
-    (IllegalGeneration), which Kafka takes, and such a group may take long to find together.
-    """
-    if broker.name == EmbeddedKafka.name:
-        pytest.skip("needs a broker that takes commits during a rebalance")
+async def topics(broker: Broker, delivery: str) -> Topics:
     own = Topics(broker.bootstrap_servers, {"QA_DELIVERY": delivery})
     await own.create()
     return own

@@ -6,7 +6,8 @@ from typing import Any
 
 from schemas.answer import Answer, ModelInfo, Span
 from schemas.question import Question
-from worker.observability.record_trace import RecordTrace
+from worker.inference.result import ReadResult
+from worker.observability.timings import ReadTimings
 
 MODEL = ModelInfo(name="stub", sha256="0" * 64, precision="float32")
 
@@ -29,6 +30,10 @@ def answer_to(question: Question) -> Answer:
     )
 
 
+def result_for(question: Question) -> ReadResult[Answer]:
+    return ReadResult(answer_to(question), ReadTimings())
+
+
 class StubEngine:
     """Answers at once what `holds` does not hold back; the rest when it is released."""
 
@@ -36,9 +41,12 @@ class StubEngine:
         self, holds: Callable[[Question], bool] = lambda _: False, *, tokens_each: int = 0
     ) -> None:
         self._tokens_each = tokens_each
-        self.held: dict[str, tuple[Question, Future[Answer]]] = {}
+        self.held: dict[str, tuple[Question, Future[ReadResult[Answer]]]] = {}
         self.seen: list[str] = []
         self._holds = holds
+        self.tokens_per_second = 1e9
+        self.min_pending_tokens = 0
+        self.on_progress: Callable[[], None] | None = None
 
     @property
     def pending_tokens(self) -> int:
@@ -48,20 +56,20 @@ class StubEngine:
     def event_type(self) -> type[Question]:
         return Question
 
-    def submit(self, event: Any, _: RecordTrace | None = None) -> "Future[Any]":
+    def submit(self, event: Any) -> "Future[Any]":
         assert isinstance(event, Question)
-        future: Future[Answer] = Future()
+        future: Future[ReadResult[Answer]] = Future()
         self.seen.append(event.question)
         if self._holds(event):
             self.held[event.question] = (event, future)
         else:
-            future.set_result(answer_to(event))
+            future.set_result(result_for(event))
         return future
 
     def release(self, name: str) -> None:
         question, future = self.held.pop(name)
         if not future.done():
-            future.set_result(answer_to(question))
+            future.set_result(result_for(question))
 
     def release_all(self) -> None:
         self._holds = lambda _: False

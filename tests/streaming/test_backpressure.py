@@ -1,7 +1,8 @@
-"""Backpressure: bounds on what is in flight, and waiting until there is room."""
+"""Backpressure: bounds on what is in flight, and waiting for capacity."""
 
 import asyncio
-from collections.abc import Callable
+import threading
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -11,84 +12,129 @@ from prometheus_client import REGISTRY
 from worker.streaming.backpressure import InFlightLimiter
 
 
-def bounded(tokens: Callable[[], int] = lambda: 0) -> InFlightLimiter:
-    return InFlightLimiter(max_bytes=100, max_tokens=50, tokens=tokens)
+@dataclass
+class Load:
+    """An engine that finishes 10 tokens a second and needs 20 to be busy."""
+
+    pending_tokens: int = 0
+    tokens_per_second: float = 10.0
+    min_pending_tokens: int = 20
 
 
-def test_a_single_record_fits_whatever_its_size() -> None:
-    assert bounded(lambda: 10**9).has_room(10**9)
+def limiter(load: Load | None = None, *, max_seconds: float = 1000.0) -> InFlightLimiter:
+    return InFlightLimiter(load or Load(), max_bytes=100, max_tokens=50, max_seconds=max_seconds)
 
 
-def test_bytes_fit_up_to_their_bound() -> None:
-    in_flight = bounded()
-    in_flight.enter(60)
-    assert in_flight.has_room(40)
-    assert not in_flight.has_room(41)
+async def test_one_record_has_capacity_whatever_its_size() -> None:
+    assert limiter(Load(pending_tokens=10**9)).has_capacity(10**9)
 
 
-def test_tokens_stop_at_their_bound() -> None:
-    waiting = [49]
-    in_flight = bounded(lambda: waiting[0])
-    in_flight.enter(1)
-    assert in_flight.has_room()
-    waiting[0] = 50
-    assert not in_flight.has_room()
+async def test_bytes_are_bounded() -> None:
+    bound = limiter()
+    bound.acquire(60)
+    assert bound.has_capacity(40)
+    assert not bound.has_capacity(41)
+
+
+async def test_tokens_are_bounded() -> None:
+    load = Load(pending_tokens=49)
+    bound = limiter(load)
+    bound.acquire(1)
+    assert bound.has_capacity()
+    load.pending_tokens = 50
+    assert not bound.has_capacity()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "expected"),
+    [
+        (3, 10, 30),  # as many tokens as the engine finishes in this time
+        (1, 10, 20),  # enough to keep it busy
+        (1000, 10, 50),  # never more than the bound of tokens
+        (3, 0, 20),  # before it has measured anything
+    ],
+)
+async def test_tokens_are_bounded_by_the_engines_rate(
+    seconds: float, rate: float, expected: int
+) -> None:
+    load = Load(pending_tokens=expected - 1, tokens_per_second=rate)
+    bound = limiter(load, max_seconds=seconds)
+    bound.acquire(1)
+    assert bound.has_capacity()
+    load.pending_tokens = expected
+    assert not bound.has_capacity()
 
 
 @given(st.lists(st.integers(0, 40), max_size=30))
 @settings(max_examples=50, deadline=None)
-def test_what_left_weighs_nothing(sizes: list[int]) -> None:
-    in_flight = bounded()
-    for size in sizes:
-        in_flight.enter(size)
-    assert (in_flight.records, in_flight.bytes) == (len(sizes), sum(sizes))
-    for size in reversed(sizes):
-        in_flight.leave(size)
-    assert (in_flight.records, in_flight.bytes) == (0, 0)
+def test_released_records_free_capacity(sizes: list[int]) -> None:
+    async def acquire_and_release() -> None:
+        bound = limiter()
+        for size in sizes:
+            bound.acquire(size)
+        assert (bound.records, bound.bytes) == (len(sizes), sum(sizes))
+        for size in reversed(sizes):
+            bound.release(size)
+        assert (bound.records, bound.bytes) == (0, 0)
+
+    asyncio.run(acquire_and_release())
 
 
 async def waits(task: asyncio.Task[None]) -> bool:
-    """Whether the task still waits once everybody has had a turn."""
+    """Whether the task still waits after several turns of the loop."""
     for _ in range(5):
         await asyncio.sleep(0)
     return not task.done()
 
 
-async def test_waiting_ends_when_there_is_room_and_not_before() -> None:
-    in_flight = bounded()
-    in_flight.enter(80)
-    in_flight.enter(20)
-    waiting = asyncio.create_task(in_flight.room(50))
+async def test_waiting_ends_when_there_is_capacity_and_not_before() -> None:
+    bound = limiter()
+    bound.acquire(80)
+    bound.acquire(20)
+    waiting = asyncio.create_task(bound.wait_for_capacity(50))
     assert await waits(waiting)
-    in_flight.leave(20)
+    bound.release(20)
     assert await waits(waiting)
-    in_flight.leave(80)
+    bound.release(80)
     await asyncio.wait_for(waiting, 10)
 
 
 async def test_every_waiter_is_woken() -> None:
-    in_flight = bounded()
-    in_flight.enter(100)
-    waiters = [asyncio.create_task(in_flight.room(10)) for _ in range(3)]
+    bound = limiter()
+    bound.acquire(100)
+    waiters = [asyncio.create_task(bound.wait_for_capacity(10)) for _ in range(3)]
     assert await waits(waiters[0])
-    in_flight.leave(100)
+    bound.release(100)
     await asyncio.wait_for(asyncio.gather(*waiters), 10)
 
 
-async def test_room_that_is_there_is_not_waited_for() -> None:
-    waiting = asyncio.create_task(bounded().room(10))
+async def test_wait_returns_immediately_with_capacity() -> None:
+    waiting = asyncio.create_task(limiter().wait_for_capacity(10))
     assert not await waits(waiting)
+
+
+async def test_an_engine_that_finishes_tokens_wakes_the_waiters() -> None:
+    load = Load(pending_tokens=50)
+    bound = limiter(load)
+    bound.acquire(1)
+    waiting = asyncio.create_task(bound.wait_for_capacity())
+    assert await waits(waiting)
+    load.pending_tokens = 0
+    engine = threading.Thread(target=bound.engine_progressed)
+    engine.start()
+    await asyncio.wait_for(waiting, 10)
+    engine.join()
 
 
 @pytest.mark.parametrize(
     ("metric", "expected"), [("qa_in_flight_records", 2), ("qa_in_flight_bytes", 70)]
 )
-def test_the_metrics_say_what_is_in_flight(metric: str, expected: int) -> None:
-    in_flight = bounded()
+async def test_metrics_show_what_is_in_flight(metric: str, expected: int) -> None:
+    bound = limiter()
     for size in (30, 40, 50):
-        in_flight.enter(size)
-    in_flight.leave(50)
+        bound.acquire(size)
+    bound.release(50)
     assert REGISTRY.get_sample_value(metric) == expected
-    in_flight.leave(30)
-    in_flight.leave(40)
+    bound.release(30)
+    bound.release(40)
     assert REGISTRY.get_sample_value(metric) == 0

@@ -64,7 +64,11 @@ def test_a_record_weighs_all_that_it_carries() -> None:
 def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
     envelope = decode_record(Question, RECORD, max_bytes=1_000)
     outgoing = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
-    assert (outgoing.topic, outgoing.key, outgoing.lane) == ("qa.answers", b"\x00key", 3)
+    assert (outgoing.topic, outgoing.key, outgoing.source_partition) == (
+        "qa.answers",
+        b"\x00key",
+        3,
+    )
     assert outgoing.value is not None
     published = Answer.model_validate_json(outgoing.value)
     assert published.source == Source(topic="qa.questions", partition=3, offset=17)
@@ -117,7 +121,7 @@ def test_an_answer_to_a_structured_event_is_structured() -> None:
 def test_a_dead_letter_is_the_record_untouched(key: bytes | None, value: bytes | None) -> None:
     record = replace(RECORD, key=key, value=value)
     letter = encode_dead_letter(record, REJECTED, "qa.questions.dead")
-    assert (letter.topic, letter.lane) == ("qa.questions.dead", 3)
+    assert (letter.topic, letter.source_partition) == ("qa.questions.dead", 3)
     assert (letter.key, letter.value) == (key, value)
     assert list(letter.headers[:3]) == list(record.headers)
 

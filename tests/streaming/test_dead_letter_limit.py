@@ -1,4 +1,4 @@
-"""The circuit breaker: alone against a naive model, then in a worker on a broker."""
+"""DeadLetterLimit: alone against a naive model, then in a worker on a broker."""
 
 import asyncio
 import re
@@ -14,7 +14,6 @@ from tests.streaming.conftest import Running, RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import PATIENCE, Topics, event, until
 from worker.kafka.errors import StreamingError
-from worker.observability.record_trace import RecordTrace
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 
 BAD = b"{"
@@ -30,56 +29,77 @@ def delivery(request: pytest.FixtureRequest) -> str:
     records=st.integers(1, 12),
     percent=st.integers(1, 99),
 )
-def test_it_trips_where_a_naive_count_of_the_last_outcomes_is_above_the_ratio(
+def test_the_limit_agrees_with_a_naive_count(
     outcomes: list[Reason | None], records: int, percent: int
 ) -> None:
-    breaker = DeadLetterLimit(records=records, ratio=percent / 100)
+    limit = DeadLetterLimit(records=records, ratio=percent / 100)
     for seen, outcome in enumerate(outcomes, start=1):
         last = outcomes[max(0, seen - records) : seen]
         rejected = [reason for reason in last if reason is not None]
         above = len(last) == records and 100 * len(rejected) > percent * records
+        allowed, error = limit.check([outcome])
+        limit.count(outcome)
         if outcome is None or not above:
-            breaker.count(outcome)
+            assert (allowed, error) == (1, None)
             continue
-        with pytest.raises(StreamingError) as caught:
-            breaker.count(outcome)
-        said = re.match(r"(\d+) of the last (\d+) .* (\d+) of them as (\w+);", str(caught.value))
+        assert allowed == 0
+        said = re.match(r"(\d+) of the last (\d+) .* (\d+) of them as (\w+);", str(error))
         assert said is not None
         assert (int(said[1]), int(said[2])) == (len(rejected), records)
         assert int(said[3]) == rejected.count(Reason(said[4])) == max(map(rejected.count, rejected))
 
 
-def test_the_reason_for_stopping_is_one_line_that_names_the_settings() -> None:
-    breaker = DeadLetterLimit(records=10, ratio=0.7)
+@given(
+    delivered=st.lists(st.sampled_from([None, Reason.SCHEMA]), max_size=20),
+    batch=st.lists(st.sampled_from([None, Reason.SCHEMA]), max_size=20),
+    records=st.integers(1, 12),
+)
+def test_a_batch_is_checked_like_its_records_one_by_one(
+    delivered: list[Reason | None], batch: list[Reason | None], records: int
+) -> None:
+    limit, one_by_one = (DeadLetterLimit(records=records, ratio=0.5) for _ in range(2))
+    for outcome in delivered:
+        limit.count(outcome)
+        one_by_one.count(outcome)
+    expected = 0
+    for outcome in batch:
+        if one_by_one.check([outcome])[1] is not None:
+            break
+        one_by_one.count(outcome)
+        expected += 1
+    allowed, error = limit.check(batch)
+    assert (allowed, error is None) == (expected, expected == len(batch))
+
+
+def test_the_error_is_one_line_that_names_the_settings() -> None:
+    limit = DeadLetterLimit(records=10, ratio=0.7)
     for reason in (None, None, *[Reason.SCHEMA] * 5, *[Reason.NOT_JSON] * 2):
-        breaker.count(reason)
-    with pytest.raises(StreamingError) as caught:
-        breaker.count(Reason.SCHEMA)
-    assert str(caught.value) == (
-        "8 of the last 10 records were rejected, 6 of them as schema; what is left stays in the "
-        "topic. Put right what is wrong with questions or settings, or see "
-        "QA_DEAD_LETTER_LIMIT_RECORDS (10; 0: never stop) and QA_DEAD_LETTER_LIMIT_RATIO (0.7)"
+        limit.count(reason)
+    _, error = limit.check([Reason.SCHEMA])
+    assert str(error) == (
+        "8 of the last 10 records were rejected, 6 of them as schema; the remaining records stay "
+        "in the topic. Correct the questions or the settings, or see QA_DEAD_LETTER_LIMIT_RECORDS "
+        "(10; 0: no limit) and QA_DEAD_LETTER_LIMIT_RATIO (0.7)"
     )
 
 
-def test_the_share_can_be_watched() -> None:
-    breaker = DeadLetterLimit(records=4, ratio=0.9)
+def test_the_ratio_is_a_metric() -> None:
+    limit = DeadLetterLimit(records=4, ratio=0.9)
     shares = []
     for reason in (Reason.SCHEMA, None, Reason.SCHEMA, Reason.SCHEMA, None):
-        breaker.count(reason)
+        limit.count(reason)
         shares.append(REGISTRY.get_sample_value("qa_rejection_ratio"))
     assert shares == [0.25, 0.25, 0.5, 0.75, 0.5]
 
 
-def test_of_no_records_it_never_trips() -> None:
-    breaker = DeadLetterLimit(records=0, ratio=0.1)
+def test_a_limit_of_0_records_never_stops() -> None:
+    limit = DeadLetterLimit(records=0, ratio=0.1)
     for _ in range(1000):
-        breaker.count(Reason.INTERNAL_ERROR)
+        assert limit.check([Reason.INTERNAL_ERROR]) == (1, None)
+        limit.count(Reason.INTERNAL_ERROR)
 
 
-async def test_a_run_of_rejections_stops_the_worker_and_what_trips_it_stays(
-    topics: Topics, running: Running
-) -> None:
+async def test_a_run_of_rejections_stops_the_worker(topics: Topics, running: Running) -> None:
     await topics.send([event(0), event(1), *[BAD] * 40], partition=0)
     settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10")
     with pytest.raises(
@@ -93,7 +113,7 @@ async def test_a_run_of_rejections_stops_the_worker_and_what_trips_it_stays(
     assert [dict(letter.headers)["__connect.errors.offset"] for letter in letters] == [
         b"%d" % offset for offset in range(2, 11)
     ]
-    # The start after that lets as many through as the circuit breaker needs to see.
+    # The start after that lets as many through as the circuit limit needs to see.
     assert (await topics.committed())[0] == 11
     with pytest.raises(StreamingError, match="10 of the last 10"):
         async with running(settings, StubEngine()) as pipeline:
@@ -102,13 +122,11 @@ async def test_a_run_of_rejections_stops_the_worker_and_what_trips_it_stays(
     assert (await topics.committed())[0] == 20
 
 
-async def test_it_sees_all_partitions_and_outlives_sessions(
-    topics: Topics, running: Running
-) -> None:
+async def test_the_limit_spans_partitions_and_sessions(topics: Topics, running: Running) -> None:
     class BreaksOnce(StubEngine):
         broken = False
 
-        def submit(self, event: Any, _: RecordTrace | None = None) -> Any:
+        def submit(self, event: Any) -> Any:
             if not self.broken:
                 self.broken = True
                 raise OSError("the device is gone")
@@ -132,7 +150,9 @@ async def test_it_sees_all_partitions_and_outlives_sessions(
     assert len(await topics.dead_letters()) == 8
 
 
-async def test_bad_records_among_good_ones_do_not_trip_it(topics: Topics, running: Running) -> None:
+async def test_rejections_among_answers_do_not_stop_the_worker(
+    topics: Topics, running: Running
+) -> None:
     # Bad ones are done before the reader has answered anything; still their share is a half.
     await topics.send([BAD if n % 2 else event(n) for n in range(80)], partition=0)
     reader = StubEngine(holds=lambda _: True)
@@ -144,9 +164,7 @@ async def test_bad_records_among_good_ones_do_not_trip_it(topics: Topics, runnin
     assert (len(await topics.answers()), len(await topics.dead_letters())) == (40, 40)
 
 
-async def test_questions_sent_again_from_the_dead_letters_do_not_trip_it(
-    topics: Topics, running: Running
-) -> None:
+async def test_replayed_questions_do_not_stop_the_worker(topics: Topics, running: Running) -> None:
     await topics.send([BAD] * 30, partition=0, headers=[(REPLAY_OF, b"dead-0-0")])
     async with running(topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10"), StubEngine()):
         await topics.committed_are({0: 30, 1: 0})

@@ -12,7 +12,6 @@ from schemas.question import Question
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
-from worker.observability.record_trace import RecordTrace
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
@@ -150,11 +149,11 @@ async def test_a_flood_of_small_records_stays_within_the_tokens_in_flight(
 
 @pytest.mark.parametrize("assignor", ["roundrobin", "range"])
 async def test_a_second_worker_takes_over_half_without_loss_or_repetition(
-    kafka_topics: Topics, running: Running, assignor: str
+    topics: Topics, running: Running, assignor: str
 ) -> None:
-    settings = kafka_topics.with_(KAFKA_PARTITION_ASSIGNMENT_STRATEGY=assignor)
+    settings = topics.with_(KAFKA_PARTITION_ASSIGNMENT_STRATEGY=assignor)
     first, second, enough = StubEngine(), StubEngine(), asyncio.Event()
-    sending = asyncio.create_task(_send_until(kafka_topics, enough))
+    sending = asyncio.create_task(_send_until(topics, enough))
     async with running(settings, first):
         try:
             await until(lambda: len(first.seen) > 20, "the first works")
@@ -167,30 +166,30 @@ async def test_a_second_worker_takes_over_half_without_loss_or_repetition(
             sent = await sending
 
         async def all_committed() -> bool:
-            return sum(offset or 0 for offset in (await kafka_topics.committed()).values()) == sent
+            return sum(offset or 0 for offset in (await topics.committed()).values()) == sent
 
         await until(all_committed, "everything is committed")
     # A rebalance drains and commits: not even a repetition, in a clean one.
-    assert sorted(await kafka_topics.ids()) == sorted(f"q-{n}" for n in range(sent))
+    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(sent))
 
 
 async def test_a_late_completion_for_a_lost_partition_counts_for_nothing(
-    kafka_topics: Topics, running: Running
+    topics: Topics, running: Running
 ) -> None:
-    await kafka_topics.send([event(0)], partition=0)
+    await topics.send([event(0)], partition=0)
     stuck = StubEngine(holds=lambda _: True)
-    impatient = kafka_topics.with_(QA_DRAIN_SECONDS="0.2")
+    impatient = topics.with_(QA_DRAIN_SECONDS="0.2")
     async with running(impatient, stuck):
         await until(lambda: len(stuck.seen) == 1, "in flight")
         other = StubEngine(holds=lambda _: True)
         async with running(impatient, other):
             # The rebalance gave up on the drain; whoever owns partition 0 now reads it again.
             await until(lambda: len(stuck.seen) + len(other.seen) == 2, "read again")
-            assert await kafka_topics.ids() == []
+            assert await topics.ids() == []
             stuck.release_all()
             other.release_all()
-            await until(lambda: kafka_topics.has(1), "one answer")
-    assert await kafka_topics.ids() == ["q-0"]
+            await until(lambda: topics.has(1), "one answer")
+    assert await topics.ids() == ["q-0"]
 
 
 async def test_a_session_that_breaks_is_replaced_and_repeats_only_what_was_not_published(
@@ -199,7 +198,7 @@ async def test_a_session_that_breaks_is_replaced_and_repeats_only_what_was_not_p
     class Broken(StubEngine):
         failures = 2
 
-        def submit(self, question: Question, _: RecordTrace | None = None) -> Any:
+        def submit(self, question: Question) -> Any:
             if question.question == "Who is number 1?" and self.failures:
                 self.failures -= 1
                 raise OSError("the device is gone")

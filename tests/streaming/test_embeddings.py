@@ -65,7 +65,7 @@ async def test_texts_come_back_as_embeddings_in_their_order_and_questions_as_dea
     letters = [dict(letter.headers) for letter in await topics.dead_letters()]
     assert [letter["qa.reason"] for letter in letters] == [b"schema", b"model_failed", b"schema"]
     assert letters[0]["__connect.errors.exception.message"] == (
-        b"text: Field required; this worker takes texts, and embeds them"
+        b"text: Field required; this worker accepts texts to embed"
     )
 
 

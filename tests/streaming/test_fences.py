@@ -4,7 +4,7 @@ from its committed offset, and every answer is seen once.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -23,13 +23,18 @@ from tests.streaming.topics import Topics, event, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord
-from worker.kafka.topics import check_topics
-from worker.kafka.transactions import TransactionalProducer
+from worker.kafka.topic_requirements import check_topics
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
 from worker.observability.health import Health
-from worker.streaming.assignment import REBUILDS
+from worker.streaming.assignment import MAX_RESTARTS
 from worker.streaming.supervisor import WorkerSupervisor
 
-Commit = Callable[[TransactionalProducer, Sequence[OutputRecord], int], Any]
+Offsets = Mapping[TopicPartition, int]
+Commit = Callable[[TransactionalProducer, Sequence[OutputRecord], Offsets], Any]
 COMMIT: Commit = TransactionalProducer.commit
 
 
@@ -41,21 +46,21 @@ class Failing:
         self._behind = behind_the_end
 
     async def commit(
-        self, transactions: TransactionalProducer, records: Sequence[OutputRecord], offset: int
+        self, producer: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
         if not records or not self.errors:
-            await COMMIT(transactions, records, offset)
+            await COMMIT(producer, records, offsets)
             return
         if self._behind:
-            await COMMIT(transactions, records, offset)
+            await COMMIT(producer, records, offsets)
         raise self.errors.pop()
 
 
 def let_fail(patch: pytest.MonkeyPatch, failing: Failing) -> None:
     async def commit(
-        self: TransactionalProducer, records: Sequence[OutputRecord], offset: int
+        self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
-        await failing.commit(self, records, offset)
+        await failing.commit(self, records, offsets)
 
     patch.setattr(TransactionalProducer, "commit", commit)
 
@@ -87,17 +92,17 @@ async def test_nothing_is_read_before_there_is_an_offset_to_come_back_to(
     topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, reset: str
 ) -> None:
     """Else a first transaction that fails would find the consumer behind what it read."""
-    reader, go, fails = StubEngine(), asyncio.Event(), 1 + REBUILDS + 1
+    reader, go, fails = StubEngine(), asyncio.Event(), 1 + MAX_RESTARTS + 1
 
     async def commit(
-        self: TransactionalProducer, records: Sequence[OutputRecord], offset: int
+        self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
     ) -> None:
         nonlocal fails
-        if self._partition.partition == 0 and fails:
+        if {partition.partition for partition in offsets} == {0} and fails:
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        await COMMIT(self, records, offset)
+        await COMMIT(self, records, offsets)
 
     monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # What is there before the group has begun: "latest" may skip it, if it says so for good.
@@ -120,7 +125,9 @@ async def test_a_partition_that_does_not_recover_gets_a_new_session(
 ) -> None:
     sessions = _sessions()
     # The first fails behind a commit, that of the beginning; the others have brought nothing.
-    let_fail(monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + REBUILDS + 1))))
+    let_fail(
+        monkeypatch, Failing(*(OutOfOrderSequenceNumber() for _ in range(1 + MAX_RESTARTS + 1)))
+    )
     async with running(topics.settings, StubEngine()):
         await until(lambda: _committed(topics, 0), "the beginning is committed")
         await topics.send([event(0)], partition=0)
@@ -166,18 +173,22 @@ async def test_whoever_takes_the_fence_goes_on_where_the_other_committed(
     async with running(settings, StubEngine()):
         await until(lambda: _committed(topics, 3), "three are committed")
         # The other comes: a fence, the offset, one record, its answer.
-        other = TransactionalProducer(link, settings.kafka, partition, limits)
-        assert await other.fence() == 3
+        group_id = settings.kafka.group_id
+        other = TransactionalProducer(
+            link, settings.kafka, transactional_id(group_id, partition), limits
+        )
+        await other.init_transactions()
+        assert await fetch_stable_offset(link, group_id, partition) == 3
         answer = (await topics.answers())[-1]
         value = answer.value.replace(b"q-2", b"q-3")
-        outgoing = OutputRecord(settings.qa.answers_topic, b"k", value, [], lane=0)
+        outgoing = OutputRecord(settings.qa.answers_topic, b"k", value, [], source_partition=0)
         await topics.send([event(3)], partition=0)
         # The worker has read it, too, and found itself fenced.
         await until(
             lambda: _count("qa_partition_restarts_total") > rebuilt, "the worker has noticed"
         )
         with contextlib.suppress(InvalidProducerEpoch):  # the worker may have it again already
-            await other.commit([outgoing], 4)
+            await other.commit([outgoing], {partition: 4})
         await topics.send([event(4)], partition=0)
         await until(lambda: _committed(topics, 5), "all are committed")
     await link.stop()
@@ -191,9 +202,14 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
     link = BrokerClient(client_for_transactions(settings.kafka))
     await link.start()
     partition = TopicPartition(settings.qa.questions_topic, 0)
-    before = TransactionalProducer(link, settings.kafka, partition, await check_topics(settings))
-    await before.fence()
-    await before.commit([], 500)
+    before = TransactionalProducer(
+        link,
+        settings.kafka,
+        transactional_id(settings.kafka.group_id, partition),
+        await check_topics(settings),
+    )
+    await before.init_transactions()
+    await before.commit([], {partition: 500})
     await link.stop()
     await topics.send([event(n) for n in range(3)], partition=0)
     health = Health(lambda: 0.0, stall_after=60, contact_after=60)
@@ -204,19 +220,19 @@ async def test_a_partition_that_is_shorter_than_what_was_committed_stops_the_wor
 
 
 async def test_a_partition_that_comes_back_to_its_old_owner_begins_behind_a_new_fence(
-    kafka_topics: Topics, running: Running
+    topics: Topics, running: Running
 ) -> None:
     first, second = StubEngine(), StubEngine()
-    async with running(kafka_topics.settings, first):
-        await kafka_topics.send([event(n) for n in range(10)], key=None)
+    async with running(topics.settings, first):
+        await topics.send([event(n) for n in range(10)], key=None)
         await until(lambda: len(first.seen) == 10, "the first has both")
-        async with running(kafka_topics.settings, second):
-            await kafka_topics.send([event(n) for n in range(10, 20)], key=None)
-            await until(lambda: kafka_topics.has(20), "both answer")
+        async with running(topics.settings, second):
+            await topics.send([event(n) for n in range(10, 20)], key=None)
+            await until(lambda: topics.has(20), "both answer")
             assert second.seen
-        await kafka_topics.send([event(n) for n in range(20, 30)], key=None)
-        await until(lambda: kafka_topics.has(30), "the first has both again")
-    assert sorted(await kafka_topics.ids()) == sorted(f"q-{n}" for n in range(30))
+        await topics.send([event(n) for n in range(20, 30)], key=None)
+        await until(lambda: topics.has(30), "the first has both again")
+    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(30))
 
 
 async def _committed(topics: Topics, offset: int) -> bool:
@@ -237,4 +253,4 @@ def _count(name: str) -> float:
 
 
 def _sessions() -> float:
-    return REGISTRY.get_sample_value("qa_sessions_total", {"outcome": "opened"}) or 0.0
+    return REGISTRY.get_sample_value("qa_sessions_opened_total") or 0.0

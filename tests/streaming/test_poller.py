@@ -1,81 +1,79 @@
-"""Records that wait for room while their lane learns, late, where reading began."""
+"""The poll loop, on an in-memory consumer and delivery."""
 
 import asyncio
-import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import pytest
 from aiokafka import TopicPartition
 
+from tests.streaming.fakes import FIRST, SECOND, FakeDelivery, assignment, limiter, record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
-from worker.kafka.consumer import GroupConsumer
 from worker.kafka.records import InputRecord
-from worker.observability.health import Health
-from worker.observability.record_trace import TraceDispatcher
-from worker.settings.environment import load
-from worker.streaming.dead_letter_limit import DeadLetterLimit
-from worker.streaming.session import KafkaSession
-
-FIRST, SECOND = TopicPartition("qa.questions", 0), TopicPartition("qa.questions", 1)
+from worker.streaming.assignment import Assignment
+from worker.streaming.poller import RecordPoller
 
 
-def record(partition: TopicPartition, offset: int) -> InputRecord:
-    text = f'{{"question": "{partition.partition}-{offset}", "context": "{"c" * 70}"}}'
-    return InputRecord(partition.topic, partition.partition, offset, None, text.encode(), ())
+class FakeConsumer:
+    """Returns each of `polls` once, then nothing."""
+
+    def __init__(self, *polls: list[InputRecord], positions: dict[TopicPartition, int]) -> None:
+        self._polls = list(polls)
+        self._positions = positions
+
+    async def poll(self) -> list[InputRecord]:
+        await asyncio.sleep(0)
+        return self._polls.pop(0) if self._polls else []
+
+    async def position(self, partition: TopicPartition) -> int:
+        return self._positions[partition]
 
 
-async def test_a_late_word_of_the_position_skips_no_record(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # The consumer's position is behind all that a poll returned. The first record fills the
-    # worker; while the second partition's wait for room, its lane hears that position.
-    polls = [[record(FIRST, 0), *(record(SECOND, offset) for offset in range(3))]]
-    answered = asyncio.Event()
+@asynccontextmanager
+async def polling(poller: RecordPoller, assigned: Assignment) -> AsyncIterator[None]:
+    task = asyncio.create_task(poller.run())
+    yield
+    poller.stop()
+    await task
+    assigned.close()
+    await assigned.wait_closed()
 
-    async def committed(_: GroupConsumer, partition: TopicPartition) -> None:
-        if partition == SECOND:
-            await answered.wait()
 
-    told = []
+async def test_a_late_start_position_does_not_skip_waiting_records() -> None:
+    # The first record fills the worker. While those of the second partition wait for capacity, its
+    # tracker hears the consumer's position, which lies behind them.
+    engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
+    assigned = assignment(engine, delivery)
+    assigned.on_assigned([FIRST, SECOND])
+    bound = assigned._context.limiter
+    bound._max_bytes = 50
+    records = [record(0), *(record(offset, SECOND) for offset in range(3))]
+    consumer = FakeConsumer(records, positions={FIRST: 1, SECOND: 3})
+    async with polling(RecordPoller(consumer, bound, assigned), assigned):
+        await until(lambda: engine.seen == ["0-0"], "the first record fills the worker")
+        tracker = assigned.trackers[SECOND]
+        tracker.begin(3)
+        assert tracker.position == 0
+        engine.release_all()
+        await until(lambda: delivery.offsets(SECOND) == [0, 1, 2], "all are delivered")
 
-    async def position(_: GroupConsumer, partition: TopicPartition) -> int:
-        told.append(partition)
-        return 0 if partition == FIRST else 3
 
-    async def poll(_: GroupConsumer) -> list[InputRecord]:
-        if not polls:
-            await asyncio.Event().wait()
-        return polls.pop()
+async def test_offsets_without_records_are_committed_after_an_empty_poll() -> None:
+    delivery = FakeDelivery()
+    assigned = assignment(StubEngine(), delivery)
+    assigned.on_assigned([FIRST])
+    consumer = FakeConsumer([record(0)], positions={FIRST: 7})
+    poller = RecordPoller(consumer, limiter(StubEngine()), assigned)
+    async with polling(poller, assigned):
+        await until(lambda: delivery.committed.get(FIRST) == 7, "the position is committed")
+    assert delivery.offsets() == [0]
 
-    monkeypatch.setattr(GroupConsumer, "committed", committed)
-    monkeypatch.setattr(GroupConsumer, "position", position)
-    monkeypatch.setattr(GroupConsumer, "poll", poll)
-    reader = StubEngine(holds=lambda _: True)
-    settings = load(
-        {
-            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            "QA_MAX_IN_FLIGHT_BYTES": "100",
-            # In exactly-once delivery nothing is fetched before the position is known.
-            "QA_DELIVERY": "at_least_once",
-        }
-    )
-    limits = dict.fromkeys((settings.qa.answers_topic, settings.qa.dead_letters_topic), 10**6)
-    health = Health(time.monotonic, stall_after=60, contact_after=20)
-    with ThreadPoolExecutor(1) as decoders:
-        breaker = DeadLetterLimit(records=0, ratio=1)
-        session = KafkaSession(
-            settings, limits, reader, health, breaker, decoders, TraceDispatcher()
-        )
-        session._assignment.assign([FIRST, SECOND])
-        taking = asyncio.create_task(session._take_records())
-        await until(lambda: reader.seen == ["0-0"], "the first fills the worker")
-        answered.set()
-        # It says so without waiting, so the lane has it in the same turn of the loop.
-        await until(lambda: SECOND in told, "the lane has heard its position")
-        assert session._assignment.lanes[SECOND].ledger.safe == 0
-        session._in_flight.leave(session._in_flight.bytes)
-        await until(lambda: "1-0" in reader.seen, "room for the next")
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
-        await session.close()
+
+async def test_records_of_partitions_that_are_not_assigned_are_ignored() -> None:
+    engine, delivery = StubEngine(), FakeDelivery()
+    assigned = assignment(engine, delivery)
+    assigned.on_assigned([FIRST])
+    consumer = FakeConsumer([record(0, SECOND), record(0)], positions={FIRST: 1})
+    async with polling(RecordPoller(consumer, limiter(engine), assigned), assigned):
+        await until(lambda: delivery.offsets() == [0], "the assigned partition is served")
+    assert engine.seen == ["0-0"]

@@ -1,4 +1,4 @@
-"""Whoever follows the records is told of each beginning, and of each end once."""
+"""Trace listeners hear of the start of each record, and once of its end."""
 
 from collections import Counter
 
@@ -10,23 +10,23 @@ from tests.streaming.topics import Topics, event, until
 from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace
 
 
-class Following:
-    """Keeps what it is told."""
+class Listener:
+    """Keeps the traces."""
 
     def __init__(self) -> None:
         self.open: list[RecordTrace] = []
         self.ends: list[RecordTrace] = []
 
-    def began(self, journey: RecordTrace) -> None:
-        self.open.append(journey)
+    def on_start(self, trace: RecordTrace) -> None:
+        self.open.append(trace)
 
-    def ended(self, journey: RecordTrace) -> None:
-        self.open.remove(journey)
-        self.ends.append(journey)
+    def on_end(self, trace: RecordTrace) -> None:
+        self.open.remove(trace)
+        self.ends.append(trace)
 
     @property
     def outcomes(self) -> Counter[str]:
-        return Counter(journey.outcome for journey in self.ends)
+        return Counter(trace.outcome for trace in self.ends)
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
@@ -34,42 +34,42 @@ def delivery(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-async def test_a_journey_ends_when_its_offset_is_committed(
-    kafka_topics: Topics, running: Running, delivery: str
+async def test_a_trace_ends_when_its_offset_is_committed(
+    topics: Topics, running: Running, delivery: str
 ) -> None:
-    following = Following()
-    settings = kafka_topics.settings
+    listener = Listener()
+    settings = topics.settings
     if delivery == "at_least_once":
         # No commit before the third record: to be published is not enough.
-        settings = kafka_topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
-    async with running(settings, StubEngine(), following):
-        await kafka_topics.send([event(0), b"{"], partition=0)
-        await until(lambda: len(following.open) + len(following.ends) == 2, "both are taken")
+        settings = topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
+    async with running(settings, StubEngine(), listener):
+        await topics.send([event(0), b"{"], partition=0)
+        await until(lambda: len(listener.open) + len(listener.ends) == 2, "both are taken")
         if delivery == "at_least_once":
-            await until(lambda: kafka_topics.has(1), "published")
-            assert not following.ends
-        await kafka_topics.send([event(2)], partition=0)
-        await until(lambda: len(following.ends) == 3, "all are committed")
+            await until(lambda: topics.has(1), "published")
+            assert not listener.ends
+        await topics.send([event(2)], partition=0)
+        await until(lambda: len(listener.ends) == 3, "all are committed")
 
-    answered, rejected, _ = following.ends
-    assert [journey.offset for journey in following.ends] == [0, 1, 2]
+    answered, rejected, _ = listener.ends
+    assert [trace.offset for trace in listener.ends] == [0, 1, 2]
     assert (answered.outcome, answered.id) == (ANSWERED, "q-0")
     assert rejected.outcome == "not_json"
-    steps = ["decode", "publish"] + (["commit"] if delivery == "at_least_once" else [])
-    assert [step.name for step in answered.steps] == steps
-    assert answered.taken < answered.ended
+    stages = ["decode", "publish"] + (["commit"] if delivery == "at_least_once" else [])
+    assert [stage.name for stage in answered.stages] == stages
+    assert answered.received < answered.ended
 
 
-async def test_what_is_given_up_is_dropped_and_what_comes_of_it_later_counts_for_nothing(
-    kafka_topics: Topics, running: Running
+async def test_records_that_are_not_drained_end_as_dropped(
+    topics: Topics, running: Running
 ) -> None:
-    following = Following()
+    listener = Listener()
     reader = StubEngine(holds=lambda question: question.question.endswith("1?"))
-    async with running(kafka_topics.with_(QA_DRAIN_SECONDS="0.1"), reader, following):
-        await kafka_topics.send([event(n) for n in range(4)], partition=0)
-        await until(lambda: len(following.open) + len(following.ends) == 4, "all are taken")
+    async with running(topics.with_(QA_DRAIN_SECONDS="0.1"), reader, listener):
+        await topics.send([event(n) for n in range(4)], partition=0)
+        await until(lambda: len(listener.open) + len(listener.ends) == 4, "all are taken")
     reader.release_all()
 
-    assert not following.open
+    assert not listener.open
     # Behind the one that is not answered nothing is published.
-    assert following.outcomes == {ANSWERED: 1, DROPPED: 3}
+    assert listener.outcomes == {ANSWERED: 1, DROPPED: 3}

@@ -18,8 +18,8 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{PARENT}-01".encode()
 
 STEPS = {
-    "exactly_once": ["decode", "encode", "run", "spans", "send"],
-    "at_least_once": ["decode", "encode", "run", "spans", "send", "commit"],
+    "exactly_once": ["decode", "preprocess", "inference", "postprocess", "send"],
+    "at_least_once": ["decode", "preprocess", "inference", "postprocess", "send", "commit"],
 }
 
 
@@ -114,7 +114,7 @@ async def test_a_micro_batch_has_a_span_linked_to_and_from_its_records(broker: B
     for offset in range(8):
         record = of_record(collector, offset)
         assert record.parent_span_id == b""  # it came without a trace: one begins here
-        (run,) = (step for step in collector.children(record) if step.name == "run")
+        (run,) = (step for step in collector.children(record) if step.name == "inference")
         (link,) = run.links
         batch = batches[link.span_id]
         assert batch.trace_id == link.trace_id != record.trace_id

@@ -1,4 +1,6 @@
-"""`qa-worker ask`: one event, through the topics where a broker is configured, else directly."""
+"""`qa-worker ask`: sends one event through the topics if a broker is configured; otherwise runs the
+model in this process.
+"""
 
 import asyncio
 import sys
@@ -17,37 +19,41 @@ from schemas.event import Outcome
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
+from worker.cli.errors import CommandError
 from worker.cli.terminal import marked, out
 from worker.client import QuestionClient
 from worker.inference.engine import InferenceEngine
-from worker.kafka.errors import StreamingError
 from worker.models.store import ModelStore
 from worker.settings import Settings
 from worker.settings.environment import load
 
 _OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
-_SHOWN = 6
-"""Numbers of an embedding that are shown; --json has all."""
+_SHOWN_DIMENSIONS = 6
+"""Leading numbers of an embedding that the table shows. `--json` prints all of them."""
 
 
 def ask(
-    question: Annotated[str | None, typer.Option(help="the question")] = None,
-    context: Annotated[str | None, typer.Option(help="the text that holds the answer")] = None,
+    question: Annotated[str | None, typer.Option(help="The question.")] = None,
+    context: Annotated[str | None, typer.Option(help="The text that contains the answer.")] = None,
     context_file: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="a file of it; - is stdin"),
+        typer.Option(dir_okay=False, help="A UTF-8 file with the context; - reads stdin."),
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option(help="instead: a text to embed, where the model is one for embeddings"),
+        typer.Option(help="A text to embed, instead of a question (embedding models only)."),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="how many spans to show")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for the worker")] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="print the whole event")] = False,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Number of answer spans.")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")
+    ] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
+        False
+    ),
 ) -> None:
-    """Ask a question, or embed a text: through the topics if KAFKA_BOOTSTRAP_SERVERS is set, else
-    directly.
+    """Ask one question or embed one text: through Kafka if KAFKA_BOOTSTRAP_SERVERS is set,
+    otherwise in this process.
     """
     settings = load()
     event = _event(question, context, context_file, text, top_k)
@@ -58,11 +64,11 @@ def ask(
         raise typer.BadParameter("question, context or text is not UTF-8") from None
     try:
         if settings.kafka.bootstrap_servers:
-            outcome = asyncio.run(_through_the_topics(settings, value, timeout))
+            outcome = asyncio.run(_ask_worker(settings, value, timeout))
         else:
-            outcome = _directly(settings, value)
+            outcome = _run_model(settings, value)
     except Rejected as rejected:
-        raise StreamingError(f"rejected, {rejected}") from None
+        raise CommandError(f"rejected, {rejected}") from None
     if as_json:
         out.print(outcome.model_dump_json(), soft_wrap=True, markup=False)
     else:
@@ -76,24 +82,25 @@ def _event(
     text: str | None,
     top_k: int | None,
 ) -> Question | Text:
-    # A blank question is rejected like any other event, with the same words: so, no checks here.
-    name = f"ask-{uuid.uuid4()}"
+    # `model_construct` skips validation: the worker, or `_run_model`, rejects a bad event, so that
+    # the message is the same as that of a dead letter.
+    event_id = f"ask-{uuid.uuid4()}"
     if question is not None and text is None:
         return Question.model_construct(
-            id=name,
+            id=event_id,
             question=question,
             context=_context(context, context_file),
             options=ReadingOptions(top_k=top_k),
             metadata={},
         )
     if text is not None and (question, context, context_file, top_k) == (None,) * 4:
-        return Text.model_construct(id=name, text=text, metadata={})
-    raise typer.BadParameter("give --question and its context, or --text alone")
+        return Text.model_construct(id=event_id, text=text, metadata={})
+    raise typer.BadParameter("give --question with a context, or --text alone")
 
 
 def _context(context: str | None, file: Path | None) -> str:
     if (context is None) == (file is None):
-        raise typer.BadParameter("give --context or --context-file, one of them")
+        raise typer.BadParameter("give either --context or --context-file")
     if file is None:
         assert context is not None
         return context
@@ -104,44 +111,46 @@ def _context(context: str | None, file: Path | None) -> str:
         raise typer.BadParameter(f"{file} is not UTF-8: {error.reason}") from None
 
 
-def _directly(settings: Settings, value: bytes) -> Outcome:
-    reader = InferenceEngine(
-        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.reading()
+def _run_model(settings: Settings, value: bytes) -> Outcome:
+    """Decode the event and run the model. Raises `Rejected`, `BundleError`."""
+    engine = InferenceEngine(
+        ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
     )
-    opened = decode_event(
-        reader.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
+    envelope = decode_event(
+        engine.event_type, value, (), default_id="ask", max_bytes=settings.qa.max_record_bytes
     )
-    with reader:
-        return reader.submit(opened.event).result()
+    with engine:
+        return engine.submit(envelope.event).result().outcome
 
 
-async def _through_the_topics(settings: Settings, value: bytes, seconds: float) -> Outcome:
-    async with QuestionClient(settings) as asker:
-        place = await asker.send(value)
+async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outcome:
+    """Send the event to the questions topic and wait for its outcome."""
+    async with QuestionClient.open(settings) as client:
+        position = await client.send(value)
         try:
-            outcome = await asker.outcome(place, seconds=seconds)
+            result = await client.wait_for_result(position, timeout_seconds=seconds)
         except TimeoutError:
-            raise StreamingError(
-                f"nothing came back within {seconds:g} s; the event is at {place[0]}-{place[1]}, "
-                f"offset {place[2]}: is a worker running (`qa-worker run`)?"
+            raise CommandError(
+                f"no answer within {seconds:g} s; the event is in "
+                f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
+                f"running (`qa-worker run`)?"
             ) from None
-    if outcome.reason:
-        raise StreamingError(f"rejected, {outcome.reason}: {outcome.detail}")
-    assert outcome.value is not None
-    return _OUTCOMES.validate_json(outcome.value)
+    if result.reason:
+        raise CommandError(f"rejected, {result.reason}: {result.detail}")
+    assert result.value is not None
+    return _OUTCOMES.validate_json(result.value)
 
 
 def _table(event: Question | Text, outcome: Outcome) -> Table:
     if isinstance(outcome, Embedding):
-        table = Table("Model", "Windows", "Numbers", "Embedding")
-        first = ", ".join(f"{number:g}" for number in outcome.embedding[:_SHOWN])
-        more = ", …" if outcome.dims > _SHOWN else ""
+        table = Table("Model", "Windows", "Dimensions", "Embedding")
+        first = ", ".join(f"{number:g}" for number in outcome.embedding[:_SHOWN_DIMENSIONS])
+        more = ", …" if outcome.dims > _SHOWN_DIMENSIONS else ""
         table.add_row(outcome.model.name, str(outcome.windows), str(outcome.dims), f"{first}{more}")
         return table
     assert isinstance(event, Question)
-    table = Table("Score", "At", "Answer in its context")
+    table = Table("Score", "Characters", "Answer in its context")
     for span in outcome.answers:
-        place = f"{span.start}-{span.end}"
         shown = marked(event.context, span.start, span.end) if span.end else "(no answer)"
-        table.add_row(f"{span.score:.4f}", place, shown)
+        table.add_row(f"{span.score:.4f}", f"{span.start}-{span.end}", shown)
     return table

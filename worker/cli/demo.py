@@ -1,7 +1,7 @@
 """`qa-worker demo`: broker, topics, worker and questions on this machine, from nothing.
 
-Everything is real: the embedded broker speaks Kafka's protocol, the worker is a process of its
-own, and the answers come off its topic.
+Everything is real: the broker is Apache Kafka, the worker is a process of its own, and the answers
+come off its topic.
 """
 
 import asyncio
@@ -24,29 +24,32 @@ from rich.table import Table
 
 from schemas.answer import Answer
 from worker.cli.demo_events import DemoEvent, demo_events
+from worker.cli.errors import CommandError
 from worker.cli.terminal import err, marked, out
 from worker.client import QuestionClient, QuestionResult
-from worker.kafka.dev_broker import EmbeddedBroker
-from worker.kafka.errors import StreamingError
+from worker.kafka.dev_broker import KAFKA_VERSION, DevBroker
 from worker.kafka.topics import create_topics
 from worker.settings import Settings
 from worker.settings.environment import load
 
 READY_SECONDS = 60.0
+"""Time for the worker process to open its model and join the group, and time for it to stop."""
 ANSWER_SECONDS = 60.0
 PARTITIONS = 3
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="leave it running until Ctrl-C")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave broker and worker running until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Start a broker and a worker here, ask about twenty questions, show what comes back."""
-    # The demo shows defaults: settings of a real deployment stay out of it.
+    """Start a broker and a worker on this machine, ask 19 questions and show the answers."""
+    # The demo shows the defaults, so the worker must not see settings of a real deployment.
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("QA_", "KAFKA_"))
     }
-    with EmbeddedBroker() as broker:
-        out.print(f"broker    {broker.bootstrap_servers} (embedded)")
+    with DevBroker() as broker:
+        out.print(f"broker    {broker.bootstrap_servers} (Apache Kafka {KAFKA_VERSION})")
         token = secrets.token_urlsafe()
         environment = {
             **plain,
@@ -62,52 +65,56 @@ def demo(
         out.print(f"topics    {', '.join(made)}")
         with _worker(environment) as port:
             out.print(f"worker    ready, metrics on http://127.0.0.1:{port}/metrics")
-            _show(asyncio.run(_ask_all(settings, list(demo_events()))))
+            _print_results(asyncio.run(_ask_all(settings, list(demo_events()))))
             if keep:
-                _stay(broker.bootstrap_servers, port, token)
+                _wait_for_interrupt(broker.bootstrap_servers, port, token)
 
 
 async def _ask_all(
     settings: Settings, events: list[DemoEvent]
 ) -> list[tuple[DemoEvent, QuestionResult]]:
-    async with QuestionClient(settings) as asker:
-        began = time.perf_counter()
-        places = [
-            await asker.send(event.value, key=f"demo-{number}".encode())
+    async with QuestionClient.open(settings) as client:
+        started = time.perf_counter()
+        positions = [
+            await client.send(event.value, key=f"demo-{number}".encode())
             for number, event in enumerate(events)
         ]
-        outcomes = [await asker.outcome(place, seconds=ANSWER_SECONDS) for place in places]
-        out.print(
-            f"questions {len(events)} sent and settled in {time.perf_counter() - began:.1f} s"
-        )
-    return list(zip(events, outcomes, strict=True))
+        results = [
+            await client.wait_for_result(each, timeout_seconds=ANSWER_SECONDS) for each in positions
+        ]
+        seconds = time.perf_counter() - started
+        out.print(f"questions {len(events)} sent, all outcomes received in {seconds:.1f} s")
+    return list(zip(events, results, strict=True))
 
 
-def _show(settled: list[tuple[DemoEvent, QuestionResult]]) -> None:
-    table = Table("Question", "Answer in its context", "Score", "At", "Windows")
-    letters = Table("Dead letter", "Reason", "Why", "Bytes")
-    for event, outcome in settled:
-        if outcome.reason:
-            size = str(len(outcome.value or b""))
-            letters.add_row(escape(event.label), outcome.reason, escape(outcome.detail), size)
+def _print_results(results: list[tuple[DemoEvent, QuestionResult]]) -> None:
+    table = Table("Question", "Answer in its context", "Score", "Characters", "Windows")
+    dead_letters = Table("Dead letter", "Reason", "Detail", "Bytes")
+    for event, result in results:
+        if event.question is None or result.reason:
+            size = str(len(result.value or b""))
+            dead_letters.add_row(escape(event.label), result.reason, escape(result.detail), size)
             continue
-        answer = Answer.model_validate_json(outcome.value or b"")
+        answer = Answer.model_validate_json(result.value or b"")
         for rank, span in enumerate(answer.answers):
             found = span.end > span.start
             table.add_row(
                 escape(event.label) if rank == 0 else "  (second best)",
-                marked(event.context, span.start, span.end) if found else "(no answer)",
+                marked(event.question.context, span.start, span.end) if found else "(no answer)",
                 f"{span.score:.3f}",
                 f"{span.start:,}-{span.end:,}",
                 str(answer.windows),
             )
     out.print(table)
-    out.print(letters)
+    out.print(dead_letters)
 
 
 @contextlib.contextmanager
 def _worker(environment: dict[str, str]) -> Iterator[int]:
-    """A worker process; yields the port of its probes once it has joined the group."""
+    """Run a worker process; yields its HTTP port once the worker has joined the group.
+
+    Raises `CommandError` if the worker does not start, or ends with an error.
+    """
     with tempfile.TemporaryDirectory(prefix="qa-demo-") as directory:
         path = Path(directory, "worker.log")
         with path.open("wb") as output:
@@ -122,28 +129,33 @@ def _worker(environment: dict[str, str]) -> Iterator[int]:
             yield _wait_until_ready(process, path)
             process.send_signal(signal.SIGTERM)
             process.wait(READY_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"the worker did not stop within {READY_SECONDS:g} s") from None
         finally:
             process.kill()
             process.wait()
     if process.returncode:
-        raise StreamingError(f"the worker ended with exit code {process.returncode}")
+        raise CommandError(f"the worker ended with exit code {process.returncode}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
     deadline = time.monotonic() + READY_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        said = path.read_text(errors="replace")
-        port = re.search(r'"http_port": (\d+)', said)
-        if port and '"assigned"' in said:
+        logged = path.read_text(errors="replace")
+        port = re.search(r'"http_port": (\d+)', logged)
+        if port and '"assigned"' in logged:
             return int(port[1])
         time.sleep(0.05)
-    raise StreamingError(f"the worker did not come up: {path.read_text(errors='replace')[-2000:]}")
+    ended = process.returncode is not None
+    problem = "ended before it was ready" if ended else f"was not ready in {READY_SECONDS:g} s"
+    last_line = "".join(path.read_text(errors="replace").splitlines()[-1:])
+    raise CommandError(f"the worker {problem}; its last log line: {last_line or '(none)'}")
 
 
-def _stay(servers: str, port: int, token: str) -> None:
+def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
     here = f"KAFKA_BOOTSTRAP_SERVERS={servers}"
-    err.print("\nLeft running. The console, to watch it and to ask it:\n")
-    # What comes after the # stays in the browser: it is sent to nobody.
+    err.print("\nBroker and worker are running. Watch the worker and ask it in the console:\n")
+    # Browsers do not send the fragment, the part after the #, to any server.
     console = f"http://127.0.0.1:{port}/console/#token={token}"
     err.print(f"  {console}", soft_wrap=True, markup=False)
     err.print("\nFrom another terminal, in this directory:\n")
@@ -154,8 +166,9 @@ def _stay(servers: str, port: int, token: str) -> None:
         f"kcat -b {servers} -t qa.answers -o beginning -e",
     ):
         err.print(f"  {command}", soft_wrap=True, markup=False)
-    err.print("\nCtrl-C ends it.")
-    # However it is told to end, and also where a shell started it with SIGINT ignored.
+    err.print("\nCtrl-C stops both.")
+    # SIGTERM stops the demo like Ctrl-C. A shell starts background jobs with SIGINT ignored, so
+    # both handlers are set here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):

@@ -1,4 +1,8 @@
-"""What the demo asks: texts of our own, short and long, in several scripts, good and bad."""
+"""The demo's events: questions on short and long texts in several scripts, and two bad records.
+
+The texts are written for this project. `qa-worker demo` sends the events, and `qa-worker model
+verify` runs a model on the questions.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,30 +43,34 @@ _CJK = (
 _SHIP = (
     "The Halcyon left Bergen with a cargo of dried cod and a crew of eleven. Off the Shetlands a "
     "storm took her foremast, and Captain Ingrid Solheim steered her into Lerwick under a sail "
-    "made of blankets. Nobody was hurt."
+    "made of blankets. The whole crew was safe."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DemoEvent:
-    """A record to send, and the context it asks about, to show the answer in."""
+    """One record that the demo sends to the questions topic."""
 
     label: str
+    """How the demo's tables name it."""
     value: bytes
-    context: str = ""
+    """The record's value."""
+    question: Question | None = None
+    """The event in `value`; `None` if the worker rejects the value."""
 
 
 def demo_events() -> Iterator[DemoEvent]:
-    """About twenty records."""
+    """19 questions and 2 records that a worker rejects."""
     for question in demo_questions():
         value = question.model_dump_json(exclude_defaults=True).encode()
-        yield DemoEvent(question.question, value, question.context)
+        label = f"{question.question} (unanswerable)" if question.options.no_answer else None
+        yield DemoEvent(label or question.question, value, question)
     yield DemoEvent("(not JSON)", b'{"question": "Who wrote this?", "context": "It was')
     yield DemoEvent("(no context)", b'{"question": "Who wrote this?"}')
 
 
 def demo_questions() -> Sequence[Question]:
-    """The valid questions among the records."""
+    """Valid questions; the last one has no answer in its context."""
     return (
         _ask("Who led the inspection of the bridge?", _BRIDGE),
         _ask("How much did the council spend?", _BRIDGE),
@@ -82,10 +90,9 @@ def demo_questions() -> Sequence[Question]:
         _ask("Which captain steered the Halcyon into Lerwick?", _SHIP),
         _ask("What was the sail made of?", _SHIP, ReadingOptions(top_k=2)),
         _ask("What did the keeper find in the lamp room?", logbook()),
-        # Not in the text. The default model never saw such a question, and its score shows it.
-        _ask(
-            "What is the capital of Mongolia? (unanswerable)", _SHIP, ReadingOptions(no_answer=True)
-        ),
+        # The context does not answer this one. The default model was not trained on unanswerable
+        # questions, so it gives a wrong span with a low score.
+        _ask("What is the capital of Mongolia?", _SHIP, ReadingOptions(no_answer=True)),
     )
 
 
@@ -114,7 +121,7 @@ _SEEN = (
 
 
 def logbook(days: int = 150) -> str:
-    """A lighthouse keeper's log of several thousand words, with one entry unlike the others."""
+    """A lighthouse keeper's log: about 30 words a day, and one entry about an owl at two thirds."""
     entries = []
     for day in range(1, days + 1):
         weather, work, seen = _WEATHER[day % 5], _WORK[day % 6], _SEEN[day % 7]

@@ -1,49 +1,32 @@
-"""Files of `KEY=VALUE` lines, as compose reads an `env_file`. Nothing is expanded in them."""
+"""Reads files of `KEY=VALUE` lines, such as the `env_file` of compose, for `settings --check`.
 
-import re
+python-dotenv's `dotenv_values` drops line numbers and duplicate names, so this uses its parser.
+Nothing is expanded in values.
+"""
+
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
-_QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")\s*(?:\#.*)?""")
-_COMMENT = re.compile(r"(?:^|\s)#.*$")
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+from dotenv.parser import parse_stream
 
 
 def read_env_file(path: Path) -> tuple[Mapping[str, str], list[str]]:
-    """The variables, and what is wrong with the lines, without their values: those may be secrets.
+    """The variables, and one message for each line that is wrong. If a name repeats, its last
+    value counts. Messages contain no values, which may be secrets.
 
     Raises `OSError`.
     """
-    found: dict[str, str] = {}
-    places: dict[str, int] = {}
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
     problems = []
     text = path.read_bytes().decode("utf-8", "replace")
-    for number, line in enumerate(text.splitlines(), start=1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = _LINE.fullmatch(stripped)
-        if match is None:
-            problems.append(f"line {number} is no KEY=VALUE")
-            continue
-        name, value = match[1], _value(match[2])
-        if value is None:
-            problems.append(f"line {number}: the quotes of {name} do not end where it does")
-            continue
-        if name in places:
-            problems.append(f"line {number}: {name} is set again, after line {places[name]}")
-        found[name], places[name] = value, number
-    return found, problems
-
-
-def _value(text: str) -> str | None:
-    """Without quotes and comment; `None` where a quote has no other."""
-    if text[:1] not in ("'", '"'):
-        return _COMMENT.sub("", text).rstrip()
-    quoted = _QUOTED.fullmatch(text)
-    if quoted is None:
-        return None
-    if quoted[1] is not None:
-        return quoted[1]
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), quoted[2])
+    for binding in parse_stream(io.StringIO(text)):
+        line, name = binding.original.line, binding.key
+        if binding.error or (name is not None and binding.value is None):
+            problems.append(f"line {line} is not KEY=VALUE, or its quotes are not closed")
+        elif name is not None and binding.value is not None:
+            if name in values:
+                problems.append(f"line {line}: {name} is already set in line {lines[name]}")
+            values[name], lines[name] = binding.value, line
+    return values, problems

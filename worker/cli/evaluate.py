@@ -35,7 +35,7 @@ def evaluate(
         )
     predictions: dict[str, str] = {}
     windows = 0
-    with InferenceEngine(bundle, settings.qa.reading()) as engine, progress() as bar:
+    with InferenceEngine(bundle, settings.qa.inference) as engine, progress() as bar:
         began = time.perf_counter()
         task = bar.add_task("evaluating", total=len(examples), speed="")
         outcomes = map_ordered(engine, (example.event() for example in examples))
@@ -55,5 +55,5 @@ def evaluate(
     table.add_row("windows", f"{windows}")
     table.add_row("questions/s", f"{scores.total / seconds:.1f}")
     table.add_row("model", f"{engine.model.name} ({engine.model.precision})")
-    table.add_row("decoder", describe_decoder(settings.qa.reading(), bundle.manifest.max_tokens))
+    table.add_row("decoder", describe_decoder(settings.qa.inference, bundle.manifest.max_tokens))
     out.print(table)

@@ -1,4 +1,8 @@
-"""`qa-worker run`: the worker, until SIGTERM."""
+"""`qa-worker run`: starts the worker and stops it on SIGTERM or SIGINT.
+
+Responsible for the order of start and stop, signals and the time limit of a shutdown. The work
+itself is `WorkerSupervisor`'s.
+"""
 
 import asyncio
 import os
@@ -22,60 +26,61 @@ from worker.observability.record_trace import TraceDispatcher, TraceListener
 from worker.settings import Settings
 from worker.settings.environment import load
 from worker.streaming.supervisor import WorkerSupervisor
-from worker.streaming.watchdog import PULSE_SECONDS
+from worker.streaming.watchdog import CHECK_SECONDS
 
 log = structlog.get_logger(__name__)
 
-CONTACT_SECONDS = 4 * PULSE_SECONDS
-"""The brokers count as away after this silence: two pulses that each waited for their time."""
+CONTACT_SECONDS = 4 * CHECK_SECONDS
+"""Without an answer for this many seconds the brokers count as unreachable: two watchdog checks,
+each of which waited for its whole timeout."""
 
 
 def run() -> None:
-    """Answer questions from the topic until SIGTERM."""
+    """Answer questions from Kafka until SIGTERM."""
     settings = load()
-    connection_options(settings.kafka)  # what cannot work stops the start before the model loads
+    connection_options(settings.kafka)  # reports wrong settings before the model is loaded
     logging_setup.configure(settings.qa.log_level, settings.qa.log_format)
-    with tracing(settings) as followers:
-        asyncio.run(_serve(settings, followers))
+    with tracing(settings) as listeners:
+        asyncio.run(_serve(settings, listeners))
 
 
-async def _serve(settings: Settings, followers: Sequence[TraceListener]) -> None:
+async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None:
     qa = settings.qa
     stop = asyncio.Event()
     _stop_on_signals(stop)
     health = Health(time.monotonic, stall_after=qa.stall_seconds, contact_after=CONTACT_SECONDS)
     console = Console(settings, health) if qa.console else None
     pages = {PREFIX: console.app} if console else {}
-    observatory = OpsServer(health, qa.http_host, qa.http_port, pages)
-    await observatory.start()
+    ops_server = OpsServer(health, qa.http_host, qa.http_port, pages)
+    await ops_server.start()
     try:
-        # Model and memory first, the group last: a worker that joins can work.
-        reader = await asyncio.to_thread(open_reader, settings)
+        # The model is loaded before the worker joins the group: a member can work at once.
+        engine = await asyncio.to_thread(open_engine, settings)
         log.info(
             "started",
             version=__version__,
-            model=reader.model.name,
-            sha256=reader.model.sha256,
-            precision=reader.model.precision,
-            provider=reader.model.provider,
-            threads=reader.defaults.threads,
-            http_port=observatory.port,
+            model=engine.model.name,
+            sha256=engine.model.sha256,
+            precision=engine.model.precision,
+            provider=engine.model.provider,
+            threads=engine.options.threads,
+            http_port=ops_server.port,
         )
         if console:
-            console.opened(reader.model, reader.event_type, __version__)
-            followers = [*followers, console.following]
+            console.set_worker(engine.model, engine.event_type, __version__)
+            listeners = [*listeners, console.trace_collector]
         try:
-            pipeline = WorkerSupervisor(settings, reader, health, TraceDispatcher(*followers))
-            await _within_budget(pipeline, stop, qa.shutdown_seconds)
+            supervisor = WorkerSupervisor(settings, engine, health, TraceDispatcher(*listeners))
+            await _run_until_stopped(supervisor, stop, qa.shutdown_seconds)
         finally:
-            reader.close()
+            engine.close()
     finally:
-        await observatory.stop()
+        await ops_server.stop()
     log.info("stopped")
 
 
-def open_reader(settings: Settings) -> InferenceEngine:
-    """Open the model and start the threads. Raises `BundleError` and `ProviderError`."""
+def open_engine(settings: Settings) -> InferenceEngine:
+    """Open the model and start the inference threads. Raises `BundleError`, `ProviderError`."""
     bundle = ModelStore(settings.qa.models).open(settings.qa.model)
     if settings.qa.no_answer and not bundle.manifest.knows_no_answer:
         log.warning(
@@ -83,47 +88,53 @@ def open_reader(settings: Settings) -> InferenceEngine:
             model=bundle.name,
             why="its manifest does not say that it was trained on unanswerable questions",
         )
-    reader = InferenceEngine(bundle, settings.qa.reading())
-    reader.start()
+    engine = InferenceEngine(bundle, settings.qa.inference)
+    engine.start()
     metrics.INFO.info(
         {
             "version": __version__,
-            "model": reader.model.name,
-            "sha256": reader.model.sha256,
-            "precision": reader.model.precision,
-            "provider": reader.model.provider,
+            "model": engine.model.name,
+            "sha256": engine.model.sha256,
+            "precision": engine.model.precision,
+            "provider": engine.model.provider,
         }
     )
-    return reader
+    return engine
 
 
-async def _within_budget(pipeline: WorkerSupervisor, stop: asyncio.Event, seconds: float) -> None:
-    """Run; once told to stop, for `seconds` at most. Raises what the pipeline raises."""
-    work = asyncio.create_task(pipeline.run(stop))
+async def _run_until_stopped(
+    supervisor: WorkerSupervisor, stop: asyncio.Event, shutdown_seconds: float
+) -> None:
+    """Run the supervisor. After `stop` is set it has `shutdown_seconds` to end; then the process
+    exits with 1. Raises the errors of the supervisor.
+    """
+    work = asyncio.create_task(supervisor.run(stop))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    await asyncio.wait([work], timeout=seconds)
+    await asyncio.wait([work], timeout=shutdown_seconds)
     if not work.done():
-        # What is not committed is read again by whoever takes the partitions over.
-        log.error("shutdown_budget_exceeded", seconds=seconds)
-        _leave()
+        # The next owners of the partitions process the uncommitted records again.
+        log.error("shutdown_budget_exceeded", seconds=shutdown_seconds)
+        _exit_now()
     work.result()
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
-    def received(number: signal.Signals) -> None:
+    def on_signal(number: signal.Signals) -> None:
         log.info("signal", name=number.name, again=stop.is_set())
         if stop.is_set():
-            _leave()
+            _exit_now()
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received, number)
+        loop.add_signal_handler(number, on_signal, number)
 
 
-def _leave() -> NoReturn:
-    """End at once. Safe at any point: offsets are committed only behind what was acknowledged."""
+def _exit_now() -> NoReturn:
+    """Exit with 1 without any clean-up. No record is lost: the worker commits an offset only after
+    the broker has acknowledged the outcome of every record before it.
+    """
     os._exit(1)

@@ -1,6 +1,4 @@
-"""`qa-worker settings`: every variable, its default, its meaning, its current value; or, with
-`--check`, what is wrong with them.
-"""
+"""`qa-worker settings`: shows every environment variable, or checks them with `--check`."""
 
 import os
 from collections.abc import Mapping
@@ -21,19 +19,25 @@ from worker.settings.environment import current, find_misspelled, load, validate
 
 def settings(
     file: Annotated[
-        Path | None, typer.Argument(help="with --check: KEY=VALUE lines, not the environment")
+        Path | None,
+        typer.Argument(
+            help="With --check: a file of KEY=VALUE lines to check, not the environment."
+        ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="only say what is wrong, a line each; then exit with 1")
+        bool,
+        typer.Option(
+            "--check", help="Print one line for each problem; exit with 1 if there is one."
+        ),
     ] = False,
 ) -> None:
-    """Show every setting: its default, its meaning, its current value. Secrets stay hidden."""
+    """Show every setting with default, meaning and current value. Secrets are masked."""
     if check:
         _check(file)
     elif file is not None:
-        raise typer.BadParameter("a file is only checked: add --check")
+        raise typer.BadParameter("a file needs --check")
     else:
-        _show()
+        _print_table()
 
 
 def _check(file: Path | None) -> None:
@@ -52,7 +56,7 @@ def _check(file: Path | None) -> None:
 
 
 def _problems(environment: Mapping[str, str]) -> list[str]:
-    """What would stop a worker's start, as far as this machine can tell."""
+    """Errors in the settings that stop a worker at its start. Connects to no broker."""
     settings = validate(environment)
     if not isinstance(settings, Settings):
         return settings
@@ -68,9 +72,9 @@ def _problems(environment: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _show() -> None:
+def _print_table() -> None:
     values = current(load())
-    # Names are for copying, so they are not folded.
+    # `no_wrap`, so that a name can be copied.
     name = Column("Variable", no_wrap=True)
     table = Table(name, "Default", "Meaning", "Current value", show_lines=False)
     for variable in variables():

@@ -1,4 +1,4 @@
-"""What the commands show: tables, marked answers, progress bars."""
+"""Output of the commands: consoles for stdout and stderr, a progress bar, marked answers."""
 
 from rich.console import Console
 from rich.progress import (
@@ -15,7 +15,7 @@ from rich.text import Text
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
-        # Piped into a file or a log there is no terminal whose width would be known.
+        # A pipe or a file has no width; rich would assume 80 columns.
         console = Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH)
     return console
 
@@ -25,12 +25,12 @@ _PIPED_WIDTH = 140
 out = _console()
 err = _console(stderr=True)
 
-_AROUND = 60
-"""Characters of context shown on each side of an answer."""
+_CONTEXT_CHARACTERS = 60
+"""Characters of the context on each side of an answer."""
 
 
 def progress() -> Progress:
-    """A bar on stderr, so that stdout can be piped."""
+    """A progress bar on stderr, so that stdout can be piped."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -39,22 +39,23 @@ def progress() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err,
-        # Drawing takes milliseconds of the processor that reading could use.
+        # Each redraw takes milliseconds of CPU time from inference.
         refresh_per_second=2,
     )
 
 
 def marked(context: str, start: int, end: int) -> Text:
-    """The answer between marks (for logs) and in colour (for eyes), with some context around."""
+    """The span `context[start:end]` between ▸ and ◂, in colour, with the context around it."""
     text = Text()
-    left, right = max(0, start - _AROUND), min(len(context), end + _AROUND)
+    left = max(0, start - _CONTEXT_CHARACTERS)
+    right = min(len(context), end + _CONTEXT_CHARACTERS)
     text.append("…" if left else "")
-    text.append(_flat(context[left:start]))
-    text.append(f"▸{_flat(context[start:end])}◂", style="bold black on green")
-    text.append(_flat(context[end:right]))
+    text.append(_one_line(context[left:start]))
+    text.append(f"▸{_one_line(context[start:end])}◂", style="bold black on green")
+    text.append(_one_line(context[end:right]))
     text.append("…" if right < len(context) else "")
     return text
 
 
-def _flat(text: str) -> str:
+def _one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\r", " ")

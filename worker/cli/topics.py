@@ -1,4 +1,4 @@
-"""`qa-worker topics create|check`."""
+"""`qa-worker topics create|check`: creates the three topics, or checks that they exist."""
 
 import asyncio
 from typing import Annotated
@@ -7,31 +7,31 @@ import typer
 from rich.table import Table
 
 from worker.cli.terminal import out
-from worker.kafka.topics import create_topics, describe
+from worker.kafka.topics import create_topics, describe_topics
 from worker.settings.environment import load
 
-app = typer.Typer(help="Create the topics, or check that they are there.")
+app = typer.Typer(help="Create the topics, or check that they exist.")
 
 
 @app.command()
 def create(
-    partitions: Annotated[int, typer.Option(min=1, help="partitions of each topic")] = 12,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic.")] = 12,
     replication_factor: Annotated[
-        int, typer.Option(min=1, help="copies of each; at most as many as there are brokers")
+        int, typer.Option(min=1, help="Replicas of each partition; at most the number of brokers.")
     ] = 3,
 ) -> None:
-    """Create the topics that are missing."""
-    outcome = asyncio.run(
+    """Create the missing topics."""
+    results = asyncio.run(
         create_topics(load(), partitions=partitions, replication=replication_factor)
     )
-    for name, what in outcome.items():
-        out.print(f"{name}: {what}")
+    for name, result in results.items():
+        out.print(f"{name}: {result}")
 
 
 @app.command()
 def check() -> None:
-    """Check that the topics are there; exits 1 if one is missing."""
-    topics = asyncio.run(describe(load()))
+    """Check that the topics exist; exit with 1 if one is missing."""
+    topics = asyncio.run(describe_topics(load()))
     table = Table("Topic", "Partitions", "max.message.bytes")
     for topic in topics:
         if topic.partitions:

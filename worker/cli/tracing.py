@@ -1,4 +1,4 @@
-"""Who follows the records' journeys, as the settings have it."""
+"""Sets up the export of traces (OpenTelemetry) for `run`, and checks its settings."""
 
 import importlib.util
 import os
@@ -11,12 +11,12 @@ from worker.settings import Settings, SettingsError
 
 
 def check_tracing(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Raises `SettingsError` where traces are asked for and cannot be exported."""
+    """Raises `SettingsError` if `QA_TRACING` is on and traces cannot be exported."""
     if not settings.qa.tracing:
         return
     if importlib.util.find_spec("opentelemetry.exporter") is None:
         raise SettingsError('QA_TRACING needs the extra: pip install "qa-worker[tracing]"')
-    # Only here, and below: who does not trace neither needs nor loads it.
+    # Imported only here and in `tracing`: a worker without traces does not need the extra.
     from worker.observability.tracing import TracingError, check
 
     try:
@@ -27,7 +27,8 @@ def check_tracing(settings: Settings, environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def tracing(settings: Settings) -> Iterator[list[TraceListener]]:
-    """The one that exports traces, or none. At the end, what it has is exported.
+    """Yields the listener that exports traces, or an empty list if `QA_TRACING` is off. On exit the
+    traces that are left are exported.
 
     Raises `SettingsError`.
     """
@@ -37,13 +38,13 @@ def tracing(settings: Settings) -> Iterator[list[TraceListener]]:
         return
     from worker.observability.tracing import Tracing
 
-    follower = Tracing(
+    exporter = Tracing(
         version=__version__,
         group=settings.kafka.group_id,
         answers_topic=settings.qa.answers_topic,
         dead_letters_topic=settings.qa.dead_letters_topic,
     )
     try:
-        yield [follower]
+        yield [exporter]
     finally:
-        follower.close()
+        exporter.close()

@@ -1,1 +1,1 @@
-"""The console: a page of live plots, and a form that sends a question through the topics."""
+"""The console: a web page with live plots of one worker, and a form that asks a question."""

@@ -1,9 +1,8 @@
-"""Who may see the console, and who may ask. Pure: headers in, a refusal out, or none.
+"""Authorizes requests to the console. Pure: takes headers, returns a refusal or None.
 
-A browser runs the pages of strangers beside ours, and each may send requests here. So the name by
-which the browser found the worker must be one that we know (else a stranger's name that resolves to
-this address would do), a question must come from our own page, and everything but that page
-itself takes a token, which no stranger has.
+Protects against DNS rebinding (the Host header must be a known name), cross-site requests (the
+Origin header must be the console's own) and unauthenticated access (bearer token). The files of
+the page hold no secret, so they need no token.
 """
 
 import hmac
@@ -16,37 +15,49 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class AccessDenied:
-    """`status` is HTTP's; `why` is for people."""
+    """A refusal: the HTTP status, and the error text of the response."""
 
     status: int
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAuthorizer:
-    """`origins` are those of `QA_CONSOLE_ORIGINS`."""
+    """Checks a request's headers. `token` is `QA_CONSOLE_TOKEN`; `origins` are
+    `QA_CONSOLE_ORIGINS`, in addition to loopback addresses.
+    """
 
     token: str
     origins: Collection[str]
 
-    def page(self, headers: Mapping[str, str]) -> AccessDenied | None:
-        """For what holds no secret."""
+    def check_page(self, headers: Mapping[str, str]) -> AccessDenied | None:
+        """For the files of the page: the Host header only."""
         host = headers.get("Host", "")
         if _is_loopback(host) or host in (urlsplit(origin).netloc for origin in self.origins):
             return None
         return AccessDenied(
-            403, f"{host!r} is none of the console's names; QA_CONSOLE_ORIGINS has them"
+            403, f"unknown host {host!r}: add the console's address to QA_CONSOLE_ORIGINS"
         )
 
-    def reading(self, headers: Mapping[str, str]) -> AccessDenied | None:
-        """For what the worker does. Browsers may leave the origin out."""
-        return self.page(headers) or self._foreign(headers, optional=True) or self._token(headers)
+    def check_read(self, headers: Mapping[str, str]) -> AccessDenied | None:
+        """For the worker's figures: host, token, and the origin if there is one, since browsers
+        may omit it in a GET request.
+        """
+        return (
+            self.check_page(headers)
+            or self._check_origin(headers, optional=True)
+            or self._check_token(headers)
+        )
 
-    def asking(self, headers: Mapping[str, str]) -> AccessDenied | None:
-        """For what changes something."""
-        return self.page(headers) or self._foreign(headers, optional=False) or self._token(headers)
+    def check_write(self, headers: Mapping[str, str]) -> AccessDenied | None:
+        """For requests that write to a topic: host, origin and token."""
+        return (
+            self.check_page(headers)
+            or self._check_origin(headers, optional=False)
+            or self._check_token(headers)
+        )
 
-    def _foreign(self, headers: Mapping[str, str], *, optional: bool) -> AccessDenied | None:
+    def _check_origin(self, headers: Mapping[str, str], *, optional: bool) -> AccessDenied | None:
         origin = headers.get("Origin")
         if origin in self.origins or (origin is None and optional):
             return None
@@ -54,23 +65,23 @@ class RequestAuthorizer:
         if _is_loopback(host) and origin == f"http://{host}":
             return None
         return AccessDenied(
-            403, "this is for the console's own page; QA_CONSOLE_ORIGINS names others"
+            403, "only the console's own page may send this request (see QA_CONSOLE_ORIGINS)"
         )
 
-    def _token(self, headers: Mapping[str, str]) -> AccessDenied | None:
+    def _check_token(self, headers: Mapping[str, str]) -> AccessDenied | None:
         scheme, _, given = headers.get("Authorization", "").partition(" ")
-        # As bytes: what is no ASCII is compared like everything else. The time it takes says
-        # nothing about how much of it is right.
-        same = hmac.compare_digest(
+        # compare_digest takes non-ASCII text only as bytes. It runs in constant time, so that the
+        # response time does not reveal a correct prefix.
+        equal = hmac.compare_digest(
             given.strip().encode("utf-8", "surrogateescape"), self.token.encode()
         )
-        if scheme.lower() == "bearer" and same:
+        if scheme.lower() == "bearer" and equal:
             return None
-        return AccessDenied(401, "the token is missing or wrong; QA_CONSOLE_TOKEN has it")
+        return AccessDenied(401, "missing or invalid token (see QA_CONSOLE_TOKEN)")
 
 
 def _is_loopback(host: str) -> bool:
     try:
         return urlsplit(f"//{host}").hostname in _LOOPBACK
-    except ValueError:  # as for "[::1"
+    except ValueError:  # for example "[::1"
         return False

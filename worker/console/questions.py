@@ -1,5 +1,5 @@
-"""A question from the console to its outcome: through the topics, like anybody's, and with what
-this worker saw of its journey.
+"""Sends a question from the console through Kafka and reports its outcome, with the stages that
+this worker recorded for it.
 """
 
 import asyncio
@@ -8,92 +8,95 @@ import time
 import uuid
 from typing import Any
 
-from worker.client import QuestionClient, QuestionResult, RecordPosition
+from worker.client import QuestionClient, QuestionResult
 from worker.console.trace_collector import MARK, PendingQuestion, TraceCollector, batches, stages
+from worker.kafka.records import RecordPosition
 from worker.settings import Settings
 
 ANSWER_SECONDS = 30.0
-"""As `qa-worker ask` waits."""
+"""Timeout for an answer. The default of `qa-worker ask --timeout` is the same."""
 
 COMMIT_SECONDS = 2.0
-"""For the journey's end after the answer was read, beyond the interval of commits: at least once,
-answers are there before their commit."""
+"""Time to wait for the commit after the answer was read, in addition to the commit interval: with
+at-least-once delivery the worker commits after the answer is readable."""
 
-AT_ONCE = 4
-"""Questions on their way, at most; each has connections of its own."""
+MAX_PENDING = 4
+"""Limit of concurrent questions. Each one opens connections of its own, for as long as it takes:
+a client that stays open would read every answer of the consumer group all the time."""
 
 
 class BusyError(Exception):
-    """So many questions are on their way that there is no room for another."""
+    """`MAX_PENDING` questions are waiting for their outcome."""
 
 
 class Questions:
-    """Those that are asked on the console."""
+    """Sends the console's questions. Does not check them: the worker that reads the record does."""
 
-    def __init__(self, settings: Settings, following: TraceCollector) -> None:
+    def __init__(self, settings: Settings, collector: TraceCollector) -> None:
         self._settings = settings
-        self._following = following
-        self._on_their_way = 0
-        self._wait_for_commit = settings.qa.commit_interval_ms / 1000 + COMMIT_SECONDS
+        self._collector = collector
+        self._pending = 0
+        self._commit_timeout = settings.qa.commit_interval_ms / 1000 + COMMIT_SECONDS
 
     async def ask(self, value: bytes) -> bytes:
-        """Send this as a record's value; the JSON of what became of it. Nobody looks inside before
-        the worker that takes it.
+        """Send a record with this value and wait for its outcome. Returns a report in JSON: the
+        record's position, the answer or the rejection, and its trace if this worker has one.
 
-        Raises `BusyError`, `KafkaError`, and `TimeoutError` where nothing comes back.
+        Raises `BusyError`, `KafkaError`, `StreamingError`, and `TimeoutError` if no outcome
+        arrives in `ANSWER_SECONDS`.
         """
-        if self._on_their_way == AT_ONCE:
-            raise BusyError(f"{AT_ONCE} questions are on their way already")
-        self._on_their_way += 1
+        if self._pending == MAX_PENDING:
+            raise BusyError(f"{MAX_PENDING} questions are pending; try again later")
+        self._pending += 1
         try:
             return await self._ask(value)
         finally:
-            self._on_their_way -= 1
+            self._pending -= 1
 
     async def _ask(self, value: bytes) -> bytes:
         mark = f"console-{uuid.uuid4()}".encode()
-        async with QuestionClient(self._settings) as asker:
-            with self._following.asking(mark) as asked:
+        async with QuestionClient.open(self._settings) as client:
+            with self._collector.asking(mark) as pending:
                 sent = time.time_ns()
-                place = await asker.send(value, headers=[(MARK, mark)])
-                outcome = await asker.outcome(place, seconds=ANSWER_SECONDS)
-                took = (time.time_ns() - sent) / 1e6
-                journey = await self._journey(asked, sent)
-        return _report(place, outcome, took, asked.seen, journey)
+                position = await client.send(value, headers=[(MARK, mark)])
+                result = await client.wait_for_result(position, timeout_seconds=ANSWER_SECONDS)
+                milliseconds = (time.time_ns() - sent) / 1e6
+                trace = await self._trace(pending, sent)
+        return _report(position, result, milliseconds, pending.seen, trace)
 
-    async def _journey(self, asked: PendingQuestion, sent: int) -> dict[str, Any] | None:
-        """`None` where it did not come to its end here."""
-        if not asked.seen:
+    async def _trace(self, pending: PendingQuestion, sent: int) -> dict[str, Any] | None:
+        """Stages and micro-batches; `None` if this worker did not commit the question."""
+        if not pending.seen:
             return None
         try:
-            journey = await asyncio.wait_for(asked.journey, self._wait_for_commit)
+            trace = await asyncio.wait_for(pending.trace, self._commit_timeout)
         except TimeoutError:
             return None
         return {
-            "stages": [stage._asdict() for stage in stages(journey, sent)],
-            "batches": [batch._asdict() for batch in batches(journey, sent)],
-            "dropped": asked.dropped,
+            "stages": [stage._asdict() for stage in stages(trace, sent)],
+            "batches": [batch._asdict() for batch in batches(trace, sent)],
+            "dropped": pending.dropped,
         }
 
 
 def _report(
-    place: RecordPosition,
-    outcome: QuestionResult,
-    took: float,
+    position: RecordPosition,
+    result: QuestionResult,
+    milliseconds: float,
     seen: bool,
-    journey: dict[str, Any] | None,
+    trace: dict[str, Any] | None,
 ) -> bytes:
     report = {
-        "topic": place[0],
-        "partition": place[1],
-        "offset": place[2],
-        "milliseconds": took,
+        "topic": position.topic,
+        "partition": position.partition,
+        "offset": position.offset,
+        "milliseconds": milliseconds,
         "seen": seen,
-        "journey": journey,
+        "trace": trace,
     }
-    if outcome.reason:
-        rejected = {"reason": outcome.reason, "detail": outcome.detail}
+    if result.reason:
+        rejected = {"reason": result.reason, "detail": result.detail}
         return json.dumps({**report, "rejected": rejected}).encode()
-    # An answer is JSON already, and may be long: it is not read and written once more.
+    # The answer is JSON already and may be long, so it is inserted without parsing it.
     head = json.dumps(report).encode()
-    return head[:-1] + b', "outcome": ' + (outcome.value or b"null") + b"}"
+    return head[:-1] + b', "outcome": ' + (result.value or b"null") + b"}"

@@ -1,6 +1,6 @@
-"""What the plots show: once a second, what the metrics did since the second before.
+"""Computes what the plots show: the change of the worker's metrics in each second.
 
-Knows the worker's metrics; keeps the last minutes, so that a page that is opened later shows them.
+Keeps the samples of the last five minutes, so that a page that is opened later shows them.
 """
 
 import math
@@ -14,56 +14,58 @@ from worker.observability import metrics
 
 PERIOD_SECONDS = 1.0
 
-KEPT = 300
-"""Samples: five minutes, 60 KB as JSON."""
+MAX_SAMPLES = 300
+"""Five minutes; 60 KB as JSON."""
 
-LATENCY_SECONDS = 10.0
-"""Records of the last so many seconds make the quantiles: of one second alone, p99 would be the
-slowest of a handful."""
+LATENCY_WINDOW_SECONDS = 10.0
+"""Age limit of the latencies in a quantile. One second has too few records for a p99."""
 
-LATENCIES = 20_000
-"""Of records, kept at most: 2,000 records/s, far above what a worker does."""
+MAX_LATENCIES = 20_000
+"""2,000 records/s for `LATENCY_WINDOW_SECONDS`, which is far above a worker's throughput."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """About a second, and what happened in it. `None` where nothing did that could be measured."""
+    """What happened in about one second."""
 
     at: int
-    """Milliseconds since the epoch, at its end."""
+    """End of the interval, in milliseconds since the epoch."""
     seconds: float
-    taken: float
-    """Records; so are those below."""
+    """Length of the interval."""
+    received: float
+    """Number of records read from Kafka."""
     finished: float
-    """Answered or rejected."""
+    """Number of records answered or rejected."""
     rejected: dict[str, float]
-    """By reason."""
+    """Number of rejected records by reason."""
     p50: float | None
-    """Milliseconds from poll to commit."""
+    """Latency from poll to commit, in milliseconds; `None` without a record."""
     p99: float | None
     fill: float | None
-    """Tokens run that were no padding, as a share."""
+    """Share of the model's input tokens that are not padding; `None` without a batch."""
     windows: float | None
-    """In a batch, on average."""
+    """Mean number of windows in a batch; `None` without a batch."""
     lag: dict[str, float]
-    """Partition to its records not yet committed."""
+    """Uncommitted records by partition."""
 
 
 @dataclass(slots=True)
 class Latencies:
-    """Of records that were finished lately. `clock` gives seconds that never run backwards."""
+    """Latencies of the records that finished in the last `LATENCY_WINDOW_SECONDS`. `clock` is
+    monotonic, in seconds.
+    """
 
     clock: Callable[[], float]
     _kept: deque[tuple[float, float]] = field(
-        default_factory=lambda: deque[tuple[float, float]](maxlen=LATENCIES)
+        default_factory=lambda: deque[tuple[float, float]](maxlen=MAX_LATENCIES)
     )
 
     def add(self, milliseconds: float) -> None:
         self._kept.append((self.clock(), milliseconds))
 
     def quantiles(self, *shares: float) -> list[float | None]:
-        """The smallest latency that so large a share of the records did not exceed."""
-        oldest = self.clock() - LATENCY_SECONDS
+        """For each share in (0, 1], the nearest-rank quantile in milliseconds; `None` if empty."""
+        oldest = self.clock() - LATENCY_WINDOW_SECONDS
         while self._kept and self._kept[0][0] < oldest:
             self._kept.popleft()
         ordered = sorted(latency for _, latency in self._kept)
@@ -74,19 +76,20 @@ class Latencies:
 
 
 class Sampler:
-    """`take` it once a second; `since` for whoever looks on."""
+    """Takes samples when told to (`take`) and returns the recent ones (`since`)."""
 
     def __init__(self, latencies: Latencies, clock: Callable[[], float]) -> None:
-        """`clock` is the time of day, in seconds since the epoch."""
+        """`clock` returns seconds since the epoch."""
         self._latencies = latencies
         self._clock = clock
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._before = _Totals.now()
         self._at = clock()
 
     def take(self) -> None:
+        """Append a sample of the time since the last call."""
         totals, now = _Totals.now(), self._clock()
-        before, seconds = self._before, max(now - self._at, 1e-3)  # the clock may be set
+        before, seconds = self._before, max(now - self._at, 1e-3)  # the clock may be set back
         self._before, self._at = totals, now
         rejected = {
             reason: count - before.rejected.get(reason, 0.0)
@@ -100,7 +103,7 @@ class Sampler:
             Sample(
                 at=round(now * 1000),
                 seconds=seconds,
-                taken=totals.taken - before.taken,
+                received=totals.received - before.received,
                 finished=totals.answered - before.answered + sum(rejected.values()),
                 rejected=rejected,
                 p50=p50,
@@ -112,15 +115,15 @@ class Sampler:
         )
 
     def since(self, at: int) -> Sequence[Sample]:
-        """What was sampled after this moment, in milliseconds since the epoch."""
+        """The samples after `at`, in milliseconds since the epoch."""
         return [sample for sample in self._samples if sample.at > at]
 
 
 @dataclass(frozen=True, slots=True)
 class _Totals:
-    """Of the metrics that only grow."""
+    """Values of the worker's counters, summed over their labels."""
 
-    taken: float
+    received: float
     answered: float
     rejected: dict[str, float]
     run: float
@@ -131,20 +134,20 @@ class _Totals:
     @classmethod
     def now(cls) -> "_Totals":
         return cls(
-            taken=_sum(metrics.RECORDS, "_total"),
+            received=_sum(metrics.CONSUMED_RECORDS, "_total"),
             answered=_sum(metrics.ANSWERS, "_total"),
             rejected=_by_label(metrics.REJECTIONS, "reason"),
-            run=_sum(metrics.TOKENS_RUN, "_total"),
-            padded=_sum(metrics.TOKENS_PADDED, "_total"),
+            run=_sum(metrics.INFERENCE_TOKENS, "_total"),
+            padded=_sum(metrics.PADDING_TOKENS, "_total"),
             batches=_sum(metrics.BATCH_WINDOWS, "_count"),
             windows=_sum(metrics.BATCH_WINDOWS, "_sum"),
         )
 
 
-def _sum(metric: Counter | Histogram, ending: str) -> float:
-    """Over all labels."""
+def _sum(metric: Counter | Histogram, suffix: str) -> float:
+    """Sum of the series `<name><suffix>` over all labels."""
     (family,) = metric.collect()
-    return sum(each.value for each in family.samples if each.name == f"{family.name}{ending}")
+    return sum(each.value for each in family.samples if each.name == f"{family.name}{suffix}")
 
 
 def _by_label(metric: Counter | Gauge, label: str) -> dict[str, float]:

@@ -1,9 +1,6 @@
-"""The console's routes, for the observing port: the page, its numbers, and its questions."""
+"""The console's routes on the worker's HTTP port: the page, the worker's figures, questions."""
 
-import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +11,11 @@ from aiokafka.errors import KafkaError
 from schemas.answer import ModelInfo
 from schemas.event import Event, Outcome
 from schemas.question import Question
-from worker.console.auth import AccessDenied, RequestAuthorizer
+from worker.console.auth import RequestAuthorizer
 from worker.console.questions import BusyError, Questions
-from worker.console.sampler import PERIOD_SECONDS, Latencies, Sampler
+from worker.console.responses import Handler, RequestError, require, secure_responses
+from worker.console.sampler import Latencies, Sampler
+from worker.console.sampling import sample_periodically
 from worker.console.trace_collector import TraceCollector
 from worker.kafka.errors import StreamingError, format_error
 from worker.observability.health import Health
@@ -27,147 +26,93 @@ PREFIX = "/console"
 PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    # Scripts and styles are files of ours, nothing comes from elsewhere, nobody frames the page,
-    # and no text can become markup.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 class Console:
-    """`app` for the port, `following` for the journeys."""
+    """The console of one worker. `app` is mounted below `PREFIX`, and `trace_collector` listens
+    to the worker's record traces.
+    """
 
     def __init__(self, settings: Settings, health: Health) -> None:
-        """Of settings that have a token."""
+        """`settings.qa.console_token` must be set."""
         qa = settings.qa
         assert qa.console_token is not None
         self._settings = settings
         self._health = health
-        self._guard = RequestAuthorizer(qa.console_token.get_secret_value(), qa.console_origins)
+        self._authorizer = RequestAuthorizer(
+            qa.console_token.get_secret_value(), qa.console_origins
+        )
         latencies = Latencies(time.monotonic)
-        self.following = TraceCollector(latencies)
+        self.trace_collector = TraceCollector(latencies)
         self._sampler = Sampler(latencies, time.time)
-        self._questions = Questions(settings, self.following)
+        self._questions = Questions(settings, self.trace_collector)
         self._worker: dict[str, Any] | None = None
-        self.app = web.Application(middlewares=[_answer])
-        self.app.cleanup_ctx.append(self._sampling)
+        self.app = web.Application(middlewares=[secure_responses])
+        self.app.cleanup_ctx.append(sample_periodically(self._sampler))
         router = self.app.router
-        router.add_get("", self._to_the_page)
+        router.add_get("", self._redirect_to_page)
         router.add_get("/samples", self._samples)
         router.add_post("/questions", self._ask)
         for file in sorted(PAGE.iterdir()):
             name = "" if file.name == "index.html" else file.name
-            router.add_get(f"/{name}", self._file(file))
+            router.add_get(f"/{name}", self._file_handler(file))
 
-    def opened(self, model: ModelInfo, reads: type[Event[Outcome]], version: str) -> None:
-        """The model is there, and is for these events."""
+    def set_worker(self, model: ModelInfo, event_type: type[Event[Outcome]], version: str) -> None:
+        """Called once the model is loaded. The page then shows which worker it belongs to."""
         self._worker = {
             "version": version,
             "model": model.name,
             "precision": model.precision,
             "provider": model.provider,
-            "reads": "question" if issubclass(reads, Question) else "text",
+            "event_type": "question" if issubclass(event_type, Question) else "text",
             "group": self._settings.kafka.group_id,
             "delivery": self._settings.qa.delivery,
         }
 
-    async def _to_the_page(self, request: web.Request) -> web.Response:
-        """Its files are named relative to it, so the slash matters."""
-        _check(self._guard.page(request.headers))
+    async def _redirect_to_page(self, request: web.Request) -> web.Response:
+        """The page names its files relative to its own address, which must end in a slash."""
+        require(self._authorizer.check_page(request.headers))
         return web.Response(status=308, headers={"Location": f"{PREFIX}/"})
 
-    def _file(self, file: Path) -> Handler:
+    def _file_handler(self, file: Path) -> Handler:
         body = file.read_bytes()
 
         async def serve(request: web.Request) -> web.Response:
-            _check(self._guard.page(request.headers))
+            require(self._authorizer.check_page(request.headers))
             return web.Response(body=body, content_type=_TYPES[file.suffix], charset="utf-8")
 
         return serve
 
     async def _samples(self, request: web.Request) -> web.Response:
-        """`?after=`: milliseconds since the epoch."""
-        _check(self._guard.reading(request.headers))
+        """`?after=` is a time in milliseconds since the epoch."""
+        require(self._authorizer.check_read(request.headers))
         try:
             after = int(request.query.get("after", "0"))
         except ValueError:
-            raise _error(400, "after: a whole number of milliseconds") from None
-        seen = {
+            raise RequestError(400, "after must be an integer, in milliseconds") from None
+        state = {
             "worker": self._worker,
             "ready": self._health.ready,
             "samples": self._sampler.since(after),
         }
-        # All of the samples of 48 partitions take 10 ms this way, and 120 by `json` and `asdict`.
-        return web.Response(body=pydantic_core.to_json(seen), content_type="application/json")
+        # Measured: all samples of 48 partitions take 10 ms with pydantic_core, and 120 ms with
+        # `json` and `asdict`.
+        return web.Response(body=pydantic_core.to_json(state), content_type="application/json")
 
     async def _ask(self, request: web.Request) -> web.Response:
-        _check(self._guard.asking(request.headers))
+        require(self._authorizer.check_write(request.headers))
         if request.content_type != "application/json":
-            raise _error(415, "a question is application/json")
+            raise RequestError(415, "the content type of a question must be application/json")
         limited = request.clone(client_max_size=self._settings.qa.max_record_bytes)
         try:
             value = await limited.read()
         except web.HTTPRequestEntityTooLarge as error:
-            raise _error(413, f"larger than QA_MAX_RECORD_BYTES: {error.text}") from None
+            raise RequestError(413, f"larger than QA_MAX_RECORD_BYTES: {error.text}") from None
         try:
             report = await self._questions.ask(value)
         except BusyError as error:
-            raise _error(429, str(error)) from None
+            raise RequestError(429, str(error)) from None
         except TimeoutError:
-            raise _error(504, "no answer came back in time; the question is in its topic") from None
+            raise RequestError(504, "no answer in time; the question is in its topic") from None
         except (KafkaError, StreamingError) as error:
-            raise _error(502, f"the brokers: {format_error(error)}") from None
+            raise RequestError(502, f"Kafka: {format_error(error)}") from None
         return web.Response(body=report, content_type="application/json")
-
-    async def _sampling(self, _: web.Application) -> AsyncIterator[None]:
-        sampling = asyncio.create_task(self._sample())
-        yield
-        sampling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sampling
-
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(PERIOD_SECONDS)
-            self._sampler.take()
-
-
-class _RefusedError(Exception):
-    """The request is answered with this and nothing else."""
-
-    def __init__(self, refusal: AccessDenied) -> None:
-        super().__init__(refusal.why)
-        self.refusal = refusal
-
-
-@web.middleware
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every answer has the headers, refusals as well."""
-    response: web.StreamResponse
-    try:
-        response = await handler(request)
-    except _RefusedError as error:
-        response = web.json_response({"error": error.refusal.why}, status=error.refusal.status)
-    except web.HTTPException as error:  # no such path, or method
-        error.headers.update(_HEADERS)
-        raise
-    response.headers.update(_HEADERS)
-    return response
-
-
-def _check(refusal: AccessDenied | None) -> None:
-    if refusal is not None:
-        raise _RefusedError(refusal)
-
-
-def _error(status: int, why: str) -> _RefusedError:
-    return _RefusedError(AccessDenied(status, why))

@@ -1,5 +1,6 @@
-"""The console among those who follow journeys: how long all of them took, and every step of those
-whose question was asked here.
+"""The console's trace listener: latencies of all records, and stages of the console's questions.
+
+Also turns such a trace into the rows that the page shows (`stages`, `batches`).
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from worker.console.sampler import Latencies
 from worker.observability.record_trace import DROPPED, RecordTrace
 
 MARK = "x-correlation-id"
-"""The header by which a question that was asked here is known again. Its answer carries it too."""
+"""The header that identifies a question which the console sent. Its answer carries it too."""
 
 
 class Stage(NamedTuple):
@@ -38,75 +39,76 @@ class Batch(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class PendingQuestion:
-    """A question that was asked here, and what this worker saw of it."""
+    """A question that the console sent, and what this worker saw of it."""
 
     seen: bool = False
-    """Whether this worker took it; else another one of the group did."""
+    """Whether this worker received it; otherwise another worker of the group did."""
     dropped: int = 0
-    """How often its partition was lost or begun anew with it in flight."""
-    journey: "asyncio.Future[RecordTrace]" = field(
+    """How often its partition was revoked or restarted before the question was committed."""
+    trace: "asyncio.Future[RecordTrace]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-    """The one that came to its end."""
+    """The first trace that ended with a commit."""
 
 
 class TraceCollector:
-    """A `Follower`. On the event loop."""
+    """A `TraceListener`. On the event loop."""
 
     def __init__(self, latencies: Latencies) -> None:
         self._latencies = latencies
-        self._asked: dict[bytes, PendingQuestion] = {}
+        self._pending: dict[bytes, PendingQuestion] = {}
 
     @contextlib.contextmanager
     def asking(self, mark: bytes) -> Iterator[PendingQuestion]:
-        """While a question with this mark is on its way."""
-        asked = self._asked[mark] = PendingQuestion()
+        """Watch for the question whose header `MARK` has this value."""
+        question = self._pending[mark] = PendingQuestion()
         try:
-            yield asked
+            yield question
         finally:
-            del self._asked[mark]
+            del self._pending[mark]
 
-    def began(self, journey: RecordTrace) -> None:
-        if (asked := self._of(journey)) is not None:
-            asked.seen = True
+    def on_start(self, trace: RecordTrace) -> None:
+        if (question := self._find(trace)) is not None:
+            question.seen = True
 
-    def ended(self, journey: RecordTrace) -> None:
-        asked = self._of(journey)
-        if journey.outcome == DROPPED:
-            if asked is not None:
-                asked.dropped += 1
+    def on_end(self, trace: RecordTrace) -> None:
+        question = self._find(trace)
+        if trace.outcome == DROPPED:
+            if question is not None:
+                question.dropped += 1
             return
-        self._latencies.add((journey.ended - journey.taken) / 1e6)
-        if asked is not None and not asked.journey.done():
-            asked.journey.set_result(journey)
+        self._latencies.add((trace.ended - trace.received) / 1e6)
+        if question is not None and not question.trace.done():
+            question.trace.set_result(trace)
 
-    def _of(self, journey: RecordTrace) -> PendingQuestion | None:
-        if self._asked:
-            for name, value in journey.headers:
-                if name == MARK and value is not None and value in self._asked:
-                    return self._asked[value]
+    def _find(self, trace: RecordTrace) -> PendingQuestion | None:
+        if self._pending:
+            for name, value in trace.headers:
+                if name == MARK and value is not None and value in self._pending:
+                    return self._pending[value]
         return None
 
 
-_WORK = ("decode", "encode", "run", "spans", "pooling", "publish")
-"""In the order in which it happens; a model does either of spans and pooling."""
+_STAGES = ("decode", "preprocess", "inference", "postprocess", "publish")
+"""In the order in which they happen."""
 
 
-def stages(journey: RecordTrace, sent: int) -> list[Stage]:
-    """The whole way of a question that was sent at `sent` (nanoseconds since the epoch), from the
-    topic to the commit, without a gap.
+def stages(trace: RecordTrace, sent: int) -> list[Stage]:
+    """All stages from the topic to the commit, without a gap.
+
+    `sent` is when the question was sent, in nanoseconds since the epoch.
     """
-    work = {step.name: (step.began, step.ended) for step in journey.steps}
-    if journey.runs:
-        runs = journey.runs
-        work["run"] = min(run.began for run in runs), max(run.ended for run in runs)
-    way = [("queue", journey.taken, journey.taken)]
-    way += [(name, *work[name]) for name in _WORK if name in work]
-    way.append(("commit", way[-1][2], journey.ended))
+    intervals = {stage.name: (stage.began, stage.ended) for stage in trace.stages}
+    if trace.batches:
+        began = min(batch.began for batch in trace.batches)
+        intervals["inference"] = began, max(batch.ended for batch in trace.batches)
+    ordered = [("queue", trace.received, trace.received)]
+    ordered += [(name, *intervals[name]) for name in _STAGES if name in intervals]
+    ordered.append(("commit", ordered[-1][2], trace.ended))
     made: list[Stage] = []
     reached = sent
-    for name, began, ended in way:
-        # Noted on several threads by a clock that may be set: none begins before the last ended.
+    for name, began, ended in ordered:
+        # Several threads read a clock that may be set back: no stage begins before the last ended.
         began = max(began, reached)
         ended = max(ended, began)
         made.append(Stage(name, *((moment - sent) / 1e6 for moment in (reached, began, ended))))
@@ -114,15 +116,15 @@ def stages(journey: RecordTrace, sent: int) -> list[Stage]:
     return made
 
 
-def batches(journey: RecordTrace, sent: int) -> list[Batch]:
-    """The micro-batches in the order of their beginning."""
+def batches(trace: RecordTrace, sent: int) -> list[Batch]:
+    """The micro-batches in the order in which they began."""
     return [
         Batch(
-            (run.began - sent) / 1e6,
-            (run.ended - sent) / 1e6,
-            run.windows,
-            len(run.journeys),
-            run.padded_tokens,
+            (batch.began - sent) / 1e6,
+            (batch.ended - sent) / 1e6,
+            batch.windows,
+            batch.events,
+            batch.padded_tokens,
         )
-        for run in sorted(journey.runs, key=lambda run: run.began)
+        for batch in sorted(trace.batches, key=lambda batch: batch.began)
     ]

@@ -1,160 +1,123 @@
-"""Dead letters, as whoever looks at them and sends them again understands them. Pure.
+"""Dead letters: parsing, filtering, and the record that replays one. Pure.
 
-From a record of the dead-letter topic to a `DeadLetter`, which letters a command means, and what
-the question looks like that is sent again. Reading topics and publishing is left to others.
+Reading topics is worker/dead_letters/replay.py's task, publishing transaction.py's.
 """
 
-import re
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from schemas.rejection import (
-    ATTEMPT,
-    PREFIX,
-    REASON,
-    REPLAY_OF,
-    VALUE_OMITTED,
-    Header,
-    Reason,
-    split_headers,
-)
-from worker.kafka.records import OutputRecord
-
-_NUMBER = re.compile(rb"[0-9]{1,18}")
-
-
-@dataclass(frozen=True, slots=True)
-class RecordPosition:
-    """Where a record lies."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
+from schemas.dead_letter import parse_dead_letter_headers
+from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason
+from worker.kafka.records import OutputRecord, RecordPosition
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record of the dead-letter topic."""
 
-    place: RecordPosition
-    timestamp: int
-    """Of the letter's record, in milliseconds since 1970."""
+    position: RecordPosition
+    timestamp_ms: int
+    """The record's timestamp, in milliseconds since 1970."""
     key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...]
-    """All of them."""
-    own_headers: tuple[Header, ...]
-    """Those with which the question came."""
+    question_headers: tuple[Header, ...]
+    """Those of `headers` with which the question came."""
     reason: str
-    """Of `Reason`, or of a newer worker's; empty if this is no worker's dead letter."""
+    """A value of `Reason`, or of a newer version's; empty if no worker wrote the record."""
     message: str
     question: RecordPosition | None
-    """Where the question lay; `None` if the headers do not say."""
+    """Where the question is; None if the headers do not say."""
     attempt: int
-    """How often it had been sent again."""
-    omitted: int | None
-    """Bytes of the question's value if the letter does not have it."""
+    """How many times the question had been replayed."""
+    omitted_bytes: int | None
+    """Size of the question's value if the dead letter does not have it."""
+
+    @classmethod
+    def from_record(cls, record: Any) -> "DeadLetter":
+        """`record` is a ConsumerRecord. Missing and malformed headers give empty fields."""
+        parsed = parse_dead_letter_headers(record.headers)
+        return cls(
+            position=RecordPosition(record.topic, record.partition, record.offset),
+            timestamp_ms=record.timestamp,
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers),
+            question_headers=parsed.event_headers,
+            reason=parsed.reason,
+            message=parsed.message,
+            question=None if parsed.event is None else RecordPosition(*parsed.event),
+            attempt=parsed.attempt,
+            omitted_bytes=parsed.omitted_bytes,
+        )
 
     @property
     def size(self) -> int:
         """Bytes of the question's value."""
-        return len(self.value or b"") if self.omitted is None else self.omitted
-
-
-def parse_dead_letter(record: Any) -> DeadLetter:
-    """Whatever the record says: what it does not say, or says in no way that we know, is empty."""
-    own, added = split_headers(record.headers)
-    topic, partition, offset = (
-        added.get(f"{PREFIX}{name}") for name in ("topic", "partition", "offset")
-    )
-    numbers = _number(partition), _number(offset)
-    question = None
-    if topic and numbers[0] is not None and numbers[1] is not None:
-        question = RecordPosition(_text(topic), numbers[0], numbers[1])
-    return DeadLetter(
-        place=RecordPosition(record.topic, record.partition, record.offset),
-        timestamp=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers),
-        own_headers=tuple(own),
-        reason=_text(added.get(REASON)),
-        message=_text(added.get(f"{PREFIX}exception.message")),
-        question=question,
-        attempt=_number(dict(own).get(ATTEMPT)) or 0,
-        omitted=(_number(added[VALUE_OMITTED]) or 0) if VALUE_OMITTED in added else None,
-    )
+        return len(self.value or b"") if self.omitted_bytes is None else self.omitted_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which letters a command means: those to which all of it applies."""
+    """Selects the dead letters that meet all conditions."""
 
     reasons: frozenset[Reason] = frozenset()
-    """None: any."""
+    """Empty: any reason."""
     since: int | None = None
-    """In milliseconds since 1970, as `until`: from `since` on, and before `until`."""
+    """Milliseconds since 1970, included."""
     until: int | None = None
+    """Milliseconds since 1970, not included."""
     partition: int | None = None
     first: int = 0
-    """Offsets, both included."""
     last: int | None = None
+    """Offsets from `first` to `last`, both included."""
 
-    def takes(self, letter: DeadLetter) -> bool:
-        place = letter.place
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        position = dead_letter.position
         return (
-            (not self.reasons or letter.reason in self.reasons)
-            and (self.since is None or letter.timestamp >= self.since)
-            and (self.until is None or letter.timestamp < self.until)
-            and self.partition in (None, place.partition)
-            and place.offset >= self.first
-            and (self.last is None or place.offset <= self.last)
+            (not self.reasons or dead_letter.reason in self.reasons)
+            and (self.since is None or dead_letter.timestamp_ms >= self.since)
+            and (self.until is None or dead_letter.timestamp_ms < self.until)
+            and self.partition in (None, position.partition)
+            and position.offset >= self.first
+            and (self.last is None or position.offset <= self.last)
         )
 
 
 class SkipReason(StrEnum):
-    """Why a letter is not sent again."""
+    """Why a dead letter is not replayed."""
 
-    REPLAYED = "replayed before"
-    MAX_ATTEMPTS = "at the most attempts"
-    NO_LETTER = "no dead letter of a worker"
-    VALUE_GONE = "its value is gone"
+    REPLAYED = "already replayed"
+    MAX_ATTEMPTS = "max attempts reached"
+    NOT_A_DEAD_LETTER = "not a worker's dead letter"
+    VALUE_GONE = "value no longer available"
     TOO_LARGE = "too large for the questions topic"
 
 
 def skip_reason(
-    letter: DeadLetter, *, replayed: Container[str], max_attempts: int
+    dead_letter: DeadLetter, *, replayed: Container[str], max_attempts: int
 ) -> SkipReason | None:
-    """`replayed` has the places of letters that were sent again already."""
-    if not letter.reason or letter.question is None:
-        return SkipReason.NO_LETTER
-    if str(letter.place) in replayed:
+    """`replayed` holds the positions of replayed dead letters, as `str(position)`."""
+    if not dead_letter.reason or dead_letter.question is None:
+        return SkipReason.NOT_A_DEAD_LETTER
+    if str(dead_letter.position) in replayed:
         return SkipReason.REPLAYED
-    return SkipReason.MAX_ATTEMPTS if letter.attempt >= max_attempts else None
+    return SkipReason.MAX_ATTEMPTS if dead_letter.attempt >= max_attempts else None
 
 
-def to_replay_record(letter: DeadLetter, value: bytes | None, topic: str) -> OutputRecord:
-    """The question's record: as it came, and how often it has been sent again.
+def to_replay_record(dead_letter: DeadLetter, value: bytes | None, topic: str) -> OutputRecord:
+    """The question's record with its headers, plus the attempt and the dead letter's position.
 
-    `value` is the question's. The letter is one that `skip_reason` does not skip.
+    `value` is the question's. Requires a dead letter for which `skip_reason` is None.
     """
-    assert letter.question is not None
-    headers = [header for header in letter.own_headers if header[0] not in (ATTEMPT, REPLAY_OF)]
-    headers += [
-        (ATTEMPT, str(letter.attempt + 1).encode()),
-        (REPLAY_OF, str(letter.place).encode()),
+    assert dead_letter.question is not None
+    headers = [
+        header for header in dead_letter.question_headers if header[0] not in (ATTEMPT, REPLAY_OF)
     ]
-    return OutputRecord(topic, letter.key, value, headers, lane=letter.question.partition)
-
-
-def _text(header: bytes | None) -> str:
-    return (header or b"").decode("utf-8", "replace")
-
-
-def _number(header: bytes | None) -> int | None:
-    return int(header) if header and _NUMBER.fullmatch(header) else None
+    headers += [
+        (ATTEMPT, str(dead_letter.attempt + 1).encode()),
+        (REPLAY_OF, str(dead_letter.position).encode()),
+    ]
+    return OutputRecord(topic, dead_letter.key, value, headers, dead_letter.question.partition)

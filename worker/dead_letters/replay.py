@@ -1,170 +1,174 @@
-"""Dead letters are looked through, and sent again: the part that talks to the brokers.
+"""Reads dead letters, and replays them: publishes their questions to the questions topic again.
 
-Nothing goes out twice. A replay is made of transactions under one transactional id, so that a
-second one fences the first; and what was replayed before is known by the headers of the questions
-that it left on their topic. Nothing goes round for ever: a question carries how often it was sent.
+A dead letter is replayed once: the replay publishes in transactions of one transactional id, which
+fences any earlier replay, and recognises what was replayed before by a header of the questions. A
+question carries the number of its replays, which is limited.
 """
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from schemas.rejection import REPLAY_OF
 from worker.dead_letters.dead_letter import (
     DeadLetter,
     DeadLetterFilter,
     SkipReason,
-    parse_dead_letter,
     skip_reason,
     to_replay_record,
 )
-from worker.dead_letters.transaction import (
-    ReplayResult,
-    ReplayTransaction,
-    replay_producer,
-    replay_transactional_id,
-)
+from worker.dead_letters.transaction import ReplayResult, ReplayTransaction, replay_producer
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord, partition_for
-from worker.kafka.topic_reader import OffsetRange, TopicReader, Watch, clip
-from worker.kafka.topics import Topic, require_topics
+from worker.kafka.topic_reader import OffsetRange, OnProgress, TopicReader, clip
+from worker.kafka.topic_requirements import require_topics
+from worker.kafka.topics import Topic
 from worker.settings import Settings
 
-SKEW_MS = 3_600_000
-"""By how much the clocks may differ that dated a dead letter and its replay: the questions topic is
-read from so long before the letter on. An hour is how far ahead of its own clock a broker lets a
-record be (message.timestamp.after.max.ms, its default)."""
+CLOCK_SKEW_MS = 3_600_000
+"""The search for replays of a dead letter starts this long before its timestamp, since another
+clock dated them. Brokers accept timestamps at most an hour ahead of their own clock
+(message.timestamp.after.max.ms, its default)."""
+
+OnResult = Callable[[ReplayResult], None]
 
 
 async def read_dead_letters(
-    settings: Settings, wanted: DeadLetterFilter, watch: Watch
+    settings: Settings, wanted: DeadLetterFilter, on_progress: OnProgress
 ) -> AsyncGenerator[DeadLetter, None]:
-    """Those of the dead-letter topic as it is now. Raises `StreamingError`, `KafkaError`."""
-    rights = RequiredAcls({settings.qa.dead_letters_topic: (Operation.READ,)})
-    _, _, dead = await require_topics(settings, rights)
-    async with TopicReader(settings.kafka) as scan:
-        stretches = await _where(scan, dead, wanted)
-        async with aclosing(_wanted(scan, stretches, wanted, watch)) as found:
-            async for letter in found:
-                yield letter
+    """The dead letters that `wanted` selects, up to the end offsets at the start.
+
+    Raises `StreamingError`, `KafkaError`.
+    """
+    required = {settings.qa.dead_letters_topic: (Operation.READ,)}
+    _, _, topic = await require_topics(settings, required)
+    async with TopicReader.open(settings.kafka) as reader:
+        ranges = await _find_ranges(reader, topic, wanted)
+        async with aclosing(_select(reader, ranges, wanted, on_progress)) as selected:
+            async for dead_letter in selected:
+                yield dead_letter
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """`send` publishes the letters that `wanted` takes to the questions topic, and tells what
-    becomes of each; `rehearse` only tells it. Both raise `StreamingError` and `KafkaError`.
+    """Replays the dead letters that `wanted` selects. Its methods raise `StreamingError` and
+    `KafkaError`.
     """
 
     settings: Settings
     wanted: DeadLetterFilter
     max_attempts: int
     again: bool
-    """Also what was replayed before."""
+    """Also replay dead letters that were replayed before."""
     limit: int | None
-    """How many to send, at most."""
+    """Maximum number of dead letters to replay."""
 
-    async def rehearse(self, tell: Callable[[ReplayResult], None], watch: Watch) -> None:
-        questions, _, dead = await require_topics(self.settings, self._rights(Operation.READ))
+    async def dry_run(self, on_result: OnResult, on_progress: OnProgress) -> None:
+        """Report the results that `run` would have; publish nothing."""
+        questions, _, dead = await require_topics(self.settings, self._acls(Operation.READ))
         async with (
-            TopicReader(self.settings.kafka) as scan,
-            TopicReader(self.settings.kafka) as originals,
-            aclosing(self._fates(scan, originals, questions, dead, watch)) as fates,
+            TopicReader.open(self.settings.kafka) as reader,
+            TopicReader.open(self.settings.kafka) as originals,
+            aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
-            async for fate, _ in fates:
-                tell(fate)
+            async for result, _ in plan:
+                on_result(result)
 
-    async def send(self, tell: Callable[[ReplayResult], None], watch: Watch) -> None:
-        name = replay_transactional_id(self.settings.kafka)
-        rights = replace(
-            self._rights(Operation.READ, Operation.WRITE),
-            transactions=(name, f"transactional id {name}"),
-        )
-        questions, _, dead = await require_topics(self.settings, rights)
-        # The producer first: once it is there no other replay adds to what is looked up next.
+    async def run(self, on_result: OnResult, on_progress: OnProgress) -> None:
+        """Publish. A result is reported once its transaction is committed."""
+        required = self._acls(Operation.READ, Operation.WRITE)
+        questions, _, dead = await require_topics(self.settings, required)
+        # The producer first: it fences earlier replays, so that the search for what was replayed
+        # finds everything.
         async with (
-            replay_producer(self.settings, questions) as producer,
-            TopicReader(self.settings.kafka) as scan,
-            TopicReader(self.settings.kafka) as originals,
-            aclosing(self._fates(scan, originals, questions, dead, watch)) as fates,
+            replay_producer(self.settings.kafka, questions) as producer,
+            TopicReader.open(self.settings.kafka) as reader,
+            TopicReader.open(self.settings.kafka) as originals,
+            aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
-            batch = ReplayTransaction(producer)
-            async for fate, record in fates:
+            transaction = ReplayTransaction(producer)
+            async for result, record in plan:
                 if record is None:
-                    tell(fate)
+                    on_result(result)
                     continue
-                if batch.is_full(record):
-                    await batch.publish(tell)
-                batch.add(fate, record)
-            await batch.publish(tell)
+                if transaction.is_full(record):
+                    await transaction.publish(on_result)
+                transaction.add(result, record)
+            await transaction.publish(on_result)
 
-    def _rights(self, *with_questions: Operation) -> RequiredAcls:
+    def _acls(self, *on_questions: Operation) -> RequiredAcls:
         qa = self.settings.qa
-        return RequiredAcls(
-            {qa.questions_topic: with_questions, qa.dead_letters_topic: (Operation.READ,)}
-        )
+        return {qa.questions_topic: on_questions, qa.dead_letters_topic: (Operation.READ,)}
 
-    async def _fates(
-        self, scan: TopicReader, originals: TopicReader, questions: Topic, dead: Topic, watch: Watch
+    async def _plan(
+        self,
+        reader: TopicReader,
+        originals: TopicReader,
+        questions: Topic,
+        dead: Topic,
+        on_progress: OnProgress,
     ) -> AsyncGenerator[tuple[ReplayResult, OutputRecord | None], None]:
-        """What becomes of each letter, and the record to send for it."""
-        stretches = await _where(scan, dead, self.wanted)
+        """The result of each dead letter, and the record to publish, if any."""
+        ranges = await _find_ranges(reader, dead, self.wanted)
         replayed: set[str] = set()
         if not self.again:
-            replayed = await self._replayed(scan, stretches, questions, watch)
-        sent = 0
-        async with aclosing(_wanted(scan, stretches, self.wanted, watch)) as found:
-            async for letter in found:
-                skip = skip_reason(letter, replayed=replayed, max_attempts=self.max_attempts)
+            replayed = await self._find_replayed(reader, ranges, questions, on_progress)
+        count = 0
+        async with aclosing(_select(reader, ranges, self.wanted, on_progress)) as selected:
+            async for dead_letter in selected:
+                skip = skip_reason(dead_letter, replayed=replayed, max_attempts=self.max_attempts)
                 if skip is not None:
-                    yield ReplayResult(letter, skip), None
+                    yield ReplayResult(dead_letter, skip), None
                     continue
-                if sent == self.limit:
+                if count == self.limit:
                     return
-                fate, record = await self._question(letter, originals, questions)
-                sent += record is not None
-                yield fate, record
+                result, record = await self._build_record(dead_letter, originals, questions)
+                count += record is not None
+                yield result, record
 
-    async def _question(
-        self, letter: DeadLetter, originals: TopicReader, questions: Topic
+    async def _build_record(
+        self, dead_letter: DeadLetter, originals: TopicReader, questions: Topic
     ) -> tuple[ReplayResult, OutputRecord | None]:
-        value = letter.value
-        if letter.omitted is not None:
-            assert letter.question is not None  # else it had been skipped
-            place = letter.question
-            original = await originals.at(place.topic, place.partition, place.offset)
-            # A topic that was deleted and made anew has another record there.
-            if original is None or (original.key, len(original.value or b"")) != (
-                letter.key,
-                letter.omitted,
-            ):
-                return ReplayResult(letter, SkipReason.VALUE_GONE), None
+        value = dead_letter.value
+        if dead_letter.omitted_bytes is not None:
+            assert dead_letter.question is not None  # `skip_reason` is None
+            position = dead_letter.question
+            original = await originals.read_one(position.topic, position.partition, position.offset)
+            # A topic that was deleted and created again has another record at the offset.
+            expected = (dead_letter.key, dead_letter.omitted_bytes)
+            if original is None or (original.key, len(original.value or b"")) != expected:
+                return ReplayResult(dead_letter, SkipReason.VALUE_GONE), None
             value = original.value
-        record = to_replay_record(letter, value, questions.name)
+        record = to_replay_record(dead_letter, value, questions.name)
         if record.size > questions.max_message_bytes:
-            return ReplayResult(letter, SkipReason.TOO_LARGE), None
+            return ReplayResult(dead_letter, SkipReason.TOO_LARGE), None
         partition = partition_for(record, range(questions.partitions))
-        return ReplayResult(letter, partition=partition), record
+        return ReplayResult(dead_letter, partition=partition), record
 
-    async def _replayed(
-        self, scan: TopicReader, stretches: list[OffsetRange], questions: Topic, watch: Watch
+    async def _find_replayed(
+        self,
+        reader: TopicReader,
+        ranges: list[OffsetRange],
+        questions: Topic,
+        on_progress: OnProgress,
     ) -> set[str]:
-        """The places of the letters that the questions topic has replays of."""
+        """The positions of dead letters whose replays are in the questions topic."""
         earliest: int | None = None
-        async with aclosing(_wanted(scan, stretches, self.wanted, watch)) as found:
-            async for letter in found:
-                if earliest is None or letter.timestamp < earliest:
-                    earliest = letter.timestamp
+        async with aclosing(_select(reader, ranges, self.wanted, on_progress)) as selected:
+            async for dead_letter in selected:
+                if earliest is None or dead_letter.timestamp_ms < earliest:
+                    earliest = dead_letter.timestamp_ms
         if earliest is None:
             return set()
-        written = await scan.stretches(
+        written = await reader.ranges(
             questions.name,
             questions.partitions,
-            since=max(0, earliest - SKEW_MS),
+            since=max(0, earliest - CLOCK_SKEW_MS),
             with_open_transactions=True,
         )
         replayed = set()
-        async with aclosing(scan.read(written, watch)) as records:
+        async with aclosing(reader.read(written, on_progress)) as records:
             async for record in records:
                 replayed |= {
                     (text or b"").decode("utf-8", "replace")
@@ -174,21 +178,26 @@ class Replay:
         return replayed
 
 
-async def _where(scan: TopicReader, dead: Topic, wanted: DeadLetterFilter) -> list[OffsetRange]:
-    """Where in the dead-letter topic there may be letters that are wanted."""
-    if wanted.partition is not None and wanted.partition >= dead.partitions:
+async def _find_ranges(
+    reader: TopicReader, topic: Topic, wanted: DeadLetterFilter
+) -> list[OffsetRange]:
+    """The offsets of the dead-letter topic that `wanted` can select."""
+    if wanted.partition is not None and wanted.partition >= topic.partitions:
         raise StreamingError(
-            f"{dead.name} has partitions 0 to {dead.partitions - 1}, none is {wanted.partition}"
+            f"{topic.name} has no partition {wanted.partition}, only 0 to {topic.partitions - 1}"
         )
-    stretches = await scan.stretches(dead.name, dead.partitions, since=wanted.since)
-    return clip(stretches, partition=wanted.partition, first=wanted.first, last=wanted.last)
+    ranges = await reader.ranges(topic.name, topic.partitions, since=wanted.since)
+    return clip(ranges, partition=wanted.partition, first=wanted.first, last=wanted.last)
 
 
-async def _wanted(
-    scan: TopicReader, stretches: list[OffsetRange], wanted: DeadLetterFilter, watch: Watch
+async def _select(
+    reader: TopicReader,
+    ranges: list[OffsetRange],
+    wanted: DeadLetterFilter,
+    on_progress: OnProgress,
 ) -> AsyncGenerator[DeadLetter, None]:
-    async with aclosing(scan.read(stretches, watch)) as records:
+    async with aclosing(reader.read(ranges, on_progress)) as records:
         async for record in records:
-            letter = parse_dead_letter(record)
-            if wanted.takes(letter):
-                yield letter
+            dead_letter = DeadLetter.from_record(record)
+            if wanted.matches(dead_letter):
+                yield dead_letter

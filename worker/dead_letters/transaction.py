@@ -1,144 +1,131 @@
-"""Dead letters on their way out: a transaction's worth of them, and the producer they belong to."""
+"""Publishes replayed records: transactions of the group's one replay producer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    TransactionalIdAuthorizationFailed,
+)
 
 from worker.dead_letters.dead_letter import DeadLetter, SkipReason
-from worker.kafka.connection import connection_options
+from worker.kafka.acl import format_missing
+from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError, format_error
-from worker.kafka.producer import encode_value, serialize_value, stop_producer
-from worker.kafka.records import BATCH_BYTES, OutputRecord
+from worker.kafka.records import OutputRecord
 from worker.kafka.topics import Topic
-from worker.settings import KafkaSettings, Settings
+from worker.kafka.transactions import TransactionalProducer
+from worker.settings import KafkaSettings
 
-TRANSACTION_LETTERS = 500
-TRANSACTION_BYTES = 8 * 1024 * 1024
-"""What is held in memory and sent in one transaction: done well within TRANSACTION_SECONDS."""
+TRANSACTION_RECORDS = 500
+TRANSACTION_BYTES = 1024 * 1024
+"""Bounds of one transaction: 16 batches, which take far less than KAFKA_TRANSACTION_TIMEOUT_MS. A
+larger record has a transaction of its own."""
 
-TRANSACTION_SECONDS = 45.0
-"""For one transaction; brokers abort it after 60 s (transaction.timeout.ms, its default)."""
+INIT_TIMEOUT_SECONDS = 45.0
+"""For InitProducerId, which waits until the previous replay's open transaction is aborted."""
 
-CLOSE_SECONDS = 5.0
-"""For the end of a replay that failed."""
+ABORT_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What becomes of a letter that was meant: it is sent to `partition` of the questions topic, or
-    skipped.
+    """What the replay did with a dead letter: sent it to `partition` of the questions topic, or
+    skipped it.
     """
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     skip: SkipReason | None = None
     partition: int | None = None
 
 
 class ReplayTransaction:
-    """What goes out in the next transaction."""
+    """Collects the records of the next transaction."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: TransactionalProducer) -> None:
         self._producer = producer
-        self._waiting: list[tuple[ReplayResult, OutputRecord]] = []
+        self._pending: list[tuple[ReplayResult, OutputRecord]] = []
         self._bytes = 0
         self._sent = 0
 
     def is_full(self, record: OutputRecord) -> bool:
-        """Whether there is no room for `record`; a single one always has."""
-        return bool(self._waiting) and (
-            len(self._waiting) >= TRANSACTION_LETTERS
+        """Whether the transaction has no space left for `record`."""
+        return bool(self._pending) and (
+            len(self._pending) >= TRANSACTION_RECORDS
             or self._bytes + record.size > TRANSACTION_BYTES
         )
 
-    def add(self, fate: ReplayResult, record: OutputRecord) -> None:
-        self._waiting.append((fate, record))
+    def add(self, result: ReplayResult, record: OutputRecord) -> None:
+        self._pending.append((result, record))
         self._bytes += record.size
 
-    async def publish(self, tell: Callable[[ReplayResult], None]) -> None:
-        """All of it, or nothing."""
-        if not self._waiting:
-            return
+    async def publish(self, on_result: Callable[[ReplayResult], None]) -> None:
+        """Commit the transaction, then report its results. Raises `StreamingError`."""
         try:
-            async with asyncio.timeout(TRANSACTION_SECONDS):
-                await self._transaction()
-        except ProducerFenced:
+            await self._producer.commit([record for _, record in self._pending])
+        except (InvalidProducerEpoch, ProducerFenced):
             raise StreamingError(
-                f"another replay of this group has begun and ends this one, which has sent "
-                f"{self._sent} letters"
+                f"another replay of this group has started and fenced this one, which has sent "
+                f"{self._sent} dead letters"
             ) from None
-        except (AssertionError, KafkaError, TimeoutError) as error:
+        except BaseException as error:
+            await self._abort()
+            if not isinstance(error, (KafkaError, TimeoutError)):
+                raise
             raise StreamingError(
-                f"the replay ends after {self._sent} letters: {format_error(error)}; run it again, "
-                f"it skips what has arrived"
+                f"the replay failed after {self._sent} dead letters: {format_error(error)}; run it "
+                f"again, it skips those that were sent"
             ) from error
-        for fate, _ in self._waiting:
-            tell(fate)
-        self._sent += len(self._waiting)
-        self._waiting, self._bytes = [], 0
+        for result, _ in self._pending:
+            on_result(result)
+        self._sent += len(self._pending)
+        self._pending, self._bytes = [], 0
 
-    async def _transaction(self) -> None:
-        producer = self._producer
-        await producer.begin_transaction()
-        try:
-            sends: list[asyncio.Future[Any]] = [
-                await producer.send(
-                    record.topic,
-                    value=encode_value(record.value),
-                    key=record.key,
-                    partition=fate.partition,
-                    headers=record.headers,
-                )
-                for fate, record in self._waiting
-            ]
-            # aiokafka commits a transaction whose sends have failed, without them.
-            done = await asyncio.gather(*sends, return_exceptions=True)
-            for outcome in done:
-                if isinstance(outcome, BaseException):
-                    raise outcome
-        except BaseException:
-            # So that readers need not wait for its timeout. If this fails, they do.
-            with suppress(AssertionError, KafkaError, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await producer.abort_transaction()
-            raise
-        await producer.commit_transaction()
+    async def _abort(self) -> None:
+        """Try to abort the open transaction by fencing it. Otherwise the worker cannot read beyond
+        it until its coordinator aborts it after KAFKA_TRANSACTION_TIMEOUT_MS.
+        """
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(ABORT_TIMEOUT_SECONDS):
+                await self._producer.init_transactions()
 
 
 def replay_transactional_id(kafka: KafkaSettings) -> str:
-    """One for all replays of a group, so that each ends the one before it."""
+    """All replays of a group share this id, so that a replay fences the one before it."""
     return f"{kafka.group_id}-dead-letters-replay"
 
 
 @asynccontextmanager
-async def replay_producer(settings: Settings, questions: Topic) -> AsyncIterator[AIOKafkaProducer]:
-    """Once it is there, no replay before it sends any more. Raises `StreamingError` and
+async def replay_producer(
+    kafka: KafkaSettings, questions: Topic
+) -> AsyncIterator[TransactionalProducer]:
+    """Yields a producer that has fenced every earlier replay. Raises `StreamingError`,
     `KafkaError`.
     """
-    kafka = settings.kafka
-    producer = AIOKafkaProducer(
-        **connection_options(kafka),
-        replay_transactional_id=replay_transactional_id(kafka),
-        max_request_size=questions.max_message_bytes,
-        max_batch_size=min(BATCH_BYTES, questions.max_message_bytes),
-        linger_ms=kafka.linger_ms,
-        compression_type=None if kafka.compression_type == "none" else kafka.compression_type,
-        value_serializer=serialize_value,
-    )
+    name = replay_transactional_id(kafka)
+    client = BrokerClient(client_for_transactions(kafka))
+    limits = {questions.name: questions.max_message_bytes}
+    producer = TransactionalProducer(client, kafka, name, limits)
     try:
+        async with explain_connection_errors(kafka):
+            await client.start()
         try:
-            async with asyncio.timeout(TRANSACTION_SECONDS):
-                await producer.start()
+            async with asyncio.timeout(INIT_TIMEOUT_SECONDS):
+                await producer.init_transactions()
         except TimeoutError:
             raise StreamingError(
-                f"the brokers have not let a replay begin within {TRANSACTION_SECONDS:g} s; is the "
-                f"last one's transaction still open?"
+                f"no producer id for the replay within {INIT_TIMEOUT_SECONDS:g} s: the coordinator "
+                f"of {name} is unavailable, or the transaction of an "
+                f"earlier replay is still open; try again later"
             ) from None
+        except TransactionalIdAuthorizationFailed:
+            missing = [f"WRITE on transactional id {name}"]
+            raise StreamingError(format_missing(kafka, missing)) from None
         yield producer
     finally:
-        with suppress(TimeoutError):
-            await stop_producer(producer, seconds=CLOSE_SECONDS)
+        await client.stop()

@@ -1,1 +1,1 @@
-"""Questions in, answers out. Threads and futures; no Kafka, no asyncio."""
+"""Runs events through a model. Threads and futures; no Kafka, no asyncio."""

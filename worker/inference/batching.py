@@ -1,7 +1,7 @@
-"""Which windows run together, and when. Pure: the clock is passed in, the lock is the caller's.
+"""Batcher: decides which windows run together. Pure: the caller passes the time and holds the lock.
 
-Work-conserving: whoever has a free thread takes what waits, at once; no timer holds work back.
-The oldest window is always in the next batch, beside it the windows nearest to it in length.
+Work-conserving: a free thread takes the next batch at once; no timer delays work. The oldest window
+is always in the next batch, together with the windows nearest to it in length.
 """
 
 from bisect import bisect_left, insort
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """Items that run together, shortest first. Times in seconds, on the caller's clock."""
+    """Items that run together, shortest first. Times in seconds, on the clock of the caller."""
 
     items: list[T]
     tokens: int
     """Tokens of the items themselves."""
     padded_tokens: int
-    """longest * count: what the model runs."""
+    """Length of the longest item times the number of items: what the model computes."""
     oldest_wait: float
-    """How long the oldest of them waited."""
+    """Seconds that the oldest item waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class _Waiting(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """The queue that fills batches up to a budget of padded tokens."""
+    """A queue that fills batches up to a budget of padded tokens."""
 
     def __init__(
         self, *, max_tokens: int, max_padding: float, max_items: int | None = None
     ) -> None:
         """`max_tokens` bounds longest * count, `max_padding` the share of it that is padding.
 
-        `max_items=1` is for models whose windows change each other's logits in a batch.
-        A single item always runs, however long it is.
+        `max_items=1` is for models in which the windows of a batch change each other's outputs.
+        A single item always runs, whatever its length.
         """
         self._max_tokens = max_tokens
         self._max_padding = max_padding
@@ -58,12 +58,12 @@ class Batcher(Generic[T]):
         insort(self._by_length, (tokens, self._serial))
         self._serial += 1
 
-    def take(self, now: float) -> Batch[T] | None:
-        """The next batch, or `None` if nothing waits."""
+    def next_batch(self, now: float) -> Batch[T] | None:
+        """Remove and return the next batch, or `None` if nothing waits."""
         if not self._by_age:
             return None
         serial, oldest = next(iter(self._by_age.items()))
-        low, high = self._grow(bisect_left(self._by_length, (oldest.tokens, serial)))
+        low, high = self._expand(bisect_left(self._by_length, (oldest.tokens, serial)))
         taken = [self._by_age.pop(serial) for _, serial in self._by_length[low:high]]
         del self._by_length[low:high]
         return Batch(
@@ -73,8 +73,8 @@ class Batcher(Generic[T]):
             oldest_wait=now - oldest.since,
         )
 
-    def _grow(self, at: int) -> tuple[int, int]:
-        """The slice of `_by_length` around `at` that runs together.
+    def _expand(self, at: int) -> tuple[int, int]:
+        """The slice of `_by_length` around index `at` that forms a batch.
 
         Each step takes the neighbour nearest in length to the oldest window, until neither
         neighbour fits.

@@ -1,8 +1,8 @@
-"""Does the processor add up products of int8 exactly?
+"""Tells whether the processor saturates when it adds products of int8 numbers.
 
-x86 processors without VNNI add two products in 16 bits first, and what does not fit is cut off:
-an int8 model would give other answers there than elsewhere, and worse ones. onnxruntime can take
-unsigned weights instead, which fit, at half the speed; with VNNI both give the same numbers.
+x86 processors without VNNI add two products in 16 bits first, and saturate at the limits of 16
+bits: an int8 model gives other and worse answers there. onnxruntime can use unsigned weights
+instead, whose sums fit, at half the speed. With VNNI both give the same numbers.
 """
 
 import platform
@@ -13,7 +13,10 @@ _EXACT = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 def int8_saturates(root: Path = Path("/"), machine: str | None = None) -> bool:
-    """Where it cannot be told, x86 does. `root` is where /proc is looked for."""
+    """If /proc/cpuinfo is unreadable, an x86 processor is assumed to saturate.
+
+    `root` is the directory that contains /proc.
+    """
     if (machine or platform.machine()).lower() not in _X86:
         return False
     try:

@@ -1,7 +1,6 @@
-"""How many processor cores this process may really use: affinity and cgroup quota, not the host.
+"""Counts the cores that this process may use, from its affinity and its cgroup quota.
 
-A pod with a limit of two CPUs on a host of 64 cores must not start 64 threads: the kernel would
-throttle all of them.
+In a pod with a limit of two CPUs on a host of 64 cores, 64 threads would all be throttled.
 """
 
 import math
@@ -10,15 +9,15 @@ from pathlib import Path
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """At least 1. `root` is where /proc and /sys are looked for."""
+    """At least 1. `root` is the directory that contains /proc and /sys."""
     cores = len(os.sched_getaffinity(0))
     quota = _cgroup_quota(root)
-    # Rounded down: a share of a core that is left over serves the event loop.
+    # Rounded down: the fraction of a core that remains serves the event loop.
     return max(1, min(cores, math.floor(quota)) if quota is not None else cores)
 
 
 def _cgroup_quota(root: Path) -> float | None:
-    """The least quota on the way from this process's cgroup to the root, in cores."""
+    """The smallest quota of this process's cgroup and its ancestors, in cores; `None`: no quota."""
     try:
         memberships = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:

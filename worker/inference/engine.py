@@ -1,16 +1,16 @@
-"""`submit(event)` gives a future of its outcome: windows, batches and session, on threads.
+"""InferenceEngine: `submit(event)` returns a future of the event's outcome and its timings.
 
-What kind of event it is, a question or a text, is the bundle's choice; the jobs know the rest. N
-equal threads, each of which takes the next piece of work: an event to encode if one waits, else
-the next batch of windows to run. Encoding comes first, so that the batcher sees the real
-lengths of everything that waits; how much that is, is bounded by whoever submits (see
-`pending_tokens`).
+N equal threads each take the next piece of work: an event to preprocess if one waits, else the
+next batch of windows to run. Preprocessing comes first, so that the batcher sees the real length
+of everything that waits. The engine does not bound how much waits: the caller does, by means of
+`pending_tokens`, `tokens_per_second` and `on_progress`. The bundle's task decides which events the
+engine takes; see `tasks.py`.
 """
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,65 +19,62 @@ import structlog
 
 from schemas.event import Event, Outcome
 from schemas.rejection import Rejected
+from worker.inference.batch_runner import BatchRunner, internal_error
 from worker.inference.batching import Batcher
-from worker.inference.embedding.pooling import VectorError
-from worker.inference.failures import internal_error, model_failed
-from worker.inference.job import Job, R, TokenReservation, WindowItem
-from worker.inference.onnx_session import OnnxSession, Outputs, SessionOptions
+from worker.inference.job import Job, WindowItem
+from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.options import InferenceOptions
-from worker.inference.question_answering.spans import LogitsError
+from worker.inference.pending_tokens import PendingTokens
+from worker.inference.result import R, ReadResult
 from worker.inference.tasks import create_task_adapter
+from worker.inference.throughput import ThroughputEstimator
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
 from worker.observability import metrics
-from worker.observability.record_trace import RecordTrace, record_batch
 
 log = structlog.get_logger(__name__)
 
-_ENCODE = metrics.STAGE.labels("encode")
-_RUN = metrics.STAGE.labels("run")
+_PREPROCESS = metrics.STAGE.labels("preprocess")
 
 CLOSE_SECONDS = 3.0
-"""For all threads together; less than what the pod's grace leaves of the shutdown's time."""
+"""Time for all threads together to end. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
+QA_SHUTDOWN_SECONDS, with their defaults."""
 
 
 class InferenceEngine:
-    """Reads events with one model. `start` before `submit`, `close` at the end."""
+    """Runs events through one model. Call `start` once, and `close` at the end."""
 
-    def __init__(self, bundle: Bundle, defaults: InferenceOptions) -> None:
+    def __init__(self, bundle: Bundle, options: InferenceOptions) -> None:
         """Opens the model. Raises `BundleError`."""
         manifest = bundle.manifest
-        limit = defaults.max_tokens or manifest.max_tokens
+        limit = options.max_tokens or manifest.max_tokens
         if limit > manifest.max_tokens:
             raise BundleError(
                 f"windows of {limit} tokens are too long: {bundle.name} takes {manifest.max_tokens}"
             )
-        if defaults.max_batch_tokens is not None and defaults.max_batch_tokens < limit:
+        if options.max_batch_tokens is not None and options.max_batch_tokens < limit:
             raise BundleError(
-                f"a batch of {defaults.max_batch_tokens} tokens does not hold a window of {limit}"
+                f"a batch of {options.max_batch_tokens} tokens does not hold a window of {limit}"
             )
-        self.defaults = defaults
+        self.options = options
         self._max_tokens = limit
-        self._max_batch_tokens = defaults.max_batch_tokens or limit
+        self._max_batch_tokens = options.max_batch_tokens or limit
         self._max_items = None if manifest.batch_invariant else 1
-        self._jobs = create_task_adapter(bundle, defaults, max_tokens=limit)
-        self._settling = metrics.STAGE.labels(self._jobs.stage)
+        self._task = create_task_adapter(bundle, options, max_tokens=limit)
         self._session = OnnxSession(
-            bundle,
-            SessionOptions(
-                callers=defaults.threads,
-                providers=defaults.providers,
-                fallback=defaults.provider_fallback,
-            ),
+            bundle, SessionOptions(options.threads, options.providers, options.provider_fallback)
         )
         self.model = bundle.model_info(self._session.provider)
+        self._runner = BatchRunner(self._session, self.model)
         self._batcher: Batcher[WindowItem] = Batcher(
             max_tokens=self._max_batch_tokens,
-            max_padding=defaults.max_padding,
+            max_padding=options.max_padding,
             max_items=self._max_items,
         )
-        self._arrived: deque[Job[Any]] = deque()
-        self._pending = 0
+        self._submitted: deque[Job[Any]] = deque()
+        self._pending = PendingTokens()
+        self._throughput = ThroughputEstimator(options.threads)
+        # Guards the queue, the batcher and the throughput.
         self._work = threading.Condition()
         self._closing = False
         self._threads: list[threading.Thread] = []
@@ -90,15 +87,16 @@ class InferenceEngine:
         self.close()
 
     def start(self) -> None:
-        """Start the threads; each runs the largest batch once, so that memory is known now.
+        """Start the threads; each runs the largest possible batch once.
 
-        Blocks until all have. Raises `BundleError` where the model cannot run it.
+        So the process has its full memory from the start, and `tokens_per_second` is known.
+        Blocks until all threads have done so. Raises `BundleError` if the model fails on it.
         """
-        metrics.THREADS.set(self.defaults.threads)
-        warm: list[Future[None]] = [Future() for _ in range(self.defaults.threads)]
+        metrics.THREADS.set(self.options.threads)
+        warm: list[Future[None]] = [Future() for _ in range(self.options.threads)]
         for number, ready in enumerate(warm):
             thread = threading.Thread(
-                target=self._serve, args=(ready,), name=f"qa-reader-{number}", daemon=True
+                target=self._serve, args=(ready,), name=f"qa-inference-{number}", daemon=True
             )
             self._threads.append(thread)
             thread.start()
@@ -110,13 +108,13 @@ class InferenceEngine:
             raise BundleError(f"{self.model.name}: the model does not run: {error}") from error
 
     def close(self) -> None:
-        """Stop the threads after the batches in progress; what still waits is cancelled."""
+        """Stop the threads after the batches in progress; cancel the futures of all other jobs."""
         with self._work:
             self._closing = True
-            waiting = {id(job): job for job in self._arrived}
-            self._arrived.clear()
-            while (batch := self._batcher.take(0.0)) is not None:
-                waiting.update((id(piece.job), piece.job) for piece in batch.items)
+            waiting = {id(job): job for job in self._submitted}
+            self._submitted.clear()
+            while (batch := self._batcher.next_batch(0.0)) is not None:
+                waiting.update((id(item.job), item.job) for item in batch.items)
             self._work.notify_all()
         for job in waiting.values():
             job.future.cancel()
@@ -127,170 +125,140 @@ class InferenceEngine:
 
     @property
     def event_type(self) -> type[Event[Outcome]]:
-        """What `submit` takes: the bundle's task decides."""
-        return self._jobs.event_type
+        """The type of events that `submit` takes."""
+        return self._task.event_type
 
     @property
     def pending_tokens(self) -> int:
-        """Tokens that were submitted and are not settled, estimated where not yet encoded."""
-        return self._pending
+        """Tokens of the events whose futures are not done; estimated until preprocessed."""
+        return self._pending.total
 
-    def submit(self, event: Event[R], journey: RecordTrace | None = None) -> Future[R]:
-        """A future of the outcome, or of `Rejected`. Never blocks; order is not promised. The steps
-        are noted in `journey`.
+    @property
+    def tokens_per_second(self) -> float:
+        """Measured rate at which `pending_tokens` falls while all threads are busy; 0 before
+        `start`.
+        """
+        return self._throughput.tokens_per_second
 
-        Cancelling the future drops the windows that have not run. Raises `TypeError` for an event
-        that is no `event_type`, and `RuntimeError` after `close`. What comes before `start` waits
-        for it.
+    @property
+    def min_pending_tokens(self) -> int:
+        """Tokens that keep all threads busy: each runs a full batch, and another one waits."""
+        return 2 * self.options.threads * self._max_batch_tokens
+
+    @property
+    def on_progress(self) -> Callable[[], None] | None:
+        """Called after `pending_tokens` has fallen, on the engine's threads and on threads that
+        cancel a future. Must return soon and must not raise. Any thread may set it.
+        """
+        return self._pending.on_progress
+
+    @on_progress.setter
+    def on_progress(self, callback: Callable[[], None] | None) -> None:
+        self._pending.on_progress = callback
+
+    def submit(self, event: Event[R]) -> Future[ReadResult[R]]:
+        """Return a future of the result; it raises `Rejected` for an event that is rejected.
+
+        Never blocks. Futures finish in any order. Cancelling one drops the windows that have not
+        run. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is an
+        `event_type`, and `RuntimeError` after `close`.
         """
         if not isinstance(event, self.event_type):
             raise TypeError(
                 f"{self.model.name} reads a {self.event_type.__name__}, not a "
                 f"{type(event).__name__}"
             )
-        job: Job[R] = self._jobs.make(event)
-        job.journey = journey
-        # The first of the callbacks: those added later find the tokens already gone.
-        share = job.share
-        job.future.add_done_callback(lambda _: self._release(share))
+        job: Job[R] = self._task.make(event)
+        # The first callback: callbacks that the caller adds see the tokens released already.
+        reservation = job.reservation
+        job.future.add_done_callback(lambda _: self._pending.release(reservation))
         with self._work:
             if self._closing:
-                raise RuntimeError("the reader is closed")
-            self._set_pending(share, job.estimate)
-            self._arrived.append(job)
+                raise RuntimeError("the engine is closed")
+            self._pending.reserve(reservation, job.estimated_tokens)
+            self._submitted.append(job)
             self._work.notify()
         return job.future
 
-    # The threads.
+    # On the threads.
 
-    def _serve(self, warm: "Future[None]") -> None:
+    def _serve(self, warm: Future[None]) -> None:
         try:
             self._warm_up()
         except BaseException as error:
             warm.set_exception(error)
             return
         warm.set_result(None)
-        while (task := self._next_task()) is not None:
+        busy_seconds = 0.0
+        while (work := self._next_work()) is not None:
+            began = time.perf_counter()
+            tokens = 0
             try:
-                task()
+                tokens = work()
             except Exception:
-                # A bug. The thread goes on; that nothing comes of this work is seen by whoever
-                # watches progress, and this says why.
+                # A bug. The thread goes on. The future of this work stays open, so that the
+                # watchdog reports a stall; this line says why.
                 log.exception("inference_thread_failed")
+            busy_seconds += time.perf_counter() - began
+            if tokens:
+                with self._work:
+                    self._throughput.add(tokens, busy_seconds)
+                busy_seconds = 0.0
 
     def _warm_up(self) -> None:
         count = self._max_batch_tokens // self._max_tokens if self._max_items is None else 1
         ids = np.ones(self._max_tokens, dtype=np.int64)
         window = Window(ids=ids, types=np.zeros_like(ids), offset=1, first=0, count=len(ids) - 2)
+        began = time.perf_counter()
         for outputs in self._session.run([window] * count):
-            self._jobs.check(window, outputs)
+            self._task.check(window, outputs)
+        with self._work:
+            self._throughput.add(count * self._max_tokens, time.perf_counter() - began)
 
-    def _next_task(self) -> Callable[[], None] | None:
-        """What to do next; waits for it. `None` when the reader closes."""
+    def _next_work(self) -> Callable[[], int] | None:
+        """The next piece of work, which returns the number of tokens that it ran through the model.
+
+        Waits until there is one. Returns `None` when the engine closes.
+        """
         with self._work:
             while True:
-                if self._arrived:
-                    job = self._arrived.popleft()
-                    return lambda: self._encode(job)
-                batch = self._batcher.take(time.monotonic())
+                if self._submitted:
+                    job = self._submitted.popleft()
+                    return lambda: self._preprocess(job)
+                batch = self._batcher.next_batch(time.monotonic())
                 if batch is not None:
-                    metrics.QUEUE_AGE.observe(batch.oldest_wait)
+                    metrics.QUEUE_WAIT.observe(batch.oldest_wait)
                     metrics.BATCH_WINDOWS.observe(len(batch.items))
                     metrics.BATCH_TOKENS.observe(batch.padded_tokens)
-                    pieces = batch.items
-                    return lambda: self._run(pieces)
+                    items = batch.items
+                    return lambda: self._runner.run(items)
                 if self._closing:
                     return None
                 self._work.wait()
 
-    def _encode(self, job: Job[Any]) -> None:
+    def _preprocess(self, job: Job[Any]) -> int:
         began, began_at = time.perf_counter(), time.time_ns()
         try:
-            job.cut()
+            job.preprocess()
         except Rejected as rejected:
-            # Without the frames it was raised in: they hold the job, whose future holds it.
-            job.finish(rejected.with_traceback(None))
-            return
+            # Without its traceback: the frames refer to the job, whose future refers to the error.
+            job.reject(rejected.with_traceback(None))
+            return 0
         except BaseException as error:
-            job.finish(internal_error("encode", error))
-            return
-        _ENCODE.observe(time.perf_counter() - began)
-        if job.journey is not None:
-            job.journey.step("encode", began_at)
+            job.reject(internal_error("preprocess", error))
+            return 0
+        seconds = time.perf_counter() - began
+        _PREPROCESS.observe(seconds)
+        job.add_stage("preprocess", began_at, seconds)
         if not job.windows:
-            self._complete(job)
-            return
+            self._runner.postprocess(job)
+            return 0
+        self._pending.reserve(job.reservation, sum(len(window) for window in job.windows))
         now = time.monotonic()
         with self._work:
             if job.future.done():
-                return
-            self._set_pending(job.share, sum(len(window) for window in job.windows))
+                return 0
             for index, window in enumerate(job.windows):
                 self._batcher.add(WindowItem(job, index), len(window), now)
             self._work.notify(len(job.windows))
-
-    def _run(self, pieces: Sequence[WindowItem]) -> None:
-        """Run a batch. One that fails is halved until the window that fails is alone."""
-        pieces = [piece for piece in pieces if not piece.job.future.done()]
-        if not pieces:
-            return
-        windows = [piece.window for piece in pieces]
-        began, began_at = time.perf_counter(), time.time_ns()
-        try:
-            outputs = self._session.run(windows)
-        except Exception as error:
-            if len(pieces) > 1:
-                metrics.BATCH_SPLITS.inc()
-                self._run(pieces[: len(pieces) // 2])
-                self._run(pieces[len(pieces) // 2 :])
-            else:
-                pieces[0].job.finish(model_failed(error))
-            return
-        _RUN.observe(time.perf_counter() - began)
-        tokens = sum(len(window) for window in windows)
-        padded = max(map(len, windows)) * len(windows)
-        metrics.WINDOWS.inc(len(windows))
-        metrics.TOKENS_RUN.inc(tokens)
-        metrics.TOKENS_PADDED.inc(padded - tokens)
-        # Each once, however many of its windows ran.
-        followed = {id(piece.job): piece.job.journey for piece in pieces if piece.job.journey}
-        if followed:
-            record_batch(
-                list(followed.values()), began_at, windows=len(windows), padded_tokens=padded
-            )
-        for piece, output in zip(pieces, outputs, strict=True):
-            self._collect(piece, output)
-
-    def _collect(self, piece: WindowItem, outputs: Outputs) -> None:
-        job = piece.job
-        job.collect(piece.index, outputs)
-        with self._work:
-            job.left -= 1
-            if job.left:
-                return
-        self._complete(job)
-
-    def _complete(self, job: Job[Any]) -> None:
-        """All windows are read."""
-        began, began_at = time.perf_counter(), time.time_ns()
-        outcome: Outcome | Rejected
-        try:
-            outcome = job.settle(self.model)
-        except (LogitsError, VectorError) as error:
-            outcome = model_failed(error)
-        except Exception as error:
-            outcome = internal_error(self._jobs.stage, error)
-        self._settling.observe(time.perf_counter() - began)
-        if job.journey is not None:
-            job.journey.step(self._jobs.stage, began_at)
-        job.finish(outcome)
-
-    def _release(self, share: TokenReservation) -> None:
-        with self._work:
-            self._set_pending(share, 0)
-
-    def _set_pending(self, share: TokenReservation, tokens: int) -> None:
-        """Under the lock."""
-        self._pending += tokens - share.tokens
-        share.tokens = tokens
-        metrics.PENDING_TOKENS.set(self._pending)
+        return 0

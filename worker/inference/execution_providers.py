@@ -1,14 +1,11 @@
-"""Which of onnxruntime's execution providers a session asks for, by the names of our settings.
-
-Pure: what is available is passed in.
-"""
+"""Selects onnxruntime's execution providers by the names that QA_PROVIDERS takes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 
 class Provider(StrEnum):
-    """Where a model can run."""
+    """An execution provider."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -26,15 +23,16 @@ _PACKAGES = {Provider.CUDA: "onnxruntime-gpu", Provider.OPENVINO: "onnxruntime-o
 
 
 class ProviderError(Exception):
-    """A provider was asked for that this machine or this installation does not have."""
+    """This machine or this installation lacks a requested provider."""
 
 
 def choose(
     wanted: Sequence[Provider], available: Sequence[str], *, fallback: bool
 ) -> list[Provider]:
-    """What to ask onnxruntime for, in order; the CPU is always last, as onnxruntime has it.
+    """The providers to request, in order; the CPU is always included, as onnxruntime requires.
 
-    With `fallback` what is missing is left out. Raises `ProviderError` without it.
+    `available` are onnxruntime's own names. With `fallback`, providers that are not available are
+    left out; without it, they raise `ProviderError`.
     """
     missing = [provider for provider in wanted if REGISTERED[provider] not in available]
     if missing and not fallback:
@@ -44,10 +42,10 @@ def choose(
 
 
 def absent(provider: Provider) -> str:
-    """What to do about a provider that is not there."""
+    """The message for a provider that is not available."""
     package = _PACKAGES.get(provider)
-    install = f"install {package} in the place of onnxruntime, or " if package else ""
+    install = f"install {package} instead of onnxruntime, or " if package else ""
     return (
-        f"QA_PROVIDERS: {provider} is not available here: {install}take it off the list, or "
+        f"QA_PROVIDERS: {provider} is not available here: {install}remove it from the list, or "
         f"allow the next one with QA_PROVIDER_FALLBACK=true"
     )

@@ -1,104 +1,95 @@
-"""One event on its way through the reader: cut into windows, its outputs collected, settled.
+"""One event on its way through the engine: preprocess, add the model's outputs, postprocess.
 
-Knows no threads; whoever has the job calls the next step. What a step does depends on the kind of
-event: `question_job` and `text_job` say.
+Knows no threads; the engine calls the steps. What a step does depends on the task: see
+`question_answering/job.py` and `embedding/job.py`.
 """
 
 from abc import ABC, abstractmethod
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
 from schemas.answer import ModelInfo
-from schemas.event import Event, Outcome
+from schemas.event import Event
 from schemas.rejection import Rejected
 from worker.inference.onnx_session import Outputs
+from worker.inference.pending_tokens import TokenReservation
+from worker.inference.result import R, ReadResult
 from worker.inference.window import Window
-from worker.observability.record_trace import RecordTrace
-
-R = TypeVar("R", bound=Outcome)
-
-
-@dataclass(slots=True)
-class TokenReservation:
-    """Tokens that a job counts for in the reader's `pending_tokens`.
-
-    Apart from the job: a future keeps its callbacks, and one that held the job would make a ring of
-    the two, which stays, with all that was encoded, until the garbage collector comes by.
-    """
-
-    tokens: int = 0
+from worker.observability.timings import ReadTimings, StageTiming
 
 
 class Job(ABC, Generic[R]):
-    """An event and the future of its outcome."""
+    """An event and the future of its result."""
 
     def __init__(self) -> None:
-        self.future: Future[R] = Future()
-        self.share = TokenReservation()
+        self.future: Future[ReadResult[R]] = Future()
+        self.reservation = TokenReservation()
         self.windows: list[Window] = []
-        self.left = 0
-        """How many windows have not run."""
-        self.journey: RecordTrace | None = None
-        """Where somebody follows this event."""
+        self.remaining = 0
+        """Number of windows that have not run."""
+        self.timings = ReadTimings()
 
     @property
     @abstractmethod
     def texts(self) -> tuple[str, ...]:
-        """What will be encoded."""
+        """The texts that `preprocess` will tokenize."""
 
     @property
-    def estimate(self) -> int:
-        """Tokens, until they are known: English has four characters to one, Chinese one."""
+    def estimated_tokens(self) -> int:
+        """A guess before tokenization: four characters a token in ASCII texts, one in others."""
         return sum(len(text) // 4 if text.isascii() else len(text) for text in self.texts)
 
     @abstractmethod
-    def encode(self) -> list[Window]:
-        """The windows. Raises `Rejected`."""
+    def split(self) -> list[Window]:
+        """Tokenize the event and split it into windows. Raises `Rejected`."""
 
     @abstractmethod
-    def collect(self, index: int, outputs: Outputs) -> None:
-        """What the model made of one window. Each is handed over once, by any thread."""
+    def add_output(self, index: int, outputs: Outputs) -> None:
+        """Keep the model's outputs for window `index`. Any thread may call it, once per window."""
 
     @abstractmethod
-    def settle(self, model: ModelInfo) -> R:
-        """All windows have run: what comes of it.
+    def postprocess(self, model: ModelInfo) -> R:
+        """Make the outcome from the outputs of all windows.
 
-        Raises `LogitsError` or `VectorError` for numbers that nothing can be made of.
+        Raises `LogitsError` or `VectorError` if the model's outputs are not finite.
         """
 
-    def cut(self) -> None:
-        """Encode and cut into windows. Raises `Rejected`."""
-        self.windows = self.encode()
-        self.left = len(self.windows)
+    def preprocess(self) -> None:
+        """Fill `windows`. Raises `Rejected`."""
+        self.windows = self.split()
+        self.remaining = len(self.windows)
 
-    def finish(self, outcome: R | Rejected) -> None:
-        """Hand the outcome to whoever waits, unless nobody does any more."""
+    def add_stage(self, name: str, began: int, seconds: float) -> None:
+        """Record a stage that began at `began` (nanoseconds since the epoch)."""
+        self.timings.stages.append(StageTiming(name, began, began + int(seconds * 1e9)))
+
+    def complete(self, outcome: R) -> None:
+        """Resolve the future, unless it was cancelled or another window failed before."""
         try:
-            if isinstance(outcome, Rejected):
-                self.future.set_exception(outcome)
-            else:
-                self.future.set_result(outcome)
+            self.future.set_result(ReadResult(outcome, self.timings))
         except InvalidStateError:
-            # It was cancelled, or another of its windows failed first.
+            return
+
+    def reject(self, rejected: Rejected) -> None:
+        """Fail the future, unless it was cancelled or another window failed before."""
+        try:
+            self.future.set_exception(rejected)
+        except InvalidStateError:
             return
 
 
 class TaskAdapter(Protocol):
-    """How a bundle's task is done: what a reader must know of it."""
+    """What the engine has to know of a bundle's task."""
 
     @property
     def event_type(self) -> type[Event[Any]]: ...
 
-    @property
-    def stage(self) -> str:
-        """The name of the step that settles a job, for the metrics."""
-
     def make(self, event: Any) -> Job[Any]:
-        """The job of an `event_type`."""
+        """The job of an event of type `event_type`."""
 
     def check(self, window: Window, outputs: Outputs) -> None:
-        """Raises `ValueError` where outputs of this shape are none for this task."""
+        """Raises `ValueError` if outputs of this shape do not fit the task."""
 
 
 @dataclass(frozen=True, slots=True)

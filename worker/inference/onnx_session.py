@@ -1,11 +1,12 @@
 """One onnxruntime session, shared by all threads. The only module that opens a model.
 
 On a CPU each run uses one thread, the caller's: N callers on one session use N cores, share one
-copy of the weights, and wait for nobody. Input and output are plain arrays.
+copy of the weights, and do not wait for each other. Input and output are plain arrays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -16,6 +17,7 @@ from worker.inference.cpu_features import int8_saturates
 from worker.inference.execution_providers import REGISTERED, Provider, ProviderError, absent, choose
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
+from worker.models.error_text import first_line
 from worker.models.manifest import Task
 
 log = structlog.get_logger(__name__)
@@ -25,7 +27,7 @@ OUTPUTS = {
     Task.QUESTION_ANSWERING: ("start_logits", "end_logits"),
     Task.EMBEDDINGS: ("last_hidden_state",),
 }
-"""What a graph gives, by what it is for."""
+"""Names of the graph's outputs for each task, in the order of `Outputs`."""
 
 _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
 """Of onnxruntime's rewrites: its fused addition and layer norm takes three times as long on a CPU
@@ -41,7 +43,7 @@ vectors, (length, dims)."""
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """Where the model runs. `callers` is how many threads will call `run` at once."""
+    """Where the model runs. `callers` is the number of threads that call `run` at the same time."""
 
     callers: int = 1
     providers: Sequence[Provider] = (Provider.CPU,)
@@ -52,18 +54,14 @@ class OnnxSession:
     """An opened model. `provider` is the first one that took the model."""
 
     def __init__(self, bundle: Bundle, wanted: SessionOptions) -> None:
-        """Raises `BundleError` where the graph does not open or is not what its manifest says, and
-        `ProviderError` where it cannot run.
+        """Raises `BundleError` if the graph does not open or does not match its manifest, and
+        `ProviderError` if no provider can run it.
         """
         self._session = _open(bundle, wanted)
         self.provider = _used(self._session, wanted)
         self._inputs = [entry.name for entry in self._session.get_inputs()]
         outputs = {entry.name for entry in self._session.get_outputs()}
-        if "input_ids" not in self._inputs or not INPUTS.issuperset(self._inputs):
-            raise BundleError(
-                f"{bundle.model_file}: takes {sorted(self._inputs)}; a BERT-family model takes "
-                f"input_ids and some of {sorted(INPUTS - {'input_ids'})}"
-            )
+        check_inputs(bundle.model_file, self._inputs)
         self._outputs = OUTPUTS[bundle.manifest.task]
         if not outputs.issuperset(self._outputs):
             raise BundleError(
@@ -73,7 +71,7 @@ class OnnxSession:
         self._pad = bundle.manifest.pad_token_id
 
     def run(self, windows: Sequence[Window]) -> list[Outputs]:
-        """The outputs of each window, padding cut off. Blocks the calling thread only.
+        """Return the outputs of each window, without padding. Blocks the calling thread only.
 
         Windows are padded on the right to the longest, so the inputs are
         (len(windows), longest) int64.
@@ -95,12 +93,21 @@ class OnnxSession:
         ]
 
 
+def check_inputs(model_file: Path, inputs: Collection[str]) -> None:
+    """Raises `BundleError` unless a graph with these inputs is of the BERT family."""
+    if "input_ids" not in inputs or not INPUTS.issuperset(inputs):
+        raise BundleError(
+            f"{model_file}: takes {sorted(inputs)}; a BERT-family model takes input_ids and some "
+            f"of {sorted(INPUTS - {'input_ids'})}"
+        )
+
+
 def _open(bundle: Bundle, wanted: SessionOptions) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    # What fails is raised, and reported by whoever asked; a log of its own would be a second.
+    # Errors are raised to the caller; silence onnxruntime's logger to avoid duplicates.
     options.log_severity_level = 4
     if int8_saturates():
         options.add_session_config_entry(UNSIGNED_WEIGHTS, "1")
@@ -114,7 +121,7 @@ def _open(bundle: Bundle, wanted: SessionOptions) -> ort.InferenceSession:
             disabled_optimizers=_SLOWER_ON_A_CPU if providers[0] is Provider.CPU else [],
         )
     except Exception as error:
-        raise BundleError(f"{bundle.model_file}: {str(error).splitlines()[0]}") from None
+        raise BundleError(f"{bundle.model_file}: {first_line(error)}") from None
 
 
 def _provider_options(provider: Provider, wanted: SessionOptions) -> dict[str, str]:
@@ -129,8 +136,10 @@ def _provider_options(provider: Provider, wanted: SessionOptions) -> dict[str, s
 
 
 def _used(session: ort.InferenceSession, wanted: SessionOptions) -> Provider:
-    """The provider that runs the model. onnxruntime drops one that does not load (a driver or a
-    library is missing) with a line in its log; here that is an error, or a warning of ours.
+    """The provider that runs the model.
+
+    onnxruntime only logs that a provider does not load (a driver or a library is missing) and goes
+    on without it. Raises `ProviderError` instead, or logs a warning if fallback is allowed.
     """
     by_name = {name: provider for provider, name in REGISTERED.items()}
     running = [by_name[name] for name in session.get_providers() if name in by_name]

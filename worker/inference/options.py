@@ -1,68 +1,110 @@
-"""The worker's reading defaults and limits, and what they make of a question's own options."""
+"""The inference options of a worker: defaults and limits, and how a question's own options apply.
 
-from dataclasses import dataclass
+The one place where these options, their defaults and their meanings are declared: the settings
+group of the worker inherits the fields, as the variables `QA_...`.
+"""
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.question import ReadingOptions
 from schemas.rejection import Reason, Rejected
+from worker.inference.cpu_quota import available_cores
 from worker.inference.execution_providers import Provider
 from worker.inference.question_answering.spans import ScoreNormalization, SpanOptions
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class InferenceOptions:
-    """How questions are read that do not say otherwise, and how far they may go.
 
-    Lengths in tokens. `max_tokens` is a whole window's; `None` is the model's own limit, which
-    is also what `max_batch_tokens` is without a value; half of it is the limit for questions.
-    """
+def split_csv(value: object) -> object:
+    """Split a text at its commas; leave other values as they are."""
+    return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
 
-    threads: int
-    max_tokens: int | None = None
-    max_batch_tokens: int | None = None
-    max_padding: float = 0.02
-    doc_stride: int = 128
-    max_answer_tokens: int = 15
-    max_answer_tokens_limit: int = 100
-    top_k: int = 1
-    top_k_limit: int = 20
-    align_to_words: bool = True
-    no_answer: bool = False
-    no_answer_threshold: float = 0.0
-    score_normalization: ScoreNormalization = ScoreNormalization.JOINT
-    max_question_tokens: int | None = None
-    max_windows: int = 256
-    providers: tuple[Provider, ...] = (Provider.CPU,)
-    provider_fallback: bool = False
 
-    def span_options(self, asked: ReadingOptions) -> SpanOptions:
-        """Every choice made. Raises `Rejected` for an option past the worker's limit."""
-        top_k = self.top_k if asked.top_k is None else asked.top_k
-        longest = (
-            self.max_answer_tokens if asked.max_answer_tokens is None else asked.max_answer_tokens
-        )
-        _within("top_k", top_k, self.top_k_limit)
-        _within("max_answer_tokens", longest, self.max_answer_tokens_limit)
-        return SpanOptions(
-            top_k=top_k,
-            max_answer_tokens=longest,
-            align_to_words=(
-                self.align_to_words if asked.align_to_words is None else asked.align_to_words
-            ),
-            no_answer=self.no_answer if asked.no_answer is None else asked.no_answer,
-            no_answer_threshold=(
-                self.no_answer_threshold
-                if asked.no_answer_threshold is None
-                else asked.no_answer_threshold
-            ),
+class InferenceOptions(BaseModel):
+    """How the engine runs a model. Raises pydantic's `ValidationError`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    threads: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        description="Threads that run the model; default: the number of cores of the CPU quota",
+    )
+    providers: Annotated[tuple[Provider, ...], BeforeValidator(split_csv)] = Field(
+        (Provider.CPU,),
+        min_length=1,
+        description="onnxruntime execution providers in order of preference, separated by commas: "
+        "cpu, cuda, openvino",
+    )
+    provider_fallback: bool = Field(
+        False, description="Use the next provider if one is not available; else refuse to start"
+    )
+    max_tokens: int | None = Field(
+        None, ge=32, description="Tokens in a window; default: the model's maximum"
+    )
+    max_batch_tokens: int | None = Field(
+        None,
+        ge=32,
+        description="Padded tokens in a batch; bounds the memory of a run; default: one window",
+    )
+    max_padding: float = Field(
+        0.02, ge=0, lt=1, description="Maximum share of padding tokens in a batch"
+    )
+    doc_stride: int = Field(128, ge=0, description="Overlap of neighbouring windows, in tokens")
+    max_answer_tokens: int = Field(15, ge=1, description="Maximum length of an answer, in tokens")
+    max_answer_tokens_limit: int = Field(
+        100, ge=1, description="Maximum of max_answer_tokens that a question may request"
+    )
+    top_k: int = Field(1, ge=1, description="Number of spans in an answer")
+    top_k_limit: int = Field(20, ge=1, description="Maximum of top_k that a question may request")
+    align_to_words: bool = Field(True, description="Extend answers to whole words")
+    no_answer: bool = Field(False, description="Allow the empty answer, as in SQuAD v2")
+    no_answer_threshold: float = Field(
+        0.0,
+        ge=-100,
+        le=100,
+        description="Return the empty answer if its logit exceeds that of the best span by more",
+    )
+    score_normalization: ScoreNormalization = Field(
+        ScoreNormalization.JOINT,
+        description="Softmax over all windows of a context (joint) or over each (per_window)",
+    )
+    max_question_tokens: int | None = Field(
+        None, ge=1, description="Maximum length of a question, in tokens; default: half a window"
+    )
+    max_windows: int = Field(256, ge=1, description="Maximum number of windows of one event")
+
+    def span_options(self, requested: ReadingOptions) -> SpanOptions:
+        """The options of one question: its own where it has them, else the worker's defaults.
+
+        Raises `Rejected` for an option above the worker's limit.
+        """
+        span = SpanOptions(
+            top_k=_first(requested.top_k, self.top_k),
+            max_answer_tokens=_first(requested.max_answer_tokens, self.max_answer_tokens),
+            align_to_words=_first(requested.align_to_words, self.align_to_words),
+            no_answer=_first(requested.no_answer, self.no_answer),
+            no_answer_threshold=_first(requested.no_answer_threshold, self.no_answer_threshold),
             score_normalization=self.score_normalization,
         )
+        _check_limit("top_k", span.top_k, self.top_k_limit)
+        _check_limit("max_answer_tokens", span.max_answer_tokens, self.max_answer_tokens_limit)
+        return span
 
-    def stride(self, asked: ReadingOptions) -> int:
-        """The overlap asked for; the windows cap it at half of what they hold."""
-        return self.doc_stride if asked.doc_stride is None else asked.doc_stride
+    def stride(self, requested: ReadingOptions) -> int:
+        """The overlap of neighbouring windows, in tokens. `Windower.split` caps it at half of a
+        window's context.
+        """
+        return _first(requested.doc_stride, self.doc_stride)
 
 
-def _within(name: str, value: int, limit: int) -> None:
+def _first(requested: T | None, default: T) -> T:
+    return default if requested is None else requested
+
+
+def _check_limit(name: str, value: int, limit: int) -> None:
     if value > limit:
         raise Rejected(
             Reason.OPTION_OUT_OF_RANGE, f"options.{name} is {value}, the limit is {limit}"

@@ -1,4 +1,4 @@
-"""Many events through a reader, outcomes in the order of the events, memory bounded."""
+"""Runs many events through an engine; yields outcomes in the order of the events."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -7,37 +7,37 @@ from concurrent.futures import Future
 from schemas.event import Event
 from schemas.rejection import Rejected
 from worker.inference.engine import InferenceEngine
-from worker.inference.job import R
+from worker.inference.result import R, ReadResult
 
 MAX_PENDING_TOKENS = 65_536
 
 
 def map_ordered(
-    reader: InferenceEngine,
+    engine: InferenceEngine,
     events: Iterable[Event[R] | Rejected],
     *,
     max_pending: int = MAX_PENDING_TOKENS,
 ) -> Iterator[R | Rejected]:
-    """One outcome for each event; what was rejected before comes out in its turn.
+    """Yield one outcome for each event; a `Rejected` among `events` is yielded in its turn.
 
-    At most about `max_pending` tokens wait in the reader.
+    Memory is bounded: events are submitted while fewer than `max_pending` tokens are pending.
     """
-    waiting: deque[Future[R]] = deque()
+    waiting: deque[Future[ReadResult[R]]] = deque()
     for event in events:
         if isinstance(event, Rejected):
-            future: Future[R] = Future()
+            future: Future[ReadResult[R]] = Future()
             future.set_exception(event)
         else:
-            future = reader.submit(event)
+            future = engine.submit(event)
         waiting.append(future)
-        while waiting and (waiting[0].done() or reader.pending_tokens >= max_pending):
+        while waiting and (waiting[0].done() or engine.pending_tokens >= max_pending):
             yield _outcome(waiting.popleft())
     while waiting:
         yield _outcome(waiting.popleft())
 
 
-def _outcome(future: Future[R]) -> R | Rejected:
+def _outcome(future: Future[ReadResult[R]]) -> R | Rejected:
     try:
-        return future.result()
+        return future.result().outcome
     except Rejected as rejected:
         return rejected

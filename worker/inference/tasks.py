@@ -1,4 +1,4 @@
-"""Which jobs a bundle's task asks for. A third task would be a line here."""
+"""Creates the task adapter of a bundle. A third task would be a line here."""
 
 from worker.inference.embedding.job import EmbeddingTask
 from worker.inference.job import TaskAdapter
@@ -9,11 +9,11 @@ from worker.models.manifest import Task
 
 
 def create_task_adapter(
-    bundle: Bundle, defaults: InferenceOptions, *, max_tokens: int
+    bundle: Bundle, options: InferenceOptions, *, max_tokens: int
 ) -> TaskAdapter:
     """`max_tokens` bounds a window. Raises `BundleError`."""
     match bundle.manifest.task:
         case Task.QUESTION_ANSWERING:
-            return QuestionAnsweringTask(bundle, defaults, max_tokens=max_tokens)
+            return QuestionAnsweringTask(bundle, options, max_tokens=max_tokens)
         case Task.EMBEDDINGS:
-            return EmbeddingTask(bundle, defaults, max_tokens=max_tokens)
+            return EmbeddingTask(bundle, options, max_tokens=max_tokens)

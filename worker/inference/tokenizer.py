@@ -1,4 +1,4 @@
-"""Opens tokenizers and checks that they encode texts as the BERT family does."""
+"""Opens tokenizers, and checks that they encode pairs as the BERT family does."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,8 +14,8 @@ from worker.models.bundle import BundleError
 class PairTemplate:
     """The ids of [CLS] and [SEP], and the token type of the context and its [SEP].
 
-    That type is 1 for BERT. Where a tokenizer gives 0 to both texts, so did whoever trained with
-    it: the model gets what it knows.
+    That type is 1 for BERT. A tokenizer that gives 0 to both texts did so in training too, so the
+    model gets 0.
     """
 
     cls: int
@@ -24,19 +24,22 @@ class PairTemplate:
 
 
 def open_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer.json, set to encode any text whole and as text. Raises `BundleError`."""
+    """Open a tokenizer.json without truncation, padding, or special tokens in texts.
+
+    Raises `BundleError`.
+    """
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
         raise BundleError(f"{path}: {error}") from None
     model = tokenizer.model
     if isinstance(model, WordPiece) and tokenizer.token_to_id(model.unk_token) is None:
-        # Else the first word that the vocabulary lacks would raise, in the middle of the work.
+        # Otherwise the first word that the vocabulary lacks would raise while a record is read.
         raise BundleError(f"{path}: {model.unk_token}, for unknown words, is not in the vocabulary")
     if tokenizer.padding is not None and tokenizer.padding["direction"] == "left":
         raise BundleError(
             f"{path}: pads on the left, which moves [CLS] off position 0; "
-            "only the BERT family is read, which pads on the right"
+            "only the BERT family is supported, which pads on the right"
         )
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -46,7 +49,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 
 def pair_template(tokenizer: Tokenizer, path: Path) -> PairTemplate:
-    """BERT's template, read off an encoded pair. Raises `BundleError` for every other one.
+    """BERT's template, taken from an encoded pair. Raises `BundleError` for any other template.
 
     `path` is the tokenizer's file, for the message.
     """
@@ -55,20 +58,20 @@ def pair_template(tokenizer: Tokenizer, path: Path) -> PairTemplate:
     if len(parts) != 5 or parts[1::2] != ["question", "context"] or parts[2] != parts[4]:
         raise BundleError(
             f"{path}: pairs are encoded as {' '.join(parts) or 'nothing'}; only the BERT family is "
-            "read: [CLS] question [SEP] context [SEP]"
+            "supported: [CLS] question [SEP] context [SEP]"
         )
     context = pair.sequence_ids.index(1)
     types = [*dict.fromkeys(pair.type_ids[:context]), *dict.fromkeys(pair.type_ids[context:])]
     if types not in ([0, 0], [0, 1]):
         raise BundleError(
             f"{path}: pairs have the token types {pair.type_ids} for {' '.join(parts)}; only the "
-            "BERT family is read: 0 up to the first [SEP], and behind it all 1 or all 0"
+            "BERT family is supported: 0 up to the first [SEP], then all 1 or all 0"
         )
     return PairTemplate(cls=pair.ids[0], sep=pair.ids[-1], context_type=types[1])
 
 
 def _parts(pair: Encoding) -> list[str]:
-    """What a pair was made into: special tokens by name, the texts as "question", "context"."""
+    """The parts of an encoded pair: special tokens by name, texts as "question" and "context"."""
     parts = []
     for sequence, run in groupby(zip(pair.sequence_ids, pair.tokens, strict=True), lambda x: x[0]):
         if sequence is None:

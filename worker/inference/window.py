@@ -12,7 +12,7 @@ class Window:
     """One input of the model, unpadded.
 
     ids      int64 (length,)  [CLS] question [SEP] context-slice [SEP]
-    types    int64 (length,)  0 up to the first [SEP], the template's `context_type` behind it
+    types    int64 (length,)  0 up to the first [SEP], then the template's `context_type`
     offset   position in `ids` of the slice's first token
     first    index in the whole context of that token
     count    tokens in the slice
@@ -29,7 +29,7 @@ class Window:
 
 
 def window_starts(tokens: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
-    """`(first, count)` of each window over `tokens` context tokens.
+    """Yield `(first, count)` of each window over `tokens` context tokens.
 
     `capacity` tokens fit in a window; neighbours share `stride` of them (so `stride` is the
     overlap, as in Hugging Face, and not the step). There are

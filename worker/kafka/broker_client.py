@@ -1,12 +1,12 @@
-"""Requests to coordinators and to leaders, over one client: finding who answers, asking again
-where that is the cure, and raising what it does not cure.
+"""Sends requests to coordinators and partition leaders over connections that callers share.
 
-What a request means, and what to do about an error, is left to whoever asks.
+Responsible for finding the right broker, for repeating a request where that can help, and for
+raising every other error. Not responsible for what a request means, nor for deadlines.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 
 import structlog
@@ -20,6 +20,7 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
 )
 
+from worker.kafka._aiokafka import fetch_partitions
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import (
     Recovery,
@@ -33,81 +34,91 @@ from worker.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Seconds before a request is repeated, then the last again and again. The first are short because
-the markers of the transaction before take a few milliseconds (KAFKA-5477)."""
+"""Seconds before each repetition of a request; the last one repeats. The first are short because
+the markers of the previous transaction take a few milliseconds (KAFKA-5477)."""
 
 CONNECTIONS_PER_BROKER = 4
-"""Connections to each broker that the partitions share. A broker works on one request of a
-connection at a time, and an answer waits for the replicas: on one connection twelve transactions
-would stand in line."""
+"""Producers share these. A broker handles one request of a connection at a time, and a response
+waits for the replicas: on one connection, twelve transactions would run one after the other."""
 
-_BUSY = (ConcurrentTransactions, CoordinatorLoadInProgressError, UnstableOffsetCommit)
-"""The right one was asked, and is not done yet."""
+_RETRY_SAME_BROKER = (ConcurrentTransactions, CoordinatorLoadInProgressError, UnstableOffsetCommit)
+"""The request reached the right broker, which has not finished something else."""
 
 ErrorCodes = Callable[[Any], Iterable[int]]
-"""The error codes in a response, 0 for none."""
+"""Returns the error codes in a response; 0 means no error."""
 
 
 def client_for_transactions(kafka: KafkaSettings) -> AIOKafkaClient:
-    """Not connected yet."""
+    """Returns a client that is not connected yet. Raises `SettingsError`."""
     options = connection_options(kafka)
-    # An answer that takes longer than a transaction may take is of no use.
+    # A response that takes longer than the transaction may take comes too late to be used.
     options["request_timeout_ms"] = min(kafka.request_timeout_ms, kafka.transaction_timeout_ms)
     return AIOKafkaClient(**options)
 
 
 class BrokerClient:
-    """`start`, then ask; `stop` at the end."""
+    """Call `start` first and `stop` last. `connection` is any number; equal numbers share a
+    connection to a broker.
+    """
 
     def __init__(self, client: AIOKafkaClient) -> None:
         self._client = client
-        self._starting: asyncio.Task[None] | None = None
+        self._connections = count()
+        self._bootstrap: asyncio.Task[None] | None = None
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
 
     async def start(self) -> None:
-        """Raises `KafkaError` where no broker answers."""
-        # Cut off in the middle, it would leave a connection behind.
-        self._starting = asyncio.create_task(self._client.bootstrap())
-        await asyncio.shield(self._starting)
+        """Raises `KafkaError` if no broker answers."""
+        # Shielded: cancelling aiokafka's bootstrap would leave a connection open.
+        self._bootstrap = asyncio.create_task(self._client.bootstrap())
+        await asyncio.shield(self._bootstrap)
 
     async def stop(self) -> None:
-        """Let go of the connections; what is asked at the moment fails."""
-        if self._starting is not None:
-            await asyncio.gather(self._starting, return_exceptions=True)
+        """Close the connections. Requests in flight fail."""
+        if self._bootstrap is not None:
+            await asyncio.gather(self._bootstrap, return_exceptions=True)
         await self._client.close()
 
-    async def partitions(self, topic: str) -> list[int]:
-        """The topic's partitions. Raises `KafkaError`."""
-        return sorted(await self._client._wait_on_metadata(topic))
+    def next_connection(self) -> int:
+        """Returns a number for `connection`, so that producers spread evenly."""
+        return next(self._connections)
 
-    async def ask_transactions(
-        self, transactional_id: str, request: Any, codes: ErrorCodes, *, way: int
+    async def partitions(self, topic: str) -> list[int]:
+        """Returns the numbers of the topic's partitions. Raises `KafkaError`."""
+        return sorted(await fetch_partitions(self._client, topic))
+
+    async def send_to_transaction_coordinator(
+        self, transactional_id: str, request: Any, codes: ErrorCodes, *, connection: int
     ) -> Any:
-        """Ask the coordinator of a transactional id."""
-        return await self._coordinator(
-            CoordinationType.TRANSACTION, transactional_id, request, codes, way
+        """Returns the response of the transactional id's coordinator. Raises `KafkaError`."""
+        return await self._send_to_coordinator(
+            CoordinationType.TRANSACTION, transactional_id, request, codes, connection
         )
 
-    async def ask_group(self, group: str, request: Any, codes: ErrorCodes, *, way: int) -> Any:
-        """Ask the coordinator of a consumer group."""
-        return await self._coordinator(CoordinationType.GROUP, group, request, codes, way)
-
-    async def ask_leader(
-        self, partition: TopicPartition, request: Any, codes: ErrorCodes, *, way: int
+    async def send_to_group_coordinator(
+        self, group_id: str, request: Any, codes: ErrorCodes, *, connection: int
     ) -> Any:
-        """Ask the leader of a partition."""
+        """Returns the response of the consumer group's coordinator. Raises `KafkaError`."""
+        return await self._send_to_coordinator(
+            CoordinationType.GROUP, group_id, request, codes, connection
+        )
+
+    async def send_to_leader(
+        self, partition: TopicPartition, request: Any, codes: ErrorCodes, *, connection: int
+    ) -> Any:
+        """Returns the response of the partition's leader. Raises `KafkaError`."""
 
         async def find() -> int:
-            await self.partitions(partition.topic)  # so that its metadata are kept up to date
+            await self.partitions(partition.topic)  # aiokafka then keeps its metadata up to date
             leader = self._client.cluster.leader_for_partition(partition)
             if leader is None or leader == -1:
                 raise LeaderNotAvailableError(str(partition))
             return int(leader)
 
-        return await self._ask(find, request, codes, way, self._refresh)
+        return await self._send(find, request, codes, connection, self._refresh_metadata)
 
-    async def _coordinator(
-        self, kind: CoordinationType, key: str, request: Any, codes: ErrorCodes, way: int
+    async def _send_to_coordinator(
+        self, kind: CoordinationType, key: str, request: Any, codes: ErrorCodes, connection: int
     ) -> Any:
         async def find() -> int:
             if (kind, key) not in self._coordinators:
@@ -117,35 +128,39 @@ class BrokerClient:
 
         async def forget() -> None:
             self._coordinators.pop((kind, key), None)
-            await self._refresh()
+            await self._refresh_metadata()
 
-        return await self._ask(find, request, codes, way, forget)
+        return await self._send(find, request, codes, connection, forget)
 
-    async def _refresh(self) -> None:
+    async def _refresh_metadata(self) -> None:
         await self._client.force_metadata_update()
 
-    async def _ask(
+    async def _send(
         self,
         find: Callable[[], Awaitable[int]],
         request: Any,
         codes: ErrorCodes,
-        way: int,
+        connection: int,
         forget: Callable[[], Awaitable[None]],
     ) -> Any:
-        """Ask until the answer has no error. Raises the errors that asking again does not cure;
-        how long it may take is the caller's deadline.
+        """Repeat the request until its response has no error. The caller sets the deadline.
+
+        Raises errors that a repetition does not cure.
         """
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
                 response = await self._client.send(
-                    await find(), request, group=1 + way % CONNECTIONS_PER_BROKER
+                    # Connection group 0 is the client's own, for metadata.
+                    await find(),
+                    request,
+                    group=1 + connection % CONNECTIONS_PER_BROKER,
                 )
                 for code in codes(response):
                     if code:
                         raise error_for_code(code)
             except NotImplementedError as error:
                 raise IncompatibleBrokerVersion(
-                    f"QA_DELIVERY=exactly_once needs Kafka 2.5 or newer: {error}"
+                    f"transactions need Kafka 2.5 or newer: {error}"
                 ) from error
             except KafkaError as error:
                 if recovery_for(error) is not Recovery.RETRY:
@@ -153,7 +168,7 @@ class BrokerClient:
                 log.debug(
                     "request_retried", request=type(request).__name__, error=format_error(error)
                 )
-                if not isinstance(error, _BUSY):
+                if not isinstance(error, _RETRY_SAME_BROKER):
                     await forget()
             else:
                 return response

@@ -1,4 +1,4 @@
-"""What consumer, producer and admin client share: where the brokers are and how to log in."""
+"""The options that consumer, producer and admin client share: servers, TLS and login."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from worker.settings import KafkaSettings, SettingsError
 
 
 def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments for aiokafka's clients. Raises `SettingsError` where they cannot work."""
+    """Keyword arguments for aiokafka's clients. Raises `SettingsError`."""
     if not kafka.bootstrap_servers:
         raise SettingsError("KAFKA_BOOTSTRAP_SERVERS is not set; give it host:port of a broker")
     options: dict[str, Any] = {
@@ -24,7 +24,7 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
         if kafka.sasl_mechanism == "OAUTHBEARER":
             options["sasl_oauth_token_provider"] = token_provider(kafka)
         else:
-            assert kafka.sasl_password is not None  # the settings saw to it
+            assert kafka.sasl_password is not None  # validated by KafkaSettings
             options["sasl_plain_username"] = kafka.sasl_username
             options["sasl_plain_password"] = kafka.sasl_password.get_secret_value()
     return options

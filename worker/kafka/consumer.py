@@ -1,12 +1,14 @@
-"""The consumer: polling, rebalances, commits, lag. Thin: what it all means is the session's.
+"""A member of the consumer group: polls, reports rebalances, commits offsets, reads end offsets.
 
-aiokafka's traps are handled here: a poll is never cancelled, commits have deadlines, the
-assignors that work are eager ones and exactly one is named.
+A thin wrapper around AIOKafkaConsumer that works around its faults: commits have deadlines, and
+exactly one eager assignor is named, since its others do not work. What to do with the records and
+when to commit is decided in worker/streaming.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,38 +17,41 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from worker.kafka._aiokafka import force_close_consumer
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
-from worker.settings import KafkaSettings
+from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
 
 _POLL_MS = 500
-"""A poll that finds nothing returns after this; the loop then looks at the worker's state."""
+"""A poll without records returns after this time."""
 
 
-class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """The questions topic, as a member of the group."""
+class RebalanceListener(Protocol):
+    """Rebalances are eager: each revokes all partitions before it assigns any.
 
-    def __init__(
-        self,
-        kafka: KafkaSettings,
-        topic: str,
-        *,
-        assigned: Callable[[Iterable[TopicPartition]], None],
-        revoked: Callable[[], Awaitable[None]],
-    ) -> None:
-        """`revoked` is awaited before partitions are given away, `assigned` called with new ones.
+    Neither method may raise: aiokafka would log the error and continue.
+    """
 
-        The protocol is eager: a rebalance takes all partitions away before it gives any.
-        """
-        self._topic = topic
-        self._assigned = assigned
-        self._revoked = revoked
+    async def on_revoked(self) -> None:
+        """All partitions are revoked. The group waits until this returns."""
+
+    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions, and no others, are assigned from now on."""
+
+
+class GroupConsumer:
+    """Consumes the questions topic as a member of the group."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `SettingsError`. Needs a running event loop."""
+        kafka = settings.kafka
+        self._topic = settings.qa.questions_topic
         self._poll_records = kafka.max_poll_records
         self._consumer = AIOKafkaConsumer(
             **connection_options(kafka),
@@ -62,16 +67,18 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
 
-    async def start(self) -> None:
-        # Subscribed first: with a topic, start() checks rights and joins the group.
-        self._consumer.subscribe([self._topic], listener=self)
+    async def start(self, listener: RebalanceListener) -> None:
+        """Join the group. Raises `KafkaError`."""
+        # Subscribe first: only then does start() check permissions and join the group.
+        self._consumer.subscribe([self._topic], listener=_CountingListener(listener))
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Leave the group; a poll in progress ends with an error.
+        """Leave the group and close the connections; a poll in progress raises
+        `ConsumerStoppedError`.
 
-        Raises `TimeoutError` where there was no time to leave: the connections are closed, and
-        the group will miss this member after its session timeout.
+        Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
+        connections are closed, and the group removes this member after its session timeout.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -79,32 +86,18 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             async with asyncio.timeout(seconds):
                 await self._consumer.stop()
         except (KafkaError, TimeoutError):
-            # Where a part of it has failed (by a right that was taken away, say), aiokafka does not
-            # come to closing the rest.
-            await self._abandon()
+            await force_close_consumer(self._consumer)
             raise
         except asyncio.CancelledError:
-            # aiokafka awaits the fetches that it cancels, and lets their ends out as its own.
-            await self._abandon()
+            await force_close_consumer(self._consumer)
+            # aiokafka also raises the cancellation of its own fetch tasks.
             if task.cancelling():
                 raise
 
-    async def _abandon(self) -> None:
-        """End what a stop has left. A join waits for the group's slowest member, and a stop for
-        the join; nothing public ends that, but without connections it has ended.
-        """
-        fetcher = self._consumer._fetcher
-        if fetcher is not None:
-            left = [fetcher._fetch_task, *fetcher._pending_tasks]
-            for fetch in left:
-                fetch.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-        await self._consumer._client.close()
-
     async def poll(self) -> list[InputRecord]:
-        """The next records, in order within a partition; none after a while without any.
+        """The next records, in order within each partition; an empty list after 0.5 s.
 
-        Never cancel this: aiokafka would stop watching max.poll.interval for good.
+        Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
         fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
         return [
@@ -122,10 +115,10 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         ]
 
     async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
-        """Commit, or give up after `seconds`. False where it was not done.
+        """Commit `offsets` within `seconds`. Returns whether they are committed.
 
-        Not to have committed is no error: the records are read again by whoever owns the
-        partition then. Raises what no repetition can cure (rights, say).
+        A failed commit is logged, not raised: the partition's next owner consumes the records
+        again. Raises `KafkaError` if it is fatal (a missing permission, for example).
         """
         if not offsets:
             return True
@@ -133,12 +126,12 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             async with asyncio.timeout(seconds):
                 await self._consumer.commit(dict(offsets))
         except (CommitFailedError, IllegalStateError) as error:
-            # Normal after a rebalance: the partitions are somebody else's now.
+            # Normal after a rebalance: other members own the partitions now.
             outcome, reason = "rebalanced", format_error(error)
         except TimeoutError:
             outcome, reason = "timed_out", f"no answer within {seconds:g} s"
         except KafkaError as error:
-            if recovery_for(error) is Recovery.STOP:
+            if recovery_for(error) is Recovery.FATAL:
                 raise
             outcome, reason = "failed", format_error(error)
         else:
@@ -149,18 +142,18 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         return False
 
     async def position(self, partition: TopicPartition) -> int:
-        """The offset that is read next: behind the records of the last poll, and behind what is
-        there and is no record (markers of transactions, say). Raises `KafkaError`.
+        """The offset after the records of the last poll, and after transaction markers that follow
+        them. Raises `KafkaError`.
         """
         return int(await self._consumer.position(partition))
 
     def pause(self, partition: TopicPartition) -> None:
-        """No record of it comes any more, fetched or not, until it is resumed."""
-        with contextlib.suppress(IllegalStateError):  # not assigned any more: then none comes
+        """Return no record of the partition, fetched or not, until `resume`."""
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to pause
             self._consumer.pause(partition)
 
     def resume(self, partition: TopicPartition, offset: int) -> bool:
-        """Fetch it from `offset` on. False where it is not assigned any more."""
+        """Fetch from `offset` on. Returns False if the partition was revoked meanwhile."""
         try:
             self._consumer.seek(partition, offset)
             self._consumer.resume(partition)
@@ -169,15 +162,15 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         return True
 
     async def committed(self, partition: TopicPartition) -> int | None:
-        """What the group has committed for it, if anything. Raises `KafkaError`."""
+        """The group's committed offset, or None. Raises `KafkaError`."""
         offset: int | None = await self._consumer.committed(partition)
         return offset
 
     async def end_offsets(
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        """The offset after the last record of each. Asks the brokers, also where there is no
-        partition to ask about. Raises `KafkaError` where none answers.
+        """The offset after the last record of each partition. Contacts the brokers even without
+        partitions, so it also shows that they answer. Raises `KafkaError`.
         """
         if not partitions:
             await self._consumer.topics()
@@ -185,14 +178,19 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
         return offsets
 
-    # What aiokafka calls. What is raised here is logged by it and otherwise lost.
+
+class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
+
+    def __init__(self, listener: RebalanceListener) -> None:
+        self._listener = listener
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        # Called before the first assignment, too, with nothing.
+        # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
-            metrics.REBALANCES.labels("revoked").inc()
-        await self._revoked()
+            metrics.REVOCATIONS.inc()
+        await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        metrics.REBALANCES.labels("assigned").inc()
-        self._assigned(assigned)
+        metrics.REBALANCES.inc()
+        self._listener.on_assigned(assigned)

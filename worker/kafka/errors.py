@@ -1,22 +1,18 @@
-"""What an error of the client means for the worker: ask again, begin again, or stop.
+"""Classifies Kafka errors by how the worker recovers, and formats them as one line."""
 
-The table is whole: every error that aiokafka can name has its verdict here, so that none is
-decided by accident. `python -m tests.readme` writes it into the README.
-"""
-
-from collections.abc import Mapping
 from enum import Enum
-from types import MappingProxyType
 
 from aiokafka import errors as kafka
 
 
 class StreamingError(Exception):
-    """The worker cannot go on; one line that says why and what to do."""
+    """The worker, or a command that reads or writes its topics, cannot continue; one line that says
+    why and what to do.
+    """
 
 
 class UnstableOffsetCommit(kafka.BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped
-    """A transaction that may yet commit this offset has not ended."""
+    """An open transaction may still commit this offset. aiokafka does not know the error."""
 
     errno = 88
     message = "UNSTABLE_OFFSET_COMMIT"
@@ -24,91 +20,34 @@ class UnstableOffsetCommit(kafka.BrokerResponseError):  # type: ignore[misc]  # 
     retriable = True
 
 
+_UNKNOWN_TO_AIOKAFKA = {88: UnstableOffsetCommit, 90: kafka.ProducerFenced}
+
+
 class Recovery(Enum):
     """What to do about an error."""
 
     RETRY = "retry"
-    """Passes by itself: the same request again, to whoever leads or coordinates now."""
-    REBUILD = "rebuild"
-    """State that is lost or in doubt: a new fence and back to the committed offset (a partition in
-    exactly-once delivery), or a new session, which begins there too."""
-    STOP = "stop"
-    """Rights, versions, names: stays as it is until somebody changes it."""
+    """Temporary: repeat the request, at the current leader or coordinator."""
+    RESET = "reset"
+    """State is lost or unknown: restart from the committed offset, with a new fence (a partition in
+    exactly-once delivery) or in a new session."""
+    FATAL = "fatal"
+    """Permissions, versions, names: permanent until an operator changes something. Stop."""
 
 
-_RETRY: tuple[type[Exception], ...] = (
+RETRY = (
     kafka.BrokerNotAvailableError,
-    kafka.Cancelled,
     kafka.ConcurrentTransactions,
-    kafka.CoordinatorLoadInProgressError,
-    kafka.CoordinatorNotAvailableError,
-    kafka.CorrelationIdError,
-    kafka.GroupCoordinatorNotAvailableError,
-    kafka.GroupLoadInProgressError,
-    kafka.KafkaConnectionError,
-    kafka.KafkaProtocolError,
-    kafka.KafkaStorageError,
     kafka.KafkaUnavailableError,
-    kafka.LeaderNotAvailableError,
-    kafka.MetadataEmptyBrokerList,
-    kafka.NoBrokersAvailable,
-    kafka.NodeNotReadyError,
-    kafka.NotControllerError,
-    kafka.NotCoordinatorError,
-    kafka.NotCoordinatorForGroupError,
-    kafka.NotEnoughReplicasAfterAppendError,
-    kafka.NotEnoughReplicasError,
-    kafka.NotLeaderForPartitionError,
     kafka.QuotaViolationError,
     kafka.ReassignmentInProgress,
     kafka.ReplicaNotAvailableError,
-    kafka.RequestTimedOutError,
     kafka.StaleControllerEpochError,
     kafka.StaleLeaderEpochCodeError,
-    kafka.StaleMetadata,
-    kafka.TooManyInFlightRequests,
-    kafka.UnknownTopicOrPartitionError,
-    UnstableOffsetCommit,
 )
-_REBUILD: tuple[type[Exception], ...] = (
-    kafka.BrokerResponseError,
-    kafka.CommitFailedError,
-    kafka.ConsumerStoppedError,
-    kafka.CorruptRecordException,
-    kafka.DuplicateSequenceNumber,
-    kafka.FetchSessionIdNotFound,
-    kafka.GroupIdNotFound,
-    kafka.IllegalGenerationError,
-    kafka.IllegalOperation,
-    kafka.IllegalStateError,
-    kafka.InvalidFetchRequestError,
-    kafka.InvalidFetchSessionEpoch,
-    kafka.InvalidMessageError,
-    kafka.InvalidProducerEpoch,
-    kafka.InvalidProducerIdMapping,
-    kafka.InvalidTxnState,
-    kafka.KafkaError,
-    kafka.KafkaTimeoutError,
-    kafka.LogDirNotFound,
-    kafka.MemberIdRequired,
-    # The topic takes less than it did: its limit is read again, the answer becomes a dead letter.
-    kafka.MessageSizeTooLargeError,
-    kafka.NoOffsetForPartitionError,
-    kafka.NonEmptyGroup,
-    kafka.OffsetOutOfRangeError,
-    kafka.OperationNotAttempted,
-    kafka.OutOfOrderSequenceNumber,
-    kafka.ProducerClosed,
-    kafka.ProducerFenced,
-    kafka.RebalanceInProgressError,
-    kafka.RecordListTooLargeError,
-    kafka.RecordTooLargeError,
-    kafka.TransactionCoordinatorFenced,
-    kafka.UnknownError,
-    kafka.UnknownMemberIdError,
-    kafka.UnknownProducerId,
-)
-_STOP: tuple[type[Exception], ...] = (
+"""Temporary errors, in addition to those that aiokafka marks as `retriable`."""
+
+FATAL = (
     StreamingError,
     kafka.AuthenticationFailedError,
     kafka.AuthenticationMethodNotSupported,
@@ -153,37 +92,28 @@ _STOP: tuple[type[Exception], ...] = (
     kafka.UnsupportedVersionError,
 )
 
-RECOVERY: Mapping[type[BaseException], Recovery] = MappingProxyType(
-    {
-        kind: recovery_for
-        for recovery_for, kinds in (
-            (Recovery.RETRY, _RETRY),
-            (Recovery.REBUILD, _REBUILD),
-            (Recovery.STOP, _STOP),
-        )
-        for kind in kinds
-    }
-)
-
 
 def recovery_for(error: BaseException) -> Recovery:
-    """What to do about `error`. What is no error of Kafka's (a timeout, a socket's) is state in
-    doubt.
+    """Fatal, if the error or its cause is; RESET by default, also for errors that are not Kafka's
+    (timeouts, sockets).
     """
-    # aiokafka wraps what breaks its coordination task in a plain KafkaError.
+    # aiokafka wraps an error of its coordination task in a plain KafkaError.
     causes = (error, error.__cause__, error.__context__)
-    if any(isinstance(cause, _STOP) for cause in causes):
-        return Recovery.STOP
-    return RECOVERY.get(type(error), Recovery.REBUILD)
+    if any(isinstance(cause, FATAL) for cause in causes):
+        return Recovery.FATAL
+    if isinstance(error, RETRY) or getattr(error, "retriable", False):
+        return Recovery.RETRY
+    return Recovery.RESET
 
 
-def error_for_code(code: int) -> type[kafka.BrokerResponseError]:
-    """The error that a broker's code stands for, those included that aiokafka does not know."""
-    return UnstableOffsetCommit if code == UnstableOffsetCommit.errno else kafka.for_code(code)
+def error_for_code(code: int) -> type[kafka.KafkaError]:
+    """The class for a broker's error code, also for codes that aiokafka does not know."""
+    found: type[kafka.KafkaError] = _UNKNOWN_TO_AIOKAFKA.get(code) or kafka.for_code(code)
+    return found
 
 
 def format_error(error: BaseException) -> str:
-    """The error as people read it, without line breaks; Kafka's own with their name in front."""
+    """The error's message on one line; a Kafka error's class name comes first."""
     message = " ".join(str(error).split())
     name = type(error).__name__
     if not message:

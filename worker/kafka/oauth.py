@@ -1,5 +1,5 @@
-"""Tokens for SASL/OAUTHBEARER: from a file that somebody keeps fresh (Kubernetes does), or from a
-token endpoint with the client-credentials grant (RFC 6749, 4.4).
+"""Tokens for SASL/OAUTHBEARER: from a file that another process refreshes (as Kubernetes does), or
+from a token endpoint with the client-credentials grant (RFC 6749, section 4.4).
 """
 
 import asyncio
@@ -17,113 +17,112 @@ from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 from worker.settings import KafkaSettings
 
-FETCH_SECONDS = 10.0
-"""For a token, which a small request brings; a connection to a broker waits for it."""
+FETCH_TIMEOUT_SECONDS = 10.0
+"""For one request to the token endpoint. A connection to a broker waits for it."""
 
-USED_SHARE = 0.8
-"""Of its life a token is used for new connections, as the Java client has it
-(sasl.login.refresh.window.factor); after that a new one is fetched."""
+REFRESH_FACTOR = 0.8
+"""The part of a token's lifetime after which the next connection fetches a new one: the default of
+the Java client's sasl.login.refresh.window.factor."""
 
-_ANSWER_BYTES = 64 * 1024
-"""The most of an answer that is looked at; tokens have a few KB."""
+_MAX_RESPONSE_BYTES = 64 * 1024
+"""Tokens have a few KB."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 def token_provider(kafka: KafkaSettings) -> AbstractTokenProvider:
-    """Those that `KAFKA_SASL_OAUTHBEARER_…` names."""
+    """The provider that KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL names."""
     url = kafka.sasl_oauthbearer_token_endpoint_url
-    assert url is not None  # the settings saw to it
+    assert url is not None  # validated by KafkaSettings
     if url.startswith("file:"):
-        return FileTokens(Path(unquote(urlsplit(url).path)))
-    return EndpointTokens(url, kafka)
+        return FileTokenProvider(Path(unquote(urlsplit(url).path)))
+    return EndpointTokenProvider(url, kafka)
 
 
-class FileTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
-    """What the file holds, read at each login."""
+class FileTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
+    """Reads the file at each login."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def token(self) -> str:
-        """Raises `SaslAuthenticationFailed` where there is none."""
+        """Raises `SaslAuthenticationFailed`."""
         where = f"the token file {str(self._path)!r} (KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL)"
         try:
             token = (await asyncio.to_thread(self._path.read_text, "ascii")).strip()
         except OSError as error:
             raise SaslAuthenticationFailed(f"{where}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise SaslAuthenticationFailed(f"{where} holds no token") from None
-        return _checked(token, where)
+            raise SaslAuthenticationFailed(f"{where} does not contain a token") from None
+        return _validate(token, where)
 
 
-class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
-    """Fetched when a connection logs in and the last one is old; connections share it."""
+class EndpointTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
+    """Fetches a token when a connection logs in and the last token is old; connections share it."""
 
     def __init__(self, url: str, kafka: KafkaSettings) -> None:
         name = kafka.sasl_oauthbearer_client_credentials_client_id
         secret = kafka.sasl_oauthbearer_client_credentials_client_secret
-        assert name is not None  # the settings saw to it
+        assert name is not None  # validated by KafkaSettings
         assert secret is not None
         self._url = url
-        # As the Java client has it, neither is quoted.
-        both = f"{name}:{secret.get_secret_value()}".encode()
-        self._who = {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
+        # Neither is URL-encoded, as in the Java client.
+        credentials = f"{name}:{secret.get_secret_value()}".encode()
+        self._headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
         self._form = {"grant_type": "client_credentials"}
         if kafka.sasl_oauthbearer_scope:
             self._form["scope"] = kafka.sasl_oauthbearer_scope
-        self._token, self._good_until = "", float("-inf")
+        self._token, self._refresh_at = "", float("-inf")
         self._fetching = asyncio.Lock()
 
     async def token(self) -> str:
-        """Raises `SaslAuthenticationFailed` where the endpoint refuses, `KafkaConnectionError`
-        where it does not answer.
+        """Raises `SaslAuthenticationFailed` if the endpoint rejects the request,
+        `KafkaConnectionError` if it does not answer.
         """
         async with self._fetching:
-            if time.monotonic() >= self._good_until:
+            if time.monotonic() >= self._refresh_at:
                 began = time.monotonic()
                 self._token, seconds = await self._fetch()
-                self._good_until = began + USED_SHARE * seconds
+                self._refresh_at = began + REFRESH_FACTOR * seconds
             return self._token
 
     async def _fetch(self) -> tuple[str, float]:
-        """A token, and the seconds of its life (0 where nobody says)."""
+        """A token and its lifetime in seconds (0 if the endpoint does not tell)."""
         where = f"the token endpoint {self._url}"
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(
-                    headers=self._who, timeout=aiohttp.ClientTimeout(total=FETCH_SECONDS)
-                ) as session,
-                # Where it sends us on, others would be told the secret.
+                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session,
+                # A redirect would send the secret to another server.
                 session.post(self._url, data=self._form, allow_redirects=False) as response,
             ):
                 status = response.status
-                answer = await response.content.read(_ANSWER_BYTES)
+                body = await response.content.read(_MAX_RESPONSE_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
-            why = str(error) or type(error).__name__
-            raise KafkaConnectionError(f"{where} does not answer: {why}") from None
-        fields = _object(answer)
+            reason = str(error) or type(error).__name__
+            raise KafkaConnectionError(f"{where} does not answer: {reason}") from None
+        fields = _parse_object(body)
         if status != 200:
             code = fields.get("error")
             shown = f"{status} {code:.80}" if isinstance(code, str) else str(status)
             if status >= 500 or status == 429:
                 raise KafkaConnectionError(f"{where} answers {shown}")
-            raise SaslAuthenticationFailed(f"{where} refuses: {shown}")
+            raise SaslAuthenticationFailed(f"{where} rejects the request: {shown}")
         seconds = fields.get("expires_in")
-        life = float(seconds) if isinstance(seconds, (int, float)) else 0.0
-        return _checked(fields.get("access_token"), where), life
+        lifetime = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+        return _validate(fields.get("access_token"), where), lifetime
 
 
-def _object(answer: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(answer)
+        document = json.loads(body)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def _checked(token: Any, where: str) -> str:
-    """What RFC 6750 has a token be; anything else would change the message that holds it."""
+def _validate(token: Any, where: str) -> str:
+    """RFC 6750 limits the characters of a token; others could change the SASL message around it."""
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise SaslAuthenticationFailed(f"{where} gives no token")
+        raise SaslAuthenticationFailed(f"{where} returned no valid token")
     return token

@@ -1,7 +1,4 @@
-"""Publish, at least once: an idempotent producer, and what each topic takes.
-
-Knows records, not questions. Committing is left to whoever knows what the records answer.
-"""
+"""The idempotent producer of at-least-once delivery. Committing offsets is the caller's task."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,22 +8,23 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
+from worker.kafka._aiokafka import force_close_producer
 from worker.kafka.connection import connection_options
 from worker.kafka.records import BATCH_BYTES, OutputRecord, partition_for
 from worker.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
-# aiokafka asserts that key or value is there, but a record that has neither must keep its shape
-# in the dead letters. The assertion looks at the value before it is serialized.
+# aiokafka asserts that a record has a key or a value, but a dead letter keeps the shape of its
+# record, which may have neither. The assertion runs before the value is serialized.
 _NULL_VALUE = object()
 
-_LOOK_SECONDS = 1.0
-"""An acknowledgement that takes so long is reason to look whether it can come at all."""
+_AUTHORIZATION_CHECK_SECONDS = 1.0
+"""How often a pending acknowledgement is checked for a missing permission."""
 
 
 def encode_value(value: bytes | None) -> Any:
-    """A record's value, as `send` takes it of a producer whose serializer is `serialize_value`."""
+    """The argument to `send` of a producer with `serialize_value` as its `value_serializer`."""
     return _NULL_VALUE if value is None else value
 
 
@@ -34,23 +32,11 @@ def serialize_value(value: Any) -> bytes | None:
     return None if value is _NULL_VALUE else value
 
 
-async def stop_producer(producer: AIOKafkaProducer, *, seconds: float) -> None:
-    """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long: with the
-    brokers away an idempotent producer would wait for ever.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            await producer.stop()
-    except TimeoutError:
-        await producer._sender.close()
-        await producer.client.close()
-        raise
-
-
 class IdempotentProducer:
-    """The producer. `limits` is topic to `max.message.bytes`."""
+    """Publishes records in order, each at least once."""
 
     def __init__(self, kafka: KafkaSettings, limits: Mapping[str, int]) -> None:
+        """`limits` maps a topic to its `max.message.bytes`."""
         compression = None if kafka.compression_type == "none" else kafka.compression_type
         self._producer = AIOKafkaProducer(
             **connection_options(kafka),
@@ -64,17 +50,24 @@ class IdempotentProducer:
         )
 
     async def start(self) -> None:
+        """Raises `KafkaError`."""
         await self._producer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Wait for what was sent, then close. Raises `TimeoutError` where that takes too long."""
-        await stop_producer(self._producer, seconds=seconds)
+        """Wait for acknowledgements, then close. Raises `TimeoutError` after `seconds`; the
+        connections are then closed, too.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._producer.stop()
+        except TimeoutError:
+            await force_close_producer(self._producer)
+            raise
 
     async def send(self, record: OutputRecord) -> "asyncio.Future[Any]":
-        """Hand the record to the producer; the future is its acknowledgement.
+        """Buffer the record; the future is its acknowledgement.
 
-        Records leave in the order of these calls. Returns when the record is in the producer's
-        buffer, which takes as long as the buffer is full.
+        Records are sent in the order of these calls. Waits while the buffer is full.
         """
         partition = partition_for(record, sorted(await self._producer.partitions_for(record.topic)))
         while True:
@@ -87,20 +80,21 @@ class IdempotentProducer:
                     headers=record.headers,
                 )
             except KafkaTimeoutError:
-                # The buffer stayed full: the brokers are away. Nothing was sent, so try again;
-                # how long that may go on is the watchdog's to say.
+                # The buffer is still full since the brokers are unreachable. The record is not
+                # buffered, so repeat; the watchdog limits how long.
                 log.warning("producer_buffer_full", topic=record.topic, partition=partition)
             else:
                 return future
 
-    async def acknowledged(self, future: "asyncio.Future[Any]") -> None:
-        """Wait until the brokers have the record that `send` took. Raises `KafkaError`.
+    async def wait_acknowledged(self, future: "asyncio.Future[Any]") -> None:
+        """Wait for an acknowledgement. Raises `KafkaError`.
 
-        A topic that may not be described any more has no leader, and aiokafka asks for that again
-        and again, as fast as it can, until the request's time is over.
+        If the topic may no longer be described, aiokafka finds no leader and requests metadata
+        in a busy loop until the request times out; this raises within about a second.
         """
         while not future.done():
-            await asyncio.wait([future], timeout=_LOOK_SECONDS)
-            if not future.done() and (hidden := self._producer.client.cluster.unauthorized_topics):
-                raise TopicAuthorizationFailedError(", ".join(sorted(hidden)))
+            await asyncio.wait([future], timeout=_AUTHORIZATION_CHECK_SECONDS)
+            unauthorized = self._producer.client.cluster.unauthorized_topics
+            if not future.done() and unauthorized:
+                raise TopicAuthorizationFailedError(", ".join(sorted(unauthorized)))
         future.result()

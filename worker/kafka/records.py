@@ -1,4 +1,4 @@
-"""A record to publish: what it holds, where it goes, and its bytes in a request. Pure."""
+"""Input and output records: sizes, target partitions, and encoded batches. Pure."""
 
 import time
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from schemas.rejection import Header
 
 RECORD_OVERHEAD = 512
-"""Bytes of a batch's and a record's own fields (61 + at most 36), with headers' lengths, rounded
-up generously: a record that we think fits must never be refused by the broker."""
+"""Upper bound, in bytes, of the fields of a batch and a record (61 + at most 36) and of the lengths
+of headers: a broker must never reject a record that fits by our count."""
 
 BATCH_BYTES = 64 * 1024
-"""Of one batch, before compression; a larger record has a batch of its own."""
+"""Maximum size of a batch before compression; a larger record has a batch of its own."""
 
 _CODECS = {
     "none": 0,
@@ -28,34 +28,53 @@ _CODECS = {
 
 @dataclass(frozen=True, slots=True)
 class OutputRecord:
-    """A record to publish. `lane` is the partition of the question: it decides where a record
-    without a key goes, so that the answers of one partition stay in order."""
+    """A record to publish. A record without a key goes to the target partition that
+    `source_partition`, the input record's partition, maps to: so one partition's answers stay in
+    order.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
-    lane: int
+    source_partition: int
 
     @property
     def size(self) -> int:
-        headers = sum(len(name.encode()) + len(text or b"") for name, text in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+        """Upper bound of the record's bytes in a batch of its own."""
+        return _payload_bytes(self.key, self.value, self.headers) + RECORD_OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPosition:
+    """Where a record is."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+def _payload_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
+    in_headers = sum(len(name.encode()) + len(text or b"") for name, text in headers)
+    return len(key or b"") + len(value or b"") + in_headers
 
 
 def partition_for(record: OutputRecord, partitions: Sequence[int]) -> int:
-    """The partition that it goes to: as the Java client has it for a key; by the question's
-    partition without one.
+    """The target partition: by the key's hash, as the Java client's default partitioner does it;
+    without a key, by the source partition.
     """
-    number = record.lane if record.key is None else murmur2(record.key) & 0x7FFFFFFF
+    number = record.source_partition if record.key is None else murmur2(record.key) & 0x7FFFFFFF
     return partitions[number % len(partitions)]
 
 
 def build_batches(
     records: Sequence[OutputRecord], state: tuple[int, int, int], size: int, compression: str
 ) -> list[bytes]:
-    """Transactional batches of at most `size` bytes, or of one record. `state` is the producer's
-    id and epoch, and the sequence number of the first record.
+    """Encoded transactional batches of at most `size` bytes, or of one larger record. `state` is
+    the producer's id, its epoch, and the first record's sequence number.
     """
     producer_id, epoch, sequence = state
     now = int(time.time() * 1000)
@@ -85,7 +104,7 @@ def build_batches(
 
 
 def next_sequence(sequence: int, count: int) -> int:
-    """The sequence number after `count` records: 31 bits, which start again at 0."""
+    """The sequence number after `count` records: 31 bits, wrapping to 0."""
     return (sequence + count) & 0x7FFFFFFF
 
 
@@ -100,14 +119,14 @@ class InputRecord:
     value: bytes | None
     headers: Sequence[Header]
     produced_ms: int | None = None
-    """Its timestamp, if it has one: when it was made, or came to the topic, since the epoch."""
+    """The record's creation or append time in milliseconds since 1970, if it has one."""
 
     @property
     def size(self) -> int:
-        """Bytes of key, value and headers: what the record costs while it is in flight."""
-        headers = sum(len(name.encode()) + len(text or b"") for name, text in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
+        """Bytes of key, value and headers, as counted while the record is in flight."""
+        return _payload_bytes(self.key, self.value, self.headers)
 
     @property
     def default_id(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
+        """The id of an event that has none of its own."""
+        return str(RecordPosition(self.topic, self.partition, self.offset))

@@ -1,4 +1,4 @@
-"""Whom to trust, and who we are: PEM files to an `ssl.SSLContext`."""
+"""Builds an `ssl.SSLContext` from the truststore and keystore settings (PEM files)."""
 
 import ssl
 from pathlib import Path
@@ -7,7 +7,7 @@ from worker.settings import KafkaSettings, SettingsError
 
 
 def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:
-    """Raises `SettingsError` where a file cannot be read, or is not what it should be."""
+    """Raises `SettingsError` if a file cannot be read or has the wrong content."""
     context = _load_truststore(kafka.ssl_truststore_location)
     context.check_hostname = kafka.ssl_endpoint_identification_algorithm == "https"
     if kafka.ssl_keystore_location is not None:
@@ -15,35 +15,36 @@ def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def _load_truststore(authorities: Path | None) -> ssl.SSLContext:
+def _load_truststore(truststore: Path | None) -> ssl.SSLContext:
     name = "KAFKA_SSL_TRUSTSTORE_LOCATION"
     try:
-        return ssl.create_default_context(cafile=str(authorities) if authorities else None)
+        return ssl.create_default_context(cafile=str(truststore) if truststore else None)
     except ssl.SSLError:
-        raise SettingsError(f"{name} is {str(authorities)!r}: holds no PEM certificate") from None
+        raise SettingsError(f"{name} is {str(truststore)!r}: no PEM certificate in it") from None
     except OSError as error:
-        raise SettingsError(f"{name} is {str(authorities)!r}: {error.strerror}") from None
+        raise SettingsError(f"{name} is {str(truststore)!r}: {error.strerror}") from None
 
 
-def _load_client_certificate(context: ssl.SSLContext, own: Path, kafka: KafkaSettings) -> None:
-    asked = False
+def _load_client_certificate(context: ssl.SSLContext, keystore: Path, kafka: KafkaSettings) -> None:
+    password_needed = False
 
     def password() -> str:
-        # Without this OpenSSL would ask on the terminal, and wait.
-        nonlocal asked
-        asked = True
+        # Without this callback OpenSSL would prompt on the terminal.
+        nonlocal password_needed
+        password_needed = True
         secret = kafka.ssl_key_password
         return secret.get_secret_value() if secret else ""
 
-    where = f"KAFKA_SSL_KEYSTORE_LOCATION is {str(own)!r}"
+    location = f"KAFKA_SSL_KEYSTORE_LOCATION is {str(keystore)!r}"
     try:
-        context.load_cert_chain(own, password=password)
+        context.load_cert_chain(keystore, password=password)
     except ssl.SSLError as error:
-        if not asked:
+        if not password_needed:
             raise SettingsError(
-                f"{where}: not a PEM file of a key and its certificates ({error.reason or error})"
+                f"{location}: not a PEM file of a key and its certificates "
+                f"({error.reason or error})"
             ) from None
-        what = "does not open" if kafka.ssl_key_password else "is needed for"
-        raise SettingsError(f"{where}: KAFKA_SSL_KEY_PASSWORD {what} its key") from None
+        fault = "does not decrypt" if kafka.ssl_key_password else "is required to decrypt"
+        raise SettingsError(f"{location}: KAFKA_SSL_KEY_PASSWORD {fault} its key") from None
     except OSError as error:
-        raise SettingsError(f"{where}: {error.strerror}") from None
+        raise SettingsError(f"{location}: {error.strerror}") from None

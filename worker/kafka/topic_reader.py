@@ -1,14 +1,13 @@
-"""Topics from one offset to another, outside of any group: for commands that look and then end.
+"""Reads ranges of a topic's offsets, outside of any consumer group: for commands that then end.
 
-Knows where partitions begin and end and how to read between; what records mean is left to others.
+Responsible for where partitions begin and end and for reading between; not for what records mean.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,18 +18,18 @@ from worker.kafka.errors import StreamingError
 from worker.settings import KafkaSettings
 
 NO_PROGRESS_TIMEOUT_SECONDS = 75.0
-"""Without a step forward. Longer than the 60 s after which brokers end a transaction that nobody
-ends (transaction.timeout.ms, its default): what is committed behind it is then seen."""
+"""More than the 60 s after which brokers abort a transaction (the default of producers'
+transaction.timeout.ms): until then it hides the records behind it."""
 
 _POLL_MS = 500
 
-Watch = Callable[[str, int, int], None]
-"""Called with what is being read, how many offsets are behind, and how many there are."""
+OnProgress = Callable[[str, int, int], None]
+"""Called with the topic, the number of offsets read, and the number of offsets to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class OffsetRange:
-    """The offsets of a partition from `begin` up to, but not with, `end`."""
+    """The offsets of a partition from `begin` to `end`, without `end`."""
 
     partition: TopicPartition
     begin: int
@@ -42,46 +41,42 @@ class OffsetRange:
 
 
 class TopicReader:
-    """`async with Scan(kafka) as scan`. What it raises: `StreamingError`, `KafkaError`."""
+    """`async with TopicReader.open(kafka) as reader`. Reads committed records. Its methods raise
+    `StreamingError` and `KafkaError`.
+    """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(
+        self, committed: AIOKafkaConsumer, uncommitted: AIOKafkaConsumer, poll_records: int
+    ) -> None:
+        """`uncommitted` sees the ends that open transactions hide from `committed`."""
+        self._committed = committed
+        self._uncommitted = uncommitted
+        self._poll_records = poll_records
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, kafka: KafkaSettings) -> AsyncIterator[Self]:
+        """Raises `StreamingError`, `KafkaError`."""
         options = connection_options(kafka)
-        self._kafka = kafka
-        self._batch = kafka.max_poll_records
-        self._consumer = AIOKafkaConsumer(
+        committed = AIOKafkaConsumer(
             **options,
             isolation_level="read_committed",
-            # Where records went by retention meanwhile, reading goes on with those that are there.
+            # If retention deletes the next record meanwhile, continue at the first that is left.
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
-        # Sees what open transactions hide from the other: where a partition ends, and its times.
-        self._unhidden = AIOKafkaConsumer(**options, enable_auto_commit=False)
-
-    async def __aenter__(self) -> Self:
+        uncommitted = AIOKafkaConsumer(**options, enable_auto_commit=False)
         try:
-            async with explain_connection_errors(self._kafka):
-                await self._consumer.start()
-            await self._unhidden.start()
-        except BaseException:
-            await self._close()
-            raise
-        return self
+            async with explain_connection_errors(kafka):
+                await committed.start()
+            await uncommitted.start()
+            yield cls(committed, uncommitted, kafka.max_poll_records)
+        finally:
+            await committed.stop()
+            await uncommitted.stop()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._close()
-
-    async def _close(self) -> None:
-        await self._consumer.stop()
-        await self._unhidden.stop()
-
-    async def stretches(
+    async def ranges(
         self,
         topic: str,
         partitions: int,
@@ -89,96 +84,96 @@ class TopicReader:
         since: int | None = None,
         with_open_transactions: bool = False,
     ) -> list[OffsetRange]:
-        """What there is of the topic at this moment, from the first record on whose timestamp is
-        `since` (milliseconds since 1970) or later.
+        """All offsets of each partition at this moment; with `since` (milliseconds since 1970),
+        from the first record whose timestamp is that or later.
 
-        `with_open_transactions`: up to what has been written, not only to what can be read. Reading
-        it then waits until those transactions have ended.
+        `with_open_transactions` includes records of open transactions. Reading these ranges waits
+        until the transactions end.
         """
-        every = [TopicPartition(topic, number) for number in range(partitions)]
-        seer = self._unhidden if with_open_transactions else self._consumer
-        ends = await seer.end_offsets(every)
-        begins = await seer.beginning_offsets(every)
+        all_partitions = [TopicPartition(topic, number) for number in range(partitions)]
+        consumer = self._uncommitted if with_open_transactions else self._committed
+        ends = await consumer.end_offsets(all_partitions)
+        begins = await consumer.beginning_offsets(all_partitions)
         if since is not None:
-            found = await seer.offsets_for_times(dict.fromkeys(every, since))
-            # None: no record is as late as that.
-            begins = {tp: found[tp].offset if found.get(tp) else ends[tp] for tp in every}
-        return [OffsetRange(tp, begins[tp], ends[tp]) for tp in every]
+            found = await consumer.offsets_for_times(dict.fromkeys(all_partitions, since))
+            # None: all records of the partition are earlier.
+            begins = {tp: found[tp].offset if found.get(tp) else ends[tp] for tp in all_partitions}
+        return [OffsetRange(tp, begins[tp], ends[tp]) for tp in all_partitions]
 
     async def read(
-        self, stretches: Sequence[OffsetRange], watch: Watch
+        self, ranges: Sequence[OffsetRange], on_progress: OnProgress
     ) -> AsyncGenerator[Any, None]:
-        """The records, one partition after the other, in order within each."""
-        total = sum(stretch.length for stretch in stretches)
+        """The records, one partition after the other, each in offset order."""
+        total = sum(each.length for each in ranges)
         done = 0
-        for stretch in stretches:
-            if not stretch.length:
+        for each in ranges:
+            if not each.length:
                 continue
-            topic = stretch.partition.topic
-            async for position, records in self._polls(stretch):
+            async for position, records in self._poll_range(each):
                 for record in records:
                     yield record
-                watch(topic, done + min(position, stretch.end) - stretch.begin, total)
-            done += stretch.length
+                read = done + min(position, each.end) - each.begin
+                on_progress(each.partition.topic, read, total)
+            done += each.length
 
-    async def at(self, topic: str, partition: int, offset: int) -> Any | None:
-        """The record that lies there, or `None` where there is none any more."""
-        place = TopicPartition(topic, partition)
-        # All topics, since asking for one by name can create it.
-        if topic not in await self._consumer.topics():
+    async def read_one(self, topic: str, partition: int, offset: int) -> Any | None:
+        """The record at the offset, or None if there is none (any more)."""
+        tp = TopicPartition(topic, partition)
+        # Ask for all topics: asking for one by name can create it.
+        if topic not in await self._committed.topics():
             return None
-        # Partition 0, which every topic has: the consumer then knows of the others.
-        await self._consumer.beginning_offsets([TopicPartition(topic, 0)])
-        if partition not in (self._consumer.partitions_for_topic(topic) or ()):
+        # Partition 0 always exists; asking for it makes the consumer learn of the others.
+        await self._committed.beginning_offsets([TopicPartition(topic, 0)])
+        if partition not in (self._committed.partitions_for_topic(topic) or ()):
             return None
-        begin = (await self._consumer.beginning_offsets([place]))[place]
-        end = (await self._consumer.end_offsets([place]))[place]
+        begin = (await self._committed.beginning_offsets([tp]))[tp]
+        end = (await self._committed.end_offsets([tp]))[tp]
         if not begin <= offset < end:
             return None
-        async for _, records in self._polls(OffsetRange(place, offset, end)):
+        async for _, records in self._poll_range(OffsetRange(tp, offset, end)):
             for record in records:
-                # With compaction, or inside of a transaction that was aborted, it is a later one.
+                # A later record, if compaction or an aborted transaction removed this one.
                 return record if record.offset == offset else None
         return None
 
-    async def _polls(self, stretch: OffsetRange) -> AsyncGenerator[tuple[int, list[Any]], None]:
-        """The position after each poll, and the records that it brought."""
-        partition, position = stretch.partition, stretch.begin
-        self._consumer.assign([partition])
-        self._consumer.seek(partition, position)
-        moved = time.monotonic()
-        while position < stretch.end:
-            fetched, now = {}, position
+    async def _poll_range(
+        self, offset_range: OffsetRange
+    ) -> AsyncGenerator[tuple[int, list[Any]], None]:
+        """The position after each poll, and the poll's records."""
+        partition, position = offset_range.partition, offset_range.begin
+        self._committed.assign([partition])
+        self._committed.seek(partition, position)
+        progressed_at = time.monotonic()
+        while position < offset_range.end:
+            fetched, new_position = {}, position
             with suppress(TimeoutError):
                 async with asyncio.timeout(NO_PROGRESS_TIMEOUT_SECONDS):
-                    fetched = await self._consumer.getmany(
-                        partition, timeout_ms=_POLL_MS, max_records=self._batch
+                    fetched = await self._committed.getmany(
+                        partition, timeout_ms=_POLL_MS, max_records=self._poll_records
                     )
-                    now = await self._consumer.position(partition)
-            if now > position:
-                position, moved = now, time.monotonic()
-            elif time.monotonic() - moved > NO_PROGRESS_TIMEOUT_SECONDS:
+                    new_position = await self._committed.position(partition)
+            if new_position > position:
+                position, progressed_at = new_position, time.monotonic()
+            elif time.monotonic() - progressed_at > NO_PROGRESS_TIMEOUT_SECONDS:
                 raise StreamingError(
-                    f"{partition.topic}-{partition.partition} gives nothing from offset {position} "
-                    f"on, {stretch.end - position} to go: its broker is away, or a transaction is "
-                    f"open there; try again later"
+                    f"no progress reading {partition.topic}-{partition.partition} at offset "
+                    f"{position} ({offset_range.end - position} offsets remaining): broker "
+                    f"unavailable or open transaction; retry later"
                 )
-            records = [
-                record for record in fetched.get(partition, ()) if record.offset < stretch.end
-            ]
-            yield position, records
+            records = fetched.get(partition, ())
+            yield position, [record for record in records if record.offset < offset_range.end]
 
 
 def clip(
-    stretches: Sequence[OffsetRange], *, partition: int | None, first: int, last: int | None
+    ranges: Sequence[OffsetRange], *, partition: int | None, first: int, last: int | None
 ) -> list[OffsetRange]:
-    """What of them lies in `partition` (`None`: any), from offset `first` to `last`, included."""
+    """The parts of `ranges` in `partition` (None: any) from offset `first` to `last`, included."""
     return [
         replace(
-            stretch,
-            begin=max(stretch.begin, first),
-            end=stretch.end if last is None else min(stretch.end, last + 1),
+            each,
+            begin=max(each.begin, first),
+            end=each.end if last is None else min(each.end, last + 1),
         )
-        for stretch in stretches
-        if partition in (None, stretch.partition.partition)
+        for each in ranges
+        if partition in (None, each.partition.partition)
     ]

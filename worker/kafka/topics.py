@@ -1,103 +1,94 @@
-"""Create the topics, and check that they are there and take what the worker sends."""
+"""Describes and creates the worker's topics: questions, answers, dead letters, in this order."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
-from worker.kafka.acl import RequiredAcls, find_missing, format_missing, required_by_worker
+from worker.kafka.acl import format_missing
 from worker.kafka.connection import connection_options
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError
 from worker.settings import KafkaSettings, Settings
 
-log = structlog.get_logger(__name__)
+MAX_MESSAGE_BYTES = "max.message.bytes"
 
-LIMIT = "max.message.bytes"
-
-DEFAULT_LIMIT = 1_048_588
-"""Kafka's own default, for a broker or a user without the right to describe a topic's settings."""
+DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+"""Kafka's default, assumed without the permission to describe a topic's configuration."""
 
 HEADROOM_BYTES = 64 * 1024
-"""What a dead letter may add to its question's record: headers with a message of a few KB."""
+"""A dead letter is larger than its question by its headers, which hold a message of a few KB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as the broker has it; `partitions` is 0 for one that is not there."""
+    """A topic as the brokers describe it; `partitions` is 0 if it does not exist."""
 
     name: str
     partitions: int
     max_message_bytes: int
     max_message_bytes_unknown: bool
-    """The broker did not tell it: no DESCRIBE_CONFIGS on the topic."""
+    """DESCRIBE_CONFIGS on the topic is missing, so the default is assumed."""
 
 
-async def describe(settings: Settings) -> list[Topic]:
-    """Questions, answers and dead letters, in this order. Raises `KafkaError`."""
-    async with _admin(settings.kafka) as admin:
-        return await _describe(admin, settings)
+@asynccontextmanager
+async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Raises `KafkaError`, or `StreamingError` if a broker rejects the login."""
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
+    try:
+        async with explain_connection_errors(kafka):
+            await admin.start()
+        yield admin
+    finally:
+        await admin.close()
 
 
-async def check_topics(settings: Settings) -> Mapping[str, int]:
-    """Topic to `max.message.bytes`, for a worker. Raises `StreamingError` where a topic or a right
-    is missing, `KafkaError`.
-    """
-    topics = await require_topics(settings, required_by_worker(settings))
-    for topic in topics[1:]:  # those that it writes to
-        if topic.max_message_bytes_unknown:
-            log.warning(
-                "max_message_bytes_unknown",
-                topic=topic.name,
-                max_message_bytes=topic.max_message_bytes,
-                why="the brokers do not tell; grant DESCRIBE_CONFIGS on the topic",
-            )
-    return {topic.name: topic.max_message_bytes for topic in topics}
+async def describe_topics(settings: Settings) -> list[Topic]:
+    """Raises `KafkaError`, `StreamingError`."""
+    async with admin_client(settings.kafka) as admin:
+        return await describe_with(admin, settings)
 
 
-async def require_topics(settings: Settings, rights: RequiredAcls) -> list[Topic]:
-    """Questions, answers and dead letters, in this order. Raises `StreamingError` where one of
-    `rights` is missing, or a topic that they name; `KafkaError`.
-    """
-    async with _admin(settings.kafka) as admin:
-        topics = await _describe(admin, settings)
-        denied = await find_missing(admin, rights)
-    if denied:
-        raise StreamingError(format_missing(settings.kafka, denied))
-    missing = [t.name for t in topics if t.name in rights.topics and not t.partitions]
-    if missing:
-        raise StreamingError(
-            f"no topic {', '.join(missing)} on {settings.kafka.bootstrap_servers}: create it "
-            f"(`qa-worker topics create`)"
+async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
+    """As `describe_topics`, with a client that is connected already."""
+    names = _names(settings)
+    # Ask for all topics: asking for one by name can create it.
+    described = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    existing = [name for name in names if name in described and not described[name]["error_code"]]
+    limits = await _fetch_limits(admin, existing)
+    return [
+        Topic(
+            name,
+            len(described[name]["partitions"]) if name in existing else 0,
+            limits.get(name, DEFAULT_MAX_MESSAGE_BYTES),
+            name not in limits,
         )
-    return topics
+        for name in names
+    ]
 
 
-def topic_limits(settings: Settings) -> dict[str, int]:
-    """Topic to the `max.message.bytes` that it is created with: questions, answers, dead letters.
-
-    They take the largest record that the worker takes, the dead letters with headroom for their
-    headers.
+def new_topic_limits(settings: Settings) -> dict[str, int]:
+    """Topic to the `max.message.bytes` that `create_topics` sets: room for the largest record that
+    the worker accepts, and for a dead letter's headers.
     """
     largest = settings.qa.max_record_bytes + HEADROOM_BYTES
     return dict(zip(_names(settings), (largest, largest, largest + HEADROOM_BYTES), strict=True))
 
 
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
-    """Create what is missing. Topic to what became of it: `created` or `exists`.
+    """Create the topics that do not exist. Returns topic to `created` or `exists`.
 
-    Raises `StreamingError` where the right to is missing, `KafkaError`.
+    Raises `StreamingError` if a permission is missing, else `KafkaError`.
     """
     new = [
-        NewTopic(name, partitions, replication, topic_configs={LIMIT: str(limit)})
-        for name, limit in topic_limits(settings).items()
+        NewTopic(name, partitions, replication, topic_configs={MAX_MESSAGE_BYTES: str(limit)})
+        for name, limit in new_topic_limits(settings).items()
     ]
     outcome = {}
-    async with _admin(settings.kafka) as admin:
+    async with admin_client(settings.kafka) as admin:
         response = await admin.create_topics(new)
     for name, code, *message in response.topic_errors:
         error = for_code(code)
@@ -109,47 +100,21 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
     return outcome
 
 
-async def _describe(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
-    names = _names(settings)
-    # All topics, since asking for one by name can create it.
-    known = {topic["topic"]: topic for topic in await admin.describe_topics()}
-    require_topics = [name for name in names if name in known and not known[name]["error_code"]]
-    limits = await _limits(admin, require_topics)
-    return [
-        Topic(
-            name,
-            len(known[name]["partitions"]) if name in require_topics else 0,
-            limits.get(name, DEFAULT_LIMIT),
-            name not in limits,
-        )
-        for name in names
-    ]
-
-
 def _names(settings: Settings) -> list[str]:
     qa = settings.qa
     return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
 
 
-async def _limits(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+async def _fetch_limits(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    """Topic to `max.message.bytes`, without those whose configuration may not be described."""
     resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, configs={LIMIT: None}) for name in names
+        ConfigResource(ConfigResourceType.TOPIC, name, configs={MAX_MESSAGE_BYTES: None})
+        for name in names
     ]
     limits = {}
     for response in await admin.describe_configs(resources) if names else []:
         for code, _, _, name, entries, *_ in response.resources:
             for key, value, *_ in entries if not code else ():
-                if key == LIMIT:
+                if key == MAX_MESSAGE_BYTES:
                     limits[name] = int(value)
     return limits
-
-
-@asynccontextmanager
-async def _admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**connection_options(kafka))
-    try:
-        async with explain_connection_errors(kafka):
-            await admin.start()
-        yield admin
-    finally:
-        await admin.close()

@@ -1,19 +1,19 @@
-"""Exactly once: a partition's answers, dead letters and offset in one transaction, behind a fence.
+"""A transactional producer that shares connections: records, and consumer offsets if given, in one
+transaction.
 
-Every input partition has a transactional id of its own. To take it (`fence`) shuts out whoever
-had it before and ends what they left open; only then is the committed offset read, and reading
-starts there. So at any time one worker at most can commit for a partition, whatever the group
-believes about who owns it, and what it commits begins where the last commit ended.
+`init_transactions` fences the producer that used the transactional id before and aborts the
+transaction that it left open. For exactly-once delivery every input partition has a transactional
+id of its own; the committed offset is read after the fence, so that at any time one worker can
+commit for a partition, whatever the consumer group believes about its owner.
 
-aiokafka's producer can do this with one producer, its connections and its background task for
-each partition. Here the partitions share connections, and a transaction is one call that either
-returns, or raises and has to be followed by another fence.
+aiokafka's own producer needs its connections and a background task for each transactional id.
+Here a transaction is one call that returns, or raises; after an error the producer is unusable.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import DuplicateSequenceNumber, IllegalOperation, OperationNotAttempted
@@ -26,9 +26,9 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
-from worker.kafka.broker_client import ErrorCodes
+from worker.kafka.broker_client import BrokerClient, ErrorCodes
 from worker.kafka.errors import Recovery, recovery_for
-from worker.kafka.protocol import StableOffsetFetch
+from worker.kafka.protocol import StableOffsetFetchRequest
 from worker.kafka.records import (
     BATCH_BYTES,
     OutputRecord,
@@ -38,66 +38,51 @@ from worker.kafka.records import (
 )
 from worker.settings import KafkaSettings
 
-# A batch that the leader has already, and a partition that waits for the verdict on another.
-_DUPLICATE, _NOT_ATTEMPTED = DuplicateSequenceNumber.errno, OperationNotAttempted.errno
+# The leader has this batch already; the coordinator refused another partition of the request.
+_NOT_ERRORS = (DuplicateSequenceNumber.errno, OperationNotAttempted.errno)
 
 
-def transactional_id(group: str, partition: TopicPartition) -> str:
-    """The id that whoever works on this partition for this group has to take. A topic's name has
-    no colon, so no two partitions of any groups share one.
+def transactional_id(group_id: str, partition: TopicPartition) -> str:
+    """The id for an input partition of a consumer group. Topic names cannot contain a colon, so
+    two partitions never share an id.
     """
-    return f"{group}:{partition.topic}:{partition.partition}"
+    return f"{group_id}:{partition.topic}:{partition.partition}"
 
 
-class Asking(Protocol):
-    """What a partition needs of the connections to the brokers."""
+async def fetch_stable_offset(
+    client: BrokerClient, group_id: str, partition: TopicPartition
+) -> int | None:
+    """The offset that the group has committed for the partition, or None.
 
-    async def partitions(self, topic: str) -> list[int]: ...
-
-    async def ask_transactions(
-        self, transactional_id: str, request: Any, codes: ErrorCodes, *, way: int
-    ) -> Any: ...
-
-    async def ask_group(self, group: str, request: Any, codes: ErrorCodes, *, way: int) -> Any: ...
-
-    async def ask_leader(
-        self, partition: TopicPartition, request: Any, codes: ErrorCodes, *, way: int
-    ) -> Any: ...
-
-
-async def fetch_stable_offset(link: Asking, group: str, partition: TopicPartition) -> int | None:
-    """What the group has committed for the partition, if anything.
-
-    Waits for the end of transactions that hold an offset of it. After a fence they can only be
-    those whose end was decided before it.
+    Waits until no open transaction holds an offset of the partition (KIP-447). Raises `KafkaError`.
     """
-    response = await link.ask_group(
-        group,
-        StableOffsetFetch(group, partition),
-        lambda answer: [answer.error_code, *_of_partitions(answer.topics, at=4)],
-        way=partition.partition,
+    response = await client.send_to_group_coordinator(
+        group_id,
+        StableOffsetFetchRequest(group_id, partition),
+        lambda response: [response.error_code, *_partition_errors(response.topics, field=4)],
+        connection=partition.partition,
     )
     ((_, ((_, offset, *_),), _),) = response.topics
     return None if offset < 0 else int(offset)
 
 
 class TransactionalProducer:
-    """Those of one input partition, from one fence on. `fence`, then `commit` again and again; the
-    first error is the last call: what the brokers have of it is then for the next fence to say.
+    """Call `init_transactions`, then `commit` any number of times. After an error, or a
+    cancellation, only another `init_transactions` makes the outcome of the last transaction known.
     """
 
     def __init__(
         self,
-        link: Asking,
+        client: BrokerClient,
         kafka: KafkaSettings,
-        partition: TopicPartition,
+        transactional_id: str,
         limits: Mapping[str, int],
     ) -> None:
-        """`limits` is topic to `max.message.bytes`."""
-        self._link = link
-        self._partition = partition
-        self._group = kafka.group_id
-        self._id = transactional_id(kafka.group_id, partition)
+        """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`."""
+        self._client = client
+        self._connection = client.next_connection()
+        self._group_id = kafka.group_id
+        self._id = transactional_id
         self._timeout_ms = kafka.transaction_timeout_ms
         self._compression = kafka.compression_type
         self._limits = limits
@@ -105,117 +90,131 @@ class TransactionalProducer:
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._usable = False
 
-    async def fence(self) -> int | None:
-        """Take the id, and the offset that the group has committed for the partition, if any.
+    async def init_transactions(self) -> None:
+        """Fence the previous owner of the transactional id and abort its open transaction.
 
-        Asks until there is an answer. Raises `KafkaError` where asking has no use.
+        Waits without a deadline for a coordinator. Raises `KafkaError` if repeating cannot help.
         """
-        response = await self._link.ask_transactions(
-            self._id,
-            InitProducerIdRequest(self._id, self._timeout_ms),
-            lambda answer: [answer.error_code],
-            way=self._partition.partition,
+        response = await self._send(
+            InitProducerIdRequest(self._id, self._timeout_ms), lambda answer: [answer.error_code]
         )
         self._producer = (response.producer_id, response.producer_epoch)
         self._sequences.clear()
-        offset = await fetch_stable_offset(self._link, self._group, self._partition)
         self._usable = True
-        return offset
 
-    async def commit(self, records: Sequence[OutputRecord], offset: int) -> None:
-        """Publish `records` and commit `offset`, together or not at all.
+    async def commit(
+        self,
+        records: Sequence[OutputRecord],
+        offsets: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        """Publish `records` and commit the group's `offsets` in one transaction.
 
-        Raises `KafkaError`, or `TimeoutError` where it takes longer than a transaction may.
+        Raises `KafkaError`, or `TimeoutError` after KAFKA_TRANSACTION_TIMEOUT_MS.
         """
         if not self._usable:
-            raise IllegalOperation(f"{self._id} has no fence")
+            raise IllegalOperation(
+                f"{self._id}: call init_transactions() first, and after an error"
+            )
+        if not records and not offsets:
+            return
         self._usable = False
         async with asyncio.timeout(self._timeout_ms / 1000):
-            batches = await self._batches(records)
+            batches = await self._build_batches(records)
             if batches:
                 await self._add_partitions(batches)
-            await _side_by_side(
-                self._commit_offset(offset),
-                *(self._produce(partition, parts) for partition, parts in batches.items()),
-            )
+            steps = [self._produce(partition, parts) for partition, parts in batches.items()]
+            if offsets:
+                steps.append(self._commit_offsets(offsets))
+            await _run_concurrently(steps)
             await self._end()
         self._usable = True
 
-    async def _batches(self, records: Sequence[OutputRecord]) -> dict[TopicPartition, list[bytes]]:
-        """The records by where they go, in their order, as the bytes of a request each."""
+    async def _build_batches(
+        self, records: Sequence[OutputRecord]
+    ) -> dict[TopicPartition, list[bytes]]:
+        """Target partition to the encoded batches of its records, one for each request."""
         topics = {record.topic for record in records}
-        partitions = {topic: await self._link.partitions(topic) for topic in topics}
-        to: dict[TopicPartition, list[OutputRecord]] = defaultdict(list)
+        partitions = {topic: await self._client.partitions(topic) for topic in topics}
+        by_target: dict[TopicPartition, list[OutputRecord]] = defaultdict(list)
         for record in records:
             number = partition_for(record, partitions[record.topic])
-            to[TopicPartition(record.topic, number)].append(record)
+            by_target[TopicPartition(record.topic, number)].append(record)
         batches = {}
-        for partition, those in to.items():
-            state = (*self._producer, self._sequences[partition])
-            size = min(BATCH_BYTES, self._limits[partition.topic])
-            batches[partition] = build_batches(those, state, size, self._compression)
-            self._sequences[partition] = next_sequence(self._sequences[partition], len(those))
+        for target, its_records in by_target.items():
+            state = (*self._producer, self._sequences[target])
+            size = min(BATCH_BYTES, self._limits[target.topic])
+            batches[target] = build_batches(its_records, state, size, self._compression)
+            self._sequences[target] = next_sequence(self._sequences[target], len(its_records))
         return batches
 
-    # The steps of a transaction.
+    # The steps of a transaction. `BrokerClient` may repeat each of them.
 
     async def _add_partitions(self, partitions: Iterable[TopicPartition]) -> None:
-        by_topic = defaultdict(list)
-        for topic, number in partitions:
-            by_topic[topic].append(number)
-        request = AddPartitionsToTxnRequest(self._id, *self._producer, list(by_topic.items()))
-        await self._ask(request, lambda answer: _of_partitions(answer.errors, at=1))
+        request = AddPartitionsToTxnRequest(
+            self._id,
+            *self._producer,
+            _by_topic((target, target.partition) for target in partitions),
+        )
+        await self._send(request, lambda response: _partition_errors(response.errors, field=1))
 
     async def _produce(self, partition: TopicPartition, batches: Sequence[bytes]) -> None:
         for batch in batches:
-            # Asked again, it carries the same sequence numbers, and the leader knows them.
+            # A repetition has the same sequence numbers, so the leader recognises the batch.
             request = ProduceRequest(
                 transactional_id=self._id,
                 required_acks=-1,
                 timeout=self._timeout_ms,
                 topics=[(partition.topic, [(partition.partition, batch)])],
             )
-            await self._link.ask_leader(
+            await self._client.send_to_leader(
                 partition,
                 request,
-                lambda answer: _of_partitions(answer.topics, at=1),
-                way=self._partition.partition,
+                lambda response: _partition_errors(response.topics, field=1),
+                connection=self._connection,
             )
 
-    async def _commit_offset(self, offset: int) -> None:
-        request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group)
-        await self._ask(request, lambda answer: [answer.error_code])
-        topics = [(self._partition.topic, [(self._partition.partition, offset, "")])]
-        await self._link.ask_group(
-            self._group,
-            TxnOffsetCommitRequest(self._id, self._group, *self._producer, topics),
-            lambda answer: _of_partitions(answer.errors, at=1),
-            way=self._partition.partition,
+    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)
+        await self._send(request, lambda response: [response.error_code])
+        topics = _by_topic(
+            (partition, (partition.partition, offset, "")) for partition, offset in offsets.items()
+        )
+        await self._client.send_to_group_coordinator(
+            self._group_id,
+            TxnOffsetCommitRequest(self._id, self._group_id, *self._producer, topics),
+            lambda response: _partition_errors(response.errors, field=1),
+            connection=self._connection,
         )
 
     async def _end(self) -> None:
-        # Asked again after a lost answer, the coordinator says what it said.
+        # Repeated after a lost response, the coordinator gives the same response.
         request = EndTxnRequest(self._id, *self._producer, True)
-        await self._ask(request, lambda answer: [answer.error_code])
+        await self._send(request, lambda response: [response.error_code])
 
-    async def _ask(self, request: Any, codes: ErrorCodes) -> None:
-        await self._link.ask_transactions(self._id, request, codes, way=self._partition.partition)
-
-
-def _of_partitions(topics: Iterable[Any], *, at: int) -> Iterator[int]:
-    """The error codes of a response by topic and partition; `at` is where a partition has its own.
-
-    What was not attempted because of another is for that other to explain.
-    """
-    codes = [partition[at] for _, partitions, *_ in topics for partition in partitions]
-    yield from (code for code in codes if code not in (_DUPLICATE, _NOT_ATTEMPTED))
+    async def _send(self, request: Any, codes: ErrorCodes) -> Any:
+        return await self._client.send_to_transaction_coordinator(
+            self._id, request, codes, connection=self._connection
+        )
 
 
-async def _side_by_side(*steps: Coroutine[Any, Any, None]) -> None:
-    """All steps, or the error of one of them: one that stops the worker, if there is any."""
+def _by_topic(entries: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, list[Any]]]:
+    by_topic: dict[str, list[Any]] = defaultdict(list)
+    for partition, entry in entries:
+        by_topic[partition.topic].append(entry)
+    return list(by_topic.items())
+
+
+def _partition_errors(topics: Iterable[Any], *, field: int) -> Iterator[int]:
+    """The partitions' error codes in a response; `field` is their index in a partition's entry."""
+    codes = (partition[field] for _, partitions, *_ in topics for partition in partitions)
+    return (code for code in codes if code not in _NOT_ERRORS)
+
+
+async def _run_concurrently(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all steps. If some fail, raises one error: a fatal one if there is one."""
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:
                 group.create_task(step)
     except ExceptionGroup as failed:
-        raise max(failed.exceptions, key=lambda e: recovery_for(e) is Recovery.STOP) from None
+        raise max(failed.exceptions, key=lambda e: recovery_for(e) is Recovery.FATAL) from None

@@ -10,8 +10,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from worker.inference.onnx_session import INPUTS, OUTPUTS
+from worker.inference.onnx_session import OUTPUTS, check_inputs
 from worker.models.bundle import BundleError
+from worker.models.error_text import first_line
 from worker.models.manifest import Task
 
 # Dynamic operators take activation ranges over the whole batch, and MatMulNBits selects its kernel
@@ -47,7 +48,7 @@ def inspect_graph(model_file: Path) -> GraphInfo:
     try:
         model = onnx.load(model_file, load_external_data=False)
     except Exception as error:
-        raise BundleError(f"{model_file}: not an ONNX file: {_first_line(error)}") from None
+        raise BundleError(f"{model_file}: not an ONNX file: {first_line(error)}") from None
     if any(tensor.external_data for tensor in model.graph.initializer):
         raise BundleError(
             f"{model_file}: its weights are in other files; save it as one file (below 2 GB)"
@@ -56,11 +57,7 @@ def inspect_graph(model_file: Path) -> GraphInfo:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(entry.name for entry in model.graph.input if entry.name not in weights)
     outputs = tuple(entry.name for entry in model.graph.output)
-    if "input_ids" not in inputs or not INPUTS.issuperset(inputs):
-        raise BundleError(
-            f"{model_file}: its inputs are {sorted(inputs)}; a BERT-family model has input_ids and "
-            f"some of {sorted(INPUTS - {'input_ids'})}"
-        )
+    check_inputs(model_file, inputs)
     operators = {node.op_type for node in model.graph.node}
     return GraphInfo(
         task=_task(model_file, outputs),
@@ -76,9 +73,7 @@ def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:
         if set(needed) <= set(outputs):
             return task
     wanted = "; ".join(f"{task}: {', '.join(needed)}" for task, needed in OUTPUTS.items())
-    raise BundleError(
-        f"{model_file}: its outputs are {sorted(outputs)}; the worker needs ({wanted})"
-    )
+    raise BundleError(f"{model_file}: its outputs are {sorted(outputs)}; needed are ({wanted})")
 
 
 def _precision(model: onnx.ModelProto) -> str:
@@ -113,7 +108,3 @@ def _bits(model: onnx.ModelProto) -> str:
         if attribute.name == "bits"
     )
     return f"int{widths.most_common(1)[0][0]}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

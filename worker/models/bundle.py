@@ -1,6 +1,6 @@
-"""A model directory, opened: every file is there and is the one that the manifest names.
+"""Opens a model bundle: checks that every file exists and has the hash that its manifest lists.
 
-Knows files and bytes only; opening the graph is the session's work, the tokenizer the windows'.
+Does not open the graph (`OnnxSession` does) or the tokenizer (`inference/tokenizer.py` does).
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas.answer import ModelInfo
+from worker.models.error_text import first_problem
 from worker.models.manifest import MANIFEST, MODEL, REQUIRED, TOKENIZER, Manifest, file_hashes
 
 DEFAULT_NAME = "default"
@@ -17,12 +18,12 @@ DEFAULT_BUNDLE = Path(__file__).parent.parent / "models" / DEFAULT_NAME
 
 
 class BundleError(Exception):
-    """This directory is no model bundle that the worker can use; the message says why."""
+    """A directory is not a usable model bundle. The message is one line that names the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A model on disk, checked."""
+    """A checked model directory."""
 
     directory: Path
     manifest: Manifest
@@ -32,7 +33,7 @@ class Bundle:
         return self.manifest.name
 
     def model_info(self, provider: str) -> ModelInfo:
-        """What answers say of the model that made them."""
+        """The part of an answer that identifies its model."""
         manifest = self.manifest
         return ModelInfo(
             name=manifest.name,
@@ -52,9 +53,9 @@ class Bundle:
 
 
 def open_bundle(directory: Path) -> Bundle:
-    """Read and check `directory`. Raises `BundleError` with what is missing or wrong."""
+    """Read and check `directory`. Raises `BundleError`."""
     if not directory.is_dir():
-        raise BundleError(f"{directory}: there is no such directory")
+        raise BundleError(f"{directory}: no such directory")
     manifest = read_manifest(directory)
     for name in manifest.files:
         if not (directory / name).is_file():
@@ -69,7 +70,7 @@ def open_bundle(directory: Path) -> Bundle:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """What `directory` says of itself, its files unseen. Raises `BundleError`."""
+    """Read the manifest of `directory`, without a look at the other files. Raises `BundleError`."""
     path = directory / MANIFEST
     try:
         content = path.read_bytes()
@@ -84,6 +85,4 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "manifest"
-        raise BundleError(f"{path}: {where}: {first['msg']}") from None
+        raise BundleError(f"{path}: {first_problem(error, whole='manifest')}") from None

@@ -1,7 +1,6 @@
-"""`manifest.json`: what a model bundle says of itself, so that nobody has to guess.
+"""`manifest.json`: the fields that describe a model bundle, and the hashes of its files.
 
-Knows the fields and the hashes; whoever makes a bundle fills them in, and whoever opens one
-holds its files against them.
+`model_tools` writes manifests; `bundle.py` compares a bundle's files with them.
 """
 
 import hashlib
@@ -17,23 +16,23 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 REQUIRED = (MODEL, TOKENIZER, CONFIG)
-"""The files beside the manifest without which there is no bundle."""
+"""Files that every bundle has, beside the manifest."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
-"""Also a directory's name: no slash, and no dot in front."""
+"""Also a directory's name: no slash, no leading dot."""
 
 
 class Task(StrEnum):
-    """What a model is for."""
+    """What a model does."""
 
     QUESTION_ANSWERING = "question-answering"
     EMBEDDINGS = "embeddings"
 
 
 class RecordedScores(BaseModel):
-    """What a bundle scored, and how it was read: figures without their decoder say little."""
+    """Scores of a bundle on a data set, with the decoder settings that gave them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,7 +44,7 @@ class RecordedScores(BaseModel):
 
 
 class Pooling(BaseModel):
-    """How token vectors become one: the mean of all, or that of [CLS]; of length 1 or as it is."""
+    """How token vectors become one vector: their mean or that of [CLS], normalized or not."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +53,7 @@ class Pooling(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The whole of it. Unknown fields are ignored, so that older workers read newer bundles."""
+    """The file's fields. Unknown ones are ignored, so that older workers read newer bundles."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,7 +73,7 @@ class Manifest(BaseModel):
     max_tokens: int = Field(ge=8, description="the longest window, special tokens included")
     pad_token_id: int = Field(0, ge=0)
     knows_no_answer: bool = Field(
-        False, description="was trained on unanswerable questions too; else null scores mean little"
+        False, description="trained on unanswerable questions too; else null scores mean little"
     )
     pooling: Pooling | None = Field(None, description="embeddings only")
     scores: tuple[RecordedScores, ...] = ()
@@ -85,16 +84,16 @@ class Manifest(BaseModel):
         if missing:
             raise ValueError(f"files: {', '.join(missing)} is not listed")
         if (self.task is Task.EMBEDDINGS) != (self.pooling is not None):
-            raise ValueError("pooling: embeddings have it, and nothing else has")
+            raise ValueError("pooling: required for embeddings, not allowed for other tasks")
         return self
 
     @property
     def sha256(self) -> str:
-        """Of the model file: what tells one model from another."""
+        """Hash of the model file; identifies the model."""
         return self.files[MODEL]
 
     def to_json(self) -> bytes:
-        """The file's bytes: the same manifest, the same bytes."""
+        """The file's bytes; equal manifests give equal bytes."""
         return self.model_dump_json(indent=2).encode() + b"\n"
 
 

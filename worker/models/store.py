@@ -1,6 +1,6 @@
-"""Named bundles: a directory of them, and the way from what QA_MODEL says to one.
+"""ModelStore: a directory of named bundles, and how QA_MODEL selects one.
 
-Needs nothing that only making bundles needs: the worker itself goes through here.
+Part of the serving path, so it imports nothing of `model_tools`.
 """
 
 import difflib
@@ -19,9 +19,9 @@ _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def default_directory() -> Path:
-    """Where the XDG base directory specification puts it. Raises `BundleError` without a home."""
+    """The store of the XDG base directory specification. Raises `BundleError` without a home."""
     base = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(base):  # the specification: others are to be ignored  # noqa: PTH117
+    if not os.path.isabs(base):  # the specification: ignore relative paths  # noqa: PTH117
         try:
             base = str(Path.home() / ".local" / "share")
         except RuntimeError:
@@ -33,10 +33,10 @@ def default_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ModelStore:
-    """The bundles in a directory; each is a directory under its name."""
+    """The bundles in a directory; each is a subdirectory with the bundle's name."""
 
     chosen: Path | None = None
-    """`None` is the user's own: looked up late, as the embedded model needs no home."""
+    """`None`: the user's default store. Looked up late: the shipped model needs no home."""
 
     @property
     def directory(self) -> Path:
@@ -44,38 +44,38 @@ class ModelStore:
         return self.chosen or default_directory()
 
     def open(self, model: str) -> Bundle:
-        """The bundle that `model` means, checked. Raises `BundleError`."""
-        return open_bundle(self.find(model))
+        """Open and check the bundle that `model` means. Raises `BundleError`."""
+        return open_bundle(self.resolve(model))
 
-    def find(self, model: str) -> Path:
-        """The directory that `model` means: the embedded model's name, a directory, or a name here.
+    def resolve(self, model: str) -> Path:
+        """The directory of `model`: the shipped model's name, a path, or a name in this store.
 
-        Raises `BundleError`, with what is near and how to get what is not there.
+        Raises `BundleError` that lists similar names and the command that fetches a model.
         """
         if model == DEFAULT_NAME:
-            # First, so that no directory of this name where the worker starts can take its place.
+            # First: a directory of this name in the working directory must not replace it.
             return DEFAULT_BUNDLE
         if Path(model).is_dir():
             return Path(model)
         if "/" in model:
-            raise BundleError(f"{model}: there is no such directory{_if_repository(model)}")
+            raise BundleError(f"{model}: no such directory{_suggest_pull(model)}")
         if _is_name(model) and (self.directory / model).is_dir():
             return self.directory / model
         near = difflib.get_close_matches(model, [DEFAULT_NAME, *self.names()], n=3, cutoff=0.0)
         raise BundleError(
-            f"{model!r} is no directory and no model in {self.directory}; the nearest there: "
+            f"{model!r} is neither a directory nor a model in {self.directory}; similar names: "
             f"{', '.join(near)}. `qa-worker model pull REPO_ID --name NAME` fetches one"
         )
 
-    def place(self, name: str) -> Path:
-        """Where a new bundle of this name belongs. Raises `BundleError` where none may have it."""
+    def target_directory(self, name: str) -> Path:
+        """The directory for a new bundle of this name. Raises `BundleError` for an invalid name."""
         if not _is_name(name):
             raise BundleError(
-                f"{name!r} is no name for a model: letters, digits, '.', '_' and '-', of which the "
-                f"first is a letter or a digit, and at most 96; give one with --name"
+                f"{name!r} is not a valid model name: use at most 96 letters, digits, '.', '_' "
+                f"and '-', the first a letter or a digit; set one with --name"
             )
         if name == DEFAULT_NAME:
-            raise BundleError(f"{name!r} is the model of the package; give another --name")
+            raise BundleError(f"{name!r} is the shipped model; set another name with --name")
         return self.directory / name
 
     def names(self) -> list[str]:
@@ -95,7 +95,7 @@ def _is_name(text: str) -> bool:
     return True
 
 
-def _if_repository(model: str) -> str:
+def _suggest_pull(model: str) -> str:
     if not _REPO_ID.fullmatch(model):
         return ""
     name = model.rpartition("/")[2]

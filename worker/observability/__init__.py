@@ -1,1 +1,1 @@
-"""Metrics, logs, probes. Called by all rooms, calls none."""
+"""Metrics, logs, traces and probes. Imported by the other packages, imports none of them."""

@@ -1,54 +1,65 @@
-"""Is the worker alive, is it ready? Pure: the clock is passed in, others say what happened.
+"""Liveness and readiness of the worker. Pure: other modules report events, clocks are passed in.
 
-Alive means progress: work that is due and not done for too long is a failure. Brokers that are
-away are not: a restart does not bring them back.
+A worker is alive while it makes progress: work that stays pending for `stall_after` seconds without
+one completed record is a stall. An outage of the brokers is not a stall, since a restart would not
+end it. A worker is ready while it is a member of the consumer group.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Health:
-    """`clock` gives seconds that never run backwards; so are all durations here."""
+    """State behind /healthz and /readyz. Used on the event loop only. All durations in seconds."""
 
     clock: Callable[[], float]
+    """Monotonic time in seconds."""
     stall_after: float
-    """Work due and nothing finished for so long: stalled."""
+    """Work pending for this time without a completed record is a stall."""
     contact_after: float
-    """No word from the brokers for so long: away."""
+    """No answer from a broker for this time is an outage."""
+    wall_clock: Callable[[], float] = time.time
+    """Unix time in seconds."""
     ready: bool = False
-    _progress: float = field(init=False)
-    _contact: float = field(init=False)
-    _due: bool = field(init=False, default=False)
+    """Whether the worker is a member of the group and takes records."""
+    last_contact_timestamp: float = field(init=False)
+    """Unix time of the last answer from a broker; until the first, of the creation."""
+    _last_progress: float = field(init=False)
+    _last_contact: float = field(init=False)
+    _work_pending: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self._progress = self._contact = self.clock()
+        self._last_progress = self._last_contact = self.clock()
+        self.last_contact_timestamp = self.wall_clock()
 
-    def progressed(self) -> None:
-        """A record was finished: answered or rejected, and acknowledged."""
-        self._progress = self.clock()
+    def record_completed(self) -> None:
+        """The brokers acknowledged the answer or the dead letter of a record."""
+        self._last_progress = self.clock()
 
-    def contacted(self) -> None:
-        """The brokers answered."""
+    def broker_contact(self) -> None:
+        """A broker answered. After an outage, pending work gets its full time again."""
         now = self.clock()
-        if now - self._contact > self.contact_after:
-            # After an outage the work that waited gets its full time.
-            self._progress = now
-        self._contact = now
+        if now - self._last_contact > self.contact_after:
+            self._last_progress = now
+        self._last_contact = now
+        self.last_contact_timestamp = self.wall_clock()
 
-    def due(self, work: bool) -> None:
-        """Whether there is work: records in flight, or lag on an assigned partition."""
-        if work and not self._due:
-            self._progress = self.clock()
-        self._due = work
+    def set_work_pending(self, pending: bool) -> None:
+        """Whether records are in flight, or an assigned partition has lag."""
+        if pending and not self._work_pending:
+            self._last_progress = self.clock()
+        self._work_pending = pending
 
     @property
-    def silence(self) -> float:
-        """Seconds since the brokers last answered."""
-        return self.clock() - self._contact
+    def seconds_since_contact(self) -> float:
+        """Seconds since the last answer from a broker."""
+        return self.clock() - self._last_contact
 
     @property
     def stalled(self) -> bool:
-        away = self.silence > self.contact_after
-        return self._due and not away and self.clock() - self._progress > self.stall_after
+        """Whether work is pending, brokers answer, and no record was completed in time."""
+        outage = self.seconds_since_contact > self.contact_after
+        overdue = self.clock() - self._last_progress > self.stall_after
+        return self._work_pending and overdue and not outage

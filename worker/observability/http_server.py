@@ -1,7 +1,7 @@
-"""The observing port: /metrics for Prometheus, /healthz and /readyz for Kubernetes; and whatever
-pages it is given.
+"""The worker's HTTP port: /metrics for Prometheus, /healthz and /readyz for Kubernetes.
 
-On the worker's own event loop on purpose: a loop that is blocked fails its probe.
+The server runs on the worker's event loop on purpose: a blocked loop fails the liveness probe.
+Not responsible for what metrics and `Health` contain, nor for the console, which it only mounts.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,14 @@ from worker.observability import metrics
 from worker.observability.health import Health
 
 SHUTDOWN_SECONDS = 1.0
-"""For requests in progress when the worker stops: whoever asked can ask another worker."""
+"""Time that requests in progress have at the stop. Short: clients can ask another worker."""
 
 
 class OpsServer:
-    """Serves until stopped. `port` is the one in use, also where 0 was asked for. `pages` are
-    served below their prefixes.
+    """Serves from `start` to `stop`.
+
+    `port` 0 picks a free port; after `start`, `port` is the one in use. `pages` maps a path prefix
+    to an application that is mounted there.
     """
 
     def __init__(
@@ -41,26 +43,27 @@ class OpsServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
 
     async def start(self) -> None:
-        """Raises `OSError` where the port is taken."""
+        """Raises `OSError` if the port is in use."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
+        """Close the port. Requests in progress have `SHUTDOWN_SECONDS`."""
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
         metrics.READY.set(self._health.ready)
-        metrics.SILENCE.set(self._health.silence)
+        metrics.LAST_BROKER_CONTACT.set(self._health.last_contact_timestamp)
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return _verdict(not self._health.stalled, "stalled: work is due and none gets done")
+        return _probe(not self._health.stalled, "stalled: work is pending, no record completes")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _verdict(self._health.ready, "not in the group, or draining")
+        return _probe(self._health.ready, "not ready: starting, joining the group, or draining")
 
 
-def _verdict(good: bool, complaint: str) -> web.Response:
-    return web.Response(text="ok" if good else complaint, status=200 if good else 503)
+def _probe(passes: bool, failure: str) -> web.Response:
+    return web.Response(text="ok" if passes else failure, status=200 if passes else 503)

@@ -1,6 +1,7 @@
-"""structlog, set up once: JSON lines, or colours on a terminal. Logs are events with fields.
+"""Sets up logging: JSON lines, or coloured lines on a terminal. A log line is an event with fields.
 
-The client library logs through the standard library; its lines take the same shape.
+Lines of libraries, which log through the standard library, take the same shape. Which events the
+worker logs is listed in README.md beside this file.
 """
 
 import logging
@@ -10,12 +11,15 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
-from worker.observability.log_dedup import RateLimitRepeats
-from worker.observability.redact_logins import RedactSasl
+from worker.observability.log_filters import RateLimitRepeats, RedactSasl
 
 
 def configure(level: str, style: str) -> None:
-    """`level` as in the settings; `style` is `json`, `console`, or `auto`. Logs go to stderr."""
+    """Log to stderr from now on.
+
+    `level` is a value of QA_LOG_LEVEL, `style` one of QA_LOG_FORMAT: `json`, `console`, or `auto`
+    (`console` if stderr is a terminal, else `json`).
+    """
     if style == "auto":
         style = "console" if sys.stderr.isatty() else "json"
     shared: list[Processor] = [
@@ -25,15 +29,17 @@ def configure(level: str, style: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks go without local variables: those hold people's texts, and passwords.
-    ending: list[Processor]
+    # Tracebacks without local variables, which hold users' texts, and passwords.
+    renderers: list[Processor]
     if style == "json":
-        ending = [
+        renderers = [
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        ending = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        renderers = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -49,7 +55,7 @@ def configure(level: str, style: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     handler.addFilter(RedactSasl())
@@ -57,5 +63,5 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # One line for each request is no event of ours.
+    # A line for each request to the HTTP port is not an event of the worker.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -1,87 +1,132 @@
-"""Every metric of the worker. Times in seconds, sizes in the unit of the name.
+"""Every metric of the worker, under the names that Prometheus' practices recommend.
 
-Declared here and nowhere else; whoever does the work counts it where it is done. Where the values
-of a label are known, its series are there from the start: of one that begins at 1, no rate sees
-that 1.
+This module declares metrics and knows no other module. The module that does the work updates them.
+
+Rules for a new metric (https://prometheus.io/docs/practices/naming/ and .../instrumentation/):
+
+- Base units, named in the suffix: seconds, bytes, ratio. A timestamp is Unix time in seconds, so
+  that PromQL computes the age; a metric that is itself an age would stand still with the worker.
+- A counter counts one kind of thing, so that a sum over its labels has a meaning.
+- Series whose labels are known in advance exist from the start: `rate()` does not see the first
+  increment of a series that begins at 1.
+- A panel or an alert uses it (tests/deploy/test_alerts.py), and README.md beside this file lists it
+  (tests/observability/test_readme.py).
 """
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
-_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21600)
+_STAGE_BUCKETS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+"""Seconds. Decoding a question takes 0.1 ms, a batch of 512 tokens 10 ms to 1 s."""
 
-# What the process is.
-INFO = Info("qa_worker", "Version, and name, sha256, precision and provider of the model")
+_WORKER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Seconds inside the worker. Above 10 s the in-flight limits are too high for the model."""
+
+_END_TO_END_BUCKETS = (
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    *(60, 120, 300, 600, 1800, 3600, 21600),
+)
+"""Seconds, waiting in the topic included: up to a backlog of six hours."""
+
+# Process.
+INFO = Info("qa_worker", "Version of the worker; name, sha256, precision and provider of its model")
 THREADS = Gauge("qa_inference_threads", "Threads that run the model")
-READY = Gauge("qa_ready", "1 in the group, 0 opening, draining or without a session")
-SILENCE = Gauge("qa_last_broker_contact_timestamp_seconds", "Time since the brokers last answered")
+READY = Gauge("qa_ready", "1 while the worker is a member of the consumer group, otherwise 0")
+LAST_BROKER_CONTACT = Gauge(
+    "qa_last_broker_contact_timestamp_seconds",
+    "Unix time of the last answer from a broker; until the first, of the worker's start",
+)
 
-# Records in, records out.
-RECORDS = Counter("qa_records", "Records taken from the questions topic", ["topic", "partition"])
-ANSWERS = Counter(
-    "qa_answers",
-    "Answers delivered",
+# Records in.
+CONSUMED_RECORDS = Counter(
+    "qa_consumed_records", "Records polled from the questions topic", ["topic", "partition"]
+)
+IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records polled and not yet delivered")
+IN_FLIGHT_BYTES = Gauge(
+    "qa_in_flight_bytes", "Bytes of the records in flight: keys, values and headers"
+)
+DISCARDED_RECORDS = Counter(
+    "qa_discarded_records",
+    "Records in flight when their partition was revoked or restarted; they are consumed again",
+)
+LAG = Gauge(
+    "qa_lag_records",
+    "Records of an assigned partition from its position to its end",
     ["topic", "partition"],
 )
-REJECTIONS = Counter("qa_rejections", "Dead letters delivered", ["reason"])
-REJECTED_SHARE = Gauge(
-    "qa_rejection_ratio",
-    "Rejections among the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes, as a share of so many: above "
-    "QA_DEAD_LETTER_LIMIT_RATIO the worker stops",
-)
-IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records taken and not yet delivered")
-IN_FLIGHT_BYTES = Gauge("qa_in_flight_bytes", "Bytes of their values")
-PENDING_TOKENS = Gauge("qa_pending_tokens", "Tokens that wait for the model or are in it")
-LAG = Gauge(
-    "qa_lag_records", "Records of an assigned partition not yet committed", ["topic", "partition"]
-)
-
 POSITION = Gauge(
     "qa_position_offset",
-    "Offset of an assigned partition before which all is delivered",
+    "Offset of an assigned partition below which every record is delivered",
     ["topic", "partition"],
 )
-DELAY = Histogram(
-    "qa_end_to_end_latency_seconds",
-    "From the timestamp of a question's record to the delivery of what became of it",
-    buckets=_SLOW,
-)
 
-# The reader.
-WINDOWS = Counter("qa_windows", "Windows run")
-TOKENS_RUN = Counter("qa_tokens_run", "Tokens run, padding not counted")
-TOKENS_PADDED = Counter("qa_tokens_padded", "Tokens run that were padding")
+# Records out.
+ANSWERS = Counter(
+    "qa_answers",
+    "Answers, or embeddings, that the brokers acknowledged",
+    ["topic", "partition"],
+)
+REJECTIONS = Counter("qa_rejections", "Dead letters that the brokers acknowledged", ["reason"])
+REJECTION_RATIO = Gauge(
+    "qa_rejection_ratio",
+    "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "
+    "above QA_DEAD_LETTER_LIMIT_RATIO",
+)
+END_TO_END_LATENCY = Histogram(
+    "qa_end_to_end_latency_seconds",
+    "Time from a question's record timestamp to the acknowledgement of its answer or dead letter",
+    buckets=_END_TO_END_BUCKETS,
+)
+RECORD_PROCESSING = Histogram(
+    "qa_record_processing_seconds",
+    "Time from a record's poll to the acknowledgement of its answer or dead letter",
+    buckets=_WORKER_BUCKETS,
+)
+STAGE = Histogram(
+    "qa_stage_seconds",
+    "Time in a stage: decode, preprocess and postprocess of a record, inference of a batch, "
+    "publish of a record from the start of its delivery to its acknowledgement",
+    ["stage"],
+    buckets=_STAGE_BUCKETS,
+)
+for _stage in ("decode", "preprocess", "inference", "postprocess", "publish"):
+    STAGE.labels(_stage)
+
+# Inference.
+PENDING_TOKENS = Gauge("qa_pending_tokens", "Tokens that wait for inference or are in it")
+QUEUE_WAIT = Histogram(
+    "qa_queue_wait_seconds",
+    "Time that the oldest window of a batch waited for an inference thread",
+    buckets=_WORKER_BUCKETS,
+)
 BATCH_WINDOWS = Histogram(
     "qa_batch_windows", "Windows in a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 BATCH_TOKENS = Histogram(
-    "qa_batch_tokens", "Padded tokens in a batch", buckets=(64, 128, 256, 384, 512, 1024, 4096)
+    "qa_batch_tokens",
+    "Tokens in a batch, padding included",
+    buckets=(64, 128, 256, 384, 512, 1024, 2048, 4096),
 )
-BATCH_SPLITS = Counter("qa_batch_splits", "Batches halved because the model raised on them")
-QUEUE_AGE = Histogram(
-    "qa_queue_wait_seconds", "How long the oldest window of a batch waited", buckets=_FAST
+BATCH_SPLITS = Counter("qa_batch_splits", "Batches halved because the model failed on them")
+WINDOWS = Counter("qa_windows", "Windows that the model has run")
+INFERENCE_TOKENS = Counter(
+    "qa_inference_tokens", "Tokens that the model has run, padding not included"
 )
-STAGE = Histogram(
-    "qa_stage_seconds",
-    "Time of one step: decode and encode and spans of an event, run of a batch, publish of what is "
-    "delivered together, total from poll to delivery",
-    ["stage"],
-    buckets=_FAST,
-)
+PADDING_TOKENS = Counter("qa_padding_tokens", "Padding tokens that the model has run")
 
-# Delivery.
-COMMITS = Counter("qa_commits", "Commits of offsets, or of transactions", ["outcome"])
+# Kafka.
+ASSIGNED_PARTITIONS = Gauge("qa_assigned_partitions", "Partitions assigned to this worker")
+REBALANCES = Counter("qa_rebalances", "Rebalances that this worker has completed")
+REVOCATIONS = Counter("qa_revocations", "Rebalances that revoked partitions of this worker")
+SESSIONS_OPENED = Counter("qa_sessions_opened", "Sessions (consumer and producer) opened")
+SESSION_FAILURES = Counter("qa_session_failures", "Sessions that failed, or could not be opened")
+PARTITION_RESTARTS = Counter(
+    "qa_partition_restarts", "Partitions restarted with a new fence after a failed transaction"
+)
+COMMITS = Counter(
+    "qa_commits", "Attempts to commit offsets or a transaction, by outcome", ["outcome"]
+)
 for _outcome in ("done", "rebalanced", "timed_out", "failed"):
     COMMITS.labels(_outcome)
-REBALANCES = Counter("qa_rebalances", "Changes of the assignment", ["event"])
-for _event in ("revoked", "assigned"):
-    REBALANCES.labels(_event)
-ASSIGNED = Gauge("qa_assigned_partitions", "Partitions that this worker reads")
-SESSIONS = Counter("qa_sessions", "Times that consumer and producer were opened", ["outcome"])
-for _outcome in ("opened", "broken"):
-    SESSIONS.labels(_outcome)
-REBUILDS = Counter("qa_partition_restarts", "New fences after a transaction that failed")
-DROPPED = Counter(
-    "qa_discarded_records",
-    "Records in flight when their partition was lost or rebuilt; whoever reads it reads them again",
-)

@@ -1,18 +1,19 @@
 """OpenTelemetry traces of records and of micro-batches, exported by OTLP over HTTP.
 
-A record has a span from its poll to its commit, child of the producer's `traceparent`, with a child
-for each step; its answer carries that span's context. A micro-batch works for several records, so
-it has a trace of its own, linked to and from them. What is exported, to where and how much of it is
-said by OpenTelemetry's own `OTEL_...` variables.
+A record has a span from its poll to its commit, a child of the producer's `traceparent`, with a
+child span for each stage; its answer carries that span's context. A micro-batch holds windows of
+several records, so it has a trace of its own, linked to and from theirs. OpenTelemetry's own
+`OTEL_...` variables set the endpoint, the sampling and the batching of the export.
 
-Spans are made when a record is committed, from the times that its journey noted: on the way there
-is only the record's own, whose context travels. Names and attributes are those of OpenTelemetry's
-conventions for messaging (semantic conventions 1.37), where there are any.
+A record's own span starts at its poll, since its context travels with the answer. Its children are
+made when the record is committed, from the times in its `RecordTrace`. Names and attributes follow
+OpenTelemetry's semantic conventions for messaging (1.37), where these define any.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, finalize
 
 import structlog
 from opentelemetry.context import Context
@@ -21,14 +22,24 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode, TraceState, set_span_in_context
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    TraceState,
+    set_span_in_context,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
-from worker.observability.record_trace import ANSWERED, BatchTiming, Header, RecordTrace
+from worker.observability.record_trace import ANSWERED, Header, RecordTrace
+from worker.observability.timings import BatchTiming
 
 FLUSH_SECONDS = 2.0
-"""For what is left at the end. Less than what the pod's grace leaves of the shutdown's time."""
+"""Time to export the remaining spans. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
+QA_SHUTDOWN_SECONDS, with their defaults."""
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -40,11 +51,11 @@ _W3C = TraceContextTextMapPropagator()
 
 
 class TracingError(Exception):
-    """An `OTEL_...` variable cannot work: one line that names it and says what to change."""
+    """An `OTEL_...` variable has an unusable value; the message is one line that names it."""
 
 
 def check(environment: Mapping[str, str]) -> None:
-    """Raises `TracingError`: what is wrong would otherwise be said with every export."""
+    """Raises `TracingError` for values that would make every export fail."""
     for name in _PROTOCOLS:
         if environment.get(name, _PROTOCOL) != _PROTOCOL:
             raise TracingError(
@@ -59,12 +70,12 @@ def check(environment: Mapping[str, str]) -> None:
 
 
 class Tracing:
-    """Follows journeys; `close` at the end."""
+    """A `TraceListener` that makes spans. Call `close` at the end."""
 
     def __init__(
         self, *, version: str, group: str, answers_topic: str, dead_letters_topic: str
     ) -> None:
-        """Where the environment cannot work (see `check`), every export will say so."""
+        """Does not validate the environment: call `check` first."""
         own = Resource({"service.name": "qa-worker", "service.version": version})
         self._provider = TracerProvider(
             resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
@@ -72,86 +83,119 @@ class Tracing:
         self._provider.sampler = LinkedSampler(self._provider.sampler)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("qa-worker", version)
+        self._spans: dict[RecordTrace, Span] = {}
+        self._batches = _BatchSpans(self._tracer)
         self._group = group
         self._answers_topic = answers_topic
         self._dead_letters_topic = dead_letters_topic
 
     def close(self) -> None:
-        """Export what is left, for `FLUSH_SECONDS` at most. Blocks."""
-        # With its collector away the exporter goes on trying, whatever time it is given.
+        """Export the remaining spans. Blocks for `FLUSH_SECONDS` at most."""
+        self._batches.close()
+        # The exporter retries an unreachable collector beyond any timeout that it is given.
         closing = threading.Thread(target=self._provider.shutdown, name="qa-traces", daemon=True)
         closing.start()
         closing.join(FLUSH_SECONDS)
         if closing.is_alive():
             log.warning("trace_export_failed", seconds=FLUSH_SECONDS)
 
-    # What a journey tells, on the event loop.
+    # The listener's part, on the event loop.
 
-    def began(self, journey: RecordTrace) -> None:
-        parent = _W3C.extract(_texts(journey.headers), Context())
-        journey.span = span = self._tracer.start_span(
-            f"process {journey.topic}",
+    def on_start(self, trace: RecordTrace) -> None:
+        parent = _W3C.extract(_texts(trace.headers), Context())
+        span = self._tracer.start_span(
+            f"process {trace.topic}",
             parent,
             SpanKind.CONSUMER,
             {
                 "messaging.system": "kafka",
                 "messaging.operation.type": "process",
                 "messaging.operation.name": "process",
-                "messaging.destination.name": journey.topic,
-                "messaging.destination.partition.id": str(journey.partition),
-                "messaging.kafka.offset": journey.offset,
+                "messaging.destination.name": trace.topic,
+                "messaging.destination.partition.id": str(trace.partition),
+                "messaging.kafka.offset": trace.offset,
                 "messaging.consumer.group.name": self._group,
             },
-            start_time=journey.taken,
+            start_time=trace.received,
         )
+        self._spans[trace] = span
         carried: dict[str, str] = {}
         _W3C.inject(carried, set_span_in_context(span, Context()))
-        journey.context = [(name, text.encode()) for name, text in carried.items()]
+        trace.propagated = [(name, text.encode()) for name, text in carried.items()]
 
-    def ended(self, journey: RecordTrace) -> None:
-        span: Span = journey.span
+    def on_end(self, trace: RecordTrace) -> None:
+        span = self._spans.pop(trace)
         if span.is_recording():
-            within = set_span_in_context(span, Context())
-            answered = journey.outcome == ANSWERED
-            to = self._answers_topic if answered else self._dead_letters_topic
-            for step in journey.steps:
-                name, kind = step.name, SpanKind.INTERNAL
-                if name == "publish":
-                    name, kind = f"send {to}", SpanKind.PRODUCER
-                child = self._tracer.start_span(name, within, kind, start_time=step.began)
-                child.end(step.ended)
-            for run in journey.runs:
-                self._tracer.start_span(
-                    "run",
-                    within,
-                    links=[Link(self._batch(run).get_span_context())],
-                    start_time=run.began,
-                ).end(run.ended)
-            span.set_attributes({"messaging.message.id": journey.id, "qa.outcome": journey.outcome})
-            if not answered:
-                span.set_status(StatusCode.ERROR, journey.outcome)
-        span.end(journey.ended)
+            self._add_children(span, trace)
+            span.set_attributes({"messaging.message.id": trace.id, "qa.outcome": trace.outcome})
+            if trace.outcome != ANSWERED:
+                span.set_status(StatusCode.ERROR, trace.outcome)
+        span.end(trace.ended)
 
-    def _batch(self, run: BatchTiming) -> Span:
-        """The micro-batch's own, made by the first of its records that ends."""
-        if run.span is None:
-            run.span = self._tracer.start_span(
-                "micro-batch",
-                Context(),
-                attributes={
-                    "qa.batch.windows": run.windows,
-                    "qa.batch.padded_tokens": run.padded_tokens,
-                },
-                links=[Link(journey.span.get_span_context()) for journey in run.journeys],
-                start_time=run.began,
-            )
-            run.span.end(run.ended)
-        return run.span  # type: ignore[no-any-return]
+    def _add_children(self, span: Span, trace: RecordTrace) -> None:
+        within = set_span_in_context(span, Context())
+        to = self._answers_topic if trace.outcome == ANSWERED else self._dead_letters_topic
+        for stage in trace.stages:
+            name, kind = stage.name, SpanKind.INTERNAL
+            if name == "publish":
+                name, kind = f"send {to}", SpanKind.PRODUCER
+            child = self._tracer.start_span(name, within, kind, start_time=stage.began)
+            child.end(stage.ended)
+        for batch in trace.batches:
+            batch_span = self._batches.link(batch, span)
+            self._tracer.start_span(
+                "inference",
+                within,
+                links=[Link(batch_span.get_span_context())],
+                start_time=batch.began,
+            ).end(batch.ended)
+
+
+class _BatchSpans:
+    """The spans of micro-batches, each shared by the records that had windows in it.
+
+    The first sampled record that ends starts the span, later ones add a link. A span ends when its
+    last record has ended: then nothing refers to its `BatchTiming` any more. Counting records
+    instead would leak the spans of batches with a rejected or dropped record, whose trace does not
+    name its batches.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self._open: WeakKeyDictionary[BatchTiming, tuple[Span, finalize[..., BatchTiming]]] = (
+            WeakKeyDictionary()
+        )
+
+    def link(self, batch: BatchTiming, record: Span) -> Span:
+        """The span of `batch`, linked to the span of one of its records."""
+        link = record.get_span_context()
+        if (opened := self._open.get(batch)) is not None:
+            opened[0].add_link(link)
+            return opened[0]
+        span = self._tracer.start_span(
+            "micro-batch",
+            Context(),
+            attributes={
+                "qa.batch.windows": batch.windows,
+                "qa.batch.padded_tokens": batch.padded_tokens,
+            },
+            links=[Link(link)],
+            start_time=batch.began,
+        )
+        end = finalize(batch, span.end, batch.ended)
+        end.atexit = False
+        self._open[batch] = span, end
+        return span
+
+    def close(self) -> None:
+        """End the spans of batches whose records have not all ended."""
+        for _, end in list(self._open.values()):
+            end()
 
 
 class LinkedSampler(Sampler):
-    """A trace that begins with links is sampled where one of those is: a record that is looked at
-    finds its micro-batch. All others as configured.
+    """Samples a root span with links if one of the linked spans is sampled, so that every sampled
+    record has the span of its micro-batch. Asks the configured sampler about all other spans.
     """
 
     def __init__(self, configured: Sampler) -> None:
@@ -177,7 +221,7 @@ class LinkedSampler(Sampler):
         )
 
     def get_description(self) -> str:
-        return f"WithItsRecords{{{self._configured.get_description()}}}"
+        return f"LinkedSampler{{{self._configured.get_description()}}}"
 
 
 def _texts(headers: Sequence[Header]) -> dict[str, str]:

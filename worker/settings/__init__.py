@@ -1,5 +1,6 @@
-"""Every knob, with its default, its meaning and its arithmetic; values that cannot work together
-are refused here. How they are read from the environment is environment.py's.
+"""All settings with their defaults and meanings, and the checks of values against each other.
+
+`environment.py` reads them from environment variables.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ __all__ = ["KafkaSettings", "Settings", "SettingsError", "SettingsGroup", "Worke
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of it. Raises `SettingsError` where the two groups do not go together."""
+    """Both groups. Raises `SettingsError` if a setting of one conflicts with one of the other."""
 
     qa: WorkerSettings
     kafka: KafkaSettings
@@ -21,8 +22,15 @@ class Settings:
     def __post_init__(self) -> None:
         drain_ms, rebalance_ms = self.qa.drain_seconds * 1000, self.kafka.rebalance_timeout_ms
         if drain_ms >= rebalance_ms:
-            # A drain that outlasts the rebalance finds its partitions already given away.
+            # The coordinator would give the partitions away before the drain ends.
             raise SettingsError(
                 f"QA_DRAIN_SECONDS ({self.qa.drain_seconds:g}) must be less than "
                 f"KAFKA_REBALANCE_TIMEOUT_MS ({rebalance_ms})"
+            )
+        stall_ms, poll_ms = self.qa.stall_seconds * 1000, self.kafka.max_poll_interval_ms
+        if stall_ms > poll_ms:
+            raise SettingsError(
+                f"QA_STALL_SECONDS ({self.qa.stall_seconds:g}) must be at most "
+                f"KAFKA_MAX_POLL_INTERVAL_MS ({poll_ms}): a stalled worker does not poll, so the "
+                f"group would remove it before /healthz fails"
             )

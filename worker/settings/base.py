@@ -1,4 +1,4 @@
-"""What the groups of settings have in common: base, error, and how values are compared."""
+"""Base class and error of the settings groups, and comparisons of two settings."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -6,25 +6,22 @@ MIB = 1024 * 1024
 
 
 class SettingsError(Exception):
-    """A setting cannot work: one line that names the variable and says what to change."""
+    """A setting cannot be used. The message is one line that names it and says what to change."""
 
 
 class SettingsGroup(BaseModel):
-    """A group of variables. Texts are turned into the fields' types."""
+    """Variables of one concern. pydantic converts their texts to the fields' types."""
 
     model_config = ConfigDict(frozen=True)
 
 
-def split_csv(value: object) -> object:
-    """A text with commas as a list of its parts."""
-    return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
-
-
 def require_at_most(name: str, value: float, limit_name: str, limit: float) -> None:
+    """Raises `ValueError` with both names and values."""
     if value > limit:
         raise ValueError(f"{name} ({value:g}) must be at most {limit_name} ({limit:g})")
 
 
 def require_below(name: str, value: float, limit_name: str, limit: float) -> None:
+    """Raises `ValueError` with both names and values."""
     if value >= limit:
         raise ValueError(f"{name} ({value:g}) must be less than {limit_name} ({limit:g})")

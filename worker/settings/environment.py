@@ -1,7 +1,9 @@
-"""From environment variables to settings, and back to a table of them.
+"""Reads settings from environment variables, and lists the variables.
 
-`QA_...` is the worker's, `KAFKA_...` the client's. A secret may also come from a file, named by
-`..._FILE`. Whatever is wrong is said in one line.
+`QA_...` variables set the worker, `KAFKA_...` variables its Kafka client. A secret may also come
+from a file, whose path is in `..._FILE`. Each problem is one line. This is not pydantic-settings:
+that would replace the loop over the fields in `_build`, and none of the checks around it (unknown
+variables, Kubernetes' service links, `..._FILE`, a line for each problem).
 """
 
 import difflib
@@ -20,9 +22,9 @@ from worker.settings.base import SettingsGroup
 
 G = TypeVar("G", bound=SettingsGroup)
 
-_NEARLY = 0.85
-"""Likeness of two names from which on one is taken for a slip of the pen; one letter left out of
-ten, say."""
+_TYPO_SIMILARITY = 0.85
+"""`difflib` ratio from which on a name counts as a misspelled variable: about one letter in ten is
+missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read `environment` (that of the process, if not given). Raises `SettingsError`."""
+    """Read `environment`, by default the process's own. Raises `SettingsError`."""
     settings = validate(os.environ if environment is None else environment)
     if isinstance(settings, Settings):
         return settings
@@ -52,7 +54,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def validate(environment: Mapping[str, str]) -> Settings | list[str]:
-    """The settings, or all that is wrong with them, a line each."""
+    """Return the settings, or a line for each problem."""
     problems = list(_unknown(environment))
     qa = _build("QA_", WorkerSettings, environment, problems)
     kafka = _build("KAFKA_", KafkaSettings, environment, problems)
@@ -65,31 +67,33 @@ def validate(environment: Mapping[str, str]) -> Settings | list[str]:
 
 
 def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
-    """`KAFKA_...` variables that are none of ours, and nearly are, a line each. They stop no start:
-    in a pod they may be somebody else's.
+    """Yield a line for each `KAFKA_...` variable whose name nearly equals a setting's.
+
+    They do not stop the start: other containers and tools use the prefix too.
     """
     known = _names()
     for name in sorted(environment):
         if name.startswith("KAFKA_") and name not in known:
-            for near in difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY):
-                yield f"{name} is no setting; the nearest is {near}"
+            for near in difflib.get_close_matches(name, known, n=1, cutoff=_TYPO_SIMILARITY):
+                yield f"unknown setting {name}; did you mean {near}?"
 
 
 def variables() -> Iterator[Variable]:
-    """Every variable, in the order of this file."""
+    """Yield all variables, group by group."""
     for prefix, group in _GROUPS:
         for name, field in group.model_fields.items():
-            default = field.default
+            # A computed default depends on the machine: it is described, not shown.
+            unset = field.default is None or field.default_factory is not None
             yield Variable(
                 name=prefix + name.upper(),
-                default="" if default is None else _show(default),
+                default="" if unset else _show(field.default),
                 meaning=field.description or "",
                 secret=_is_secret(field),
             )
 
 
 def current(settings: Settings) -> dict[str, str]:
-    """Variable name to its value, secrets hidden."""
+    """Map each variable's name to its value. Secrets are masked."""
     return {
         prefix + name.upper(): "" if value is None else _show(value)
         for prefix, group in (("QA_", settings.qa), ("KAFKA_", settings.kafka))
@@ -108,7 +112,7 @@ def _is_secret(field: FieldInfo) -> bool:
 
 
 def _names() -> list[str]:
-    """Every variable, the `..._FILE` of secrets included."""
+    """All variables, with `..._FILE` for each secret."""
     known = list(variables())
     return [v.name for v in known] + [f"{v.name}_FILE" for v in known if v.secret]
 
@@ -119,18 +123,18 @@ def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
         if not name.startswith("QA_") or name in known or _is_service_link(name, value):
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        yield f"{name} is no setting; the nearest is {near[0]}"
+        yield f"unknown setting {name}; did you mean {near[0]}?"
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    # A bare ..._PORT could be a slip of the pen, but no port of ours is written tcp://10.0.0.1:80.
+    # A bare ..._PORT could be a typo, but no port setting takes a value like tcp://10.0.0.1:80.
     return bool(_SERVICE_LINK.search(name)) or (name.endswith("_PORT") and "://" in value)
 
 
 def _build(
     prefix: str, group: type[G], environment: Mapping[str, str], problems: list[str]
 ) -> G | None:
-    """The group, or `None`; what is wrong with it is added to `problems`."""
+    """Return the group, or `None` after adding its problems to `problems`."""
     values = {}
     for name, field in group.model_fields.items():
         variable = prefix + name.upper()
@@ -141,7 +145,7 @@ def _build(
             except SettingsError as error:
                 problems.append(str(error))
                 return None
-        # An empty variable is an unset one, as compose files and charts write it.
+        # An empty variable counts as unset: compose files and charts write unset ones so.
         if value:
             values[name] = value
     try:

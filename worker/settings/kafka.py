@@ -1,4 +1,4 @@
-"""What goes to the Kafka client: `KAFKA_...`, in the Java client's property names."""
+"""Settings of the Kafka client: `KAFKA_...`, under the property names of the Java client."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,106 +9,112 @@ from worker.settings.base import MIB, SettingsGroup, require_below
 
 
 class KafkaSettings(SettingsGroup):
-    """What goes to the client. Field `x_y` is the variable `KAFKA_X_Y`."""
+    """Field `x_y` is the variable `KAFKA_X_Y`."""
 
-    bootstrap_servers: str | None = Field(None, description="host:port, several with commas")
-    group_id: str = Field("qa-worker", min_length=1, description="Consumer group")
-    client_id: str = Field("qa-worker", description="Name in the broker's logs and quotas")
+    bootstrap_servers: str | None = Field(
+        None, description="Brokers as host:port, separated by commas"
+    )
+    group_id: str = Field("qa-worker", min_length=1, description="Consumer group id")
+    client_id: str = Field("qa-worker", description="Client name in the brokers' logs and quotas")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How to talk to the brokers"
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
-        "PLAIN", description="How to log in, with SASL"
+        "PLAIN", description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
     )
-    sasl_username: str | None = Field(None, description="Who logs in, with PLAIN and SCRAM")
-    sasl_password: SecretStr | None = Field(None, description="Their password")
+    sasl_username: str | None = Field(None, description="User name for PLAIN and SCRAM")
+    sasl_password: SecretStr | None = Field(None, description="Password for PLAIN and SCRAM")
     sasl_oauthbearer_token_endpoint_url: str | None = Field(
         None,
         pattern=r"^(https?://[^\s/@]+(/\S*)?|file:///\S+)$",
-        description="Where tokens come from, with OAUTHBEARER; file:///PATH: a file, read anew at "
+        description="OAUTHBEARER: URL of the token endpoint, or file:///PATH of a token, read at "
         "each login",
     )
     sasl_oauthbearer_client_credentials_client_id: str | None = Field(
-        None, description="Who asks for a token there"
+        None, description="OAUTHBEARER: client id"
     )
     sasl_oauthbearer_client_credentials_client_secret: SecretStr | None = Field(
-        None, description="Their secret"
+        None, description="OAUTHBEARER: client secret"
     )
-    sasl_oauthbearer_scope: str | None = Field(None, description="Scope to ask for, if any")
+    sasl_oauthbearer_scope: str | None = Field(None, description="OAUTHBEARER: scope to request")
     ssl_truststore_location: Path | None = Field(
-        None, description="PEM file of the authorities to trust; unset: the system's"
+        None, description="PEM file of trusted CA certificates; default: the system's"
     )
     ssl_keystore_location: Path | None = Field(
-        None, description="PEM file of the worker's own key and certificates, if brokers ask"
+        None, description="PEM file of the client's key and certificate chain, for mutual TLS"
     )
     ssl_key_password: SecretStr | None = Field(
-        None, description="Password of the key in there, if it has one"
+        None, description="Password of the key in KAFKA_SSL_KEYSTORE_LOCATION"
     )
     ssl_endpoint_identification_algorithm: Literal["https", "none"] = Field(
         "https",
-        description="Whether a broker's certificate has to name its host (https) or not (none)",
+        description="https: verify that the broker's certificate names its host; none: do not",
     )
 
     auto_offset_reset: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a group without committed offsets begins"
+        "earliest",
+        description="Start position of a group without committed offsets: earliest or latest",
     )
     isolation_level: Literal["read_committed", "read_uncommitted"] = Field(
-        "read_committed", description="Whether questions of open transactions are read"
+        "read_committed",
+        description="read_committed; read_uncommitted also reads records of open transactions",
     )
     partition_assignment_strategy: Literal["roundrobin", "range"] = Field(
-        "roundrobin", description="How a group shares its partitions"
+        "roundrobin", description="roundrobin or range"
     )
     session_timeout_ms: int = Field(
-        10_000, ge=1_000, description="Silence after which the group drops a worker"
+        10_000,
+        ge=1_000,
+        description="Time without a heartbeat after which the group removes the worker",
     )
     heartbeat_interval_ms: int = Field(3_000, ge=100, description="Time between heartbeats")
     rebalance_timeout_ms: int = Field(
-        25_000, ge=1_000, description="Time that a rebalance waits for a worker to drain"
+        25_000,
+        ge=1_000,
+        description="Time that a rebalance waits for the worker to drain and rejoin",
     )
     max_poll_interval_ms: int = Field(
-        300_000, ge=1_000, description="Time without a poll after which a worker leaves the group"
+        300_000, ge=1_000, description="Time without a poll after which the worker leaves the group"
     )
-    request_timeout_ms: int = Field(40_000, ge=1_000, description="Time for one request")
+    request_timeout_ms: int = Field(40_000, ge=1_000, description="Timeout of a request")
     transaction_timeout_ms: int = Field(
         10_000,
         ge=1_000,
-        description="Time for one transaction; then the brokers abort it",
+        description="Timeout of a transaction, after which the coordinator aborts it",
     )
-    max_poll_records: int = Field(100, ge=1, description="Records of one poll")
+    max_poll_records: int = Field(100, ge=1, description="Maximum number of records in one poll")
     max_partition_fetch_bytes: int = Field(
-        MIB, ge=1024, description="Bytes fetched ahead for each partition"
+        MIB, ge=1024, description="Maximum bytes that one fetch returns for each partition"
     )
-    linger_ms: int = Field(
-        5, ge=0, description="Time that answers wait for company in a request, if at_least_once"
-    )
+    linger_ms: int = Field(5, ge=0, description="Producer linger.ms (at_least_once only)")
     compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "none", description="Compression of answers and dead letters"
+        "none", description="none, gzip, snappy, lz4 or zstd; for answers and dead letters"
     )
 
     @model_validator(mode="after")
-    def _work_together(self) -> "KafkaSettings":
+    def _check_timeouts(self) -> "KafkaSettings":
         if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
             raise ValueError(
                 f"KAFKA_HEARTBEAT_INTERVAL_MS ({self.heartbeat_interval_ms}) must be at most a "
                 f"third of KAFKA_SESSION_TIMEOUT_MS ({self.session_timeout_ms})"
             )
-        # JoinGroup is answered when the rebalance ends, and runs under the request timeout.
+        # The coordinator answers JoinGroup when the rebalance ends; the request timeout covers it.
         require_below(
             "KAFKA_REBALANCE_TIMEOUT_MS",
             self.rebalance_timeout_ms,
             "KAFKA_REQUEST_TIMEOUT_MS",
             self.request_timeout_ms,
         )
-        self._can_log_in()
+        self._check_login()
         return self
 
-    def _can_log_in(self) -> None:
+    def _check_login(self) -> None:
         if self.ssl_key_password and not self.ssl_keystore_location:
             raise ValueError("KAFKA_SSL_KEY_PASSWORD needs KAFKA_SSL_KEYSTORE_LOCATION")
         if not self.security_protocol.endswith("SSL") and self.ssl_keystore_location:
-            # Somebody believes that they are known by their certificate, and encrypted.
+            # The connection would be neither encrypted nor authenticated by the certificate.
             raise ValueError(
-                f"KAFKA_SSL_KEYSTORE_LOCATION is of no use with "
+                f"KAFKA_SSL_KEYSTORE_LOCATION has no effect with "
                 f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}; it needs SSL or SASL_SSL"
             )
         if not self.security_protocol.startswith("SASL"):
@@ -125,8 +131,8 @@ class KafkaSettings(SettingsGroup):
         endpoint = self.sasl_oauthbearer_token_endpoint_url
         if endpoint is None:
             raise ValueError(
-                f"KAFKA_SASL_MECHANISM=OAUTHBEARER needs {oauth}_TOKEN_ENDPOINT_URL: an address "
-                f"that gives tokens, or file:///PATH of a token"
+                f"KAFKA_SASL_MECHANISM=OAUTHBEARER needs {oauth}_TOKEN_ENDPOINT_URL: the "
+                f"URL of a token endpoint, or file:///PATH of a token"
             )
         credentials = (
             self.sasl_oauthbearer_client_credentials_client_id,

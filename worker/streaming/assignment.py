@@ -1,10 +1,12 @@
-"""What a session is assigned: a lane for each partition, from assignment to revocation, and what
-becomes of one that fails.
+"""The partitions that the group assigned to this member: opened, restarted, drained and closed.
+
+Each partition runs in a task of its own, a loop that restarts it after an error that a new fence
+cures. What that does not cure fails the assignment, and with it the session.
 """
 
 import asyncio
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -13,161 +15,170 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, Un
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.observability import metrics
 from worker.settings import Settings
-from worker.streaming.delivery.base import Delivery
-from worker.streaming.delivery.offset_committer import Lanes, OffsetCommitter
+from worker.streaming.delivery.base import Tracker
 from worker.streaming.partition import PartitionContext, PartitionProcessor
 
 log = structlog.get_logger(__name__)
 
 SESSION_ERRORS = (KafkaError, OSError, TimeoutError)
-"""What another session, or another fence, may cure; anything else is a bug and ends the worker."""
+"""Errors that a new fence or a new session may cure. Any other error is a bug and ends the worker.
+"""
 
-REBUILDS = 3
-"""Fences in a row that bring nothing to the brokers, before the whole session is opened anew."""
+MAX_RESTARTS = 3
+"""Consecutive restarts of a partition without a successful delivery; then the session ends."""
 
 
 class Assignment:
-    """The group's, to this member. Everything here happens on the event loop."""
+    """The rebalance listener. Everything here runs on the event loop."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        delivery: Delivery,
-        shared: PartitionContext,
-        committer: OffsetCommitter | None,
-        broken: "asyncio.Future[None]",
-    ) -> None:
-        """Without a `committer`, to deliver is to commit. `broken` is given the error that only
-        another session can cure.
-        """
-        self.lanes: Lanes = {}
+    def __init__(self, settings: Settings, context: PartitionContext) -> None:
         self._drain_seconds = settings.qa.drain_seconds
-        # A zombie learns with a heartbeat that it is one; until then it must not take the fence
-        # back from whoever has its partitions now.
-        self._after_fenced = 1.5 * settings.kafka.heartbeat_interval_ms / 1000
-        self._delivery = delivery
-        self._shared = shared
-        self._committer = committer
-        self._broken = broken
+        # A fenced member learns at its next heartbeat that it lost its partitions. A restart waits
+        # longer than one heartbeat, or it would fence the new owner.
+        self._fenced_delay = 1.5 * settings.kafka.heartbeat_interval_ms / 1000
+        self._context = context
+        self._delivery = context.delivery
+        self._partitions: dict[TopicPartition, PartitionProcessor] = {}
+        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._closed_tasks: set[asyncio.Task[None]] = set()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
-        self._finishing = asyncio.Lock()
+        self._draining = asyncio.Lock()
 
-    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+    @property
+    def partitions(self) -> Mapping[TopicPartition, PartitionProcessor]:
+        return self._partitions
+
+    @property
+    def trackers(self) -> dict[TopicPartition, Tracker]:
+        return {partition: each.tracker for partition, each in self._partitions.items()}
+
+    # The rebalance listener. The protocol is eager: a rebalance revokes all partitions first.
+
+    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
         if self._ending:
             return  # a rebalance that ends while this member leaves
         for partition in partitions:
-            self._open(partition)
-        metrics.ASSIGNED.set(len(self.lanes))
-        log.info("assigned", partitions=sorted(tp.partition for tp in self.lanes))
-        self._shared.health.ready = True
+            processor = self._open(partition)
+            self._tasks[partition] = asyncio.create_task(self._run(partition, processor))
+        metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))
+        log.info("assigned", partitions=sorted(each.partition for each in self._partitions))
+        self._context.health.ready = True
 
-    async def revoke(self) -> None:
-        lanes, self.lanes = self.lanes, {}
-        if not lanes:
+    async def on_revoked(self) -> None:
+        partitions, self._partitions = self._partitions, {}
+        tasks, self._tasks = self._tasks, {}
+        if not partitions:
             return
-        log.info("revoked", partitions=sorted(tp.partition for tp in lanes))
-        if self._committer is not None:
-            self._committer.cancel()
+        log.info("revoked", partitions=sorted(each.partition for each in partitions))
         try:
-            await self._finish(lanes)
+            await self._drain(partitions)
         except KafkaError as error:
-            # aiokafka would log it and go on.
-            self.fail(error)
+            self._fail(error)  # aiokafka would log it and continue
         finally:
-            self._drop(lanes)
+            self._close(partitions, tasks)
+
+    # The session.
+
+    async def run(self) -> None:
+        """Never returns. Raises the first error that no restart of a partition cures."""
+        await asyncio.shield(self._failure)
 
     def end(self) -> None:
-        """Nothing is assigned any more, and a lane that fails stays as it is."""
+        """From now on nothing is assigned and no partition restarts."""
         self._ending = True
-        self._shared.health.ready = False
+        self._context.health.ready = False
 
-    async def finish(self) -> None:
-        """Let what is in flight finish, within the time for draining, and commit what did."""
-        await self._finish(self.lanes)
+    async def drain(self) -> None:
+        """Let what is in flight finish within QA_DRAIN_SECONDS, and commit what did."""
+        await self._drain(self._partitions)
 
-    def drop(self) -> list[PartitionProcessor]:
-        """Close all lanes; what is in flight counts for nothing. They may still end."""
-        lanes = list(self.lanes.values())
-        self._drop(self.lanes)
-        return lanes
+    def close(self) -> None:
+        """Discard what is in flight and cancel the partitions' tasks; see `wait_closed`."""
+        self._close(self._partitions, self._tasks)
+        self._failure.cancel()
 
-    def fail(self, error: BaseException) -> None:
-        """The session is to end with this error, if it has none yet."""
-        if not self._broken.done():
-            self._broken.set_exception(error)
+    async def wait_closed(self) -> None:
+        """Wait until the tasks of closed partitions have ended: they use the connections."""
+        await asyncio.gather(*self._closed_tasks, return_exceptions=True)
 
-    def _open(self, partition: TopicPartition, *, after: float = 0.0, rebuilt: int = 0) -> None:
-        self.lanes[partition] = PartitionProcessor(
-            partition.topic,
-            partition.partition,
-            self._delivery.way(partition),
-            self._shared,
-            failed=partial(self._failed, partition),
-            after=after,
-            rebuilt=rebuilt,
-        )
+    def _open(self, partition: TopicPartition) -> PartitionProcessor:
+        self._partitions[partition] = processor = PartitionProcessor(partition, self._context)
+        return processor
 
-    def _failed(
-        self, partition: TopicPartition, lane: PartitionProcessor, error: BaseException
-    ) -> None:
-        """In exactly-once delivery a partition begins anew, alone, from its committed offset.
+    async def _run(self, partition: TopicPartition, processor: PartitionProcessor) -> None:
+        restarts = 0
+        while True:
+            try:
+                await processor.run()
+            except Exception as error:
+                if self._partitions.get(partition) is not processor or self._ending:
+                    processor.close()  # it is being closed anyway; a drain must not wait for it
+                    return
+                restarts = 0 if processor.made_progress else restarts + 1
+                if not self._is_cured_by_restart(error) or restarts > MAX_RESTARTS:
+                    self._fail(error)
+                    return
+                # aiokafka knows no PRODUCER_FENCED (90).
+                fenced = isinstance(error, InvalidProducerEpoch | ProducerFenced | UnknownError)
+                delay = self._fenced_delay if fenced else 0.0
+                metrics.PARTITION_RESTARTS.inc()
+                log.warning(
+                    "partition_restarted",
+                    partition=partition.partition,
+                    error=format_error(error),
+                    records=processor.tracker.in_flight,
+                    delay=delay,
+                )
+                processor.close()
+                processor = self._open(partition)
+                await asyncio.sleep(delay)
 
-        Where that does not help it, nor at-least-once delivery, the session has to.
-        """
-        if self.lanes.get(partition) is not lane or self._ending:
-            lane.close()  # it is being given up anyway, and nobody is to wait for it
-            return
-        rebuilt = 0 if lane.delivered else lane.rebuilt + 1
-        cured_by_a_fence = (
-            self._delivery.commits
+    def _is_cured_by_restart(self, error: Exception) -> bool:
+        return (
+            self._delivery.restarts_partition
             and isinstance(error, SESSION_ERRORS)
-            and recovery_for(error) is not Recovery.STOP
+            and recovery_for(error) is not Recovery.FATAL
         )
-        if not cured_by_a_fence or rebuilt > REBUILDS:
-            self.fail(error)
-            return
-        metrics.REBUILDS.inc()
-        # aiokafka knows no PRODUCER_FENCED (90).
-        fenced = isinstance(error, (InvalidProducerEpoch, ProducerFenced, UnknownError))
-        after = self._after_fenced if fenced else 0.0
-        log.warning(
-            "partition_restarted",
-            partition=partition.partition,
-            error=format_error(error),
-            records=lane.ledger.in_flight,
-            after=after,
-        )
-        lane.close()
-        self._open(partition, after=after, rebuilt=rebuilt)
 
-    async def _finish(self, lanes: Lanes) -> None:
-        """One at a time: a stop in the middle of a rebalance waits for the lanes that it revoked,
-        since closing the producer would cut them off.
+    def _fail(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+            self._failure.exception()  # retrieved, if the session ends for another error
+
+    async def _drain(self, partitions: Mapping[TopicPartition, PartitionProcessor]) -> None:
+        """One drain at a time: a stop in the middle of a rebalance waits for the revoked
+        partitions, since closing the producer would cut them off.
         """
-        async with self._finishing:
-            drained = asyncio.create_task(_all_drained(lanes))
-            waiting: list[asyncio.Future[None]] = [drained, self._broken]
+        async with self._draining:
+            drained = asyncio.gather(*(each.drain() for each in partitions.values()))
+            waiting: list[asyncio.Future[Any]] = [drained, self._failure]
             try:
                 await asyncio.wait(
-                    waiting, timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED
+                    waiting,
+                    timeout=self._drain_seconds,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 if not drained.done():
-                    left = sum(lane.ledger.in_flight for lane in lanes.values())
+                    left = sum(each.tracker.in_flight for each in partitions.values())
                     log.warning("drain_timed_out", records=left, seconds=self._drain_seconds)
             finally:
                 drained.cancel()
-            if self._committer is not None:
-                await self._committer.commit(lanes)
+            await self._delivery.commit(list(partitions))
 
-    def _drop(self, lanes: Lanes) -> None:
-        for partition, lane in lanes.items():
-            lane.close()
+    def _close(
+        self,
+        partitions: dict[TopicPartition, PartitionProcessor],
+        tasks: dict[TopicPartition, asyncio.Task[None]],
+    ) -> None:
+        for partition, processor in partitions.items():
+            processor.close()
             for gauge in (metrics.LAG, metrics.POSITION):
                 gauge.remove(partition.topic, str(partition.partition))
-        lanes.clear()
-        metrics.ASSIGNED.set(len(self.lanes))
-
-
-async def _all_drained(lanes: Lanes) -> None:
-    for lane in list(lanes.values()):
-        await lane.drain()
+        for task in tasks.values():
+            task.cancel()
+            self._closed_tasks.add(task)
+            task.add_done_callback(self._closed_tasks.discard)
+        partitions.clear()
+        tasks.clear()
+        metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))

@@ -1,41 +1,85 @@
-"""What is in flight, and whether there is room for more: the worker's backpressure.
+"""Backpressure: how much work is in flight, and how long the poller waits before it takes more.
 
-Bytes are counted from poll to acknowledgement, tokens are the reader's own count.
+Three bounds hold at once. Bytes count from the poll to the acknowledgement. Tokens are the engine's
+count of what it has not finished. Seconds bound those tokens by the rate that the engine measures,
+so that a drain (rebalance, SIGTERM) takes about as long with any model on any machine.
 """
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from worker.observability import metrics
 
 
-class InFlightLimiter:
-    """Bounds on records that were taken and are not yet acknowledged."""
+class EngineLoad(Protocol):
+    """What the limiter asks of the engine."""
 
-    def __init__(self, *, max_bytes: int, max_tokens: int, tokens: Callable[[], int]) -> None:
+    @property
+    def pending_tokens(self) -> int:
+        """Tokens submitted and not finished."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The rate at which the engine finishes them while all of its threads are busy."""
+
+    @property
+    def min_pending_tokens(self) -> int:
+        """Tokens that keep all threads busy: fewer would leave some of them without a batch."""
+
+
+class InFlightLimiter:
+    """Bounds on the records that were added and whose outcomes are not yet acknowledged."""
+
+    def __init__(
+        self, engine: EngineLoad, *, max_bytes: int, max_tokens: int, max_seconds: float
+    ) -> None:
+        self._engine = engine
         self._max_bytes = max_bytes
         self._max_tokens = max_tokens
-        self._tokens = tokens
+        self._max_seconds = max_seconds
         self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._wake_scheduled = False
         self.records = 0
         self.bytes = 0
 
-    def has_room(self, size: int = 0) -> bool:
-        """Room for a record of `size` bytes? A single record always fits, whatever its size."""
+    @property
+    def token_limit(self) -> int:
+        """Tokens that may be pending, by count and by time, and at least what keeps the engine
+        busy.
+        """
+        by_time = int(self._engine.tokens_per_second * self._max_seconds)
+        return min(self._max_tokens, max(by_time, self._engine.min_pending_tokens))
+
+    def has_capacity(self, size: int = 0) -> bool:
+        """Whether a record of `size` bytes may be added. One record always may, of any size."""
         if not self.records:
             return True
-        return self.bytes + size <= self._max_bytes and self._tokens() < self._max_tokens
+        return (
+            self.bytes + size <= self._max_bytes and self._engine.pending_tokens < self.token_limit
+        )
 
-    async def room(self, size: int = 0) -> None:
-        """Wait until there is room."""
-        while not self.has_room(size):
+    async def wait_for_capacity(self, size: int = 0) -> None:
+        while not self.has_capacity(size):
             self._changed.clear()
             await self._changed.wait()
 
-    def enter(self, size: int) -> None:
+    def engine_progressed(self) -> None:
+        """The engine finished tokens: wake the waiters. May be called from any thread."""
+        if not self._wake_scheduled:
+            self._wake_scheduled = True
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._wake_scheduled = False
+        self._changed.set()
+
+    def acquire(self, size: int) -> None:
+        """A record of `size` bytes is in flight."""
         self._change(1, size)
 
-    def leave(self, size: int) -> None:
+    def release(self, size: int) -> None:
+        """Its outcome was acknowledged, or the record was discarded."""
         self._change(-1, -size)
 
     def _change(self, records: int, size: int) -> None:

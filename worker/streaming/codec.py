@@ -1,6 +1,6 @@
-"""A record to its event, and the event's outcome to the record that is published. Pure.
+"""Kafka record to event, and outcome to Kafka record. Pure.
 
-The only place where the contracts of the topics meet Kafka's records.
+The only module that knows both the topics' event schemas and Kafka's records.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from worker.kafka.records import InputRecord, OutputRecord
 
 
 def decode_record(kind: type[E], record: InputRecord, *, max_bytes: int) -> Envelope[E]:
-    """The event of this kind in the record. Raises `Rejected`."""
+    """The record's event of this type. Raises `Rejected`."""
     return decode_event(
         kind, record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
     )
@@ -28,9 +28,10 @@ def encode_outcome_record(
     *,
     context: Sequence[Header] | None = None,
 ) -> OutputRecord:
-    """The outcome, under the event's key, in its shape, with its correlation headers, and its trace
-    headers, or `context` in the place of those. Attributes of a CloudEvent come back as they are:
-    there a trace says what the event came from, whatever was done to it since.
+    """The outcome under the question's key, in its content mode, with its correlation headers.
+
+    `context` replaces the question's trace headers. Trace attributes of a CloudEvent are copied
+    unchanged: they name the trace that created the event, not the one that processed it.
     """
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
     value, headers = encode_outcome(
@@ -40,16 +41,16 @@ def encode_outcome_record(
         source=f"/qa-worker/{record.topic}",
         extensions=envelope.extensions,
     )
-    return OutputRecord(topic, record.key, value, headers, lane=record.partition)
+    return OutputRecord(topic, record.key, value, headers, record.partition)
 
 
 def with_trace_context(headers: Sequence[Header], context: Sequence[Header]) -> list[Header]:
-    """The headers with the trace context of the worker's own span."""
+    """The headers with `context` in the place of their trace headers."""
     return [*(each for each in headers if each[0].lower() not in TRACE), *context]
 
 
 def encode_dead_letter(record: InputRecord, rejected: Rejected, topic: str) -> OutputRecord:
-    """The event's record, unchanged, with the reason in its headers."""
+    """The question's record, unchanged, with the rejection in added headers."""
     headers = dead_letter_headers(
         rejected,
         topic=record.topic,
@@ -57,13 +58,20 @@ def encode_dead_letter(record: InputRecord, rejected: Rejected, topic: str) -> O
         offset=record.offset,
         headers=record.headers,
     )
-    return OutputRecord(topic, record.key, record.value, headers, lane=record.partition)
+    return OutputRecord(topic, record.key, record.value, headers, record.partition)
 
 
-def drop_value(letter: OutputRecord) -> OutputRecord:
-    """The same dead letter for a topic that does not take its size: a header says what is gone.
+def drop_value(dead_letter: OutputRecord) -> OutputRecord:
+    """The same dead letter without its value, for a topic that does not accept its size.
 
-    The bytes stay on the questions topic, at the offset that the headers name.
+    A header states the size of the value, which remains on the questions topic at the offset that
+    the headers name.
     """
-    omitted = (VALUE_OMITTED, str(len(letter.value or b"")).encode())
-    return OutputRecord(letter.topic, letter.key, None, [*letter.headers, omitted], letter.lane)
+    omitted = (VALUE_OMITTED, str(len(dead_letter.value or b"")).encode())
+    return OutputRecord(
+        dead_letter.topic,
+        dead_letter.key,
+        None,
+        [*dead_letter.headers, omitted],
+        dead_letter.source_partition,
+    )

@@ -1,52 +1,71 @@
-"""The circuit breaker: a worker that rejects nearly everything stops, instead of emptying the topic
-into the dead letters. Pure: it counts outcomes and knows no clock.
+"""Stops a worker that rejects nearly everything, instead of moving a whole topic to the dead-letter
+topic. Pure: it counts outcomes and knows no clock.
 
-Outcomes are counted in the order in which they are published. In the order in which they come
-about, rejections, which are quick, would outrun their neighbours' answers and seem more than they
-are.
+Outcomes count once they are delivered, in the order of their delivery. In the order of processing,
+rejections, which are quick, would overtake their neighbours' answers and seem more frequent.
 """
 
 from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import chain
 
 from schemas.rejection import Reason
 from worker.kafka.errors import StreamingError
 from worker.observability import metrics
 
+Outcomes = Sequence[Reason | None]
+"""A dead letter's reason, or None for an answer."""
+
 
 class DeadLetterLimit:
-    """One for the worker's life: it outlives sessions, and partitions share it."""
+    """One for the worker's life: it outlives sessions, and all partitions share it."""
 
     def __init__(self, *, records: int, ratio: float) -> None:
-        """Trips where more than `ratio` of the last `records` outcomes are rejections; 0 records:
-        never.
+        """At most the share `ratio` of the last `records` outcomes may be rejections. With
+        `records` 0 there is no limit.
         """
         self._records = records
         self._ratio = ratio
         self._last: deque[Reason | None] = deque()
-        self._rejected: Counter[Reason] = Counter()  # of them, by reason
+        self._rejected = 0  # of `_last`
 
-    def count(self, reason: Reason | None) -> None:
-        """The next outcome is about to be published: a dead letter for `reason`, or an answer.
+    def check(self, outcomes: Outcomes) -> tuple[int, StreamingError | None]:
+        """How many of `outcomes` may be delivered, from the first on, and the error that stops the
+        worker before the next one, if any. Counts nothing: a delivery may fail and be repeated.
 
-        Raises `StreamingError` where that would be one dead letter too many. Only a rejection
-        trips it, and until answers have made up for it every further one does.
+        Only a rejection exceeds the limit; each further one does until answers outweigh them.
         """
         if not self._records:
+            return len(outcomes), None
+        size, rejected = len(self._last), self._rejected
+        oldest = chain(self._last, outcomes)
+        for number, reason in enumerate(outcomes):
+            if size == self._records:
+                rejected -= next(oldest) is not None
+            else:
+                size += 1
+            rejected += reason is not None
+            # A quotient, not a product: 29 of 100 is 0.29, but 0.29 * 100 is less than 29.
+            if reason and size == self._records and rejected / size > self._ratio:
+                return number, self._error([*self._last, *outcomes[: number + 1]][-size:])
+        return len(outcomes), None
+
+    def count(self, outcome: Reason | None) -> None:
+        """An outcome was delivered."""
+        if not self._records:
             return
-        if len(self._last) == self._records and (oldest := self._last.popleft()) is not None:
-            self._rejected[oldest] -= 1
-        self._last.append(reason)
-        if reason is not None:
-            self._rejected[reason] += 1
-        rejected = self._rejected.total()
-        # A quotient, not a product: 29 of 100 is 0.29, but 0.29 * 100 is less than 29.
-        share = rejected / self._records
-        metrics.REJECTED_SHARE.set(share)
-        if reason is not None and len(self._last) == self._records and share > self._ratio:
-            often, count = self._rejected.most_common(1)[0]
-            raise StreamingError(
-                f"{rejected} of the last {self._records} records were rejected, {count} of them as "
-                f"{often}; what is left stays in the topic. Put right what is wrong with questions "
-                f"or settings, or see QA_DEAD_LETTER_LIMIT_RECORDS ({self._records}; 0: never "
-                f"stop) and QA_DEAD_LETTER_LIMIT_RATIO ({self._ratio:g})"
-            )
+        if len(self._last) == self._records:
+            self._rejected -= self._last.popleft() is not None
+        self._last.append(outcome)
+        self._rejected += outcome is not None
+        metrics.REJECTION_RATIO.set(self._rejected / self._records)
+
+    def _error(self, last: Outcomes) -> StreamingError:
+        rejected = Counter(reason for reason in last if reason is not None)
+        reason, count = rejected.most_common(1)[0]
+        return StreamingError(
+            f"{rejected.total()} of the last {self._records} records were rejected, {count} of "
+            f"them as {reason}; the remaining records stay in the topic. Correct the questions or "
+            f"the settings, or see QA_DEAD_LETTER_LIMIT_RECORDS ({self._records}; 0: no limit) and "
+            f"QA_DEAD_LETTER_LIMIT_RATIO ({self._ratio:g})"
+        )

@@ -1,17 +1,18 @@
-"""One assigned partition, from assignment to revocation: records in, outcomes out in their order.
+"""One assigned partition: records in, outcomes out in the order of their offsets.
 
-Events are read side by side and finish in any order; a lane publishes what became of them in
-the order of their offsets. It belongs to one assignment: once closed, whatever still comes in
-for it is stale and counts for nothing.
+Records are processed side by side and complete in any order. The partition delivers their outcomes
+in order and completes them in the tracker. It belongs to one assignment: once closed, it adds,
+delivers and completes nothing.
 """
 
 import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+
+from aiokafka import TopicPartition
 
 from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
@@ -21,264 +22,221 @@ from worker.observability.health import Health
 from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace, TraceDispatcher
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
-from worker.streaming.delivery.base import PartitionDelivery
+from worker.streaming.delivery.base import (
+    DeliveredRecord,
+    Delivery,
+    ProcessedRecord,
+    Tracker,
+)
 from worker.streaming.offset_tracker import OffsetTracker
-from worker.streaming.processor import ProcessedRecord, RecordProcessor
+from worker.streaming.processor import RecordProcessor
 
 MAX_BATCH_BYTES = 1024 * 1024
-"""Of records that are delivered together, or one. 16 requests of 64 KiB end well within a
-transaction's time on any network; what is aborted for taking too long would be tried again."""
+"""Of records that are delivered together, or one record. 16 requests of 64 KiB end well within a
+transaction's timeout on any network; a transaction that takes longer is aborted and repeated."""
 
 _PUBLISH = metrics.STAGE.labels("publish")
-_TOTAL = metrics.STAGE.labels("total")
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionContext:
-    """What the lanes of a session use together."""
+    """What the partitions of a session share."""
 
-    settler: RecordProcessor
-    in_flight: InFlightLimiter
+    processor: RecordProcessor
+    delivery: Delivery
+    limiter: InFlightLimiter
+    dead_letter_limit: DeadLetterLimit
     health: Health
-    breaker: DeadLetterLimit
-    journeys: TraceDispatcher
-    interval: float
-    """Seconds from one delivery to the next; without a delivery before it, one starts at once."""
-    bundle: int
-    """Records that are delivered without waiting for that, and at most at a time."""
-    commit_soon: Callable[[], None] | None
-    """Called where a bundle's worth of records waits for its commit; `None`: to deliver is to
-    commit."""
+    traces: TraceDispatcher
+    batch_records: int
+    """Records that are delivered without waiting for the interval, and at most together."""
 
 
 @dataclass(frozen=True, slots=True)
 class InFlightRecord:
-    """A record in flight."""
+    """A record whose outcome is not acknowledged."""
 
     record: InputRecord
-    outcome: "asyncio.Task[ProcessedRecord]"
-    taken: float
-    journey: RecordTrace | None
+    processing: "asyncio.Task[ProcessedRecord]"
+    added: float
+    trace: RecordTrace | None
 
 
 class PartitionProcessor:
-    """In order out of one partition. Everything here happens on the event loop."""
+    """In-order delivery of one partition. Everything here runs on the event loop."""
 
-    def __init__(
-        self,
-        topic: str,
-        partition: int,
-        way: PartitionDelivery,
-        shared: PartitionContext,
-        *,
-        failed: Callable[["PartitionProcessor", BaseException], None],
-        after: float,
-        rebuilt: int,
-    ) -> None:
-        """Begins after so many seconds. `failed` is called once, where that or a delivery fails."""
-        self.ledger = OffsetTracker()
-        self.committed: int | None = None
-        """What the group has for this partition, as far as this lane knows."""
-        self.uncommitted = 0
-        """Records delivered since the last commit."""
-        self._uncommitted: deque[tuple[RecordTrace, str]] = deque()  # with what became of them
-        self.delivered = False
-        """Whether it has brought anything to the brokers."""
-        self.rebuilt = rebuilt
-        """Lanes in a row before this one that had not."""
-        self._way = way
-        self._shared = shared
-        self._failed = failed
-        self._records = metrics.RECORDS.labels(topic, str(partition))
-        self._answers = metrics.ANSWERS.labels(topic, str(partition))
-        self._unsettled: deque[InFlightRecord] = deque()  # the first of them is not settled
-        self._settled: deque[InFlightRecord] = deque()  # before all that are not
+    def __init__(self, partition: TopicPartition, context: PartitionContext) -> None:
+        self.tracker: Tracker = OffsetTracker()
+        self.made_progress = False
+        """Whether a delivery has succeeded."""
+        self._context = context
+        self._delivery = context.delivery.open(partition, self.tracker)
+        labels = partition.topic, str(partition.partition)
+        self._records = metrics.CONSUMED_RECORDS.labels(*labels)
+        self._answers = metrics.ANSWERS.labels(*labels)
+        self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
+        self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = self._closed = False
-        self._publisher = asyncio.create_task(self._publish(after))
-        self._publisher.add_done_callback(self._stopped)
 
-    def take(self, record: InputRecord) -> None:
-        """`record` is in flight from now on; what becomes of it is published in its turn.
+    async def run(self) -> None:
+        """Deliver what is processed until cancelled. Raises what a delivery raises.
 
-        Raises `StreamingError` where the partition has gone back behind what was read.
+        Before the first delivery it asks where the consumer starts.
         """
-        if not self.ledger.take(record.offset):
+        offsets = await self._delivery.start()
+        if offsets is not None:
+            self.tracker.start(offsets)
+        started = float("-inf")
+        while True:
+            await self._wait_until_due(started + self._delivery.min_interval)
+            started = time.monotonic()
+            await self._deliver_batch()
+
+    def add(self, record: InputRecord) -> None:
+        """`record` is in flight.
+
+        Raises `StreamingError` if it lies before the group's offset: the topic was truncated or
+        recreated.
+        """
+        if not self.tracker.add(record.offset):
             if self._closed:
                 return
             raise StreamingError(
-                f"{record.topic} partition {record.partition} goes on at offset {record.offset}, "
-                f"but the group has read up to {self.ledger.safe}: the topic was cut off or made "
-                f"anew; put the group's offsets where reading is to begin (kafka-consumer-groups "
-                f"--reset-offsets)"
+                f"{record.topic} partition {record.partition} continues at offset {record.offset}, "
+                f"but the group has read up to {self.tracker.position}: the topic was truncated or "
+                f"recreated; set the group's offsets to where reading is to start "
+                f"(kafka-consumer-groups --reset-offsets)"
             )
+        context = self._context
         self._records.inc()
-        self._shared.in_flight.enter(record.size)
+        context.limiter.acquire(record.size)
         self._idle.clear()
-        journey = self._shared.journeys.begin(
-            record.topic, record.partition, record.offset, record.headers
-        )
-        settling = asyncio.create_task(self._shared.settler.settle(record, journey))
-        entry = InFlightRecord(record, settling, time.perf_counter(), journey)
-        self._unsettled.append(entry)
-        entry.outcome.add_done_callback(self._advance)
+        trace = context.traces.start(record.topic, record.partition, record.offset, record.headers)
+        processing = asyncio.create_task(context.processor.process(record, trace))
+        self._processing.append(InFlightRecord(record, processing, time.perf_counter(), trace))
+        processing.add_done_callback(self._collect_processed)
 
-    def reached(self, position: int) -> None:
-        """All that lies before `position` was taken."""
-        self.ledger.advance(position)
+    def advance_to(self, position: int) -> None:
+        """Every record before `position` was added."""
+        self.tracker.advance(position)
         self._changed.set()
 
-    def was_committed(self, offset: int, count: int) -> None:
-        """The group has `offset` now, and with it `count` of the records that were delivered."""
-        self.committed = offset
-        self.uncommitted -= count
-        while self._uncommitted and self._uncommitted[0][0].offset < offset:
-            journey, outcome = self._uncommitted.popleft()
-            if self._shared.commit_soon is not None:
-                journey.step("commit", journey.steps[-1].ended)  # since it was published
-            self._shared.journeys.end(journey, outcome)
-
     async def drain(self) -> None:
-        """Wait until nothing is in flight; what is settled waits for nothing more."""
+        """Wait until nothing is in flight. The last batch does not wait for the interval."""
         self._draining = True
         self._changed.set()
         await self._idle.wait()
 
     def close(self) -> None:
-        """The partition is no longer ours: drop what is in flight, whoever owns it reads it again.
+        """Discard what is in flight: the partition's next owner processes it again.
 
-        Reading stops too: cancelling reaches the reader's futures.
+        Cancels the processing, which reaches the engine. The caller cancels `run`.
         """
+        if self._closed:
+            return
         self._closed = True
-        self.ledger.close()
-        self._publisher.cancel()
-        for entry in (*self._settled, *self._unsettled):
-            if not entry.outcome.cancel() and not entry.outcome.cancelled():
-                entry.outcome.exception()  # or asyncio would complain that nobody looked at it
-            self._shared.in_flight.leave(entry.record.size)
-            if entry.journey is not None:
-                self._shared.journeys.end(entry.journey, DROPPED)
-            metrics.DROPPED.inc()
-        for journey, _ in self._uncommitted:
-            self._shared.journeys.end(journey, DROPPED)
-        self._uncommitted.clear()
-        self._settled.clear()
-        self._unsettled.clear()
+        traces = self._context.traces
+        for each in (*self._processed, *self._processing):
+            if not each.processing.cancel() and not each.processing.cancelled():
+                each.processing.exception()  # retrieved, or asyncio logs it
+            self._context.limiter.release(each.record.size)
+            if each.trace is not None:
+                traces.end(each.trace, DROPPED)
+            metrics.DISCARDED_RECORDS.inc()
+        for delivered in self.tracker.close():
+            if delivered.trace is not None:
+                traces.end(delivered.trace, DROPPED)
+        self._processed.clear()
+        self._processing.clear()
         self._idle.set()
 
-    async def ended(self) -> None:
-        """Wait until nothing of it uses the connections any more. Only after `close`."""
-        await asyncio.wait([self._publisher])
-
-    # Publishing, in order.
-
-    def _advance(self, _: "asyncio.Task[ProcessedRecord]") -> None:
-        while self._unsettled and self._unsettled[0].outcome.done():
-            self._settled.append(self._unsettled.popleft())
+    def _collect_processed(self, _: "asyncio.Task[ProcessedRecord]") -> None:
+        while self._processing and self._processing[0].processing.done():
+            self._processed.append(self._processing.popleft())
         self._changed.set()
 
-    async def _publish(self, after: float) -> None:
-        await asyncio.sleep(after)
-        beginning = await self._way.begin()
-        if beginning is not None:
-            self.committed = beginning.committed
-            self.ledger.begin(beginning.position)
-        began = float("-inf")
-        while True:
-            await self._due(began + self._shared.interval)
-            began = time.monotonic()
-            await self._deliver()
-
-    async def _due(self, at: float) -> None:
+    async def _wait_until_due(self, earliest: float) -> None:
         """Wait until there is something to deliver, and it is time."""
         while True:
             self._changed.clear()
-            settled, rest = len(self._settled), at - time.monotonic()
-            last = self._draining and not self._unsettled
-            if settled and (rest <= 0 or settled >= self._shared.bundle or last):
+            count, rest = len(self._processed), earliest - time.monotonic()
+            last = self._draining and not self._processing
+            if count and (rest <= 0 or count >= self._context.batch_records or last):
                 return
-            if self._moved and rest <= 0:
+            idle_commit = self._idle_position_needs_commit
+            if idle_commit and rest <= 0:
                 return
-            waiting = settled or self._moved
+            waits_for_time = count or idle_commit
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), rest if waiting else None)
+                await asyncio.wait_for(self._changed.wait(), rest if waits_for_time else None)
 
     @property
-    def _moved(self) -> bool:
-        """Whether the position has to be committed though nothing is in flight."""
-        if self._shared.commit_soon is not None or self.ledger.in_flight:
-            return False
-        return self.ledger.safe is not None and self.ledger.safe != self.committed
+    def _idle_position_needs_commit(self) -> bool:
+        return (
+            self._delivery.commits_idle_position
+            and not self.tracker.in_flight
+            and self.tracker.needs_commit
+        )
 
-    async def _deliver(self) -> None:
-        entries, tripped = self._next()
-        if tripped is not None and not entries:
-            raise tripped
-        outgoing = [entry.outcome.result().outgoing for entry in entries]
-        offset = entries[-1].record.offset + 1 if entries else self.ledger.safe
-        assert offset is not None  # there would be nothing to deliver
-        began, began_at = time.perf_counter(), time.time_ns()
-        async for count in self._way.deliver(outgoing, offset):
-            for _ in range(count):
-                self._delivered(self._settled.popleft(), began, began_at)
-        if self._shared.commit_soon is None:
-            self.was_committed(offset, self.uncommitted)
-            metrics.COMMITS.labels("done").inc()
-        elif self.uncommitted >= self._shared.bundle:
-            self._shared.commit_soon()
-        self.delivered = True
-        self._shared.health.progressed()
-        if not self.ledger.in_flight:
-            self._idle.set()
-        if tripped is not None:
-            raise tripped
+    async def _deliver_batch(self) -> None:
+        batch, limit_exceeded = self._take_batch()
+        if batch or limit_exceeded is None:
+            started, started_ns = time.perf_counter(), time.time_ns()
+            async for processed in self._delivery.deliver(batch):
+                self._complete(processed, started, started_ns)
+            self.made_progress = True
+            self._context.health.record_completed()
+            if not self.tracker.in_flight:
+                self._idle.set()
+        if limit_exceeded is not None:
+            raise limit_exceeded
 
-    def _delivered(self, entry: InFlightRecord, began: float, began_at: int) -> None:
-        self.ledger.finish(entry.record.offset)
-        self.uncommitted += 1
-        self._shared.in_flight.leave(entry.record.size)
-        reason = entry.outcome.result().reason
+    def _take_batch(self) -> tuple[list[ProcessedRecord], StreamingError | None]:
+        """What is delivered next, and the error that follows, if a rejection exceeds the
+        dead-letter limit. That record is neither delivered nor committed.
+        """
+        batch: list[ProcessedRecord] = []
+        size = 0
+        for each in islice(self._processed, self._context.batch_records):
+            size += each.record.size
+            if batch and size > MAX_BATCH_BYTES:
+                break
+            batch.append(each.processing.result())
+        counted = [n for n, each in enumerate(islice(self._processed, len(batch))) if counts(each)]
+        allowed, error = self._context.dead_letter_limit.check([batch[n].reason for n in counted])
+        return (batch[: counted[allowed]] if error else batch), error
+
+    def _complete(self, processed: ProcessedRecord, started: float, started_ns: int) -> None:
+        """The brokers acknowledged the outcome of the first processed record."""
+        each = self._processed.popleft()
+        reason = processed.reason
+        if each.trace is not None:
+            each.trace.add_stage("publish", started_ns)
+        outcome = str(reason) if reason else ANSWERED
+        self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
+        self._context.limiter.release(each.record.size)
+        if counts(each):
+            self._context.dead_letter_limit.count(reason)
         if reason is None:
             self._answers.inc()
         else:
             _REJECTIONS[reason].inc()
         now = time.perf_counter()
-        _PUBLISH.observe(now - began)
-        _TOTAL.observe(now - entry.taken)
-        if entry.record.produced_ms is not None:
-            # Another machine's clock, which may be ahead of ours.
-            metrics.DELAY.observe(max(0.0, time.time() - entry.record.produced_ms / 1000))
-        if entry.journey is not None:
-            entry.journey.step("publish", began_at)
-            self._uncommitted.append((entry.journey, str(reason) if reason else ANSWERED))
+        _PUBLISH.observe(now - started)
+        metrics.RECORD_PROCESSING.observe(now - each.added)
+        if each.record.produced_ms is not None:
+            # The producer's clock may be ahead of ours.
+            metrics.END_TO_END_LATENCY.observe(
+                max(0.0, time.time() - each.record.produced_ms / 1000)
+            )
 
-    def _next(self) -> tuple[list[InFlightRecord], StreamingError | None]:
-        """What is delivered next: a bundle at most, and only what lies before the record that
-        trips the circuit breaker, which so is neither published nor committed.
-        """
-        entries: list[InFlightRecord] = []
-        size = 0
-        for entry in islice(self._settled, self._shared.bundle):
-            size += entry.record.size
-            if entries and size > MAX_BATCH_BYTES:
-                break
-            # A question that was sent again from the dead letters and fails again goes back to
-            # where it was: that says nothing about the topic.
-            if not is_replay(entry.record.headers):
-                try:
-                    self._shared.breaker.count(entry.outcome.result().reason)
-                except StreamingError as tripped:
-                    return entries, tripped
-            entries.append(entry)
-        return entries, None
 
-    def _stopped(self, publisher: "asyncio.Task[None]") -> None:
-        if self._closed:
-            return
-        if publisher.cancelled():
-            self._failed(self, RuntimeError("the reader gave up on a record"))
-        elif (error := publisher.exception()) is not None:
-            self._failed(self, error)
+def counts(each: InFlightRecord) -> bool:
+    """Whether the record counts for the dead-letter limit. A replayed question that is rejected
+    again returns to the dead-letter topic: that says nothing about the questions topic.
+    """
+    return not is_replay(each.record.headers)

@@ -1,6 +1,7 @@
-"""From a record to what is published for it: an outcome, or a dead letter that says why not.
+"""From an input record to the record that is published for it: an answer, or a dead letter.
 
-Knows the reader and what the topics take; in which order and when that is published is the lane's.
+Runs the record through the engine and applies the topics' size limits. Ordering and delivery are
+PartitionProcessor's job.
 """
 
 import asyncio
@@ -15,58 +16,53 @@ import structlog
 
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
+from worker.inference.result import R, ReadResult
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
+from worker.streaming.backpressure import EngineLoad
 from worker.streaming.codec import (
     decode_record,
     drop_value,
     encode_dead_letter,
     encode_outcome_record,
 )
+from worker.streaming.delivery.base import ProcessedRecord
 
 log = structlog.get_logger(__name__)
 
 INLINE_BYTES = 64 * 1024
-"""JSON up to this size is handled on the event loop, in well under a millisecond; what is larger
-goes to a thread, since a loop that stands still sends no heartbeats."""
+"""JSON up to this size is decoded and encoded on the event loop, in well under a millisecond.
+Larger JSON goes to a thread: a blocked loop sends no heartbeats."""
 
 _NAMED_FIELDS = 20
-"""How many unknown fields of an event are named; a record may have a hundred thousand."""
+"""How many unknown fields of an event are logged; a record may have a hundred thousand."""
 
 _DECODE = metrics.STAGE.labels("decode")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-R = TypeVar("R", bound=Outcome)
 
 
-class Engine(Protocol):
-    """What streaming needs of a reader."""
+class Engine(EngineLoad, Protocol):
+    """What streaming needs of an inference engine."""
 
-    @property
-    def pending_tokens(self) -> int: ...
+    on_progress: Callable[[], None] | None
+    """Called on any thread after `pending_tokens` has fallen."""
 
     @property
     def event_type(self) -> type[Event[Outcome]]:
-        """What it reads."""
+        """The type of events that `submit` takes."""
 
-    def submit(self, event: Event[R], journey: RecordTrace | None = None, /) -> "Future[R]": ...
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessedRecord:
-    """What is published for a record; `reason` if that is a dead letter."""
-
-    outgoing: OutputRecord
-    reason: Reason | None
+    def submit(self, event: Event[R], /) -> "Future[ReadResult[R]]":
+        """The future raises `Rejected` for an event that is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordProcessor:
     """One for a session."""
 
-    reader: Engine
+    engine: Engine
     decoders: Executor
     answers_topic: str
     dead_letters_topic: str
@@ -74,55 +70,69 @@ class RecordProcessor:
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
 
-    async def settle(
-        self, record: InputRecord, journey: RecordTrace | None = None
-    ) -> ProcessedRecord:
-        """What to publish. Raises what is no fault of the record's."""
+    async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
+        """Decode, infer and encode; a rejection becomes a dead letter.
+
+        Raises errors that are not caused by the record.
+        """
         name = record.default_id
-        began, began_at = time.perf_counter(), time.time_ns()
+        started, started_ns = time.perf_counter(), time.time_ns()
         try:
-            envelope = await self._off_loop(
+            envelope = await self._run_sized(
                 record,
                 decode_record,
-                self.reader.event_type,
+                self.engine.event_type,
                 record,
                 max_bytes=self.max_record_bytes,
             )
-            _DECODE.observe(time.perf_counter() - began)
+            _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
-            if journey is not None:
-                journey.id = name
-                journey.step("decode", began_at)
+            if trace is not None:
+                trace.id = name
+                trace.add_stage("decode", started_ns)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            outcome = await asyncio.wrap_future(self.reader.submit(envelope.event, journey))
-            outgoing = await self._off_loop(
+            result = await self._infer(envelope.event)
+            if trace is not None:
+                trace.add_timings(result.timings)
+            output = await self._run_sized(
                 record,
                 encode_outcome_record,
                 record,
                 envelope,
-                outcome,
+                result.outcome,
                 self.answers_topic,
-                context=None if journey is None else journey.context,
+                context=None if trace is None else trace.propagated,
             )
-            if self._fits(outgoing):
-                log.debug("answered", **_position(record), id=name, type=outcome.TYPE)
-                return ProcessedRecord(outgoing, None)
+            if self._fits(output):
+                log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
+                return ProcessedRecord(record.offset, output, None)
             raise Rejected(
                 Reason.ANSWER_TOO_LARGE,
-                f"the outcome takes {outgoing.size} bytes, more than {outgoing.topic} allows",
+                f"the outcome takes {output.size} bytes, more than {output.topic} allows",
             )
         except Rejected as rejected:
-            if journey is not None and not journey.steps:
-                journey.id = name
-                journey.step("decode", began_at)
+            if trace is not None and not trace.stages:
+                trace.id = name
+                trace.add_stage("decode", started_ns)
             return self._reject(record, name, rejected)
 
-    async def _off_loop(
+    async def _infer(self, event: Event[R]) -> ReadResult[R]:
+        future = self.engine.submit(event)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The engine cancelled its future; this task was not cancelled.
+            raise RuntimeError("the engine was closed with a record in flight") from None
+
+    async def _run_sized(
         self, record: InputRecord, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `step` where a record of this size belongs."""
+        """Run `step` inline for records up to INLINE_BYTES, otherwise in the decoding thread."""
         if record.size <= INLINE_BYTES:
             return step(*args, **kwargs)
         loop = asyncio.get_running_loop()
@@ -131,15 +141,15 @@ class RecordProcessor:
     def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
         log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
-        letter = encode_dead_letter(record, rejected, self.dead_letters_topic)
-        if not self._fits(letter):
+        dead_letter = encode_dead_letter(record, rejected, self.dead_letters_topic)
+        if not self._fits(dead_letter):
             log.error("dead_letter_value_dropped", **event, bytes=record.size)
-            letter = drop_value(letter)
-        return ProcessedRecord(letter, rejected.reason)
+            dead_letter = drop_value(dead_letter)
+        return ProcessedRecord(record.offset, dead_letter, rejected.reason)
 
-    def _fits(self, outgoing: OutputRecord) -> bool:
-        """Whether its topic takes a record of this size."""
-        return outgoing.size <= self.limits[outgoing.topic]
+    def _fits(self, output: OutputRecord) -> bool:
+        """Whether its topic accepts a record of this size."""
+        return output.size <= self.limits[output.topic]
 
 
 def _position(record: InputRecord) -> dict[str, str | int]:

@@ -1,5 +1,5 @@
-"""The worker's life on Kafka: check the topics, open a session, work, and open the next one when
-a session breaks, until told to stop or until going on has no use.
+"""The worker's life on Kafka: check the topics, open a session, work, and open the next session
+after one fails, until it is told to stop or continuing is useless.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
-from worker.kafka.topics import check_topics
+from worker.kafka.topic_requirements import check_topics
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -25,29 +25,29 @@ from worker.streaming.session import KafkaSession
 log = structlog.get_logger(__name__)
 
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
-"""Before the first, second, ... session in a row that replaces a broken one; then the last. Short:
-work is to go on within 10 s of the brokers' return."""
+"""Pause before the first, second, ... consecutive session that replaces a failed one; then the last
+value. Short: work resumes within 10 s of the brokers' return."""
 
-LASTING_SECONDS = 60.0
-"""A session that worked for so long did not break for what broke the one before it."""
+STABLE_SECONDS = 60.0
+"""A session that worked for this long did not fail for the reason of the one before it."""
 
 
 class WorkerSupervisor:
-    """Questions to answers, until told to stop."""
+    """Opens sessions, and restarts them with backoff."""
 
     def __init__(
         self,
         settings: Settings,
-        reader: Engine,
+        engine: Engine,
         health: Health,
-        journeys: TraceDispatcher = TraceDispatcher(),  # noqa: B008 - nobody follows, and it has no state
+        traces: TraceDispatcher = TraceDispatcher(),  # noqa: B008 - stateless without listeners
     ) -> None:
         self._settings = settings
-        self._reader = reader
+        self._engine = engine
         self._health = health
-        self._journeys = journeys
+        self._traces = traces
         qa = settings.qa
-        self._breaker = DeadLetterLimit(
+        self._dead_letter_limit = DeadLetterLimit(
             records=qa.dead_letter_limit_records, ratio=qa.dead_letter_limit_ratio
         )
         self._opened = False
@@ -55,10 +55,10 @@ class WorkerSupervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once `stop` was set and what was in flight is published and committed.
 
-        Raises `StreamingError` where it cannot start, or where going on has no use.
+        Raises `StreamingError` if the worker cannot start, or cannot continue.
         """
         failures = 0
-        # One thread: what is too large for the event loop is rare.
+        # One thread: records too large for the event loop are rare.
         with ThreadPoolExecutor(1, "qa-decode") as decoders:
             while not stop.is_set():
                 try:
@@ -70,32 +70,32 @@ class WorkerSupervisor:
                         await session.run(stop)
                     finally:
                         await session.close()
-                        if time.monotonic() - opened > LASTING_SECONDS:
+                        if time.monotonic() - opened > STABLE_SECONDS:
                             failures = 0
                 except SESSION_ERRORS as error:
-                    await self._give_up_on(error)
+                    await self._raise_if_fatal(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
-                    metrics.SESSIONS.labels("broken").inc()
-                    log.warning("session_failed", error=format_error(error), again_in=pause)
+                    metrics.SESSION_FAILURES.inc()
+                    log.warning("session_failed", error=format_error(error), retry_in=pause)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), pause)
 
     async def _open(self, decoders: Executor, stop: asyncio.Event) -> KafkaSession | None:
-        """A session that has joined the group, or `None` if told to stop meanwhile.
+        """A session that has joined the group, or None if `stop` was set meanwhile.
 
-        Topics are checked each time, since they may change. Joining can take as long as the
-        slowest member's drain, so it must not hold up a stop.
+        Topics are checked for each session, since they may change. Joining can take as long as the
+        slowest member's drain, so it must not delay a stop.
         """
         limits = await check_topics(self._settings)
         session = KafkaSession(
             self._settings,
             limits,
-            self._reader,
+            self._engine,
             self._health,
-            self._breaker,
+            self._dead_letter_limit,
             decoders,
-            self._journeys,
+            self._traces,
         )
         opening = asyncio.create_task(session.open())
         stopped = asyncio.create_task(stop.wait())
@@ -109,26 +109,26 @@ class WorkerSupervisor:
             raise
         finally:
             stopped.cancel()
-        # Closing the consumer ends its opening, too; only then may that be cancelled.
+        # Closing the consumer ends its opening as well; only then may the task be cancelled.
         await session.close()
         opening.cancel()
         await asyncio.wait([opening])
         return None
 
-    async def _give_up_on(self, error: Exception) -> None:
-        """Raise `StreamingError` unless another session may do better."""
+    async def _raise_if_fatal(self, error: Exception) -> None:
+        """Raises `StreamingError` unless another session may succeed."""
         if (refused := find_authorization_error(error)) is not None:
-            # It names the right that is missing, unless the brokers do not tell.
+            # The check names the missing ACL, unless the brokers do not tell.
             with contextlib.suppress(*SESSION_ERRORS):
                 await check_topics(self._settings)
             raise StreamingError(explain_authorization_error(refused, self._settings)) from error
-        if not self._opened and not _some_broker_is_away(error):
-            # At the start somebody is looking: say at once what is wrong.
+        if not self._opened and not _one_broker_answered(error):
+            # At the start an operator is watching: report the error at once.
             servers = self._settings.kafka.bootstrap_servers
             raise StreamingError(f"cannot start with {servers}: {format_error(error)}") from error
-        if recovery_for(error) is Recovery.STOP:
+        if recovery_for(error) is Recovery.FATAL:
             raise StreamingError(format_error(error)) from error
-        silence, limit = self._health.silence, self._settings.qa.outage_seconds
+        silence, limit = self._health.seconds_since_contact, self._settings.qa.outage_seconds
         if silence > limit:
             raise StreamingError(
                 f"no session with the brokers for {silence:.0f} s (QA_OUTAGE_SECONDS is "
@@ -136,6 +136,6 @@ class WorkerSupervisor:
             ) from error
 
 
-def _some_broker_is_away(error: Exception) -> bool:
-    """Some, but not all: another was asked which, and answered."""
+def _one_broker_answered(error: Exception) -> bool:
+    """Another broker is away: the one that answered named it."""
     return recovery_for(error) is Recovery.RETRY and not isinstance(error, KafkaConnectionError)

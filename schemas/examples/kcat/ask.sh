@@ -1,30 +1,30 @@
 #!/usr/bin/env bash
 # Ask one question through Kafka, with kcat and jq: ask.sh QUESTION CONTEXT
 #
-# Prints the answer's JSON, or what was wrong with the question.
-# From the environment: KAFKA_BOOTSTRAP_SERVERS, QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC,
+# Prints the answer event, or why the question was rejected.
+# Environment variables: KAFKA_BOOTSTRAP_SERVERS, QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC,
 # QA_DEAD_LETTERS_TOPIC.
 set -euo pipefail
 servers=${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}
 questions=${QA_QUESTIONS_TOPIC:-qa.questions}
 answers=${QA_ANSWERS_TOPIC:-qa.answers}
-letters=${QA_DEAD_LETTERS_TOPIC:-qa.questions.dead}
+dead_letters=${QA_DEAD_LETTERS_TOPIC:-qa.questions.dead}
 seconds=60
 
-# Comes back on the answer, as traceparent and some more headers do.
-mark=$(cat /proc/sys/kernel/random/uuid)
-# A minute early, for clocks that differ; the mark tells the answer from those before it.
+# The worker copies this header to the answer.
+correlation_id=$(cat /proc/sys/kernel/random/uuid)
+# Read from one minute ago, because the clocks of this machine and of the brokers may differ.
 since=$(($(date +%s%3N) - 60000))
 
-# Questions with one key are answered in their order, under that key.
+# Answers have the key of their question; questions with the same key keep their order.
 jq -cn --arg question "$1" --arg context "$2" '{$question, $context}' |
-	kcat -P -b "$servers" -t "$questions" -k example -H "correlation-id=$mark"
+	kcat -P -b "$servers" -t "$questions" -k example -H "correlation-id=$correlation_id"
 
-# What a topic holds for the mark. Answers leave in transactions: whoever reads uncommitted may see
-# one that is taken back.
+# The record of a topic with our correlation id. The worker writes answers in transactions; without
+# read_committed, a consumer may see answers of an aborted one.
 outcome() {
 	kcat -C -q -e -J -b "$servers" -t "$1" -o "s@$since" -X isolation.level=read_committed |
-		jq -c --arg mark "$mark" 'select(.headers // [] | index($mark))'
+		jq -c --arg id "$correlation_id" 'select(.headers // [] | index($id))'
 }
 
 while ((SECONDS < seconds)); do
@@ -33,11 +33,11 @@ while ((SECONDS < seconds)); do
 		jq -r .payload <<<"$answer"
 		exit
 	fi
-	letter=$(outcome "$letters")
-	if [[ $letter ]]; then
+	dead_letter=$(outcome "$dead_letters")
+	if [[ $dead_letter ]]; then
 		jq -r '.headers as $h | def header(n): $h[($h | index(n)) + 1];
 			"rejected: \(header("qa.reason")): \(header("__connect.errors.exception.message"))"' \
-			<<<"$letter" >&2
+			<<<"$dead_letter" >&2
 		exit 1
 	fi
 done

@@ -1,7 +1,7 @@
 """Ask one question through Kafka, with aiokafka: `python ask.py QUESTION CONTEXT`.
 
-Prints the answer's JSON, or what was wrong with the question. Needs `pip install aiokafka`.
-From the environment: KAFKA_BOOTSTRAP_SERVERS, QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC,
+Prints the answer event, or why the question was rejected. Needs `pip install aiokafka`.
+Environment variables: KAFKA_BOOTSTRAP_SERVERS, QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC,
 QA_DEAD_LETTERS_TOPIC.
 """
 
@@ -22,34 +22,35 @@ SECONDS = 60
 
 
 async def ask(question: str, context: str) -> str:
-    """The answer's JSON. Raises `ValueError` for a question that is rejected, `TimeoutError`."""
-    mark = uuid.uuid4().hex.encode()
-    # Answers leave in transactions: whoever reads uncommitted may see one that is taken back.
+    """The answer event as JSON. Raises `ValueError` if the question is rejected, `TimeoutError`."""
+    correlation_id = uuid.uuid4().hex.encode()
+    # The worker writes answers in transactions; without read_committed, a consumer may see answers
+    # of an aborted one.
     consumer = AIOKafkaConsumer(bootstrap_servers=SERVERS, isolation_level="read_committed")
     producer = AIOKafkaProducer(bootstrap_servers=SERVERS, enable_idempotence=True)
     async with consumer, producer, asyncio.timeout(SECONDS):
-        await at_the_end(consumer, producer)
+        await seek_to_end(consumer, producer)
         await producer.send_and_wait(
             QUESTIONS,
             json.dumps({"question": question, "context": context}).encode(),
-            # Questions with one key are answered in their order, under that key.
+            # Answers have the key of their question; questions with the same key keep their order.
             key=b"example",
-            # Comes back on the answer, as traceparent and some more do.
-            headers=[("correlation-id", mark)],
+            # The worker copies this header to the answer.
+            headers=[("correlation-id", correlation_id)],
         )
         async for record in consumer:
             headers = dict(record.headers)
-            if headers.get("correlation-id") != mark:
+            if headers.get("correlation-id") != correlation_id:
                 continue
             if record.topic == DEAD_LETTERS:
-                why = headers["__connect.errors.exception.message"].decode()
-                raise ValueError(f"{headers['qa.reason'].decode()}: {why}")
+                detail = headers["__connect.errors.exception.message"].decode()
+                raise ValueError(f"{headers['qa.reason'].decode()}: {detail}")
             return str(record.value.decode())
-    raise AssertionError("a consumer ends only when it is stopped")
+    raise AssertionError("the iteration ends only when the consumer is stopped")
 
 
-async def at_the_end(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-    """Let the consumer see what comes from now on, before anything is sent."""
+async def seek_to_end(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+    """Move the consumer to the current end of both output topics, before the question is sent."""
     partitions = [
         TopicPartition(topic, number)
         for topic in (ANSWERS, DEAD_LETTERS)
@@ -62,9 +63,9 @@ async def at_the_end(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> 
 
 
 if __name__ == "__main__":
-    _, asked, about = sys.argv
+    _, question_argument, context_argument = sys.argv
     try:
-        print(asyncio.run(ask(asked, about)))
+        print(asyncio.run(ask(question_argument, context_argument)))
     except ValueError as rejected:
         sys.exit(f"rejected: {rejected}")
     except TimeoutError:

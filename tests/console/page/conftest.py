@@ -1,4 +1,4 @@
-"""One worker with the default model, on the broker, and one browser for all of the page's tests."""
+"""One worker with the default model and one browser, for all tests of the page."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.brokers.protocol import Broker
-from tests.console.browser import Looked, chromium, console_environment, console_url
+from tests.console.browser import ConsolePage, chromium, console_environment, console_url
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 
@@ -38,20 +38,20 @@ async def profile(browser: Browser) -> AsyncIterator[BrowserContext]:
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def looked(worker: WorkerProcess, profile: BrowserContext) -> AsyncIterator[Looked]:
-    """The console, open. Whatever a test does: nothing is fetched from elsewhere, and nobody
-    complains, unless the test has looked at the complaints and cleared them.
+async def console(worker: WorkerProcess, profile: BrowserContext) -> AsyncIterator[ConsolePage]:
+    """An open console. After each test: no request to another server, and no problem that the test
+    has not checked and cleared.
     """
-    looked = Looked(await profile.new_page())
-    await looked.page.goto(console_url(worker.port))
-    await expect(looked.page.get_by_role("status")).to_have_text("Ready")
-    yield looked
-    await looked.page.close()
-    assert looked.complaints == []
+    console = ConsolePage(await profile.new_page())
+    await console.page.goto(console_url(worker.port))
+    await expect(console.page.get_by_role("status")).to_have_text("Ready")
+    yield console
+    await console.page.close()
+    assert console.problems == []
     here = f"http://127.0.0.1:{worker.port}/console/"
-    assert [url for url in looked.requested if not url.startswith((here, "data:"))] == []
+    assert [url for url in console.requested if not url.startswith((here, "data:"))] == []
 
 
 @pytest.fixture
-def page(looked: Looked) -> Page:
-    return looked.page
+def page(console: ConsolePage) -> Page:
+    return console.page

@@ -70,7 +70,7 @@ def text(words: list[str]) -> Text:
 
 
 def embedded(reader: InferenceEngine, words: list[str]) -> Embedding:
-    return reader.submit(text(words)).result(SECONDS)
+    return reader.submit(text(words)).result(SECONDS).outcome
 
 
 def refusal(reader: InferenceEngine, content: str) -> Rejected:
@@ -93,7 +93,7 @@ def test_an_embedding_is_what_the_formula_says(
 
 def test_an_embedding_is_whole(embedder: InferenceEngine, bundle: Bundle) -> None:
     asked = Text(id="t-1", text="answer a", metadata={"tenant": "t", "n": [1, None]})
-    embedding = embedder.submit(asked).result(SECONDS)
+    embedding = embedder.submit(asked).result(SECONDS).outcome
     assert (embedding.id, embedding.dims, embedding.windows) == ("t-1", DIMS, 1)
     assert len(embedding.embedding) == DIMS
     assert embedding.metadata == asked.metadata
@@ -121,7 +121,7 @@ def test_an_embedding_is_the_same_alone_and_among_others(
     defaults = InferenceOptions(threads=threads, max_batch_tokens=256, max_padding=0.9)
     with InferenceEngine(bundle, defaults) as busy:
         futures = [busy.submit(text(words)) for words in [*texts, *texts[::-1]]]
-        together = [future.result(SECONDS) for future in futures]
+        together = [future.result(SECONDS).outcome for future in futures]
     assert together == [*alone, *alone[::-1]]
 
 
@@ -167,7 +167,8 @@ def test_a_text_on_which_the_model_raises_costs_no_other_its_embedding(bundle: B
     reader = InferenceEngine(bundle, WIDE)
     futures = [reader.submit(Text(text=each)) for each in ("a", f"a {POISON}", "b")]
     with reader:
-        assert futures[0].result(SECONDS).dims == futures[2].result(SECONDS).dims == DIMS
+        for index in (0, 2):
+            assert futures[index].result(SECONDS).outcome.dims == DIMS
         with pytest.raises(Rejected) as caught:
             futures[1].result(SECONDS)
     assert caught.value.reason is Reason.MODEL_FAILED

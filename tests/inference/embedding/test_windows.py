@@ -29,7 +29,7 @@ def windower(tmp_path_factory: pytest.TempPathFactory) -> TextWindower:
 def test_every_token_stands_in_one_window_in_its_order(
     windower: TextWindower, words: list[str]
 ) -> None:
-    windows = windower.cut(" ".join(words), max_windows=60)
+    windows = windower.split(" ".join(words), max_windows=60)
     ids = bert_tokenizer(list(WORDS)).encode(" ".join(words), add_special_tokens=False).ids
     assert [token for window in windows for token in window.ids[1:-1].tolist()] == ids
     assert sum(window.count for window in windows) == len(ids)
@@ -44,22 +44,22 @@ def test_every_token_stands_in_one_window_in_its_order(
 
 
 def test_one_window_is_what_the_tokenizer_makes_of_the_text(windower: TextWindower) -> None:
-    (window,) = windower.cut("answer a b", max_windows=1)
+    (window,) = windower.split("answer a b", max_windows=1)
     assert window.ids.tolist() == bert_tokenizer(list(WORDS)).encode("answer a b").ids
     assert window.ids.dtype == window.types.dtype == np.int64
 
 
 def test_a_special_token_typed_by_a_user_is_text(windower: TextWindower) -> None:
-    (window,) = windower.cut("a [SEP] b", max_windows=1)
+    (window,) = windower.split("a [SEP] b", max_windows=1)
     assert window.ids.tolist().count(SEP) == 1
 
 
 def test_as_many_windows_as_allowed_are_cut_and_one_more_is_refused(
     windower: TextWindower,
 ) -> None:
-    assert len(windower.cut("a " * 3 * CAPACITY, max_windows=3)) == 3
+    assert len(windower.split("a " * 3 * CAPACITY, max_windows=3)) == 3
     with pytest.raises(Rejected) as caught:
-        windower.cut("a " * (3 * CAPACITY + 1), max_windows=3)
+        windower.split("a " * (3 * CAPACITY + 1), max_windows=3)
     assert caught.value.reason is Reason.TEXT_TOO_LONG
     assert caught.value.detail == (
         "the text has 31 tokens, which takes 4 windows of 12; the limit is 3 windows"
@@ -69,7 +69,7 @@ def test_as_many_windows_as_allowed_are_cut_and_one_more_is_refused(
 @pytest.mark.parametrize("text", ["", " ", "\u200b", "\x00\x01"])
 def test_a_text_that_the_model_cannot_see_is_refused(windower: TextWindower, text: str) -> None:
     with pytest.raises(Rejected) as caught:
-        windower.cut(text, max_windows=3)
+        windower.split(text, max_windows=3)
     assert caught.value.reason is Reason.SCHEMA
     assert caught.value.detail == "text: holds nothing that the model can read"
 
@@ -105,5 +105,5 @@ def test_other_names_for_the_same_two_places_are_as_good(tmp_path: Path) -> None
         special_tokens=[("<s>", 4), ("</s>", 5)],
     )
     bundle = open_bundle(write_embedding_bundle(tmp_path / "other", tokenizer=tokenizer))
-    (window,) = TextWindower(bundle, max_tokens=MAX_TOKENS).cut("a", max_windows=1)
+    (window,) = TextWindower(bundle, max_tokens=MAX_TOKENS).split("a", max_windows=1)
     assert window.ids.tolist() == tokenizer.encode("a").ids

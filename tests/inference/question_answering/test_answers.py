@@ -30,7 +30,7 @@ QUESTIONS = [
 
 
 def answered(reader: InferenceEngine, question: Question) -> Answer:
-    return reader.submit(question).result(30)
+    return reader.submit(question).result(30).outcome
 
 
 def test_an_answer_is_whole(reader: InferenceEngine, default_bundle: Bundle) -> None:
@@ -81,7 +81,7 @@ def test_an_answer_is_the_same_alone_and_among_others(
     alone = {question.id: answered(reader, question) for question in QUESTIONS}
     with InferenceEngine(default_bundle, InferenceOptions(threads=threads)) as busy:
         futures = [busy.submit(question) for question in [*QUESTIONS, *QUESTIONS[::-1]]]
-        together = [future.result(30) for future in futures]
+        together = [future.result(30).outcome for future in futures]
     for answer in together:
         assert answer == alone[answer.id]
 

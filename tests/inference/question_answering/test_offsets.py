@@ -11,13 +11,13 @@ from worker.inference.question_answering.windows import EncodedContext, Windower
 
 
 def pieces(windower: Windower, text: str) -> list[str]:
-    context = windower.encode_context(text)
+    context = windower.tokenize_context(text)
     return [text[a:b] for a, b in zip(context.starts, context.ends, strict=True)]
 
 
 def words(windower: Windower, text: str) -> list[str]:
     """The text of each run of tokens that belong to one word."""
-    context = windower.encode_context(text)
+    context = windower.tokenize_context(text)
     bounds = dict.fromkeys(
         zip(context.word_first.tolist(), context.word_last.tolist(), strict=True)
     )
@@ -27,7 +27,7 @@ def words(windower: Windower, text: str) -> list[str]:
 @given(ANYTHING | LONG)
 @settings(max_examples=500, deadline=None)
 def test_every_token_is_some_text_and_they_come_in_order(windower: Windower, text: str) -> None:
-    context = windower.encode_context(text)
+    context = windower.tokenize_context(text)
     assert (context.starts < context.ends).all()
     assert (context.ends <= len(text)).all()
     assert (np.diff(context.starts) >= 0).all()
@@ -37,7 +37,7 @@ def test_every_token_is_some_text_and_they_come_in_order(windower: Windower, tex
 @given(ANYTHING | LONG)
 @settings(max_examples=200, deadline=None)
 def test_every_span_of_tokens_is_some_text(windower: Windower, text: str) -> None:
-    context = windower.encode_context(text)
+    context = windower.tokenize_context(text)
     for first in range(len(context.ids)):
         assert (context.ends[first:] > context.starts[first]).all()
 
@@ -45,7 +45,7 @@ def test_every_span_of_tokens_is_some_text(windower: Windower, text: str) -> Non
 @given(ANYTHING | LONG)
 @settings(max_examples=300, deadline=None)
 def test_no_token_ends_before_a_mark_that_no_token_has(windower: Windower, text: str) -> None:
-    context = windower.encode_context(text)
+    context = windower.tokenize_context(text)
     following = [*context.starts[1:].tolist(), len(text)]
     for end, limit in zip(context.ends.tolist(), following, strict=False):
         assert end >= limit or not unicodedata.category(text[end]).startswith("M")
@@ -54,7 +54,7 @@ def test_no_token_ends_before_a_mark_that_no_token_has(windower: Windower, text:
 @given(ANYTHING | LONG)
 @settings(max_examples=300, deadline=None)
 def test_words_are_runs_of_tokens_that_hold_their_own(windower: Windower, text: str) -> None:
-    context = windower.encode_context(text)
+    context = windower.tokenize_context(text)
     places = np.arange(len(context.ids))
     assert (context.word_first <= places).all()
     assert (places <= context.word_last).all()
@@ -98,17 +98,17 @@ def test_a_token_that_lost_its_accent_keeps_it_in_its_text(windower: Windower) -
     assert pieces(windower, "cafe\u0301") == ["cafe\u0301"]
 
 
-def test_a_mark_of_its_own_belongs_to_nobody(windower: Windower) -> None:
-    # Behind a space there is no letter that it could belong to.
+def test_a_combining_mark_after_a_space_joins_no_token(windower: Windower) -> None:
+    # After a space there is no letter that it could combine with.
     assert pieces(windower, "a \u0301b") == ["a", "b"]
 
 
 def test_a_text_is_encoded_whole_and_no_more(windower: Windower) -> None:
     # The default model's tokenizer file asks for 128 tokens, cut off or filled up.
-    assert len(windower.encode_context("word " * 1_000).ids) == 1_000
-    assert len(windower.encode_context("word").ids) == 1
+    assert len(windower.tokenize_context("word " * 1_000).ids) == 1_000
+    assert len(windower.tokenize_context("word").ids) == 1
 
 
 def test_a_blank_text_has_no_tokens(windower: Windower) -> None:
-    context = windower.encode_context(" \n ")
+    context = windower.tokenize_context(" \n ")
     assert [len(array) for array in (context.ids, context.starts, context.word_first)] == [0, 0, 0]

@@ -57,35 +57,37 @@ def test_the_stride_is_at_most_half_of_what_the_question_leaves(
     windower: Windower, stride: int
 ) -> None:
     question = np.ones(512 - 3 - 64, dtype=np.int64)
-    windows = windower.cut(question, blank_context(1_000), stride=stride, max_windows=100)
+    windows = windower.split(question, blank_context(1_000), stride=stride, max_windows=100)
     assert [window.first for window in windows[:3]] == [0, 32, 64]
 
 
 def test_a_stride_within_the_half_is_taken_as_it_is(windower: Windower) -> None:
     question = np.ones(512 - 3 - 64, dtype=np.int64)
-    windows = windower.cut(question, blank_context(1_000), stride=31, max_windows=100)
+    windows = windower.split(question, blank_context(1_000), stride=31, max_windows=100)
     assert [window.first for window in windows[:3]] == [0, 33, 66]
 
 
 def test_as_many_windows_as_allowed_are_cut_and_one_more_is_refused(windower: Windower) -> None:
     question = np.ones(9, dtype=np.int64)  # capacity 500, steps of 400
-    fits = windower.cut(question, blank_context(500 + 3 * 400), stride=100, max_windows=4)
+    fits = windower.split(question, blank_context(500 + 3 * 400), stride=100, max_windows=4)
     assert len(fits) == 4
     with pytest.raises(Rejected) as caught:
-        windower.cut(question, blank_context(501 + 3 * 400), stride=100, max_windows=4)
+        windower.split(question, blank_context(501 + 3 * 400), stride=100, max_windows=4)
     assert caught.value.reason is Reason.CONTEXT_TOO_LONG
     assert "1701 tokens" in caught.value.detail
     assert "5 windows" in caught.value.detail
 
 
 def test_a_context_without_tokens_has_no_window(windower: Windower) -> None:
-    question = windower.encode_question("Who?", max_tokens=10)
+    question = windower.tokenize_question("Who?", max_tokens=10)
     for blank in ("", " ", "\n\t\u00a0", "\u200b", "\x00"):
-        context = windower.encode_context(blank)
-        assert windower.cut(question, context, stride=0, max_windows=1) == []
+        context = windower.tokenize_context(blank)
+        assert windower.split(question, context, stride=0, max_windows=1) == []
 
 
 def test_a_window_is_as_long_as_its_tokens(windower: Windower) -> None:
-    question = windower.encode_question("Who?", max_tokens=10)
-    (window,) = windower.cut(question, windower.encode_context("Ada did."), stride=0, max_windows=1)
+    question = windower.tokenize_question("Who?", max_tokens=10)
+    (window,) = windower.split(
+        question, windower.tokenize_context("Ada did."), stride=0, max_windows=1
+    )
     assert len(window) == len(window.ids) == len(window.types) == len(question) + 3 + window.count

@@ -43,9 +43,9 @@ def test_windows_are_those_of_the_tokenizers_own_pair_encoding(
     windower = windowers[max_tokens]
     length = len(tokenizer_alone(tokenizer, question))
     assume(0 < length <= max_tokens // 2)
-    ids = windower.encode_question(question, max_tokens=max_tokens // 2)
-    encoded = windower.encode_context(context)
-    ours = windower.cut(ids, encoded, stride=stride, max_windows=1_000)
+    ids = windower.tokenize_question(question, max_tokens=max_tokens // 2)
+    encoded = windower.tokenize_context(context)
+    ours = windower.split(ids, encoded, stride=stride, max_windows=1_000)
     assume(ours)
 
     capacity = max_tokens - length - SPECIAL_TOKENS

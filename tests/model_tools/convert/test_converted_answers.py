@@ -44,7 +44,7 @@ def test_one_window_gives_the_span_of_the_best_logits(
     config: Config, bundle: Bundle, reader: InferenceEngine, count: int, seed: int
 ) -> None:
     words = random_words(config, count, seed)
-    answer = reader.submit(words.event).result()
+    answer = reader.submit(words.event).result().outcome
     assert answer.windows == 1
     assert (answer.start, answer.end) == words.best_span(bundle, max_words=15)
     assert answer.answer == words.event.context[answer.start : answer.end]
@@ -52,7 +52,7 @@ def test_one_window_gives_the_span_of_the_best_logits(
 
 def test_long_context_is_answered_in_whole_words(config: Config, reader: InferenceEngine) -> None:
     words = random_words(config, CAPACITY + 3 * (CAPACITY - 8))
-    answer = reader.submit(words.event).result()
+    answer = reader.submit(words.event).result().outcome
     assert answer.windows == 4
     assert (answer.start, answer.end) in words.spans(max_words=15)
     assert answer.answer == words.event.context[answer.start : answer.end]
@@ -69,5 +69,5 @@ def test_token_types_reach_the_model(tmp_path: Path) -> None:
     for name, given in (("as-it-is", weights), ("turned", turned)):
         bundle = word_bundle(tmp_path / name, config, given)
         with InferenceEngine(bundle, InferenceOptions(threads=1)) as reader:
-            answers.append(reader.submit(words.event).result().score)
+            answers.append(reader.submit(words.event).result().outcome.score)
     assert answers[0] != answers[1]

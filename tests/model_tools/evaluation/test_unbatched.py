@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
 from tests.inference.bundles import POISON, WORDS
+from tests.inference.bundles import tiny_bundle as make_tiny_bundle
 from tests.inference.embeddings import CAPACITY, DIMS, write_embedding_bundle
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
@@ -72,9 +72,9 @@ def test_unbatched_answer_equals_the_engines(
     question: Question,
     score_normalization: ScoreNormalization,
 ) -> None:
-    defaults = replace(tiny_defaults, score_normalization=score_normalization)
+    defaults = tiny_defaults.model_copy(update={"score_normalization": score_normalization})
     with InferenceEngine(tiny_bundle, defaults) as reader:
-        expected = reader.submit(question).result(30)
+        expected = reader.submit(question).result(30).outcome
     found = UnbatchedReader(tiny_bundle, defaults).read(question)
     assert found.outcome == expected
     assert len(found.windows) == len(found.outputs) == expected.windows
@@ -87,7 +87,7 @@ def test_unbatched_embedding_equals_the_engines(
 ) -> None:
     text = Text(id="1", text=" ".join([*WORDS][number % 2] for number in range(words)))
     found = UnbatchedReader(embedder, InferenceOptions(threads=1)).read(text)
-    assert found.outcome == embedding_reader.submit(text).result(30)
+    assert found.outcome == embedding_reader.submit(text).result(30).outcome
     assert isinstance(found.outcome, Embedding)
     assert len(found.windows) == -(-words // CAPACITY)
     assert [vectors.shape for (vectors,) in found.outputs] == [
@@ -102,8 +102,8 @@ def test_default_model_answers_as_in_the_engine(
         question="Who wrote the first algorithm?",
         context="In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine.",
     )
-    found = UnbatchedReader(default_bundle, reader.defaults).read(question)
-    assert found.outcome == reader.submit(question).result(30)
+    found = UnbatchedReader(default_bundle, reader.options).read(question)
+    assert found.outcome == reader.submit(question).result(30).outcome
     assert isinstance(found.outcome, Answer)
     assert found.outcome.answer == "Ada Lovelace"
 
@@ -159,12 +159,13 @@ def test_model_errors_are_raised(direct: UnbatchedReader) -> None:
     assert isinstance(direct.read(Question(question="a", context="answer")).outcome, Answer)
 
 
-@pytest.mark.parametrize(("asked", "longest"), [(None, 32), (20, 20), (500, 32)])
+@pytest.mark.parametrize(("asked", "longest"), [(None, 64), (40, 40), (500, 64)])
 def test_window_length_is_limited_by_options_and_model(
-    tiny_bundle: Bundle, asked: int | None, longest: int
+    tmp_path: Path, asked: int | None, longest: int
 ) -> None:
     reader = UnbatchedReader(
-        tiny_bundle, InferenceOptions(threads=1, max_tokens=asked, doc_stride=4)
+        make_tiny_bundle(tmp_path / "tiny", max_tokens=64),
+        InferenceOptions(threads=1, max_tokens=asked, doc_stride=4),
     )
     found = reader.read(Question(question="a", context=LONG))
     assert max(len(window) for window in found.windows) == longest

@@ -1,4 +1,4 @@
-"""`qa-worker dead-letters`: what was rejected is listed, shown, sent again. One file a command."""
+"""`qa-worker dead-letters`: one module for each command."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""Bytes of anybody's making, as text that a terminal can take: what is unseen is escaped."""
+"""Formats untrusted bytes and text for a terminal."""
 
 import base64
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from worker.dead_letters.dead_letter import DeadLetter
 
 
 def escape(text: str) -> str:
-    """`text` with everything escaped that is no mark to see, line breaks and tabs aside: a letter
-    must not steer the terminal on which it is shown.
+    """`text` with all unprintable characters escaped, except line breaks and tabs, so that it
+    cannot send control sequences to the terminal.
     """
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
@@ -17,7 +17,7 @@ def escape(text: str) -> str:
 
 
 def format_bytes(data: bytes | None) -> str:
-    """Text, or where it is none, base64 that says so."""
+    """The text in UTF-8, or base64 with a prefix."""
     if data is None:
         return "(none)"
     try:
@@ -27,19 +27,20 @@ def format_bytes(data: bytes | None) -> str:
 
 
 def truncate(text: str, length: int) -> str:
-    """The first part of it, on one line."""
+    """At most `length` characters, on one line."""
     flat = " ".join(escape(text).split())
     return flat if len(flat) <= length else f"{flat[: length - 1]}…"
 
 
-def format_time(timestamp: int) -> str:
-    """A record's timestamp, in milliseconds since 1970, which its producer may have made up."""
+def format_time(timestamp_ms: int) -> str:
+    """ISO 8601 in UTC; the number itself if it is not a date (producers choose timestamps)."""
     try:
-        time = datetime.fromtimestamp(timestamp / 1000, UTC)
+        time = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
     except (OSError, OverflowError, ValueError):
-        return f"{timestamp} ms"
+        return f"{timestamp_ms} ms"
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def format_position(letter: DeadLetter) -> str:
-    return f"{letter.place.partition}:{letter.place.offset}"
+def format_position(dead_letter: DeadLetter) -> str:
+    """`PARTITION:OFFSET`, as the commands take it."""
+    return f"{dead_letter.position.partition}:{dead_letter.position.offset}"

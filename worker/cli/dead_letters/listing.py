@@ -1,4 +1,4 @@
-"""`qa-worker dead-letters list`: one row a letter, and how many there are for each reason."""
+"""`qa-worker dead-letters list`: one row for each dead letter, and a count for each reason."""
 
 import asyncio
 import json
@@ -18,18 +18,18 @@ from worker.cli.dead_letters.options import (
     Reasons,
     Since,
     Until,
-    chosen,
-    watched,
+    build_filter,
+    progress_bars,
 )
 from worker.cli.terminal import out
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
-from worker.kafka.topic_reader import Watch
+from worker.kafka.topic_reader import OnProgress
 from worker.settings import Settings
 from worker.settings.environment import load
 
-_MESSAGE = 50
-"""Characters of a message that the table shows; --json has all."""
+_CELL_CHARACTERS = 50
+"""Longer texts are truncated in the table; --json has them whole."""
 
 
 def list_dead_letters(
@@ -38,60 +38,64 @@ def list_dead_letters(
     until: Until = None,
     partition: Partition = None,
     offset: Offsets = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a line")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="maximum number of dead letters to list")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per line")] = False,
 ) -> None:
-    """List the dead letters that are there now."""
-    settings, wanted = load(), chosen(reason, since, until, partition, offset)
-    with watched() as watch:
-        rows = asyncio.run(_rows(settings, wanted, limit, watch))
+    """List the dead letters in the topic."""
+    settings, wanted = load(), build_filter(reason, since, until, partition, offset)
+    with progress_bars() as on_progress:
+        rows = asyncio.run(_rows(settings, wanted, limit, on_progress))
     if as_json:
         for row in rows:
             out.print(json.dumps(row), soft_wrap=True, markup=False)
         return
-    table = Table("At", "Time", "Reason", "Question", "Attempts", "Bytes", "Message")
+    table = Table("Position", "Time", "Reason", "Question", "Attempts", "Bytes", "Message")
     for row in rows:
         table.add_row(*(Text(cell) for cell in _cells(row)))
     out.print(table)
     counts = Counter(row["reason"] or "no reason" for row in rows)
-    said = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-    out.print(f"{len(rows)} dead letters{said and ': '}{said}", markup=False)
+    by_reason = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    out.print(f"{len(rows)} dead letters{by_reason and ': '}{by_reason}", markup=False)
 
 
 async def _rows(
-    settings: Settings, wanted: DeadLetterFilter, limit: int | None, watch: Watch
+    settings: Settings, wanted: DeadLetterFilter, limit: int | None, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async with aclosing(read_dead_letters(settings, wanted, watch)) as found:
-        async for letter in found:
-            rows.append(_row(letter))
+    async with aclosing(read_dead_letters(settings, wanted, on_progress)) as dead_letters:
+        async for dead_letter in dead_letters:
+            rows.append(_row(dead_letter))
             if len(rows) == limit:
                 break
     return rows
 
 
-def _row(letter: DeadLetter) -> dict[str, Any]:
-    """A letter without its bytes: there may be many, and each may be large."""
+def _row(dead_letter: DeadLetter) -> dict[str, Any]:
+    """Without the value: all rows are held in memory."""
+    question = dead_letter.question
     return {
-        "partition": letter.place.partition,
-        "offset": letter.place.offset,
-        "time": format_time(letter.timestamp),
-        "reason": letter.reason,
-        "question": None if letter.question is None else asdict(letter.question),
-        "attempts": letter.attempt,
-        "bytes": letter.size,
-        "message": letter.message,
+        "partition": dead_letter.position.partition,
+        "offset": dead_letter.position.offset,
+        "time": format_time(dead_letter.timestamp_ms),
+        "reason": dead_letter.reason,
+        "question": None if question is None else asdict(question),
+        "attempts": dead_letter.attempt,
+        "bytes": dead_letter.size,
+        "message": dead_letter.message,
     }
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     question = row["question"]
+    position = "-" if question is None else "-".join(map(str, question.values()))
     return [
         f"{row['partition']}:{row['offset']}",
         row["time"],
-        truncate(row["reason"], _MESSAGE),
-        "-" if question is None else truncate("-".join(map(str, question.values())), _MESSAGE),
+        truncate(row["reason"], _CELL_CHARACTERS),
+        truncate(position, _CELL_CHARACTERS),
         str(row["attempts"]),
         f"{row['bytes']:,}",
-        truncate(row["message"], _MESSAGE),
+        truncate(row["message"], _CELL_CHARACTERS),
     ]

@@ -1,4 +1,4 @@
-"""Options that say which letters are meant, and what is shown while topics are read."""
+"""The options that select dead letters, and the progress bars of reading topics."""
 
 import re
 import time
@@ -13,17 +13,17 @@ from rich.progress import TaskID
 from schemas.rejection import Reason
 from worker.cli.terminal import progress
 from worker.dead_letters.dead_letter import DeadLetterFilter
-from worker.kafka.topic_reader import Watch
+from worker.kafka.topic_reader import OnProgress
 
 Reasons = Annotated[
     list[str] | None,
-    typer.Option("--reason", help="only those with this reason; may be given several times"),
+    typer.Option("--reason", help="only dead letters with this reason; repeatable"),
 ]
 Since = Annotated[
     str | None,
-    typer.Option(help="only those from this time on: ISO 8601, without a zone in UTC"),
+    typer.Option(help="only dead letters from this time on: ISO 8601, in UTC without a zone"),
 ]
-Until = Annotated[str | None, typer.Option(help="only those before this time")]
+Until = Annotated[str | None, typer.Option(help="only dead letters before this time")]
 Partition = Annotated[
     int | None, typer.Option(min=0, help="only this partition of the dead-letter topic")
 ]
@@ -32,31 +32,31 @@ Offsets = Annotated[
     typer.Option(
         "--offset",
         metavar="A|A:B",
-        help="only this offset of the partition, or those from A to B, both included",
+        help="only offset A of the partition, or offsets A to B, both included",
     ),
 ]
 
-_LONG_SECONDS = 1.0
-"""Who waits for longer wants to see that something moves."""
+_SHOW_AFTER_SECONDS = 1.0
+"""Shorter reads show no progress bar."""
 
 _OFFSETS = re.compile(r"(\d{1,18})?(:)?(\d{1,18})?", re.ASCII)
 
 
-def chosen(
+def build_filter(
     reasons: list[str] | None,
     since: str | None,
     until: str | None,
     partition: int | None,
     offsets: str | None,
 ) -> DeadLetterFilter:
-    """The letters that the options mean. Raises `typer.BadParameter`."""
+    """Raises `typer.BadParameter`."""
     if offsets is not None and partition is None:
-        raise typer.BadParameter("an offset is one of a partition: give --partition, too")
-    first, last = (0, None) if offsets is None else _range(offsets)
+        raise typer.BadParameter("an offset needs its partition: add --partition")
+    first, last = (0, None) if offsets is None else _parse_offsets(offsets)
     return DeadLetterFilter(
-        reasons=frozenset(_reason(name) for name in reasons or ()),
-        since=_time(since, "--since"),
-        until=_time(until, "--until"),
+        reasons=frozenset(_parse_reason(name) for name in reasons or ()),
+        since=_parse_time(since, "--since"),
+        until=_parse_time(until, "--until"),
         partition=partition,
         first=first,
         last=last,
@@ -64,13 +64,13 @@ def chosen(
 
 
 @contextmanager
-def watched() -> Iterator[Watch]:
-    """A bar on stderr for every topic that is read, once that takes its time."""
+def progress_bars() -> Iterator[OnProgress]:
+    """Yields a callback that shows a bar on stderr for each topic, once reading takes a second."""
     began, bar, tasks = time.monotonic(), progress(), dict[str, TaskID]()
     with ExitStack() as shown:
 
-        def watch(topic: str, done: int, total: int) -> None:
-            if time.monotonic() - began < _LONG_SECONDS:
+        def on_progress(topic: str, done: int, total: int) -> None:
+            if time.monotonic() - began < _SHOW_AFTER_SECONDS:
                 return
             if not tasks:
                 shown.enter_context(bar)
@@ -78,35 +78,38 @@ def watched() -> Iterator[Watch]:
                 tasks[topic] = bar.add_task(f"reading {topic}", speed="")
             bar.update(tasks[topic], completed=done, total=total)
 
-        yield watch
+        yield on_progress
 
 
-def _reason(name: str) -> Reason:
+def _parse_reason(name: str) -> Reason:
     try:
         return Reason(name)
     except ValueError:
         raise typer.BadParameter(
-            f"{name!r} is none of {', '.join(Reason)}", param_hint="--reason"
+            f"{name!r} is not one of {', '.join(Reason)}", param_hint="--reason"
         ) from None
 
 
-def _time(text: str | None, option: str) -> int | None:
+def _parse_time(text: str | None, option: str) -> int | None:
+    """Milliseconds since 1970."""
     if text is None:
         return None
     try:
-        said = datetime.fromisoformat(text)
-        stamp = (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
+        parsed = datetime.fromisoformat(text)
+        seconds = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no ISO 8601 time (2026-03-01T12:30:00+01:00)", param_hint=option
+            f"{text!r} is not an ISO 8601 time, as 2026-03-01T12:30:00+01:00", param_hint=option
         ) from None
-    return round(stamp * 1000)
+    return round(seconds * 1000)
 
 
-def _range(text: str) -> tuple[int, int | None]:
+def _parse_offsets(text: str) -> tuple[int, int | None]:
     match = _OFFSETS.fullmatch(text)
     if match is None or match[1] is match[3] is None:
-        raise typer.BadParameter(f"{text!r} is no offset A and no range A:B", param_hint="--offset")
+        raise typer.BadParameter(
+            f"{text!r} is neither an offset A nor a range A:B", param_hint="--offset"
+        )
     first = int(match[1] or 0)
     if match[2] is None:
         return first, first

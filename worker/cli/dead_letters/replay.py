@@ -1,4 +1,4 @@
-"""`qa-worker dead-letters replay`: dead letters go to the questions topic again, each once."""
+"""`qa-worker dead-letters replay`: publishes the questions of dead letters again, each once."""
 
 import asyncio
 from collections import Counter
@@ -15,8 +15,8 @@ from worker.cli.dead_letters.options import (
     Reasons,
     Since,
     Until,
-    chosen,
-    watched,
+    build_filter,
+    progress_bars,
 )
 from worker.cli.terminal import out
 from worker.dead_letters.dead_letter import SkipReason
@@ -24,8 +24,8 @@ from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult
 from worker.settings.environment import load
 
-_LOST = frozenset({SkipReason.NO_LETTER, SkipReason.VALUE_GONE, SkipReason.TOO_LARGE})
-"""What no replay will ever send."""
+_PERMANENT = frozenset({SkipReason.NOT_A_DEAD_LETTER, SkipReason.VALUE_GONE, SkipReason.TOO_LARGE})
+"""No later replay can send these either."""
 
 
 def replay(
@@ -34,61 +34,64 @@ def replay(
     until: Until = None,
     partition: Partition = None,
     offset: Offsets = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="send at most so many")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="maximum number of dead letters to replay")
+    ] = None,
     max_attempts: Annotated[
-        int, typer.Option(min=1, help="leave alone what was sent again so often")
+        int, typer.Option(min=1, help="skip questions that were replayed this many times")
     ] = 3,
     again: Annotated[
-        bool, typer.Option("--again", help="send also what was replayed before")
+        bool, typer.Option("--again", help="also replay dead letters that were replayed before")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="say what would be sent, and where to; send nothing")
+        bool, typer.Option("--dry-run", help="show what would be sent and where; send nothing")
     ] = False,
 ) -> None:
-    """Send dead letters to the questions topic again. Exits 1 where some can never be sent."""
-    settings, wanted = load(), chosen(reason, since, until, partition, offset)
+    """Send dead letters to the questions topic again. Exits with 1 if some can never be sent."""
+    settings, wanted = load(), build_filter(reason, since, until, partition, offset)
     replay = Replay(settings, wanted, max_attempts=max_attempts, again=again, limit=limit)
-    outcome = _Outcome(dry_run)
-    with watched() as watch:
-        asyncio.run((replay.rehearse if dry_run else replay.send)(outcome.add, watch))
+    summary = _Summary(dry_run)
+    with progress_bars() as on_progress:
+        asyncio.run((replay.dry_run if dry_run else replay.run)(summary.add, on_progress))
     if dry_run:
-        out.print(outcome.letters)
-    out.print(outcome.table("would be sent" if dry_run else "sent"))
-    if outcome.lost:
+        out.print(summary.dead_letters)
+    out.print(summary.table("would be sent" if dry_run else "sent"))
+    if summary.has_permanent_skips:
         raise typer.Exit(1)
 
 
-class _Outcome:
-    """What became of the letters. Each by itself only where that is shown: there may be many."""
+class _Summary:
+    """Counts results; keeps a row for each dead letter only in a dry run, which shows them."""
 
     def __init__(self, dry_run: bool) -> None:
         self._dry_run = dry_run
         self._counts: Counter[SkipReason | None] = Counter()
         self._first: dict[SkipReason | None, str] = {}
-        self.letters = Table("At", "Reason", "Attempt", "Bytes", "Goes to")
+        self.dead_letters = Table("Position", "Reason", "Attempt", "Bytes", "Target")
 
     @property
-    def lost(self) -> bool:
-        return any(self._counts[skip] for skip in _LOST)
+    def has_permanent_skips(self) -> bool:
+        return any(self._counts[skip] for skip in _PERMANENT)
 
-    def add(self, fate: ReplayResult) -> None:
-        letter = fate.letter
-        self._counts[fate.skip] += 1
-        self._first.setdefault(fate.skip, format_position(letter))
+    def add(self, result: ReplayResult) -> None:
+        dead_letter = result.dead_letter
+        self._counts[result.skip] += 1
+        self._first.setdefault(result.skip, format_position(dead_letter))
         if self._dry_run:
+            is_sent = result.skip is None
             cells = (
-                format_position(letter),
-                truncate(letter.reason, 40),
-                str(letter.attempt + 1) if fate.skip is None else "",
-                f"{letter.size:,}",
-                f"partition {fate.partition}" if fate.skip is None else f"nowhere: {fate.skip}",
+                format_position(dead_letter),
+                truncate(dead_letter.reason, 40),
+                str(dead_letter.attempt + 1) if is_sent else "",
+                f"{dead_letter.size:,}",
+                f"partition {result.partition}" if is_sent else f"skipped: {result.skip}",
             )
-            self.letters.add_row(*(Text(cell) for cell in cells))
+            self.dead_letters.add_row(*(Text(cell) for cell in cells))
 
-    def table(self, done: str) -> Table:
-        table = Table("Letters", "Number", "First at")
+    def table(self, sent: str) -> Table:
+        table = Table("Dead letters", "Number", "First")
         for skip in (None, *SkipReason):
             if skip is None or self._counts[skip]:
-                name = done if skip is None else f"skipped: {skip}"
+                name = sent if skip is None else f"skipped: {skip}"
                 table.add_row(name, str(self._counts[skip]), self._first.get(skip, ""))
         return table

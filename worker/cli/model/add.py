@@ -39,7 +39,7 @@ def add(
     # Not the path: bundles are copied to other machines, and a path tells about this one.
     source = directory.resolve().name
     files = select_files(names_in(directory), str(directory), EXPORTS)
-    install(directory, files, store.place(name or source), options, source=source)
+    install(directory, files, store.target_directory(name or source), options, source=source)
 
 
 def _add_bundle(
@@ -50,7 +50,7 @@ def _add_bundle(
     from worker.model_tools.pooling_config import find_pooling
 
     bundle = open_bundle(directory)
-    target = store.place(name or bundle.name)
+    target = store.target_directory(name or bundle.name)
     provenance = Provenance.of(bundle.manifest, target.name)
     pooling = find_pooling(directory, options.pooling, options.normalize)
     provenance = dataclasses.replace(

@@ -31,6 +31,6 @@ def convert(
     # Not the path: bundles are copied to other machines, and a path tells about this one.
     source = directory.resolve().name
     files = select_files(names_in(directory), str(directory), (SAFETENSORS,))
-    target = ModelStore(load().qa.models).place(name or source)
+    target = ModelStore(load().qa.models).target_directory(name or source)
     options = ModelOptions(replace, knows_no_answer, pooling, normalize, quantize)
     install(directory, files, target, options, source=source)

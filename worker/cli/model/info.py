@@ -22,7 +22,7 @@ def info(
 ) -> None:
     """Show a model's manifest and check its files; exits with 1 if a file does not match."""
     settings = load()
-    directory = ModelStore(settings.qa.models).find(model or settings.qa.model)
+    directory = ModelStore(settings.qa.models).resolve(model or settings.qa.model)
     manifest = read_manifest(directory)
     table = Table(show_header=False)
     for field, value in _rows(directory, manifest):

@@ -28,7 +28,7 @@ def list_models() -> None:
     for name in names:
         mark = "*" if name == selected else ""
         try:
-            directory = store.find(name)
+            directory = store.resolve(name)
             manifest = read_manifest(directory)
         except BundleError as error:
             table.add_row(mark, Text(name), Text(str(error)), style="red")

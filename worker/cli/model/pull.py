@@ -41,7 +41,7 @@ def pull(
     from worker.model_tools.atomic_directory import ensure_available
     from worker.model_tools.hub.download import Hub
 
-    target = ModelStore(load().qa.models).place(name or repo.rpartition("/")[2])
+    target = ModelStore(load().qa.models).target_directory(name or repo.rpartition("/")[2])
     # Before the download, which can take minutes.
     ensure_available(target, replace=replace)
     download = Hub().fetch(repo, revision, offline=offline)

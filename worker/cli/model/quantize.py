@@ -30,7 +30,7 @@ def quantize(
 
     store = ModelStore(load().qa.models)
     source = store.open(model)
-    target = store.place(name or f"{source.name}-int8")
+    target = store.target_directory(name or f"{source.name}-int8")
     print_result(
         quantize_bundle(
             source,

@@ -57,7 +57,7 @@ def verify(
 
     settings = load()
     store = ModelStore(settings.qa.models)
-    options = settings.qa.reading()
+    options = settings.qa.inference
     bundle = store.open(model or settings.qa.model)
     other = store.open(against) if against else None
     _check_options(bundle, other, data, record=record, questions=questions)

@@ -1,8 +1,8 @@
-// Talking to the worker, with the token that this tab holds.
+// HTTP requests to the worker, with the token of this tab.
 
 const KEY = "qa-worker-console-token";
 
-/** From the address, which forgets it: what follows the # is never sent, and is not to be copied. */
+/** Moves the token from the page's address to this tab's storage. Browsers never send the part after the #; removing it keeps the token out of copied addresses. */
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given === null) return;
@@ -14,15 +14,15 @@ export const keepToken = (token) => sessionStorage.setItem(KEY, token);
 export const forgetToken = () => sessionStorage.removeItem(KEY);
 export const hasToken = () => sessionStorage.getItem(KEY) !== null;
 
-/** The worker refused; `status` is HTTP's. */
-export class Refused extends Error {
-  constructor(status, why) {
-    super(why);
+/** The worker answered with an error. `status` is the HTTP status. */
+export class RequestError extends Error {
+  constructor(status, reason) {
+    super(reason);
     this.status = status;
   }
 }
 
-/** Raises `Refused`, and `TypeError` or `DOMException` where nobody answers. */
+/** The JSON of the response. Throws `RequestError`; `TypeError` without a connection; `DOMException` on timeout. */
 export async function call(path, seconds, options = {}) {
   const token = new TextEncoder().encode(sessionStorage.getItem(KEY) ?? "");
   const response = await fetch(path, {
@@ -32,7 +32,7 @@ export async function call(path, seconds, options = {}) {
     signal: AbortSignal.timeout(seconds * 1000),
   });
   const type = response.headers.get("Content-Type") ?? "";
-  const said = type.startsWith("application/json") ? await response.json() : {};
-  if (!response.ok) throw new Refused(response.status, said.error ?? `the worker said ${response.status}`);
-  return said;
+  const body = type.startsWith("application/json") ? await response.json() : {};
+  if (!response.ok) throw new RequestError(response.status, body.error ?? `HTTP status ${response.status}`);
+  return body;
 }

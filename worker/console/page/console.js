@@ -1,9 +1,9 @@
-// The page: its token, its connection, and what is drawn each second.
+// Entry point of the page: asks for the token, polls the worker each second, draws the plots.
 
-import { call, forgetToken, hasToken, keepToken, takeToken, Refused } from "./api.js";
+import { call, forgetToken, hasToken, keepToken, takeToken, RequestError } from "./api.js";
 import { byId } from "./dom.js";
 import { drawAll } from "./plots.js";
-import { offer } from "./question.js";
+import { adaptForm } from "./question.js";
 
 const PERIOD_MS = 1000;
 const SHOWN_MS = 180_000;
@@ -11,44 +11,44 @@ const SHOWN_MS = 180_000;
 let samples = [];
 let worker = null;
 
-function say(state, text) {
-  // Said once, not each second: a screen reader reads what is set.
+function setStatus(state, text) {
+  // Set only on a change: a screen reader announces every assignment.
   if (byId("status-text").textContent === text) return;
   byId("status").dataset.state = state;
   byId("plots").classList.toggle("stale", state === "lost");
   byId("status-text").textContent = text;
 }
 
-function lock(why) {
+function lock(reason) {
   byId("open").hidden = true;
   byId("locked").hidden = false;
-  if (why) byId("locked-why").textContent = why;
-  say("locked", "Locked");
+  if (reason) byId("locked-reason").textContent = reason;
+  setStatus("locked", "Locked");
   byId("token").focus();
 }
 
-function about(worker) {
+function describe(worker) {
   const { version, model, precision, provider, group, delivery } = worker;
   byId("about").textContent =
     `${version} · ${model}, ${precision} on ${provider} · group ${group}, ${delivery.replaceAll("_", " ")}`;
 }
 
-async function look() {
+async function poll() {
   const after = samples.at(-1)?.at ?? 0;
-  const seen = await call(`samples?after=${after}`, 5);
-  samples.push(...seen.samples);
+  const state = await call(`samples?after=${after}`, 5);
+  samples.push(...state.samples);
   const now = samples.at(-1)?.at ?? 0;
   samples = samples.filter((sample) => sample.at > now - SHOWN_MS);
-  if (seen.worker && JSON.stringify(seen.worker) !== JSON.stringify(worker)) {
-    worker = seen.worker;
-    about(worker);
-    offer(worker);
+  if (state.worker && JSON.stringify(state.worker) !== JSON.stringify(worker)) {
+    worker = state.worker;
+    describe(worker);
+    adaptForm(worker);
   }
   byId("open").hidden = false;
   byId("locked").hidden = true;
-  if (seen.ready) say("ready", "Ready");
-  else if (seen.worker) say("waiting", "Not in the group: joining, or draining");
-  else say("waiting", "Opening the model");
+  if (state.ready) setStatus("ready", "Ready");
+  else if (state.worker) setStatus("waiting", "Not ready: joining the group, or draining");
+  else setStatus("waiting", "Loading the model");
   drawAll(samples);
 }
 
@@ -58,19 +58,19 @@ const visible = () =>
     else document.addEventListener("visibilitychange", resolve, { once: true });
   });
 
-/** Until the token is wrong: then there is nothing to ask for. */
-async function watch() {
+/** Polls while the tab is visible, until the worker refuses the token. */
+async function pollRepeatedly() {
   for (;;) {
     await visible();
     try {
-      await look();
+      await poll();
     } catch (error) {
-      if (error instanceof Refused && error.status === 401) {
+      if (error instanceof RequestError && error.status === 401) {
         forgetToken();
-        lock("That is not the worker’s token. It is what the worker was given as QA_CONSOLE_TOKEN.");
+        lock("Wrong token. Enter the value of the worker’s QA_CONSOLE_TOKEN.");
         return;
       }
-      say("lost", error instanceof Refused ? error.message : "Connection lost, trying again");
+      setStatus("lost", error instanceof RequestError ? error.message : "Connection lost, trying again");
     }
     await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
   }
@@ -80,9 +80,9 @@ byId("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
   keepToken(byId("token").value.trim());
   byId("token").value = "";
-  watch();
+  pollRepeatedly();
 });
 
 takeToken();
-if (hasToken()) watch();
+if (hasToken()) pollRepeatedly();
 else lock();

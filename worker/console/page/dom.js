@@ -1,4 +1,4 @@
-// Elements from data. Whatever people wrote becomes text, never markup.
+// Builds elements. Strings become text nodes, never markup.
 
 export function el(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
@@ -19,7 +19,7 @@ export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
-/** A number as a reader wants it: three figures at least, no false precision. */
+/** A number with about three significant digits; a dash for a missing one. */
 export function short(number) {
   if (number === null || number === undefined) return "–";
   const digits = Math.abs(number) >= 100 || Number.isInteger(number) ? 0 : Math.abs(number) >= 10 ? 1 : 2;

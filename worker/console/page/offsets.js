@@ -1,4 +1,4 @@
-// The worker counts code points; JavaScript's texts count UTF-16 units, two for an emoji.
+// The worker counts Unicode code points; JavaScript strings count UTF-16 code units (two for an emoji).
 
 function advance(text, from, points) {
   let units = from;
@@ -6,7 +6,7 @@ function advance(text, from, points) {
   return units;
 }
 
-/** Where a span of code points begins and ends, in units of the text. */
+/** Converts a span from code points to UTF-16 code units of `text`. */
 export function spanUnits(text, start, end) {
   const began = advance(text, 0, start);
   return [began, advance(text, began, end - start)];

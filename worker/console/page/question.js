@@ -1,11 +1,11 @@
-// The form: a question through the topics, and what came back, marked where it stands.
+// The form: sends a question through Kafka and shows its answer, marked in the context.
 
-import { call, Refused } from "./api.js";
+import { call, RequestError } from "./api.js";
 import { byId, el, plural } from "./dom.js";
-import { drawJourney, hideJourney } from "./journey.js";
 import { spanUnits } from "./offsets.js";
+import { drawTrace, hideTrace } from "./trace.js";
 
-/** A little more than the worker waits, so that it is the one that says so. */
+/** Longer than the worker's own timeout (30 s), so that the worker reports a late answer. */
 const ANSWER_SECONDS = 45;
 const SHOWN_NUMBERS = 8;
 
@@ -20,24 +20,24 @@ const EXAMPLE = {
 
 let worker = null;
 
-/** The form that the worker's model has use for. */
-export function offer(opened) {
-  worker = opened;
-  const texts = worker.reads === "text";
+/** Shows the fields that the worker's model needs. */
+export function adaptForm(running) {
+  worker = running;
+  const texts = worker.event_type === "text";
   for (const part of document.querySelectorAll(".for-questions")) part.hidden = texts;
-  byId("ask-title").textContent = texts ? "Embed through the topics" : "Ask through the topics";
-  byId("context-label").textContent = texts ? "Text" : "Context that holds the answer";
+  byId("ask-title").textContent = texts ? "Embed through Kafka" : "Ask through Kafka";
+  byId("context-label").textContent = texts ? "Text" : "Context that contains the answer";
 }
 
 function event() {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const id = `console-${[...random].map((number) => number.toString(36)).join("")}`;
-  if (worker?.reads === "text") return { id, text: byId("context").value };
+  if (worker?.event_type === "text") return { id, text: byId("context").value };
   const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked };
   return { id, question: byId("question").value, context: byId("context").value, options };
 }
 
-/** `announced` is what a screen reader says at once: not the whole context. */
+/** `announced` is for screen readers: the result without the context. */
 function show(announced, ...children) {
   byId("announced").textContent = announced;
   byId("result").replaceChildren(...children);
@@ -57,7 +57,7 @@ function showAnswer(context, outcome) {
     const [box, mark] = showText(context, outcome.answers[rank]);
     holder.replaceChildren(box);
     box.scrollTop = mark.offsetTop - box.clientHeight / 2;
-    for (const [place, button] of buttons.entries()) button.ariaPressed = String(place === rank);
+    for (const [index, button] of buttons.entries()) button.ariaPressed = String(index === rank);
   };
   const buttons = outcome.answers.map((span, rank) => {
     const found = span.end > span.start;
@@ -70,67 +70,67 @@ function showAnswer(context, outcome) {
     );
     return button;
   });
-  const said = outcome.answered ? outcome.answer : "No answer in this context";
+  const headline = outcome.answered ? outcome.answer : "No answer in this context";
   show(
-    outcome.answered ? `Answer: ${said}` : said,
-    el("p", { className: "said", textContent: said }),
+    outcome.answered ? `Answer: ${headline}` : headline,
+    el("p", { className: "headline", textContent: headline }),
     el("p", {
       className: "note",
-      textContent: `score ${outcome.score.toFixed(3)} · ${plural(outcome.windows, "window")} read by the model ${outcome.model.name}`,
+      textContent: `score ${outcome.score.toFixed(3)} · ${plural(outcome.windows, "window")} · model ${outcome.model.name}`,
     }),
     holder,
-    el("div", { className: "spans", role: "group", ariaLabel: "Answers, best first: score, words, place" }, ...buttons),
+    el("div", { className: "spans", role: "group", ariaLabel: "Answers, best first: score, text, characters" }, ...buttons),
   );
   choose(0);
 }
 
 function showEmbedding(outcome) {
   const first = outcome.embedding.slice(0, SHOWN_NUMBERS).map((number) => number.toFixed(4));
-  const said = plural(outcome.dims, "number");
+  const headline = plural(outcome.dims, "dimension");
   show(
-    `Embedding of ${said}`,
-    el("p", { className: "said", textContent: said }),
+    `Embedding with ${headline}`,
+    el("p", { className: "headline", textContent: headline }),
     el("p", {
       className: "note",
-      textContent: `${plural(outcome.windows, "window")} read by the model ${outcome.model.name}`,
+      textContent: `${plural(outcome.windows, "window")} · model ${outcome.model.name}`,
     }),
     el("div", { className: "text", textContent: `${first.join(", ")}${outcome.dims > SHOWN_NUMBERS ? ", …" : ""}` }),
   );
 }
 
 function showRejected(rejected) {
-  const said = `Rejected: ${rejected.reason}`;
+  const headline = `Rejected: ${rejected.reason}`;
   show(
-    `${said}. ${rejected.detail}`,
-    el("p", { className: "said bad", textContent: said }),
+    `${headline}. ${rejected.detail}`,
+    el("p", { className: "headline bad", textContent: headline }),
     el("p", { textContent: rejected.detail }),
-    el("p", { className: "note", textContent: "It is on the dead-letter topic now, unchanged, with this reason." }),
+    el("p", { className: "note", textContent: "The dead-letter topic now has the unchanged record with this reason." }),
   );
 }
 
 function showFailed(error) {
   const timeout = error.name === "TimeoutError" || error.status === 504;
-  const said = timeout ? "No answer yet" : "Not asked";
-  const why = error instanceof Refused ? error.message : timeout ? "nothing came back in time" : "the worker does not answer";
-  show(`${said}: ${why}`, el("p", { className: "said bad", textContent: said }), el("p", { textContent: why }));
+  const headline = timeout ? "No answer yet" : "Question not sent";
+  const reason = error instanceof RequestError ? error.message : timeout ? "no answer in time" : "no connection to the worker";
+  show(`${headline}: ${reason}`, el("p", { className: "headline bad", textContent: headline }), el("p", { textContent: reason }));
 }
 
 async function ask() {
-  const asked = event();
+  const question = event();
   byId("send").disabled = true;
-  hideJourney();
-  const pending = "Sent; waiting for what comes back";
+  hideTrace();
+  const pending = "Sent; waiting for the answer";
   show(pending, el("p", { className: "pending", textContent: pending }));
   try {
     const report = await call("questions", ANSWER_SECONDS, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(asked),
+      body: JSON.stringify(question),
     });
     if (report.rejected) showRejected(report.rejected);
     else if (report.outcome.embedding) showEmbedding(report.outcome);
-    else showAnswer(asked.context, report.outcome);
-    drawJourney(report, worker);
+    else showAnswer(question.context, report.outcome);
+    drawTrace(report, worker);
   } catch (error) {
     showFailed(error);
   } finally {

@@ -1,4 +1,4 @@
-"""Texts: cut into windows, their token vectors pooled, and one vector made of all."""
+"""Embeddings: splits texts into windows, pools each, and combines them into one vector."""
 
 from schemas.answer import ModelInfo
 from schemas.embedding import Embedding
@@ -17,52 +17,51 @@ class EmbeddingTask:
     """Jobs for a bundle that embeds texts."""
 
     event_type = Text
-    stage = "pooling"
 
-    def __init__(self, bundle: Bundle, defaults: InferenceOptions, *, max_tokens: int) -> None:
+    def __init__(self, bundle: Bundle, options: InferenceOptions, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window. Raises `BundleError`."""
         assert bundle.manifest.pooling is not None
         self.pooling: Pooling = bundle.manifest.pooling
         self.windower = TextWindower(bundle, max_tokens=max_tokens)
-        self.max_windows = defaults.max_windows
+        self.max_windows = options.max_windows
 
     def make(self, event: Text) -> "TextJob":
         return TextJob(event, self)
 
     def check(self, window: Window, outputs: Outputs) -> None:
-        """Raises `ValueError` for anything but one vector for each token."""
+        """Raises `ValueError` unless there is a vector for each token."""
         (vectors,) = outputs
         if vectors.ndim != 2 or len(vectors) != len(window):
             raise ValueError(f"token vectors of shape {vectors.shape} for {len(window)} tokens")
 
 
 class TextJob(Job[Embedding]):
-    """A text on its way to its embedding."""
+    """A text, until its embedding."""
 
-    def __init__(self, text: Text, jobs: EmbeddingTask) -> None:
+    def __init__(self, text: Text, task: EmbeddingTask) -> None:
         super().__init__()
         self._text = text
-        self._jobs = jobs
+        self._task = task
         self._pooled: dict[int, Doubles] = {}
 
     @property
     def texts(self) -> tuple[str, ...]:
         return (self._text.text,)
 
-    def encode(self) -> list[Window]:
+    def split(self) -> list[Window]:
         """Raises `Rejected`."""
-        return self._jobs.windower.cut(self._text.text, max_windows=self._jobs.max_windows)
+        return self._task.windower.split(self._text.text, max_windows=self._task.max_windows)
 
-    def collect(self, index: int, outputs: Outputs) -> None:
-        # Pooled at once: a long text's token vectors would take 1.5 MB a window until the last.
-        self._pooled[index] = pool(outputs[0], self._jobs.pooling)
+    def add_output(self, index: int, outputs: Outputs) -> None:
+        # Pool at once: the token vectors of a long text would take 1.5 MB for each window.
+        self._pooled[index] = pool(outputs[0], self._task.pooling)
 
-    def settle(self, model: ModelInfo) -> Embedding:
-        """Make one vector of the windows'. Raises `VectorError`."""
+    def postprocess(self, model: ModelInfo) -> Embedding:
+        """Combine the vectors of all windows. Raises `VectorError`."""
         vector = combine(
             [self._pooled[index] for index in range(len(self.windows))],
             [window.count for window in self.windows],
-            self._jobs.pooling,
+            self._task.pooling,
         )
         return Embedding(
             id=self._text.id or "",

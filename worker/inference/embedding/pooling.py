@@ -1,8 +1,8 @@
-"""Token vectors to one vector of the text. Pure numpy.
+"""Pools token vectors into one vector of the text. Pure numpy.
 
-On one window this is what sentence-transformers makes of the same vectors: its mean pooling
-counts the special tokens too, and its normalising divides by the Euclidean norm. Longer texts,
-which it would cut off, are the mean of their windows.
+On one window the result is that of sentence-transformers: its mean pooling counts the special
+tokens too, and its normalization divides by the Euclidean norm. sentence-transformers truncates
+longer texts; here they are the mean of their windows.
 """
 
 from collections.abc import Sequence
@@ -16,39 +16,39 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 LEAST_NORM = 1e-12
-"""As in torch's `normalize`: what is shorter is divided by this instead, so zeros stay zeros."""
+"""Smallest divisor of the normalization, as in torch's `normalize`: zeros stay zeros."""
 
 DIGITS = range(9, 5, -1)
-"""Decimal digits to try for a float32, most first: nine always tell it from its neighbours, and
-six or fewer are found with six, but not always with seven."""
+"""Numbers of decimal digits to try for a float32, largest first. Nine always identify it; a number
+that has six or fewer is found with six, but not always with seven."""
 
 
 class VectorError(Exception):
-    """The model gave vectors that are not finite."""
+    """The model returned vectors that are not finite."""
 
 
 def pool(vectors: Floats, pooling: Pooling) -> Doubles:
-    """One window's vectors, (length, dims), to one of (dims,), not normalised.
+    """Pool one window's vectors, (length, dims), into one of (dims,), not normalized.
 
-    [CLS] is the first of them; the padding is cut off already.
+    The first vector is that of [CLS]; there is no padding.
     """
     if pooling.mode == "cls":
         first: Doubles = vectors[0].astype(np.float64)
         return first
-    # Infinities of both signs make a NaN, which `combine` refuses; a warning would be a second.
+    # Infinities of both signs give NaN, which `combine` rejects; no numpy warning in addition.
     with np.errstate(invalid="ignore"):
         mean: Doubles = vectors.mean(axis=0, dtype=np.float64)
     return mean
 
 
 def combine(pooled: Sequence[Doubles], tokens: Sequence[int], pooling: Pooling) -> Floats:
-    """The text's vector, (dims,), of its windows' vectors, each weighted by its tokens of the text.
+    """The mean of the windows' vectors, (dims,), each weighted by its number of text tokens.
 
-    So every token weighs the same, whether its window is full or is the short last one; special
-    tokens do not add to the weight. Normalised, if at all, at the end. Raises `VectorError`.
+    So every token weighs the same, also those of the short last window; special tokens do not add
+    to the weight. Normalized at the end, if `pooling` says so. Raises `VectorError`.
     """
     if not np.isfinite(pooled).all():
-        raise VectorError("the model gave vectors that are not finite")
+        raise VectorError("the model returned vectors that are not finite")
     vector: Doubles = np.average(pooled, axis=0, weights=tokens) if len(pooled) > 1 else pooled[0]
     if pooling.normalize:
         vector = vector / max(float(np.linalg.norm(vector)), LEAST_NORM)
@@ -58,9 +58,9 @@ def combine(pooled: Sequence[Doubles], tokens: Sequence[int], pooling: Pooling) 
 def shortest_floats(vector: Floats) -> list[float]:
     """Each float32 as the double with the fewest decimal digits that rounds back to it.
 
-    JSON writes such a number with up to 9 digits; the plain double of a float32 takes 17. Beyond
-    1e-14 and 1e9 digits may be more, but what is read back is the same. (`str` of numpy's scalars
-    gives the same digits, in twenty times the time.)
+    JSON writes such a number with up to 9 digits; the plain double of a float32 takes 17. Outside
+    of 1e-14 to 1e9 it may have more digits, but it reads back the same. (`str` of numpy's scalars
+    gives the same digits, but takes twenty times as long.)
     """
     exact = vector.astype(np.float64)
     magnitude = np.zeros_like(exact)

@@ -1,7 +1,7 @@
-"""A text, cut into windows of at most `max_tokens` tokens: [CLS] piece [SEP].
+"""Splits a text into windows of at most `max_tokens` tokens: [CLS] slice [SEP].
 
-The windows of an embedding do not overlap. An answer may lie across a border, a mean cannot; and
-vectors that are to be compared must not depend on a setting for questions.
+The windows do not overlap. Overlap is for answers that cross a border; a mean has none. And vectors
+that are compared with each other must not depend on QA_DOC_STRIDE.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ SPECIAL_TOKENS = 2
 
 
 class TextWindower:
-    """Cuts texts for one bundle. Holds no state that changes: any thread may call it."""
+    """Splits texts for one bundle. Immutable: any thread may call it."""
 
     def __init__(self, bundle: Bundle, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
@@ -28,8 +28,8 @@ class TextWindower:
         self._cls, self._sep = _text_template(self._tokenizer, bundle.tokenizer_file)
         self._max_tokens = max_tokens
 
-    def cut(self, text: str, *, max_windows: int) -> list[Window]:
-        """The windows of the text, in its order.
+    def split(self, text: str, *, max_windows: int) -> list[Window]:
+        """The windows of the text, in order.
 
         Raises `Rejected` for a text without a token, and past `max_windows`.
         """
@@ -49,22 +49,24 @@ class TextWindower:
             for first, count in window_starts(len(ids), capacity, stride=0)
         ]
 
-    def _window(self, piece: NDArray[np.int64], first: int) -> Window:
-        ids = np.concatenate(([self._cls], piece, [self._sep]))
+    def _window(self, tokens: NDArray[np.int64], first: int) -> Window:
+        ids = np.concatenate(([self._cls], tokens, [self._sep]))
         return Window(
-            ids=ids, types=np.zeros(len(ids), np.int64), offset=1, first=first, count=len(piece)
+            ids=ids, types=np.zeros(len(ids), np.int64), offset=1, first=first, count=len(tokens)
         )
 
 
 def _text_template(tokenizer: Tokenizer, path: Path) -> tuple[int, int]:
-    """The ids around a text, read off an encoded one. Raises `BundleError` unless it is one in
-    front and one behind, as in BERT's and RoBERTa's families. `path` is for the message.
+    """The ids of [CLS] and [SEP], taken from an encoded text. `path` is for the message.
+
+    Raises `BundleError` unless there is one special token before and one after the text, as in the
+    BERT and RoBERTa families.
     """
     text = tokenizer.encode("a")
-    places = [place for place, sequence in enumerate(text.sequence_ids) if sequence is None]
-    if places != [0, len(text.ids) - 1] or any(text.type_ids):
+    special = [index for index, sequence in enumerate(text.sequence_ids) if sequence is None]
+    if special != [0, len(text.ids) - 1] or any(text.type_ids):
         raise BundleError(
             f"{path}: a text is encoded as {' '.join(text.tokens) or 'nothing'}, with the token "
-            f"types {text.type_ids}; texts are read as [CLS] text [SEP], all of type 0"
+            f"types {text.type_ids}; supported is [CLS] text [SEP], all of type 0"
         )
     return text.ids[0], text.ids[-1]

@@ -1,4 +1,4 @@
-"""Questions: pairs cut into windows, their logits collected, and spans picked from them."""
+"""Extractive question answering: splits pairs into windows, and ranks spans by their logits."""
 
 from schemas.answer import Answer, ModelInfo
 from schemas.question import Question
@@ -15,24 +15,23 @@ class QuestionAnsweringTask:
     """Jobs for a bundle that answers questions."""
 
     event_type = Question
-    stage = "spans"
 
-    def __init__(self, bundle: Bundle, defaults: InferenceOptions, *, max_tokens: int) -> None:
+    def __init__(self, bundle: Bundle, options: InferenceOptions, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window. Raises `BundleError`."""
-        self.max_question_tokens = defaults.max_question_tokens or max_tokens // 2
+        self.max_question_tokens = options.max_question_tokens or max_tokens // 2
         if self.max_question_tokens > max_tokens // 2:
             raise BundleError(
                 f"a question of {self.max_question_tokens} tokens leaves less than half of a "
                 f"window of {max_tokens} to its context: lower the limit for questions"
             )
         self.windower = Windower(bundle, max_tokens=max_tokens)
-        self.defaults = defaults
+        self.options = options
 
     def make(self, event: Question) -> "QuestionJob":
         return QuestionJob(event, self)
 
     def check(self, window: Window, outputs: Outputs) -> None:
-        """Raises `ValueError` for anything but two logits for each token."""
+        """Raises `ValueError` unless there are a start and an end logit for each token."""
         starts, ends = outputs
         if not starts.shape == ends.shape == (len(window),):
             raise ValueError(
@@ -41,12 +40,12 @@ class QuestionAnsweringTask:
 
 
 class QuestionJob(Job[Answer]):
-    """A question on its way to its answer."""
+    """A question, until its answer."""
 
-    def __init__(self, question: Question, jobs: QuestionAnsweringTask) -> None:
+    def __init__(self, question: Question, task: QuestionAnsweringTask) -> None:
         super().__init__()
         self._question = question
-        self._jobs = jobs
+        self._task = task
         self._options: SpanOptions | None = None
         self._context: EncodedContext | None = None
         self._logits: dict[int, Outputs] = {}
@@ -55,26 +54,26 @@ class QuestionJob(Job[Answer]):
     def texts(self) -> tuple[str, ...]:
         return self._question.question, self._question.context
 
-    def encode(self) -> list[Window]:
+    def split(self) -> list[Window]:
         """The pair's windows; none for a context without a token. Raises `Rejected`."""
-        jobs, asked = self._jobs, self._question.options
-        self._options = jobs.defaults.span_options(asked)
-        ids = jobs.windower.encode_question(
-            self._question.question, max_tokens=jobs.max_question_tokens
+        task, asked = self._task, self._question.options
+        self._options = task.options.span_options(asked)
+        ids = task.windower.tokenize_question(
+            self._question.question, max_tokens=task.max_question_tokens
         )
-        self._context = jobs.windower.encode_context(self._question.context)
-        return jobs.windower.cut(
+        self._context = task.windower.tokenize_context(self._question.context)
+        return task.windower.split(
             ids,
             self._context,
-            stride=jobs.defaults.stride(asked),
-            max_windows=jobs.defaults.max_windows,
+            stride=task.options.stride(asked),
+            max_windows=task.options.max_windows,
         )
 
-    def collect(self, index: int, outputs: Outputs) -> None:
+    def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs
 
-    def settle(self, model: ModelInfo) -> Answer:
-        """Pick the spans. Raises `LogitsError`."""
+    def postprocess(self, model: ModelInfo) -> Answer:
+        """Rank the spans of all windows. Raises `LogitsError`."""
         assert self._options is not None
         assert self._context is not None
         read: list[WindowLogits] = []

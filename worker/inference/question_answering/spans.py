@@ -1,8 +1,8 @@
-"""Logits to ranked spans of the context. Pure numpy.
+"""Ranks spans of the context by the logits of its windows. Pure numpy.
 
 On one window the algorithm is that of Hugging Face's question-answering pipeline (transformers
-4.57), without its bugs: the same span seen twice counts once with its best score, so scores stay
-within [0, 1]; `top_k` is cut last, so no place is lost; ties break by position.
+4.57), without its bugs: a span found twice counts once with its best score, so scores stay within
+[0, 1]; `top_k` applies after that, so there are `top_k` distinct spans; ties break by position.
 """
 
 from collections.abc import Sequence
@@ -18,30 +18,30 @@ from schemas.answer import Span
 from worker.inference.question_answering.windows import EncodedContext
 from worker.inference.window import Window
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 WindowLogits = tuple[Window, NDArray[np.float32], NDArray[np.float32]]
 """A window with its start and end logits, (length,) each."""
 
 
 class LogitsError(Exception):
-    """The model gave logits that no probability can be made of."""
+    """The model returned logits that are not finite."""
 
 
 class ScoreNormalization(StrEnum):
-    """How spans of different windows compare. On a single window the two are the same."""
+    """How scores of different windows compare. On a single window both are the same."""
 
     JOINT = "joint"
-    """One softmax over the whole context: spans rank by the sum of their logits, as the decoder
-    of SQuAD's published figures has it."""
+    """One softmax over the whole context: spans rank by the sum of their logits, as in the decoder
+    behind SQuAD's published figures."""
     PER_WINDOW = "per_window"
-    """A softmax for each window, as Hugging Face's pipeline has it: a window without an answer
-    still gives its best span a high score."""
+    """A softmax for each window, as in Hugging Face's pipeline: a window without an answer still
+    gives its best span a high score."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpanOptions:
-    """What counts as an answer, every choice made.
+    """The decoding options of one question.
 
     With `no_answer` the empty span competes: it wins where
     `log(its score / the best span's score)` is above `no_answer_threshold`. With joint scores
@@ -58,17 +58,17 @@ class SpanOptions:
 
 @dataclass(frozen=True, slots=True)
 class _TokenProbabilities:
-    """Of a window: probabilities of its context tokens to be start and end, (count,) each."""
+    """Probabilities of a window's context tokens to be start and end, (count,) each."""
 
     window: Window
-    start: Floats
-    end: Floats
+    start: Doubles
+    end: Doubles
 
 
 def rank_spans(
     text: str, context: EncodedContext, read: Sequence[WindowLogits], options: SpanOptions
 ) -> list[Span]:
-    """Up to `top_k` spans of `text`, best first, from the windows that were read over it.
+    """Up to `top_k` spans of `text`, best first.
 
     A span's score is p_start * p_end. Raises `LogitsError` for logits that are not finite.
     """
@@ -77,13 +77,13 @@ def rank_spans(
             np.isfinite(_context_logits(start, window)).all()
             and np.isfinite(_context_logits(end, window)).all()
         ):
-            raise LogitsError("the model gave logits that are not finite")
+            raise LogitsError("the model returned logits that are not finite")
     softmax = _joint if options.score_normalization is ScoreNormalization.JOINT else _per_window
-    shares, nothing = softmax(read, len(context.ids))
+    probabilities, nothing = softmax(read, len(context.ids))
     best: dict[tuple[int, int], float] = {}
-    for each in shares:
-        for place, score in _window_spans(each, context, options).items():
-            best[place] = max(score, best.get(place, 0.0))
+    for each in probabilities:
+        for span, score in _window_spans(each, context, options).items():
+            best[span] = max(score, best.get(span, 0.0))
     spans = [
         Span(answer=text[start:end], score=min(score, 1.0), start=start, end=end)
         for (start, end), score in best.items()
@@ -97,11 +97,11 @@ def rank_spans(
     return spans[: options.top_k]
 
 
-def _context_logits(logits: NDArray[np.float32], window: Window) -> Floats:
-    """The logits that count, (1 + count,): of [CLS], in front, and of the context's tokens.
+def _context_logits(logits: NDArray[np.float32], window: Window) -> Doubles:
+    """The logits of [CLS] and of the context's tokens, (1 + count,).
 
-    [CLS] is never an answer but stays in the denominator, as in the pipeline: mass on it lowers
-    every score.
+    [CLS] is never an answer but stays in the denominator, as in the pipeline: its probability
+    lowers every score.
     """
     seen = np.empty(window.count + 1)
     seen[0] = logits[0]
@@ -110,9 +110,9 @@ def _context_logits(logits: NDArray[np.float32], window: Window) -> Floats:
 
 
 def _per_window(read: Sequence[WindowLogits], _: int) -> tuple[list[_TokenProbabilities], float]:
-    """The shares of each window, and the least p_start[CLS] * p_end[CLS] of any."""
-    shares = []
-    # A context without a readable token (blank, say) has no window: nothing, with score 0.
+    """Probabilities for each window, and the smallest p_start[CLS] * p_end[CLS] of all windows."""
+    probabilities = []
+    # A context without a token (a blank one, say) has no window: the empty span has score 0.
     nothing = 1.0 if read else 0.0
     for window, start_logits, end_logits in read:
         start, end = _context_logits(start_logits, window), _context_logits(end_logits, window)
@@ -120,88 +120,88 @@ def _per_window(read: Sequence[WindowLogits], _: int) -> tuple[list[_TokenProbab
             seen -= seen.max()
             np.exp(seen, out=seen)
             seen /= seen.sum()
-        shares.append(_TokenProbabilities(window, start[1:], end[1:]))
+        probabilities.append(_TokenProbabilities(window, start[1:], end[1:]))
         nothing = min(nothing, float(start[0] * end[0]))
-    return shares, nothing
+    return probabilities, nothing
 
 
 def _joint(read: Sequence[WindowLogits], tokens: int) -> tuple[list[_TokenProbabilities], float]:
-    """The shares of all windows under one softmax over the context's `tokens`.
+    """Probabilities for all windows, with one softmax over the context's `tokens`.
 
-    In the denominator a token that stands in two windows counts once, with its larger logit, and
-    so does [CLS], with the logits of the window where their sum is least: SQuAD v2's null score.
+    In the denominator a token in two windows counts once, with its larger logit. So does [CLS],
+    with the logits of the window in which their sum is smallest: SQuAD v2's null score.
     """
     if not read:
         return [], 0.0
     windows = [window for window, _, _ in read]
     starts = [_context_logits(start, window) for window, start, _ in read]
     ends = [_context_logits(end, window) for window, _, end in read]
-    # Of equal sums the one with the lesser start: the order of the windows must not matter.
+    # Ties break by the smaller start logit: the order of the windows must not matter.
     null = min(range(len(read)), key=lambda i: (starts[i][0] + ends[i][0], starts[i][0]))
-    start_shares, start_null = _shared_softmax(starts, windows, tokens, null)
-    end_shares, end_null = _shared_softmax(ends, windows, tokens, null)
-    shares = [
+    start_probabilities, start_null = _joint_softmax(starts, windows, tokens, null)
+    end_probabilities, end_null = _joint_softmax(ends, windows, tokens, null)
+    probabilities = [
         _TokenProbabilities(window, start, end)
-        for window, start, end in zip(windows, start_shares, end_shares, strict=True)
+        for window, start, end in zip(windows, start_probabilities, end_probabilities, strict=True)
     ]
-    return shares, start_null * end_null
+    return probabilities, start_null * end_null
 
 
-def _shared_softmax(
-    seen: Sequence[Floats], windows: Sequence[Window], tokens: int, null: int
-) -> tuple[list[Floats], float]:
-    """Shares of each window's tokens, and of [CLS] as the window numbered `null` has it."""
+def _joint_softmax(
+    seen: Sequence[Doubles], windows: Sequence[Window], tokens: int, null: int
+) -> tuple[list[Doubles], float]:
+    """Probabilities of each window's tokens, and of [CLS] with the logit of window `null`."""
     whole = np.full(1 + tokens, -np.inf)
     whole[0] = seen[null][0]
     for logits, window in zip(seen, windows, strict=True):
-        place = slice(1 + window.first, 1 + window.first + window.count)
-        np.maximum(whole[place], logits[1:], out=whole[place])
+        part = slice(1 + window.first, 1 + window.first + window.count)
+        np.maximum(whole[part], logits[1:], out=whole[part])
     highest = whole.max()
     total = np.exp(whole - highest).sum()
-    shares: list[Floats] = [np.exp(logits[1:] - highest) / total for logits in seen]
-    return shares, float(np.exp(whole[0] - highest) / total)
+    probabilities: list[Doubles] = [np.exp(logits[1:] - highest) / total for logits in seen]
+    return probabilities, float(np.exp(whole[0] - highest) / total)
 
 
 def _window_spans(
-    shares: _TokenProbabilities, context: EncodedContext, options: SpanOptions
+    probabilities: _TokenProbabilities, context: EncodedContext, options: SpanOptions
 ) -> dict[tuple[int, int], float]:
-    """The window's `top_k` best distinct spans: (start, end) in code points to score.
+    """The window's `top_k` best distinct spans: maps (start, end) in code points to the score.
 
-    Several token spans may be one span of text (of one word, say), so more of them are asked for
-    until `top_k` distinct ones are found or there are no more.
+    Several token spans may be the same text span (of one word, say), so the search widens
+    until it finds `top_k` distinct ones or no more exist.
     """
-    window = shares.window
-    scores = _banded_products(shares.start, shares.end, options.max_answer_tokens)
+    window = probabilities.window
+    scores = _banded_products(probabilities.start, probabilities.end, options.max_answer_tokens)
     wanted = options.top_k
     while True:
         wanted *= 4
-        places: dict[tuple[int, int], float] = {}
+        found: dict[tuple[int, int], float] = {}
         starts, ends, values = _largest(scores, wanted)
         first, last = starts + window.first, ends + window.first
         if options.align_to_words:
             first, last = context.word_first[first], context.word_last[last]
         begin, stop = context.starts[first].tolist(), context.ends[last].tolist()
-        for place, score in zip(zip(begin, stop, strict=True), values.tolist(), strict=True):
-            if place[0] < place[1] and place not in places:
-                places[place] = score
-                if len(places) == options.top_k:
-                    return places
+        for span, score in zip(zip(begin, stop, strict=True), values.tolist(), strict=True):
+            if span[0] < span[1] and span not in found:
+                found[span] = score
+                if len(found) == options.top_k:
+                    return found
         if wanted >= scores.size:
-            return places
+            return found
 
 
-def _banded_products(p_start: Floats, p_end: Floats, max_tokens: int) -> Floats:
+def _banded_products(p_start: Doubles, p_end: Doubles, max_tokens: int) -> Doubles:
     """(n, m): p_start[i] * p_end[i + j] for spans of j + 1 tokens, -1 where i + j is past n."""
     n = len(p_start)
     m = min(max_tokens, n)
     padded = np.concatenate((p_end, np.zeros(m - 1)))
-    scores: Floats = p_start[:, None] * sliding_window_view(padded, m)
+    scores: Doubles = p_start[:, None] * sliding_window_view(padded, m)
     row, column = np.triu_indices(m, k=1)
     scores[n - m + column, m - column + row] = -1.0
     return scores
 
 
-def _largest(scores: Floats, k: int) -> tuple[Ints, Ints, Floats]:
+def _largest(scores: Doubles, k: int) -> tuple[Ints, Ints, Doubles]:
     """First and last tokens and scores of at least the `k` best spans, best first.
 
     Everything that ties with the k-th is included, so that position alone breaks ties.

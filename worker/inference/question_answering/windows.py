@@ -1,8 +1,8 @@
-"""A question and its context, cut into windows of at most `max_tokens` tokens.
+"""Splits a question and its context into windows of at most `max_tokens` tokens.
 
-The two texts are encoded once, alone, and windows are slices of the context's tokens put into
-the model's pair template. This gives the windows that `tokenizers` makes with `only_second`
-truncation, for any stride, without state in the tokenizer that threads would share.
+Both texts are tokenized once, each alone; windows are slices of the context's tokens in the model's
+pair template. The result equals that of `tokenizers` with `only_second` truncation, for any stride,
+without truncation state in a tokenizer that threads share.
 """
 
 import unicodedata
@@ -23,7 +23,7 @@ SPECIAL_TOKENS = 3
 
 @dataclass(frozen=True, slots=True)
 class EncodedContext:
-    """A context as tokens: `n` of them, each with where it came from, in code points.
+    """The `n` tokens of a context, with their positions in code points.
 
     ids        int64 (n,)  token ids
     starts     int64 (n,)  where a token's text starts in the context
@@ -41,7 +41,7 @@ class EncodedContext:
 
 
 class Windower:
-    """Cuts questions for one bundle. Holds no state that changes: any thread may call it."""
+    """Splits questions for one bundle. Immutable: any thread may call it."""
 
     def __init__(self, bundle: Bundle, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
@@ -49,10 +49,10 @@ class Windower:
         self._template = pair_template(self._tokenizer, bundle.tokenizer_file)
         self._max_tokens = max_tokens
 
-    def encode_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
-        """The question's token ids. Raises `Rejected` where there are none or too many."""
-        # Long input is looked at here, before the pair is built: `tokenizers` panics, with a
-        # BaseException, where a question leaves no room for its context.
+    def tokenize_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
+        """The question's token ids. Raises `Rejected` if there are none or too many."""
+        # Check the length before a pair is built: `tokenizers` panics, with a BaseException, if a
+        # question leaves no space for its context.
         ids = np.array(self._encode(text).ids, dtype=np.int64)
         if not len(ids):
             raise Rejected(Reason.SCHEMA, "question: holds nothing that the model can read")
@@ -63,8 +63,8 @@ class Windower:
             )
         return ids
 
-    def encode_context(self, text: str) -> EncodedContext:
-        """The context as tokens; none at all where it is blank to the model."""
+    def tokenize_context(self, text: str) -> EncodedContext:
+        """The context's tokens; none if the tokenizer drops all of its characters."""
         encoding = self._encode(text)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
         words = np.array(encoding.word_ids, dtype=np.int64)
@@ -77,7 +77,7 @@ class Windower:
             word_last=last,
         )
 
-    def cut(
+    def split(
         self,
         question: NDArray[np.int64],
         context: EncodedContext,
@@ -85,10 +85,10 @@ class Windower:
         stride: int,
         max_windows: int,
     ) -> list[Window]:
-        """The windows of the pair, in the context's order; none for a context without tokens.
+        """The windows of the pair, in the order of the context; none for a context without tokens.
 
-        The stride in use is at most half of what the question leaves of a window: more would
-        turn one long question into hundreds of windows. Raises `Rejected` past `max_windows`.
+        Caps the stride at half of the context tokens of a window: a larger one would turn a long
+        question into hundreds of windows. Raises `Rejected` if more than `max_windows` are needed.
         """
         tokens = len(context.ids)
         if not tokens:
@@ -108,11 +108,11 @@ class Windower:
             for first, count in window_starts(tokens, capacity, stride)
         ]
 
-    def _window(self, head: NDArray[np.int64], piece: NDArray[np.int64], first: int) -> Window:
-        ids = np.concatenate((head, piece, [self._template.sep]))
+    def _window(self, head: NDArray[np.int64], tokens: NDArray[np.int64], first: int) -> Window:
+        ids = np.concatenate((head, tokens, [self._template.sep]))
         types = np.zeros(len(ids), dtype=np.int64)
         types[len(head) :] = self._template.context_type
-        return Window(ids=ids, types=types, offset=len(head), first=first, count=len(piece))
+        return Window(ids=ids, types=types, offset=len(head), first=first, count=len(tokens))
 
     def _encode(self, text: str) -> Encoding:
         return self._tokenizer.encode(text, add_special_tokens=False)
@@ -129,7 +129,7 @@ def _word_bounds(words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def _with_marks(text: str, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Token ends, moved behind the combining marks that belong to no token.
+    """Token ends, moved after the combining marks that belong to no token.
 
     An uncased BERT normalizer drops accents: the token of a decomposed "é" ends before its
     accent, and an answer that ended there would lose it.

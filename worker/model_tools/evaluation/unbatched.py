@@ -34,29 +34,25 @@ class UnbatchedReader:
         self.bundle = bundle
         self.session = OnnxSession(
             bundle,
-            SessionOptions(
-                callers=defaults.threads,
-                providers=defaults.providers,
-                fallback=defaults.provider_fallback,
-            ),
+            SessionOptions(defaults.threads, defaults.providers, defaults.provider_fallback),
         )
-        self._jobs = create_task_adapter(bundle, defaults, max_tokens=limit)
+        self._task = create_task_adapter(bundle, defaults, max_tokens=limit)
         self._model = bundle.model_info(self.session.provider)
 
     def cut(self, event: Event[Any]) -> list[Window]:
         """The windows that `read` runs. Raises `Rejected`."""
-        job = self._jobs.make(event)
-        job.cut()
+        job = self._task.make(event)
+        job.preprocess()
         return job.windows
 
     def read(self, event: Event[Any]) -> UnbatchedResult:
         """Rejections are outcomes. Raises what the model raises."""
-        job = self._jobs.make(event)
+        job = self._task.make(event)
         try:
-            job.cut()
+            job.preprocess()
         except Rejected as rejected:
             return UnbatchedResult(rejected)
         outputs = [self.session.run([window])[0] for window in job.windows]
         for index, output in enumerate(outputs):
-            job.collect(index, output)
-        return UnbatchedResult(job.settle(self._model), tuple(job.windows), tuple(outputs))
+            job.add_output(index, output)
+        return UnbatchedResult(job.postprocess(self._model), tuple(job.windows), tuple(outputs))

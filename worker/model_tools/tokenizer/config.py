@@ -12,6 +12,7 @@ from tokenizers import AddedToken
 
 from worker.model_tools.json_files import read_json_object
 from worker.models.bundle import BundleError
+from worker.models.error_text import first_problem
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
@@ -99,9 +100,7 @@ def read_tokenizer_config(directory: Path) -> TokenizerConfig:
     try:
         return TokenizerConfig.model_validate(present)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise BundleError(f"{directory / TOKENIZER_CONFIG}: {where}: {first['msg']}") from None
+        raise BundleError(f"{directory / TOKENIZER_CONFIG}: {first_problem(error)}") from None
 
 
 def _read_optional(path: Path) -> dict[str, Any]:

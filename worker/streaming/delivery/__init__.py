@@ -1,0 +1,1 @@
+"""Publishing outcomes and committing offsets, with either guarantee."""

@@ -1,46 +1,107 @@
-"""The protocols of delivery."""
+"""What a session and its partitions need of delivery, in the same shape for both guarantees.
 
-from collections.abc import AsyncIterator, Sequence
+Delivery owns commits in both modes: no other module knows which one is in use.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from aiokafka import TopicPartition
 
+from schemas.rejection import Reason
 from worker.kafka.records import OutputRecord
+from worker.observability.record_trace import RecordTrace, TraceDispatcher
+from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
 
 
 @dataclass(frozen=True, slots=True)
-class StartOffsets:
-    """Where a partition's reading starts; `committed` is what the group has, if anything."""
+class ProcessedRecord:
+    """What is published for the record at `offset`: an answer, or a dead letter for `reason`."""
 
-    committed: int | None
-    position: int
+    offset: int
+    output: OutputRecord
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredRecord:
+    """A record that waits for the commit of its offset, with its trace, if it has one."""
+
+    trace: RecordTrace | None
+    outcome: str
+
+
+Tracker = OffsetTracker[DeliveredRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPolicy:
+    """When a partition's offset is committed: after `interval` seconds or `records` records."""
+
+    interval: float
+    records: int
+
+
+class Partitions(Protocol):
+    """The assigned partitions, as delivery closes them."""
+
+    def close(self) -> None:
+        """Discard what is in flight and stop the partitions' tasks."""
+
+    async def wait_closed(self) -> None:
+        """Wait until the tasks of closed partitions have ended."""
 
 
 class PartitionDelivery(Protocol):
-    """One partition's, for the time of one assignment."""
+    """One partition's, for the time of one assignment or until it is restarted."""
 
-    async def begin(self) -> StartOffsets | None:
-        """`None` where nobody can say, since the partition is being taken away.
+    min_interval: float
+    """Seconds from the start of one delivery to the start of the next."""
 
-        Raises `KafkaError`.
+    commits_idle_position: bool
+    """Whether `deliver([])` commits the tracker's position."""
+
+    async def start(self) -> StartOffsets | None:
+        """Where the consumer starts; None if the partition was revoked meanwhile or the brokers
+        do not tell. Raises `KafkaError`.
         """
 
-    def deliver(self, records: Sequence[OutputRecord], offset: int) -> AsyncIterator[int]:
-        """Publish `records`; all before `offset` is done with them. Yields, as the brokers have
-        them, how many of them more are. Raises `KafkaError` and `TimeoutError`.
+    def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
+        """Publish `batch` in its order. Yields each record once the brokers acknowledged it; the
+        caller completes it in the tracker before it asks for the next. Raises `KafkaError` and
+        `TimeoutError`.
         """
 
 
 class Delivery(Protocol):
-    """A session's. `start`, then a way for each assigned partition, `stop` at the end."""
+    """A session's. `start`, then `run` beside `open` for each assigned partition, then `close`."""
 
-    commits: ClassVar[bool]
-    """Whether to deliver is to commit, too, which then nobody else may do."""
+    restarts_partition: bool
+    """Whether opening the partition again cures a delivery that failed."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Connect. Raises `KafkaError`."""
 
-    async def stop(self, *, seconds: float) -> None:
-        """Raises `TimeoutError` where it takes longer."""
+    async def run(self) -> None:
+        """Never returns. Raises the error that ends the session."""
 
-    def way(self, partition: TopicPartition) -> PartitionDelivery: ...
+    def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery: ...
+
+    async def commit(self, partitions: Collection[TopicPartition]) -> None:
+        """Commit the positions of `partitions`, after a drain. Raises `KafkaError` if no retry
+        can succeed.
+        """
+
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
+        """Let what was sent finish, commit it, close `partitions` and the connections.
+
+        Raises `TimeoutError` after that many seconds; the partitions are closed all the same.
+        """
+
+
+def end_traces(traces: TraceDispatcher, delivered: Iterable[DeliveredRecord]) -> None:
+    """Their offsets are committed."""
+    for record in delivered:
+        if record.trace is not None:
+            traces.end(record.trace, record.outcome)

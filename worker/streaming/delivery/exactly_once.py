@@ -1,64 +1,136 @@
-"""Exactly-once delivery."""
+"""Exactly-once delivery: outcomes and offset of a partition in one transaction.
+
+Each input partition has a transactional id of its own as its fence. A partition starts with three
+steps: (1) InitProducerId for that id fences the previous owner and aborts its open transaction,
+(2) the group's stable offset is read, (3) the consumer starts fetching there. Before (3) the
+partition is paused, so nothing is read that a previous owner may still commit.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from aiokafka import TopicPartition
 
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.consumer import GroupConsumer
-from worker.kafka.records import OutputRecord
-from worker.kafka.transactions import TransactionalProducer
+from worker.kafka.transactions import (
+    TransactionalProducer,
+    fetch_stable_offset,
+    transactional_id,
+)
+from worker.observability import metrics
+from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
-from worker.streaming.delivery.base import PartitionDelivery, StartOffsets
+from worker.streaming.delivery.base import (
+    CommitPolicy,
+    PartitionDelivery,
+    Partitions,
+    ProcessedRecord,
+    Tracker,
+    end_traces,
+)
+from worker.streaming.offset_tracker import StartOffsets
 
 
 class ExactlyOnce:
-    """A transaction for each partition, behind its fence; nothing is fetched before that stands."""
+    """A transactional producer for each partition, over shared connections."""
 
-    commits: ClassVar[bool] = True
+    restarts_partition = True
 
     def __init__(
-        self, kafka: KafkaSettings, limits: Mapping[str, int], intake: GroupConsumer
+        self,
+        kafka: KafkaSettings,
+        limits: Mapping[str, int],
+        consumer: GroupConsumer,
+        policy: CommitPolicy,
+        traces: TraceDispatcher,
     ) -> None:
+        """`limits` maps topics to `max.message.bytes`."""
         self._kafka = kafka
         self._limits = limits
-        self._intake = intake
-        self._link = BrokerClient(client_for_transactions(kafka))
+        self._consumer = consumer
+        self._policy = policy
+        self._traces = traces
+        self._client = BrokerClient(client_for_transactions(kafka))
 
     async def start(self) -> None:
-        await self._link.start()
+        await self._client.start()
 
-    async def stop(self, *, seconds: float) -> None:
+    async def run(self) -> None:
+        # Each delivery commits; there is nothing to do periodically.
+        await asyncio.Event().wait()
+
+    def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
+        self._consumer.pause(partition)
+        return ExactlyOncePartition(
+            partition,
+            tracker,
+            TransactionalProducer(
+                self._client,
+                self._kafka,
+                transactional_id(self._kafka.group_id, partition),
+                self._limits,
+            ),
+            self._client,
+            self._consumer,
+            self._kafka.group_id,
+            self._policy,
+            self._traces,
+        )
+
+    async def commit(self, partitions: Collection[TopicPartition]) -> None:
+        """A drained partition has committed with its last delivery."""
+
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
+        # A partition that still sends while the connections close would open new ones.
+        partitions.close()
+        await partitions.wait_closed()
         async with asyncio.timeout(seconds):
-            await self._link.stop()
-
-    def way(self, partition: TopicPartition) -> PartitionDelivery:
-        self._intake.pause(partition)
-        transactions = TransactionalProducer(self._link, self._kafka, partition, self._limits)
-        return ExactlyOncePartition(transactions, self._intake, partition)
+            await self._client.stop()
 
 
 class ExactlyOncePartition:
+    """One transactional id, from one fence on. After an error only a new fence helps."""
+
+    commits_idle_position = True
+
     def __init__(
-        self, transactions: TransactionalProducer, intake: GroupConsumer, partition: TopicPartition
+        self,
+        partition: TopicPartition,
+        tracker: Tracker,
+        producer: TransactionalProducer,
+        client: BrokerClient,
+        consumer: GroupConsumer,
+        group_id: str,
+        policy: CommitPolicy,
+        traces: TraceDispatcher,
     ) -> None:
-        self._transactions = transactions
-        self._intake = intake
+        self.min_interval = policy.interval
         self._partition = partition
+        self._tracker = tracker
+        self._producer = producer
+        self._client = client
+        self._consumer = consumer
+        self._group_id = group_id
+        self._traces = traces
 
-    async def begin(self) -> StartOffsets | None:
-        offset = await self._transactions.fence()
+    async def start(self) -> StartOffsets | None:
+        await self._producer.init_transactions()
+        offset = await fetch_stable_offset(self._client, self._group_id, self._partition)
         if offset is None:
-            # Nothing is read before there is an offset to come back to: the consumer would stand
-            # behind what was read in vain, and the reset policy ("latest") might skip it.
-            offset = await self._intake.position(self._partition)
-            await self._transactions.commit([], offset)
-        return (
-            StartOffsets(offset, offset) if self._intake.resume(self._partition, offset) else None
-        )
+            # Commit the starting position before reading: after a failed first transaction the
+            # reset policy ("latest") could otherwise skip what was already read.
+            offset = await self._consumer.position(self._partition)
+            await self._producer.commit([], {self._partition: offset})
+        if not self._consumer.resume(self._partition, offset):
+            return None
+        return StartOffsets(committed=offset, position=offset)
 
-    async def deliver(self, records: Sequence[OutputRecord], offset: int) -> AsyncIterator[int]:
-        await self._transactions.commit(records, offset)
-        yield len(records)
+    async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
+        offset = batch[-1].offset + 1 if batch else self._tracker.position
+        assert offset is not None, "an unknown position cannot be committed"
+        await self._producer.commit([each.output for each in batch], {self._partition: offset})
+        for processed in batch:
+            yield processed
+        end_traces(self._traces, self._tracker.mark_committed(offset))
+        metrics.COMMITS.labels("done").inc()

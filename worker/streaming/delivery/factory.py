@@ -1,18 +1,23 @@
-"""Chooses the delivery."""
+"""Chooses the delivery that QA_DELIVERY names."""
 
 from collections.abc import Mapping
 
 from worker.kafka.consumer import GroupConsumer
+from worker.observability.record_trace import TraceDispatcher
 from worker.settings import Settings
 from worker.streaming.delivery.at_least_once import AtLeastOnce
-from worker.streaming.delivery.base import Delivery
+from worker.streaming.delivery.base import CommitPolicy, Delivery
 from worker.streaming.delivery.exactly_once import ExactlyOnce
 
 
 def create_delivery(
-    settings: Settings, limits: Mapping[str, int], intake: GroupConsumer
+    settings: Settings,
+    limits: Mapping[str, int],
+    consumer: GroupConsumer,
+    traces: TraceDispatcher,
 ) -> Delivery:
-    """The one that `QA_DELIVERY` names. `limits` is topic to `max.message.bytes`."""
-    if settings.qa.delivery == "exactly_once":
-        return ExactlyOnce(settings.kafka, limits, intake)
-    return AtLeastOnce(settings.kafka, limits, intake)
+    """`limits` maps topics to `max.message.bytes`."""
+    qa = settings.qa
+    policy = CommitPolicy(interval=qa.commit_interval_ms / 1000, records=qa.commit_records)
+    delivery = ExactlyOnce if qa.delivery == "exactly_once" else AtLeastOnce
+    return delivery(settings.kafka, limits, consumer, policy, traces)

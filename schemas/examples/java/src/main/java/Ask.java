@@ -23,7 +23,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * java -cp 'target/classes:target/dependency/*' Ask QUESTION CONTEXT
  * </pre>
  *
- * Prints the answer's JSON, or what was wrong with the question. From the environment: KAFKA_BOOTSTRAP_SERVERS,
+ * Prints the answer event, or why the question was rejected. Environment variables: KAFKA_BOOTSTRAP_SERVERS,
  * QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC, QA_DEAD_LETTERS_TOPIC.
  */
 public final class Ask {
@@ -31,19 +31,19 @@ public final class Ask {
     private static final String QUESTIONS = setting("QA_QUESTIONS_TOPIC", "qa.questions");
     private static final String ANSWERS = setting("QA_ANSWERS_TOPIC", "qa.answers");
     private static final String DEAD_LETTERS = setting("QA_DEAD_LETTERS_TOPIC", "qa.questions.dead");
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
     public static void main(String[] arguments) throws Exception {
         String value = "{\"question\": " + json(arguments[0]) + ", \"context\": " + json(arguments[1]) + "}";
-        String mark = UUID.randomUUID().toString();
+        String correlationId = UUID.randomUUID().toString();
         try (var consumer = consumer(); var producer = producer()) {
-            atTheEnd(consumer);
-            // Questions with one key are answered in their order, under that key.
+            seekToEnd(consumer);
+            // Answers have the key of their question; questions with the same key keep their order.
             var question = new ProducerRecord<>(QUESTIONS, "example", value);
-            // Comes back on the answer, as traceparent and some more headers do.
-            question.headers().add("correlation-id", mark.getBytes(StandardCharsets.UTF_8));
+            // The worker copies this header to the answer.
+            question.headers().add("correlation-id", correlationId.getBytes(StandardCharsets.UTF_8));
             producer.send(question).get();
-            var outcome = await(consumer, mark);
+            var outcome = await(consumer, correlationId);
             if (outcome.topic().equals(DEAD_LETTERS)) {
                 throw new IllegalArgumentException("rejected: " + header(outcome, "qa.reason") + ": "
                         + header(outcome, "__connect.errors.exception.message"));
@@ -53,7 +53,8 @@ public final class Ask {
     }
 
     private static KafkaConsumer<String, String> consumer() {
-        // Answers leave in transactions: whoever reads uncommitted may see one that is taken back.
+        // The worker writes answers in transactions; without read_committed, a consumer may see answers of an
+        // aborted one.
         Map<String, Object> settings = Map.of("bootstrap.servers", SERVERS, "isolation.level", "read_committed");
         return new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
     }
@@ -63,8 +64,8 @@ public final class Ask {
         return new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer());
     }
 
-    /** Lets the consumer see what comes from now on, before anything is sent. */
-    private static void atTheEnd(KafkaConsumer<String, String> consumer) {
+    /** Moves the consumer to the current end of both output topics, before the question is sent. */
+    private static void seekToEnd(KafkaConsumer<String, String> consumer) {
         List<TopicPartition> partitions = Stream.of(ANSWERS, DEAD_LETTERS)
                 .flatMap(topic -> consumer.partitionsFor(topic).stream())
                 .map(found -> new TopicPartition(found.topic(), found.partition()))
@@ -74,16 +75,16 @@ public final class Ask {
         partitions.forEach(consumer::position);
     }
 
-    private static ConsumerRecord<String, String> await(KafkaConsumer<String, String> consumer, String mark) {
-        Instant until = Instant.now().plus(PATIENCE);
-        while (Instant.now().isBefore(until)) {
+    private static ConsumerRecord<String, String> await(KafkaConsumer<String, String> consumer, String correlationId) {
+        Instant deadline = Instant.now().plus(TIMEOUT);
+        while (Instant.now().isBefore(deadline)) {
             for (var found : consumer.poll(Duration.ofMillis(500))) {
-                if (mark.equals(header(found, "correlation-id"))) {
+                if (correlationId.equals(header(found, "correlation-id"))) {
                     return found;
                 }
             }
         }
-        throw new IllegalStateException("no answer within " + PATIENCE.toSeconds() + " s: is a worker running?");
+        throw new IllegalStateException("no answer within " + TIMEOUT.toSeconds() + " s: is a worker running?");
     }
 
     private static String header(ConsumerRecord<?, ?> from, String name) {
@@ -91,11 +92,11 @@ public final class Ask {
         return header == null || header.value() == null ? null : new String(header.value(), StandardCharsets.UTF_8);
     }
 
-    private static String setting(String name, String otherwise) {
-        return System.getenv().getOrDefault(name, otherwise);
+    private static String setting(String name, String defaultValue) {
+        return System.getenv().getOrDefault(name, defaultValue);
     }
 
-    /** As a JSON string. */
+    /** The text as a JSON string. */
     private static String json(String text) {
         var quoted = new StringBuilder("\"");
         for (char each : text.toCharArray()) {

@@ -1,0 +1,53 @@
+"""Reads the headers of a dead letter: the inverse of `schemas.rejection.dead_letter_headers`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.rejection import ATTEMPT, PREFIX, REASON, VALUE_OMITTED, Header, split_headers
+
+_NUMBER = re.compile(rb"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterHeaders:
+    """What the headers of a record say. A field that is missing or malformed is empty."""
+
+    event_headers: tuple[Header, ...]
+    """The headers with which the event came."""
+    reason: str
+    """A value of `Reason`, or of a newer version's; empty if the record is not a dead letter."""
+    message: str
+    event: tuple[str, int, int] | None
+    """Topic, partition and offset of the event."""
+    attempt: int
+    """How many times the event had been replayed."""
+    omitted_bytes: int | None
+    """Size of the event's value if the dead letter does not have it."""
+
+
+def parse_dead_letter_headers(headers: Sequence[Header]) -> DeadLetterHeaders:
+    event_headers, added = split_headers(headers)
+    topic, partition, offset = (
+        added.get(f"{PREFIX}{name}") for name in ("topic", "partition", "offset")
+    )
+    numbers = _number(partition), _number(offset)
+    event = None
+    if topic and numbers[0] is not None and numbers[1] is not None:
+        event = _text(topic), numbers[0], numbers[1]
+    return DeadLetterHeaders(
+        event_headers=tuple(event_headers),
+        reason=_text(added.get(REASON)),
+        message=_text(added.get(f"{PREFIX}exception.message")),
+        event=event,
+        attempt=_number(dict(event_headers).get(ATTEMPT)) or 0,
+        omitted_bytes=(_number(added[VALUE_OMITTED]) or 0) if VALUE_OMITTED in added else None,
+    )
+
+
+def _text(header: bytes | None) -> str:
+    return (header or b"").decode("utf-8", "replace")
+
+
+def _number(header: bytes | None) -> int | None:
+    return int(header) if header and _NUMBER.fullmatch(header) else None

@@ -1,0 +1,148 @@
+"""The AsyncAPI document of the topics, in which the worker is the application: it receives events
+and sends outcomes. Names, sizes and numbers are the defaults of the settings and of
+`topics create`.
+"""
+
+import inspect
+from typing import Any, get_args
+
+from schemas import VERSION
+from schemas.generate.asyncapi_messages import BINDING, carried, messages
+from schemas.generate.json_schemas import components
+from worker.cli.topics import create
+from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
+from worker.settings import KafkaSettings
+from worker.settings.environment import load
+
+Schema = dict[str, Any]
+
+_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"})
+
+
+def asyncapi() -> Schema:
+    """The document."""
+    events = [name for name in messages() if name.startswith(("question", "text"))]
+    outcomes = [name for name in messages() if name.startswith(("answer", "embedding"))]
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:qa-worker",
+        "info": {
+            "title": "qa-worker",
+            "version": VERSION,
+            "description": "Answers questions, or embeds texts, that flow through Kafka. A worker "
+            "reads one kind of event, by its model. An outcome leaves in its event's shape: plain "
+            "JSON, CloudEvents structured, or CloudEvents binary. Fields that are not described "
+            "are ignored in events, and may be added to outcomes.",
+            "license": {"name": "MIT"},
+            "tags": [{"name": "question answering"}, {"name": "embeddings"}],
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(),
+        "channels": {
+            "questions": _channel(
+                _SETTINGS.qa.questions_topic,
+                "Events to read: questions, or texts where the model makes embeddings.",
+                events,
+            ),
+            "answers": _channel(
+                _SETTINGS.qa.answers_topic,
+                "Outcomes, under the key of their event and in the order of its partition. Written "
+                "in transactions by default: read them with isolation.level=read_committed.",
+                outcomes,
+            ),
+            "deadLetters": _channel(
+                _SETTINGS.qa.dead_letters_topic,
+                "Records that cannot be answered, unchanged, with the reason in their headers.",
+                ["deadLetter"],
+            ),
+        },
+        "operations": {
+            "receiveEvent": {
+                **_operation("receive", "questions", "Read an event.", events),
+                "reply": {
+                    "channel": {"$ref": "#/channels/answers"},
+                    "messages": _of_channel("answers", outcomes),
+                },
+            },
+            "sendOutcome": _operation(
+                "send", "answers", "Publish the outcome of an event.", outcomes
+            ),
+            "sendDeadLetter": _operation(
+                "send", "deadLetters", "Publish a record that was rejected.", ["deadLetter"]
+            ),
+        },
+        "components": {
+            "messages": messages(),
+            "messageTraits": {"carried": carried()},
+            "schemas": components(),
+            "securitySchemes": _logins(),
+        },
+    }
+
+
+def _servers() -> Schema:
+    bootstrap = {
+        "host": "{bootstrapServer}",
+        "variables": {
+            "bootstrapServer": {
+                "default": "localhost:9092",
+                "description": "host:port, one of those in KAFKA_BOOTSTRAP_SERVERS",
+            }
+        },
+    }
+    return {
+        "plaintext": {
+            **bootstrap,
+            "protocol": "kafka",
+            "description": "KAFKA_SECURITY_PROTOCOL=PLAINTEXT or SASL_PLAINTEXT",
+        },
+        "tls": {
+            **bootstrap,
+            "protocol": "kafka-secure",
+            "description": "KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL",
+            "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _logins()],
+        },
+    }
+
+
+def _logins() -> Schema:
+    """A security scheme for each SASL mechanism that the settings accept, under its name there."""
+    types: dict[str, Schema] = {
+        "PLAIN": {"type": "plain"},
+        "SCRAM-SHA-256": {"type": "scramSha256"},
+        "SCRAM-SHA-512": {"type": "scramSha512"},
+        "OAUTHBEARER": {"type": "http", "scheme": "bearer"},
+    }
+    mechanisms = get_args(KafkaSettings.model_fields["sasl_mechanism"].annotation)
+    return {name: types[name] for name in mechanisms}
+
+
+def _channel(topic: str, description: str, messages: list[str]) -> Schema:
+    defaults = inspect.signature(create).parameters
+    return {
+        "address": topic,
+        "description": description,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "bindings": {
+            "kafka": {
+                "topic": topic,
+                "partitions": defaults["partitions"].default,
+                "replicas": defaults["replication_factor"].default,
+                "topicConfiguration": {MAX_MESSAGE_BYTES: new_topic_limits(_SETTINGS)[topic]},
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+
+
+def _operation(action: str, channel: str, summary: str, messages: list[str]) -> Schema:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": summary,
+        "messages": _of_channel(channel, messages),
+    }
+
+
+def _of_channel(channel: str, messages: list[str]) -> list[Schema]:
+    return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages]

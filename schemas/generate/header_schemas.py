@@ -1,0 +1,119 @@
+"""Headers of records as JSON Schemas of an object: header name to UTF-8 text."""
+
+import ast
+import inspect
+from typing import Any
+
+from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
+from schemas.rejection import ATTEMPT, MESSAGE_LIMIT, PREFIX, REASON, REPLAY_OF, VALUE_OMITTED
+from schemas.rejection import Reason as Why
+
+Schema = dict[str, Any]
+
+_DIGITS = "^[0-9]+$"
+
+_CARRIED_MEANINGS = {
+    "traceparent": "W3C Trace Context",
+    "tracestate": "W3C Trace Context",
+    "baggage": "W3C Baggage",
+    "correlation-id": "ties an outcome to its event",
+}
+
+_REPLAYED: dict[str, Schema] = {
+    ATTEMPT: {
+        "type": "string",
+        "pattern": _DIGITS,
+        "description": "number of times that the event was replayed from the dead letters",
+    },
+    REPLAY_OF: {
+        "type": "string",
+        "pattern": "^.+-[0-9]+-[0-9]+$",
+        "description": "the dead letter that the event was replayed from: topic-partition-offset",
+    },
+}
+
+
+def carried() -> Schema:
+    """The headers that an outcome takes over from its event."""
+    return {
+        "type": "object",
+        "properties": {
+            name: {
+                "type": "string",
+                "description": f"{_CARRIED_MEANINGS.get(name, 'correlation id')}; copied to the "
+                "outcome",
+            }
+            for name in [*_CARRIED_MEANINGS, *sorted(PROPAGATED_HEADERS - set(_CARRIED_MEANINGS))]
+        },
+    }
+
+
+def content_type(value: str) -> Schema:
+    """Headers with a `content-type` of this value."""
+    return _object({"content-type": {"type": "string", "const": value}}, ["content-type"])
+
+
+def binary(kind: str | None, *, source: Schema) -> Schema:
+    """The headers of a CloudEvent in binary mode; `kind` is its type; None: any type."""
+    texts = {"type": "string", "minLength": 1}
+    attributes: dict[str, Schema] = {
+        "ce_specversion": {"type": "string", "const": "1.0"},
+        "ce_id": texts,
+        "ce_source": source,
+        "ce_type": {"type": "string", "const": kind} if kind else texts,
+        **{f"ce_{name}": {"type": "string"} for name in sorted(EXTENSIONS)},
+        "content-type": {"type": "string", "const": "application/json"},
+    }
+    required = ["ce_specversion", "ce_id", "ce_source", "ce_type"]
+    return _object(attributes, required)
+
+
+def dead_letter() -> Schema:
+    """The headers that the worker appends to a record that it rejects."""
+    added: dict[str, Schema] = {
+        f"{PREFIX}topic": {"type": "string", "description": "the topic of the rejected record"},
+        f"{PREFIX}partition": {"type": "string", "pattern": _DIGITS},
+        f"{PREFIX}offset": {"type": "string", "pattern": _DIGITS},
+        f"{PREFIX}exception.class.name": {"type": "string"},
+        f"{PREFIX}exception.message": {
+            "type": "string",
+            "maxLength": MESSAGE_LIMIT,
+            "description": "what was wrong, for a person",
+        },
+        REASON: {
+            "type": "string",
+            "enum": [str(reason) for reason in Why],
+            "description": "What was wrong, for a program. Later versions may add reasons.\n\n"
+            + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
+        },
+    }
+    omitted: Schema = {
+        "type": "string",
+        "pattern": _DIGITS,
+        "description": "Size of the value in bytes, where the value was left out because the topic "
+        "does not take a record of that size.",
+    }
+    return {
+        **_object({**added, VALUE_OMITTED: omitted, **_REPLAYED}, list(added)),
+        "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
+        "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
+        "repeated headers: of two with one name the last counts.",
+    }
+
+
+def meanings() -> dict[str, str]:
+    """Reason to its meaning: the docstring under it in the enum."""
+    (body,) = ast.parse(inspect.getsource(Why)).body
+    assert isinstance(body, ast.ClassDef)
+    texts = [
+        inspect.cleandoc(node.value.value)
+        for node in body.body[1:]
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+    return dict(zip((str(reason) for reason in Why), texts, strict=True))
+
+
+def _object(properties: dict[str, Schema], required: list[str]) -> Schema:
+    return {"type": "object", "properties": properties, "required": required}

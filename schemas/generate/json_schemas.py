@@ -1,0 +1,76 @@
+"""JSON Schemas of the events and of the dead letters' headers, from the pydantic models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from schemas import VERSION, Answer, Embedding, Question, Text
+from schemas.generate import header_schemas, samples
+from schemas.rejection import Reason, Rejected, dead_letter_headers
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+MODELS: Sequence[tuple[type[BaseModel], JsonSchemaMode]] = (
+    (Question, "validation"),
+    (Text, "validation"),
+    (Answer, "serialization"),
+    (Embedding, "serialization"),
+)
+"""Events as the worker validates them, outcomes as it serializes them."""
+
+
+def examples(model: type[BaseModel]) -> list[Schema]:
+    """Samples of this model, as JSON."""
+    outcomes = {Answer: samples.ANSWER, Embedding: samples.EMBEDDING}
+    if model in outcomes:
+        return [outcomes[model].model_dump(mode="json")]
+    return {Question: samples.QUESTIONS, Text: samples.TEXTS}[model]
+
+
+def dead_letter_example() -> Schema:
+    """The headers of a dead letter, by name."""
+    rejected = Rejected(Reason.SCHEMA, "question: is blank")
+    added = dead_letter_headers(rejected, topic="qa.questions", partition=0, offset=42)
+    return {name: (text or b"").decode() for name, text in added}
+
+
+def schemas() -> dict[str, Schema]:
+    """File name without `.schema.json`, to schema."""
+    files = {
+        model.__name__.lower(): model.model_json_schema(
+            mode=mode, schema_generator=WithoutTitlesOfFields
+        )
+        | {"examples": examples(model)}
+        for model, mode in MODELS
+    }
+    files["dead-letter-headers"] = {
+        "title": "DeadLetterHeaders",
+        **header_schemas.dead_letter(),
+        "examples": [dead_letter_example()],
+    }
+    return {
+        name: {"$schema": DIALECT, "$id": f"urn:qa-worker:{VERSION}:{name}", **schema}
+        for name, schema in files.items()
+    }
+
+
+def components() -> dict[str, Schema]:
+    """The same models, for `#/components/schemas` of an AsyncAPI document: name to schema."""
+    _, together = models_json_schema(
+        list(MODELS),
+        ref_template="#/components/schemas/{model}",
+        schema_generator=WithoutTitlesOfFields,
+    )
+    parts: dict[str, Schema] = together["$defs"]
+    return parts
+
+
+class WithoutTitlesOfFields(GenerateJsonSchema):
+    """Leaves out titles of fields, which only repeat the fields' names."""
+
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        return False

@@ -1,0 +1,102 @@
+"""The other commands with the ACLs that deploy/security.md lists, and without each of them."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.dead_letters.records import dead_letter, post, replay
+from tests.security.acls import grant, revoke
+from tests.security.documented import documented
+from tests.security.secured import USER, Secured
+from tests.streaming.conftest import Running
+from tests.streaming.stub_engine import StubEngine
+from tests.streaming.topics import Topics, event
+from worker.client import QuestionClient
+from worker.dead_letters.dead_letter import DeadLetterFilter
+from worker.dead_letters.replay import read_dead_letters
+from worker.kafka.errors import StreamingError
+from worker.kafka.topic_requirements import check_topics
+from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, describe_topics
+
+Command = Callable[[Topics], Awaitable[object]]
+
+
+async def ask(restricted: Topics) -> None:
+    async with QuestionClient.open(restricted.settings) as client:
+        question = await client.send(event(1))
+        assert (await client.wait_for_result(question, timeout_seconds=10)).value is not None
+        question = await client.send(b"no JSON")
+        assert (await client.wait_for_result(question, timeout_seconds=10)).reason == "not_json"
+
+
+async def list_dead_letters(restricted: Topics) -> None:
+    reading = read_dead_letters(restricted.settings, DeadLetterFilter(), lambda *_: None)
+    assert len([dead_letter async for dead_letter in reading]) == 1
+
+
+async def replay_dead_letters(restricted: Topics) -> None:
+    assert len(await replay(restricted)) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "use"),
+    [
+        (ask, "ask"),
+        (list_dead_letters, "dead-letters list, show"),
+        (replay_dead_letters, "dead-letters replay"),
+    ],
+)
+async def test_command_needs_the_documented_acls_and_names_a_missing_one(
+    kafka: Secured, command: Command, use: str, running: Running
+) -> None:
+    privileged = Topics(kafka.kafka.bootstrap_servers)
+    await privileged.create()
+    restricted = Topics(privileged.servers, {**privileged.environment, **kafka.sasl()})
+    acls = documented(use, restricted.settings)
+    await grant(restricted.servers, *acls)
+    async with AsyncExitStack() as stack:
+        if command is ask:
+            await stack.enter_async_context(running(privileged.settings, StubEngine()))
+        else:
+            await post(privileged, dead_letter(privileged))
+
+        await command(restricted)
+
+        for acl in acls:
+            await revoke(restricted.servers, acl)
+            with pytest.raises(StreamingError) as refused:
+                async with asyncio.timeout(15):
+                    await command(restricted)
+            assert str(refused.value).startswith(f"User:{USER} lacks {acl.text};")
+            await grant(restricted.servers, acl)
+
+
+async def test_acls_to_create_and_to_describe_topics(kafka: Secured) -> None:
+    restricted = Topics(kafka.kafka.bootstrap_servers, kafka.sasl())
+    *most, last = documented("topics create", restricted.settings)
+    await grant(restricted.servers, *most)
+    with pytest.raises(StreamingError, match=f"User:{USER} lacks {re.escape(last.text)};"):
+        await restricted.create()
+    await grant(restricted.servers, last)
+    await restricted.create()
+    assert not any(topic.partitions for topic in await describe_topics(restricted.settings))
+    await grant(restricted.servers, *documented("topics check", restricted.settings))
+    assert all(topic.partitions for topic in await describe_topics(restricted.settings))
+
+
+async def test_max_message_bytes_without_describe_configs(kafka: Secured) -> None:
+    privileged = Topics(kafka.kafka.bootstrap_servers)
+    await privileged.create()
+    restricted = Topics(privileged.servers, {**privileged.environment, **kafka.sasl()})
+    for use in ("run", "run, exactly once"):
+        await grant(restricted.servers, *documented(use, restricted.settings))
+    assert set((await check_topics(restricted.settings)).values()) == {DEFAULT_MAX_MESSAGE_BYTES}
+    more = "run, with topics that take more than Kafka's default of 1 MiB"
+    await grant(restricted.servers, *documented(more, restricted.settings))
+    known = await check_topics(restricted.settings)
+    actual = await check_topics(privileged.settings)
+    for topic in (restricted.settings.qa.answers_topic, restricted.settings.qa.dead_letters_topic):
+        assert known[topic] == actual[topic] > DEFAULT_MAX_MESSAGE_BYTES

@@ -1,0 +1,105 @@
+"""A worker with the ACLs that deploy/security.md lists, and without each of them."""
+
+import asyncio
+
+import pytest
+
+from tests.security.acls import Acl, grant, revoke
+from tests.security.documented import documented
+from tests.security.secured import USER, Secured
+from tests.streaming.conftest import RunningWorker
+from tests.streaming.stub_engine import StubEngine
+from tests.streaming.topics import Topics, event, until
+from worker.kafka.errors import StreamingError
+from worker.streaming import session
+
+LEAST = {
+    "exactly_once": ("run", "run, exactly once"),
+    "at_least_once": ("run",),
+}
+COUNTS = {"exactly_once": 5, "at_least_once": 4}
+
+
+async def _topics(kafka: Secured, delivery: str) -> tuple[Topics, list[Acl]]:
+    """New topics, and the documented ACLs of a worker on them, which it has."""
+    topics = Topics(
+        kafka.kafka.bootstrap_servers,
+        # A member that may not leave its group is missed after the session timeout.
+        {"QA_DELIVERY": delivery, "KAFKA_SESSION_TIMEOUT_MS": "1000"},
+    )
+    await topics.create()
+    acls = [acl for use in LEAST[delivery] for acl in documented(use, topics.settings)]
+    await grant(topics.servers, *acls)
+    assert len(acls) == COUNTS[delivery]
+    return topics, acls
+
+
+@pytest.mark.parametrize("delivery", LEAST)
+async def test_documented_acls_are_sufficient(kafka: Secured, delivery: str) -> None:
+    topics, _ = await _topics(kafka, delivery)
+    await topics.send([event(n) for n in range(20)], partition=0)
+    await topics.send([b"no JSON"], partition=1)
+
+    worker = RunningWorker(topics.with_(**kafka.sasl()), StubEngine())
+    await worker.ready()
+    await topics.committed_are({0: 20, 1: 1})
+    worker.stop.set()
+    await worker.task
+
+    assert await topics.ids() == [f"q-{n}" for n in range(20)]
+    assert len(await topics.dead_letters()) == 1
+
+
+@pytest.mark.parametrize("delivery", LEAST)
+async def test_start_without_one_acl_fails_and_names_it(kafka: Secured, delivery: str) -> None:
+    async def start(number: int, *, describe: bool) -> None:
+        topics, acls = await _topics(kafka, delivery)
+        acl = acls[number]
+        if describe:
+            await grant(topics.servers, acl.describe_only)
+        await revoke(topics.servers, acl)
+        with pytest.raises(StreamingError) as ended:
+            async with asyncio.timeout(15):
+                await RunningWorker(topics.with_(**kafka.sasl()), StubEngine()).task
+        assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(COUNTS[delivery]):
+            group.create_task(start(number, describe=False))
+            group.create_task(start(number, describe=True))
+
+
+@pytest.mark.parametrize("delivery", LEAST)
+async def test_revoked_acl_stops_the_worker_without_loss(
+    kafka: Secured, delivery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A producer that may not write waits for all of that time.
+    monkeypatch.setattr(session, "CLOSE_SECONDS", 1.0)
+
+    async def work(number: int) -> None:
+        topics, acls = await _topics(kafka, delivery)
+        acl = acls[number]
+        settings = topics.with_(**kafka.sasl())
+        worker = RunningWorker(settings, StubEngine())
+        await worker.ready()
+        await topics.send([event(0), event(1)])
+        await until(lambda: topics.has(2), "it works")
+
+        await revoke(topics.servers, acl)
+        await topics.send([event(2), event(3), b"no JSON", b"nor this"])
+        with pytest.raises(StreamingError) as ended:
+            async with asyncio.timeout(15):
+                await worker.task
+        assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
+
+        await grant(topics.servers, acl)
+        again = RunningWorker(settings, StubEngine())
+        await again.ready()
+        await until(lambda: topics.has(4), "all is answered")
+        again.stop.set()
+        await again.task
+        assert set(await topics.ids()) == {f"q-{n}" for n in range(4)}
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(COUNTS[delivery]):
+            group.create_task(work(number))

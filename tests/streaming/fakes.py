@@ -1,0 +1,149 @@
+"""In-memory consumer and delivery behind the ports of worker/streaming: no Kafka, no waiting."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from tests.streaming.stub_engine import StubEngine
+from worker.kafka.records import InputRecord
+from worker.observability.health import Health
+from worker.observability.record_trace import TraceDispatcher
+from worker.settings import Settings
+from worker.settings.environment import load
+from worker.streaming.assignment import Assignment
+from worker.streaming.backpressure import InFlightLimiter
+from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker, end_traces
+from worker.streaming.offset_tracker import StartOffsets
+from worker.streaming.partition import PartitionContext
+from worker.streaming.processor import RecordProcessor
+
+QUESTIONS = "qa.questions"
+FIRST, SECOND = TopicPartition(QUESTIONS, 0), TopicPartition(QUESTIONS, 1)
+NO_JSON = b"{"
+
+
+def record(
+    offset: int, partition: TopicPartition = FIRST, value: bytes | None = None, **more: Any
+) -> InputRecord:
+    """A question that is named by its offset."""
+    question = {"question": f"{partition.partition}-{offset}", "context": "c"}
+    text = json.dumps(question).encode() if value is None else value
+    return InputRecord(partition.topic, partition.partition, offset, None, text, (), **more)
+
+
+class FakeDelivery:
+    """Publishes into a list and commits with each delivery, as exactly-once delivery does."""
+
+    def __init__(self, *, restarts_partition: bool = True, min_interval: float = 0.0) -> None:
+        self.restarts_partition = restarts_partition
+        self.min_interval = min_interval
+        self.errors: list[Exception] = []
+        """Raised by the next deliveries, instead of publishing."""
+        self.published: list[tuple[TopicPartition, ProcessedRecord]] = []
+        self.committed: dict[TopicPartition, int] = {}
+        self.opened: list[TopicPartition] = []
+        self.traces = TraceDispatcher()
+
+    def offsets(self, partition: TopicPartition = FIRST) -> list[int]:
+        """Of the published records, in the order of their delivery."""
+        return [each.offset for at, each in self.published if at == partition]
+
+    async def start(self) -> None: ...
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def open(self, partition: TopicPartition, tracker: Tracker) -> "FakePartitionDelivery":
+        self.opened.append(partition)
+        return FakePartitionDelivery(self, partition, tracker)
+
+    async def commit(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    async def close(self, partitions: Partitions, *, seconds: float) -> None:
+        assert seconds > 0
+        partitions.close()
+        await partitions.wait_closed()
+
+
+class FakePartitionDelivery:
+    commits_idle_position = True
+
+    def __init__(self, delivery: FakeDelivery, partition: TopicPartition, tracker: Tracker) -> None:
+        self.min_interval = delivery.min_interval
+        self._delivery = delivery
+        self._partition = partition
+        self._tracker = tracker
+
+    async def start(self) -> StartOffsets | None:
+        await asyncio.sleep(0)
+        offset = self._delivery.committed.setdefault(self._partition, 0)
+        return StartOffsets(committed=offset, position=offset)
+
+    async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
+        await asyncio.sleep(0)
+        if self._delivery.errors:
+            raise self._delivery.errors.pop(0)
+        offset = batch[-1].offset + 1 if batch else self._tracker.position
+        assert offset is not None
+        self._delivery.committed[self._partition] = offset
+        for processed in batch:
+            self._delivery.published.append((self._partition, processed))
+            yield processed
+        end_traces(self._delivery.traces, self._tracker.mark_committed(offset))
+
+
+def settings(**environment: str) -> Settings:
+    return load(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "KAFKA_HEARTBEAT_INTERVAL_MS": "100",
+            **environment,
+        }
+    )
+
+
+def limiter(engine: StubEngine, *, max_bytes: int = 10**9) -> InFlightLimiter:
+    return InFlightLimiter(engine, max_bytes=max_bytes, max_tokens=10**9, max_seconds=10**9)
+
+
+def context(
+    engine: StubEngine,
+    delivery: FakeDelivery,
+    *,
+    dead_letter_limit: DeadLetterLimit | None = None,
+    batch_records: int = 1000,
+    max_bytes: int = 10**9,
+) -> PartitionContext:
+    """Of a session that has no Kafka. Its records are small: no thread decodes them."""
+    qa = settings().qa
+    topics = (qa.answers_topic, qa.dead_letters_topic)
+    return PartitionContext(
+        processor=RecordProcessor(
+            engine=engine,
+            decoders=ThreadPoolExecutor(1),
+            answers_topic=qa.answers_topic,
+            dead_letters_topic=qa.dead_letters_topic,
+            max_record_bytes=qa.max_record_bytes,
+            limits=dict.fromkeys(topics, 10**6),
+        ),
+        delivery=delivery,
+        limiter=limiter(engine, max_bytes=max_bytes),
+        dead_letter_limit=dead_letter_limit or DeadLetterLimit(records=0, ratio=0.5),
+        health=Health(lambda: 0.0, stall_after=60, contact_after=20),
+        traces=delivery.traces,
+        batch_records=batch_records,
+    )
+
+
+def assignment(
+    engine: StubEngine, delivery: FakeDelivery, dead_letter_limit: DeadLetterLimit | None = None
+) -> Assignment:
+    return Assignment(
+        settings(QA_DRAIN_SECONDS="20"),
+        context(engine, delivery, dead_letter_limit=dead_letter_limit),
+    )

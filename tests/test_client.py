@@ -1,0 +1,57 @@
+"""QuestionClient against a broker, without a worker: the test writes the outcomes."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from schemas.rejection import Reason, Rejected, dead_letter_headers
+from tests.brokers.protocol import Broker
+from tests.streaming.topics import Topics
+from worker.client import QuestionClient
+from worker.kafka.records import RecordPosition
+
+FOREIGN = [
+    b"{",
+    b"[]",
+    b"7",
+    b"[" * 100_000,
+    b'{"id": "no source"}',
+    b'{"source": null}',
+    b'{"source": {"topic": "t"}}',
+    b'{"specversion": "1.0", "source": "/qa-worker/qa.questions", "data": {"id": "structured"}}',
+    None,
+]
+
+
+@pytest.fixture
+async def topics(broker: Broker) -> Topics:
+    own = Topics(broker.bootstrap_servers)
+    await own.create()
+    return own
+
+
+def answer_to(question: RecordPosition) -> bytes:
+    return json.dumps({"answer": "Ada", "source": asdict(question)}).encode()
+
+
+async def test_foreign_records_on_the_output_topics_are_ignored(topics: Topics) -> None:
+    qa = topics.settings.qa
+    async with (
+        QuestionClient.open(topics.settings) as client,
+        AIOKafkaProducer(bootstrap_servers=topics.servers) as producer,
+    ):
+        question = await client.send(b"{}")
+        rejected_question = await client.send(b"{")
+        for value in FOREIGN:
+            await producer.send_and_wait(qa.answers_topic, value, key=b"k")
+            await producer.send_and_wait(qa.dead_letters_topic, value, key=b"k")
+        await producer.send_and_wait(qa.answers_topic, answer_to(question))
+        rejected = Rejected(Reason.NOT_JSON, "EOF")
+        headers = dead_letter_headers(rejected, **asdict(rejected_question))
+        await producer.send_and_wait(qa.dead_letters_topic, b"{", headers=headers)
+        answer = await client.wait_for_result(question, timeout_seconds=10)
+        dead_letter = await client.wait_for_result(rejected_question, timeout_seconds=10)
+    assert answer.value == answer_to(question)
+    assert (dead_letter.reason, dead_letter.detail) == ("not_json", "EOF")

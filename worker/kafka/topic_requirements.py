@@ -1,0 +1,46 @@
+"""Checks at the start of a command that its topics exist and that it has the ACLs for them."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from worker.kafka.acl import RequiredAcls, find_missing, format_missing, required_by_worker
+from worker.kafka.errors import StreamingError
+from worker.kafka.topics import Topic, admin_client, describe_with
+from worker.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def require_topics(settings: Settings, required: RequiredAcls) -> list[Topic]:
+    """Returns questions, answers and dead letters, in this order.
+
+    Raises `StreamingError` if an ACL in `required` is missing or one of its topics does not exist;
+    `KafkaError`.
+    """
+    async with admin_client(settings.kafka) as admin:
+        topics = await describe_with(admin, settings)
+        missing_acls = await find_missing(admin, required)
+    if missing_acls:
+        raise StreamingError(format_missing(settings.kafka, missing_acls))
+    missing = [t.name for t in topics if t.name in required and not t.partitions]
+    if missing:
+        raise StreamingError(
+            f"no topic {', '.join(missing)} on {settings.kafka.bootstrap_servers}: create it "
+            f"(`qa-worker topics create`)"
+        )
+    return topics
+
+
+async def check_topics(settings: Settings) -> Mapping[str, int]:
+    """As `require_topics`, for the worker. Returns topic to `max.message.bytes`."""
+    topics = await require_topics(settings, required_by_worker(settings))
+    for topic in topics[1:]:  # the worker publishes to these
+        if topic.max_message_bytes_unknown:
+            log.warning(
+                "max_message_bytes_unknown",
+                topic=topic.name,
+                max_message_bytes=topic.max_message_bytes,
+                reason="the broker does not tell; grant DESCRIBE_CONFIGS on the topic",
+            )
+    return {topic.name: topic.max_message_bytes for topic in topics}
