@@ -176,7 +176,7 @@ def test_fixed_ranges_are_batch_invariant(tmp_path: Path) -> None:
     assert facts(tmp_path, graph(nodes)).batch_invariant
 
 
-# What is no model.
+# Invalid graphs.
 
 
 def test_invalid_graph_is_refused(tmp_path: Path) -> None:
