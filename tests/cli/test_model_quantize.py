@@ -153,7 +153,7 @@ def test_failed_quantization_leaves_no_bundle(
     config = {**DISTILBERT, "dim": 9, "hidden_dim": 15}
     source = published.write(tmp_path / "x", published.safetensors(config))
     said = complaint(command("model", "convert", source, "--quantize", "per-token"))
-    assert said == "x/model.onnx: has no products with matrices of weights to quantize"
+    assert said == "x/model.onnx: has no linear layer to quantize"
     assert list(models.iterdir()) == []
 
 

@@ -81,7 +81,7 @@ def test_unsupported_outputs_are_refused(tmp_path: Path, outputs: Sequence[str])
 
 @pytest.mark.parametrize("inputs", [("inputs_embeds",), ("input_ids", "position_ids")])
 def test_unsupported_inputs_are_refused(tmp_path: Path, inputs: Sequence[str]) -> None:
-    assert f"its inputs are {sorted(inputs)}" in refusal(tmp_path, graph([], inputs=inputs))
+    assert f"takes {sorted(inputs)}" in refusal(tmp_path, graph([], inputs=inputs))
 
 
 def test_weights_among_the_inputs_are_not_inputs(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_fixed_ranges_are_batch_invariant(tmp_path: Path) -> None:
     assert facts(tmp_path, graph(nodes)).batch_invariant
 
 
-# What is no model.
+# Invalid graphs.
 
 
 def test_invalid_graph_is_refused(tmp_path: Path) -> None:
