@@ -76,6 +76,7 @@ async def test_before_and_after_are_called_around_coroutines_and_functions(
     assert said == ["before", 1, "after", "before", 2, "after"]
 
 
+@pytest.mark.process
 def test_a_process_dies_at_exactly_that_passage() -> None:
     dying = (
         "from tests.faults import failpoints\n"

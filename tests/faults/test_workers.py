@@ -21,6 +21,7 @@ def make(tmp_path: Path) -> Callable[[], Worker]:
     return lambda: Worker(0, {**nowhere, "QA_HTTP_HOST": "127.0.0.1"}, tmp_path / "log")
 
 
+@pytest.mark.process
 async def test_one_that_gives_up_is_restarted_and_quoted(make: Callable[[], Worker]) -> None:
     worker = make()
     worker.start()
@@ -31,6 +32,7 @@ async def test_one_that_gives_up_is_restarted_and_quoted(make: Callable[[], Work
     assert worker.killed == 0
 
 
+@pytest.mark.process
 async def test_what_one_is_armed_with_outlives_its_giving_up_but_not_its_death(
     make: Callable[[], Worker],
 ) -> None:
@@ -45,6 +47,7 @@ async def test_what_one_is_armed_with_outlives_its_giving_up_but_not_its_death(
     await worker.stop()
 
 
+@pytest.mark.process
 async def test_one_that_is_told_to_leave_has_no_successor(make: Callable[[], Worker]) -> None:
     worker = make()
     worker.start()
