@@ -41,10 +41,10 @@ def delivery() -> str:
 
 
 @pytest.fixture
-async def topics(broker: Broker, delivery: str) -> Topics:
-    own = Topics(broker.bootstrap_servers, {"QA_DELIVERY": delivery})
-    await own.create()
-    return own
+async def topics(broker: Broker, delivery: str) -> AsyncIterator[Topics]:
+    async with Topics(broker.bootstrap_servers, {"QA_DELIVERY": delivery}) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest.fixture

@@ -121,44 +121,45 @@ ODD = {
 async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_its_neighbours_are_answered(
     broker: Broker,
 ) -> None:
-    topics = Topics(broker.bootstrap_servers, {"QA_MAX_RECORD_BYTES": str(MAX_RECORD)})
-    topics.partitions = 1
-    await _create_for_3_mb(topics)
-    for number, bad in enumerate(BAD):
-        await topics.send([_good(id=f"before-{number}")], headers=())
-        await topics.send([bad.value], key=b"key-%d" % number, headers=bad.headers)
-    await topics.send(list(ODD.values()))
-    total = 2 * len(BAD) + len(ODD)
-    async with WorkerProcess(topics.environment) as worker:
+    async with Topics(
+        broker.bootstrap_servers, {"QA_MAX_RECORD_BYTES": str(MAX_RECORD)}, partitions=1
+    ) as topics:
+        await _create_for_3_mb(topics)
+        for number, bad in enumerate(BAD):
+            await topics.send([_good(id=f"before-{number}")], headers=())
+            await topics.send([bad.value], key=b"key-%d" % number, headers=bad.headers)
+        await topics.send(list(ODD.values()))
+        total = 2 * len(BAD) + len(ODD)
+        async with WorkerProcess(topics.environment) as worker:
 
-        async def all_committed() -> bool:
-            return (await topics.committed())[0] == total
+            async def all_committed() -> bool:
+                return (await topics.committed())[0] == total
 
-        await until(all_committed, "everything is committed")
-        assert not worker.events("session_failed")
-    letters = await topics.dead_letters()
-    answers = [json.loads(record.value) for record in await topics.answers()]
-    _show(letters)
-    for number, (bad, letter) in enumerate(zip(BAD, letters, strict=True)):
-        headers = dict(letter.headers)
-        assert headers["qa.reason"].decode() == bad.reason, bad.what
-        assert letter.value == bad.value, bad.what
-        assert letter.key == b"key-%d" % number
-        assert headers["__connect.errors.offset"] == str(2 * number + 1).encode()
-        assert headers["__connect.errors.exception.message"], bad.what
-        assert all(headers[name] == text for name, text in bad.headers)
-        texts = {name: text.decode() for name, text in headers.items()}
-        assert faults(published("dead-letter-headers"), texts) == []
-    assert [answer["id"] for answer in answers[: len(BAD)]] == [
-        f"before-{number}" for number in range(len(BAD))
-    ]
-    assert {answer["answer"] for answer in answers[: len(BAD)]} == {"Tomas Verhoeven"}
-    assert len(answers) == len(BAD) + len(ODD)
-    assert [faults(published("answer"), answer) for answer in answers] == [[]] * len(answers)
-    for value, answer in zip(ODD.values(), answers[len(BAD) :], strict=True):
-        document = json.loads(value)
-        context = document.get("input_data", document)["context"]
-        assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
+            await until(all_committed, "everything is committed")
+            assert not worker.events("session_failed")
+        letters = await topics.dead_letters()
+        answers = [json.loads(record.value) for record in await topics.answers()]
+        _show(letters)
+        for number, (bad, letter) in enumerate(zip(BAD, letters, strict=True)):
+            headers = dict(letter.headers)
+            assert headers["qa.reason"].decode() == bad.reason, bad.what
+            assert letter.value == bad.value, bad.what
+            assert letter.key == b"key-%d" % number
+            assert headers["__connect.errors.offset"] == str(2 * number + 1).encode()
+            assert headers["__connect.errors.exception.message"], bad.what
+            assert all(headers[name] == text for name, text in bad.headers)
+            texts = {name: text.decode() for name, text in headers.items()}
+            assert faults(published("dead-letter-headers"), texts) == []
+        assert [answer["id"] for answer in answers[: len(BAD)]] == [
+            f"before-{number}" for number in range(len(BAD))
+        ]
+        assert {answer["answer"] for answer in answers[: len(BAD)]} == {"Tomas Verhoeven"}
+        assert len(answers) == len(BAD) + len(ODD)
+        assert [faults(published("answer"), answer) for answer in answers] == [[]] * len(answers)
+        for value, answer in zip(ODD.values(), answers[len(BAD) :], strict=True):
+            document = json.loads(value)
+            context = document.get("input_data", document)["context"]
+            assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
 
 
 async def _create_for_3_mb(topics: Topics) -> None:

@@ -73,32 +73,36 @@ async def test_an_answer_too_large_for_its_topic_is_a_dead_letter(
     topics: Topics, running: Running
 ) -> None:
     limit = dict.fromkeys(("QA_MAX_RECORD_BYTES",), str(4 * 2**20))
-    small = Topics(topics.servers, {**limit, "QA_ANSWERS_TOPIC": f"small-{id(topics)}"})
-    await _create_with_limits(small, answers=20_000, dead=8 * 2**20)
-    value = event(1, metadata={"fill": "x" * 30_000})
-    await small.send([value, event(2)], partition=0)
-    async with running(small.settings, StubEngine()):
-        await until(lambda: small.has(1), "the good neighbour")
-    assert await small.ids() == ["q-2"]
-    (letter,) = await small.dead_letters()
-    assert dict(letter.headers)["qa.reason"] == b"answer_too_large"
-    assert letter.value == value
+    async with Topics(
+        topics.servers, {**limit, "QA_ANSWERS_TOPIC": f"small-{id(topics)}"}
+    ) as small:
+        await _create_with_limits(small, answers=20_000, dead=8 * 2**20)
+        value = event(1, metadata={"fill": "x" * 30_000})
+        await small.send([value, event(2)], partition=0)
+        async with running(small.settings, StubEngine()):
+            await until(lambda: small.has(1), "the good neighbour")
+        assert await small.ids() == ["q-2"]
+        (letter,) = await small.dead_letters()
+        assert dict(letter.headers)["qa.reason"] == b"answer_too_large"
+        assert letter.value == value
 
 
 async def test_a_dead_letter_too_large_for_its_topic_names_what_it_leaves_out(
     topics: Topics, running: Running
 ) -> None:
-    small = Topics(topics.servers, {"QA_DEAD_LETTERS_TOPIC": f"small-dead-{id(topics)}"})
-    await _create_with_limits(small, answers=2**20, dead=20_000)
-    value = b"[" * 30_000
-    await small.send([value, event(2)], partition=0)
-    async with running(small.settings, StubEngine()):
-        await until(lambda: small.has(1), "the good neighbour")
-    (letter,) = await small.dead_letters()
-    headers = dict(letter.headers)
-    assert letter.value is None
-    assert headers["qa.value.omitted"] == b"30000"
-    assert headers["__connect.errors.offset"] == b"0"
+    async with Topics(
+        topics.servers, {"QA_DEAD_LETTERS_TOPIC": f"small-dead-{id(topics)}"}
+    ) as small:
+        await _create_with_limits(small, answers=2**20, dead=20_000)
+        value = b"[" * 30_000
+        await small.send([value, event(2)], partition=0)
+        async with running(small.settings, StubEngine()):
+            await until(lambda: small.has(1), "the good neighbour")
+        (letter,) = await small.dead_letters()
+        headers = dict(letter.headers)
+        assert letter.value is None
+        assert headers["qa.value.omitted"] == b"30000"
+        assert headers["__connect.errors.offset"] == b"0"
 
 
 @pytest.mark.parametrize("mode", ["structured", "binary"])

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -22,15 +22,15 @@ def delivery() -> str:
 
 
 @pytest.fixture
-async def topics(apache_kafka: ApacheKafka, delivery: str) -> Topics:
-    own = Topics(
+async def topics(apache_kafka: ApacheKafka, delivery: str) -> AsyncIterator[Topics]:
+    async with Topics(
         apache_kafka.bootstrap_servers,
         # So that a killed worker's partitions are given on within a second or so.
         {"KAFKA_SESSION_TIMEOUT_MS": "1500", "QA_DELIVERY": delivery},
         partitions=4,
-    )
-    await own.create()
-    return own
+    ) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
@@ -104,22 +104,22 @@ async def test_an_exceeded_shutdown_budget_leaves_at_once_and_loses_nothing(
 ) -> None:
     kafka = start_apache_kafka()
     budget = {"QA_DRAIN_SECONDS": "0.5", "QA_SHUTDOWN_SECONDS": "1"}
-    topics = Topics(kafka.bootstrap_servers, budget)
-    await topics.create()
-    await topics.send([event(n) for n in range(500)], key=None)
-    async with WorkerProcess(topics.environment) as worker:
-        await _answered(worker, 20)
-        # Nobody answers, and nothing breaks: whatever it waits for takes longer than it has.
-        kafka.suspend()
-        worker.signal(signal.SIGTERM)
-        assert await worker.ended() == 1
-        assert worker.events("shutdown_budget_exceeded")
-    kafka.resume()
-    async with WorkerProcess(topics.environment) as worker:
-        await until(lambda: _all_committed(topics, 500), "the next one does the rest")
-        worker.signal(signal.SIGTERM)
-        assert await worker.ended() == 0
-    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(500))
+    async with Topics(kafka.bootstrap_servers, budget) as topics:
+        await topics.create()
+        await topics.send([event(n) for n in range(500)], key=None)
+        async with WorkerProcess(topics.environment) as worker:
+            await _answered(worker, 20)
+            # Nobody answers, and nothing breaks: whatever it waits for takes longer than it has.
+            kafka.suspend()
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 1
+            assert worker.events("shutdown_budget_exceeded")
+        kafka.resume()
+        async with WorkerProcess(topics.environment) as worker:
+            await until(lambda: _all_committed(topics, 500), "the next one does the rest")
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 0
+        assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(500))
 
 
 async def test_a_worker_that_was_paused_finds_itself_fenced_and_rejoins(topics: Topics) -> None:
@@ -149,35 +149,37 @@ async def test_a_broker_that_is_killed_and_returns_needs_no_restart(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
-    topics = Topics(kafka.bootstrap_servers)
-    await topics.create()
-    await topics.send([event(n) for n in range(200)], key=None)
-    async with WorkerProcess(topics.environment) as worker:
-        await _answered(worker, 20)
-        await asyncio.to_thread(kafka.kill)
-        await until(lambda: bool(worker.events("broker_contact_lost")), "the worker has noticed")
-        status, _ = await worker.get("/healthz")
-        assert status == 200, "a restart does not bring the brokers back"
-        await asyncio.to_thread(kafka.restart)
-        await topics.send([event(n) for n in range(200, 300)], key=None)
-        await until(lambda: _all_committed(topics, 300), "all is committed")
-        worker.signal(signal.SIGTERM)
-        assert await worker.ended() == 0
-    assert set(await topics.ids()) == {f"q-{n}" for n in range(300)}
+    async with Topics(kafka.bootstrap_servers) as topics:
+        await topics.create()
+        await topics.send([event(n) for n in range(200)], key=None)
+        async with WorkerProcess(topics.environment) as worker:
+            await _answered(worker, 20)
+            await asyncio.to_thread(kafka.kill)
+            await until(
+                lambda: bool(worker.events("broker_contact_lost")), "the worker has noticed"
+            )
+            status, _ = await worker.get("/healthz")
+            assert status == 200, "a restart does not bring the brokers back"
+            await asyncio.to_thread(kafka.restart)
+            await topics.send([event(n) for n in range(200, 300)], key=None)
+            await until(lambda: _all_committed(topics, 300), "all is committed")
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 0
+        assert set(await topics.ids()) == {f"q-{n}" for n in range(300)}
 
 
 async def test_a_broker_that_stays_away_ends_the_worker_with_the_reason(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
-    topics = Topics(kafka.bootstrap_servers, {"QA_OUTAGE_SECONDS": "6"})
-    await topics.create()
-    async with WorkerProcess(topics.environment) as worker:
-        await asyncio.to_thread(kafka.kill)
-        assert await worker.ended() == 1
-        last = worker.said.strip().splitlines()[-1]
-        assert last.startswith("qa-worker: no broker has answered for")
-        assert "QA_OUTAGE_SECONDS" in last
+    async with Topics(kafka.bootstrap_servers, {"QA_OUTAGE_SECONDS": "6"}) as topics:
+        await topics.create()
+        async with WorkerProcess(topics.environment) as worker:
+            await asyncio.to_thread(kafka.kill)
+            assert await worker.ended() == 1
+            last = worker.said.strip().splitlines()[-1]
+            assert last.startswith("qa-worker: no broker has answered for")
+            assert "QA_OUTAGE_SECONDS" in last
 
 
 async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:

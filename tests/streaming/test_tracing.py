@@ -4,6 +4,8 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -23,8 +25,11 @@ STEPS = {
 }
 
 
-async def traced_topics(broker: Broker, collector: Collector, **environment: str) -> Topics:
-    topics = Topics(
+@asynccontextmanager
+async def traced_topics(
+    broker: Broker, collector: Collector, **environment: str
+) -> AsyncIterator[Topics]:
+    async with Topics(
         broker.bootstrap_servers,
         {
             "QA_TRACING": "true",
@@ -35,9 +40,9 @@ async def traced_topics(broker: Broker, collector: Collector, **environment: str
             **environment,
         },
         partitions=1,
-    )
-    await topics.create()
-    return topics
+    ) as topics:
+        await topics.create()
+        yield topics
 
 
 async def answered_by_a_worker(topics: Topics, count: int) -> list[Any]:
@@ -66,8 +71,10 @@ def span_of_time(span: Span) -> tuple[int, int]:
 async def test_a_record_has_a_span_from_poll_to_commit_within_its_producers_trace(
     broker: Broker, delivery: str
 ) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector, QA_DELIVERY=delivery)
+    async with (
+        collecting() as collector,
+        traced_topics(broker, collector, QA_DELIVERY=delivery) as topics,
+    ):
         await topics.send([event(0)], headers=[("traceparent", SAMPLED), ("tracestate", b"a=b")])
         (answer,) = await answered_by_a_worker(topics, 1)
 
@@ -104,8 +111,7 @@ async def test_a_record_has_a_span_from_poll_to_commit_within_its_producers_trac
 
 
 async def test_a_micro_batch_has_a_span_linked_to_and_from_its_records(broker: Broker) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector)
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([event(n) for n in range(8)])
         await answered_by_a_worker(topics, 8)
 
@@ -129,8 +135,7 @@ async def test_a_micro_batch_has_a_span_linked_to_and_from_its_records(broker: B
 async def test_what_its_producer_does_not_sample_is_not_exported_but_its_context_travels(
     broker: Broker,
 ) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector)
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([event(0)], headers=[("traceparent", f"00-{TRACE}-{PARENT}-00".encode())])
         await topics.send([event(1)], headers=[("traceparent", b"no such thing")])
         unsampled, garbled = await answered_by_a_worker(topics, 2)
@@ -145,8 +150,7 @@ async def test_what_its_producer_does_not_sample_is_not_exported_but_its_context
 
 
 async def test_a_rejected_record_has_its_reason_and_keeps_its_headers(broker: Broker) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector)
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([b"{"], headers=[("traceparent", SAMPLED)])
         async with WorkerProcess(topics.environment) as worker:
 
@@ -172,16 +176,16 @@ async def test_a_collector_that_is_away_costs_a_few_log_lines_and_no_answer(
 ) -> None:
     collector = Collector()
     collector.endpoint = "http://127.0.0.1:9"
-    topics = await traced_topics(broker, collector)
-    await topics.send([event(n) for n in range(20)])
-    async with WorkerProcess(topics.environment) as worker:
-        await until(lambda: topics.has(20), "the answers")
-        await until(lambda: "opentelemetry.exporter" in worker.said, "the complaint")
-        worker.signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
-            assert await worker.ended() == 0
-        assert worker.events("trace_export_failed")
-    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(20))
+    async with traced_topics(broker, collector) as topics:
+        await topics.send([event(n) for n in range(20)])
+        async with WorkerProcess(topics.environment) as worker:
+            await until(lambda: topics.has(20), "the answers")
+            await until(lambda: "opentelemetry.exporter" in worker.said, "the complaint")
+            worker.signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await worker.ended() == 0
+            assert worker.events("trace_export_failed")
+        assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(20))
 
 
 @pytest.mark.parametrize(
