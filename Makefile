@@ -10,6 +10,8 @@
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
+# make parity  our answers beside those of Hugging Face's pipeline   (RUN="converted DIR SQUAD.json")
+# make wheels  whether every pinned package has wheels for Python 3.11 to 3.14, x86-64 and ARM
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +24,10 @@ INPUTS := pyproject.toml deploy/constraints.txt
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(subst $() ,-,$(AUDIT))
 
-.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit faults bench clean
+# transformers cannot be installed beside the extra `models`; 5 GB with torch, so never in CI.
+PARITY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/parity
+
+.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit faults bench parity wheels clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -77,6 +82,12 @@ bench: $(VENV)/.dev
 	$(PIP) $(PINS) --editable ".[bench]"
 	$(BIN)/python -m tests.bench.through_kafka $(SQUAD)
 
+parity: $(PARITY)/.done
+	$(PARITY)/bin/python -m tests.parity.$(or $(RUN),embeddings)
+
+wheels: $(VENV)/bin/python
+	$(BIN)/python deploy/check_wheels.py
+
 clean:
 	rm -rf $(VENV) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -87,6 +98,11 @@ $(VENV)/bin/python:
 $(AUDIT_TOOLS)/.done:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check $(AUDIT)
+	@touch $@
+
+$(PARITY)/.done: tests/parity/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< --editable .
 	@touch $@
 
 $(VENV)/.runtime: $(INPUTS) | $(VENV)/bin/python

@@ -32,9 +32,7 @@ def cells(out: str) -> dict[str, str]:
     return {row[1].strip(): row[2].strip() for row in rows}
 
 
-def test_scores_are_those_of_the_answers(
-    command: Command, tmp_path: Path, tiny_model: Path
-) -> None:
+def test_scores_follow_from_the_answers(command: Command, tmp_path: Path, tiny_model: Path) -> None:
     file = squad(
         tmp_path,
         ("a", "b answer c", ["The Answer."]),
@@ -52,9 +50,7 @@ def test_scores_are_those_of_the_answers(
     assert "one softmax over all windows" in shown["decoder"]
 
 
-def test_rejected_questions_count_and_score_nothing(
-    command: Command, tmp_path: Path, tiny_model: Path
-) -> None:
+def test_rejected_questions_score_zero(command: Command, tmp_path: Path, tiny_model: Path) -> None:
     file = squad(
         tmp_path,
         ("a", "b answer c", ["answer"]),
@@ -66,12 +62,12 @@ def test_rejected_questions_count_and_score_nothing(
     assert (shown["EM"], shown["questions"], shown["rejected"]) == ("25.0000", "4", "3")
 
 
-def test_the_file_is_named_as_it_is(command: Command, tmp_path: Path, tiny_model: Path) -> None:
+def test_table_names_the_file(command: Command, tmp_path: Path, tiny_model: Path) -> None:
     done = command("evaluate", squad(tmp_path, ("a", "b answer c", ["answer"])))
     assert "squad [v1].json" in " ".join(done.out.split())
 
 
-def test_the_default_model_answers_our_own_texts(command: Command, tmp_path: Path) -> None:
+def test_default_model_answers_our_texts(command: Command, tmp_path: Path) -> None:
     context = "In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine."
     file = squad(
         tmp_path,

@@ -48,7 +48,7 @@ def cells(out: str, name: str) -> list[str]:
 # add
 
 
-def test_an_added_export_is_a_bundle_with_the_directorys_name(
+def test_add_names_a_bundle_after_its_directory(
     command: Command, models: Path, export: Path
 ) -> None:
     added(command, export)
@@ -57,7 +57,7 @@ def test_an_added_export_is_a_bundle_with_the_directorys_name(
     assert not manifest.knows_no_answer
 
 
-def test_an_added_model_reads_by_its_name(
+def test_added_model_is_used_by_name(
     command: Command, models: Path, export: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     added(command, export, "--name", "mine", "--knows-no-answer")
@@ -76,7 +76,7 @@ def test_an_added_model_reads_by_its_name(
     assert cells(command("evaluate", squad).out, "EM") == ["EM", "100.0000"]
 
 
-def test_an_added_bundle_keeps_what_it_knows(
+def test_added_bundle_keeps_its_provenance(
     command: Command, models: Path, export: Path, tmp_path: Path
 ) -> None:
     added(command, export, "--knows-no-answer")
@@ -87,24 +87,22 @@ def test_an_added_bundle_keeps_what_it_knows(
     assert second.knows_no_answer
 
 
-def test_a_bundle_whose_files_changed_is_not_added(
-    command: Command, models: Path, export: Path
-) -> None:
+def test_changed_bundle_is_not_added(command: Command, models: Path, export: Path) -> None:
     added(command, export)
     (models / "squad-tiny" / "config.json").write_text("{}")
     said = complaint(command("model", "add", models / "squad-tiny", "--name", "again"))
     assert "config.json is not the file that manifest.json lists" in said
 
 
-def test_what_is_no_model_is_not_added(command: Command, models: Path, tmp_path: Path) -> None:
+def test_other_directory_is_not_added(command: Command, models: Path, tmp_path: Path) -> None:
     said = complaint(command("model", "add", published.write(tmp_path / "x", {"a.txt": b"a"})))
     assert "there is no config.json" in said
     assert not models.exists()
 
 
-def test_a_name_is_replaced_only_when_told(command: Command, models: Path, export: Path) -> None:
+def test_existing_name_needs_replace(command: Command, models: Path, export: Path) -> None:
     added(command, export)
-    assert "is there already" in complaint(command("model", "add", export))
+    assert "exists; choose another --name" in complaint(command("model", "add", export))
     added(command, export, "--replace", "--knows-no-answer")
     assert open_bundle(models / "squad-tiny").manifest.knows_no_answer
 
@@ -112,7 +110,7 @@ def test_a_name_is_replaced_only_when_told(command: Command, models: Path, expor
 # convert
 
 
-def test_converted_weights_are_a_bundle(command: Command, models: Path, tmp_path: Path) -> None:
+def test_convert_builds_a_bundle(command: Command, models: Path, tmp_path: Path) -> None:
     source = published.write(tmp_path / "bert-tiny", published.safetensors(TINY_BERT))
     done = command("model", "convert", source, "--knows-no-answer")
     assert (done.code, done.err) == (0, "")
@@ -121,7 +119,7 @@ def test_converted_weights_are_a_bundle(command: Command, models: Path, tmp_path
     assert manifest.knows_no_answer
 
 
-def test_a_converted_encoder_pools_as_told(command: Command, models: Path, tmp_path: Path) -> None:
+def test_convert_applies_pooling_options(command: Command, models: Path, tmp_path: Path) -> None:
     source = published.write(tmp_path / "x", published.safetensors(head=False))
     done = command(
         "model", "convert", source, "--name", "embedder", "--pooling", "cls", "--normalize"
@@ -131,7 +129,7 @@ def test_a_converted_encoder_pools_as_told(command: Command, models: Path, tmp_p
     assert pooling == Pooling(mode="cls", normalize=True)
 
 
-def test_pooling_is_not_for_question_answering(
+def test_pooling_is_refused_for_question_answering(
     command: Command, models: Path, tmp_path: Path
 ) -> None:
     source = published.write(tmp_path / "x", published.safetensors())
@@ -139,22 +137,22 @@ def test_pooling_is_not_for_question_answering(
     assert "x is for question-answering; pooling is for embeddings" in said
 
 
-def test_an_export_is_nothing_to_convert(command: Command, models: Path, export: Path) -> None:
+def test_convert_refuses_an_export(command: Command, models: Path, export: Path) -> None:
     said = complaint(command("model", "convert", export))
     assert "its weights are a pickle (pytorch_model.bin)" in said
 
 
-def test_guesses_are_said(command: Command, models: Path, tmp_path: Path) -> None:
+def test_notes_are_printed(command: Command, models: Path, tmp_path: Path) -> None:
     files = {**published.vocabulary_alone(), "tokenizer_config.json": b"{}"}
     done = command("model", "convert", published.write(tmp_path / "x", files))
     assert done.code == 0
-    assert done.err.startswith("note: no file says do_lower_case; ")
+    assert done.err.startswith("note: no file sets do_lower_case, ")
 
 
 # list
 
 
-def test_all_models_are_listed_and_the_one_in_use_is_marked(
+def test_list_marks_the_selected_model(
     command: Command, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models.mkdir()
@@ -179,11 +177,13 @@ def test_all_models_are_listed_and_the_one_in_use_is_marked(
     assert "qa-partial" not in done.out
 
 
-def test_a_directory_in_use_is_listed_too(command: Command, models: Path, tiny_model: Path) -> None:
+def test_list_includes_a_selected_directory(
+    command: Command, models: Path, tiny_model: Path
+) -> None:
     assert cells(command("model", "list").out, str(tiny_model))[0] == "*"
 
 
-def test_a_broken_bundle_is_listed_with_what_is_wrong(command: Command, models: Path) -> None:
+def test_list_shows_errors_of_broken_bundles(command: Command, models: Path) -> None:
     (models / "broken").mkdir(parents=True)
     done = command("model", "list")
     assert done.code == 0
@@ -193,7 +193,7 @@ def test_a_broken_bundle_is_listed_with_what_is_wrong(command: Command, models: 
 # info
 
 
-def test_everything_that_a_manifest_says_is_shown(command: Command, models: Path) -> None:
+def test_info_shows_every_manifest_field(command: Command, models: Path) -> None:
     done = command("model", "info")
     assert (done.code, done.err) == (0, "")
     for field in set(Manifest.model_fields) - {"files", "scores"}:
@@ -203,9 +203,7 @@ def test_everything_that_a_manifest_says_is_shown(command: Command, models: Path
         assert cells(done.out, name)[1].endswith("  ok")
 
 
-def test_scores_and_pooling_are_shown_in_words(
-    command: Command, models: Path, tmp_path: Path
-) -> None:
+def test_info_shows_scores_and_pooling(command: Command, models: Path, tmp_path: Path) -> None:
     scores = {"data": "dev", "questions": 2, "exact_match": 81.25, "f1": 88.5, "decoder": "joint"}
     directory = write_bundle(
         tmp_path / "x", task="embeddings", pooling={"mode": "cls"}, scores=[scores]
@@ -215,7 +213,7 @@ def test_scores_and_pooling_are_shown_in_words(
     assert cells(out, "pooling") == ["pooling", "mode: cls, normalize: no"]
 
 
-def test_files_that_do_not_match_are_marked(command: Command, models: Path) -> None:
+def test_info_marks_files_that_do_not_match(command: Command, models: Path) -> None:
     models.mkdir()
     directory = write_bundle(models / "x")
     (directory / "config.json").write_text("{}")
@@ -227,7 +225,7 @@ def test_files_that_do_not_match_are_marked(command: Command, models: Path) -> N
     assert cells(done.out, "model.onnx")[1].endswith("  ok")
 
 
-def test_an_unknown_name_is_answered_with_the_nearest(command: Command, models: Path) -> None:
+def test_unknown_name_suggests_the_nearest(command: Command, models: Path) -> None:
     models.mkdir()
     write_bundle(models / "squad")
     said = complaint(command("model", "info", "squat"))
@@ -238,7 +236,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(command: Command, models: 
 
 _WITHOUT = """
 import sys
-for name in ("huggingface_hub", "onnx", "safetensors"):
+for name in ("huggingface_hub", "httpx2", "ml_dtypes", "onnx", "safetensors"):
     sys.modules[name] = None
 from worker.cli import main
 main(sys.argv[1:])
@@ -252,7 +250,7 @@ def without_extra(*arguments: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def test_reading_needs_none_of_what_making_needs(tiny_model: Path) -> None:
+def test_running_needs_no_extra(tiny_model: Path) -> None:
     done = without_extra("ask", "--question", "a", "--context", "b answer c")
     assert (done.code, done.err) == (0, "")
     assert without_extra("model", "list").code == 0
@@ -262,8 +260,9 @@ def test_reading_needs_none_of_what_making_needs(tiny_model: Path) -> None:
     "arguments",
     [("pull", "ada/x"), ("add", "/"), ("convert", "/"), ("quantize", "default"), ("verify",)],
 )
-def test_making_names_the_extra_that_is_missing(arguments: tuple[str, ...]) -> None:
+def test_missing_extra_is_named(arguments: tuple[str, ...]) -> None:
     said = complaint(without_extra("model", *arguments))
-    assert said.endswith(
-        'needs huggingface_hub, onnx, safetensors: pip install "qa-worker[models]" brings it\n'
+    assert said == (
+        "qa-worker: huggingface_hub, httpx2, ml_dtypes, onnx, safetensors is not installed; "
+        'run pip install "qa-worker[models]"\n'
     )

@@ -40,7 +40,7 @@ def pulled(machine: Machine, *options: str, **variables: str) -> str:
     return done.out
 
 
-def test_a_pulled_export_answers_by_its_name(machine: Machine, hub: HubServer) -> None:
+def test_pulled_export_is_used_by_name(machine: Machine, hub: HubServer) -> None:
     files = published.export()
     commit = hub.put(REPO, files)
     assert "(QA_MODEL=tiny)" in pulled(machine, "--knows-no-answer")
@@ -57,7 +57,7 @@ def test_a_pulled_export_answers_by_its_name(machine: Machine, hub: HubServer) -
     assert (answer["answer"], answer["model"]["name"]) == ("answer", "tiny")
 
 
-def test_pulled_weights_are_converted_and_answer(machine: Machine, hub: HubServer) -> None:
+def test_pulled_weights_are_converted(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.vocabulary_alone(TINY_BERT))
     pulled(machine, "--name", "bert.v2")
     manifest = open_bundle(machine.models / "bert.v2").manifest
@@ -71,9 +71,7 @@ def test_pulled_weights_are_converted_and_answer(machine: Machine, hub: HubServe
     assert answer["answer"] == "b answer c"[answer["start"] : answer["end"]]
 
 
-def test_an_encoder_becomes_an_embedder_that_pools_as_published(
-    machine: Machine, hub: HubServer
-) -> None:
+def test_pulled_encoder_pools_as_published(machine: Machine, hub: HubServer) -> None:
     normalize = {"idx": 2, "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
     files = {
         **published.safetensors(head=False),
@@ -87,9 +85,7 @@ def test_an_encoder_becomes_an_embedder_that_pools_as_published(
     assert manifest.pooling == Pooling(mode="cls", normalize=True)
 
 
-def test_a_killed_pull_leaves_nothing_and_the_next_succeeds(
-    machine: Machine, hub: HubServer
-) -> None:
+def test_pull_succeeds_after_a_killed_one(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.export())
     hold = hub.faults.hold["onnx/model.onnx"] = Hold(after=100)
     with machine.start("model", "pull", REPO) as process:
@@ -102,13 +98,13 @@ def test_a_killed_pull_leaves_nothing_and_the_next_succeeds(
     assert open_bundle(machine.models / "tiny").name == "tiny"
 
 
-def test_the_clients_own_variables_count(machine: Machine, hub: HubServer) -> None:
+def test_hub_client_variables_apply(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.export())
     hub.repos[REPO].gated = True
     said = complaint(machine.run("model", "pull", REPO))
     assert said.startswith(f"{REPO} is gated: ask for access on its page, then give a token")
     login = machine.home / "hf" / "token"
-    login.parent.mkdir()
+    login.parent.mkdir(exist_ok=True)
     login.write_text(MEMBER)
     pulled(machine)
     login.unlink()
@@ -119,28 +115,24 @@ def test_the_clients_own_variables_count(machine: Machine, hub: HubServer) -> No
     assert hub.requests == []
 
 
-def test_a_name_that_is_taken_is_refused_before_anything_is_asked_for(
-    machine: Machine, hub: HubServer
-) -> None:
+def test_existing_name_is_refused_before_any_request(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.export())
     (machine.models / "tiny").mkdir(parents=True)
     said = complaint(machine.run("model", "pull", REPO))
-    assert said.endswith("models/tiny is there already; take another --name, or --replace it")
+    assert said.endswith("models/tiny exists; choose another --name, or --replace it")
     assert hub.requests == []
 
 
-def test_a_storage_that_fails_is_said_with_the_way_around_it(
-    machine: Machine, hub: HubServer
-) -> None:
+def test_storage_failure_names_a_workaround(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.export())
     hub.faults.xet = True
     said = complaint(machine.run("model", "pull", REPO, HF_XET_CLIENT_RETRY_MAX_ATTEMPTS="0"))
-    assert said.startswith(f"{REPO}: the storage of the hub fails (")
-    assert said.endswith("or with HF_HUB_DISABLE_XET=1, over plain HTTP")
+    assert said.startswith(f"{REPO}: the hub's storage fails (")
+    assert said.endswith("or set HF_HUB_DISABLE_XET=1 to download over plain HTTP")
     pulled(machine, HF_HUB_DISABLE_XET="1")
 
 
-def test_on_a_terminal_there_is_a_progress_bar(machine: Machine, hub: HubServer) -> None:
+def test_terminal_shows_a_progress_bar(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.export())
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)

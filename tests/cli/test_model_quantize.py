@@ -45,7 +45,7 @@ PER_TOKEN = ("int8", "int8 weights per column, activations per token", True)
 DYNAMIC = ("int8", "int8 weights per column, activations per run", False)
 
 
-def test_an_int8_model_is_named_after_its_source(
+def test_int8_model_is_named_after_its_source(
     command: Command, models: Path, words: Bundle
 ) -> None:
     said = quantized(command, "words")
@@ -58,7 +58,7 @@ def test_an_int8_model_is_named_after_its_source(
     assert sorted(path.name for path in models.iterdir()) == ["words", "words-int8"]
 
 
-def test_a_directory_elsewhere_is_quantized_into_the_store(
+def test_directory_is_quantized_into_the_store(
     command: Command, models: Path, words: Bundle, tmp_path: Path
 ) -> None:
     elsewhere = words.directory.rename(tmp_path / "elsewhere")
@@ -67,16 +67,14 @@ def test_a_directory_elsewhere_is_quantized_into_the_store(
     assert described(models / "words-int8") == PER_TOKEN
 
 
-def test_the_method_is_that_which_is_asked_for(
-    command: Command, models: Path, words: Bundle
-) -> None:
+def test_method_option_is_applied(command: Command, models: Path, words: Bundle) -> None:
     quantized(command, "words", "--method", "dynamic", "--name", "a")
     quantized(command, "words", "--method", "per-token", "--name", "b")
     assert (described(models / "a"), described(models / "b")) == (DYNAMIC, PER_TOKEN)
     assert command("model", "quantize", "words", "--method", "static").code == 2
 
 
-def test_an_int8_model_reads_by_its_name(
+def test_int8_model_is_used_by_name(
     command: Command, models: Path, words: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quantized(command, "words")
@@ -88,9 +86,9 @@ def test_an_int8_model_reads_by_its_name(
     assert answer["model"]["precision"] == "int8"
 
 
-def test_a_name_is_replaced_only_when_told(command: Command, models: Path, words: Bundle) -> None:
+def test_existing_name_needs_replace(command: Command, models: Path, words: Bundle) -> None:
     quantized(command, "words")
-    assert "words-int8 is there already" in complaint(
+    assert "words-int8 exists; choose another --name" in complaint(
         command("model", "quantize", "words", "--method", "dynamic")
     )
     assert described(models / "words-int8") == PER_TOKEN
@@ -101,9 +99,7 @@ def test_a_name_is_replaced_only_when_told(command: Command, models: Path, words
     assert described(models / "words") == PER_TOKEN
 
 
-def test_an_int8_model_is_not_quantized_again(
-    command: Command, models: Path, words: Bundle
-) -> None:
+def test_int8_model_is_refused(command: Command, models: Path, words: Bundle) -> None:
     quantized(command, "words")
     said = complaint(command("model", "quantize", "words-int8"))
     assert said.endswith("words-int8/model.onnx: is int8; only float32 is quantized")
@@ -111,13 +107,11 @@ def test_an_int8_model_is_not_quantized_again(
 
 
 @pytest.mark.parametrize("name", ["default", "../words"])
-def test_a_name_that_no_model_may_have_is_refused(
-    command: Command, words: Bundle, name: str
-) -> None:
+def test_invalid_model_name_is_refused(command: Command, words: Bundle, name: str) -> None:
     assert repr(name) in complaint(command("model", "quantize", "words", "--name", name))
 
 
-def test_an_unknown_model_is_answered_with_the_nearest(command: Command, words: Bundle) -> None:
+def test_unknown_model_suggests_the_nearest(command: Command, words: Bundle) -> None:
     assert "similar names: words" in complaint(command("model", "quantize", "word"))
 
 
@@ -126,7 +120,7 @@ def test_an_unknown_model_is_answered_with_the_nearest(command: Command, words: 
 
 @pytest.mark.parametrize("family", CONFIGS)
 @pytest.mark.parametrize("method", ["per-token", "dynamic"])
-def test_converted_and_quantized_at_once_it_is_the_same(
+def test_convert_with_quantize_equals_quantize_later(
     command: Command, models: Path, tmp_path: Path, family: str, method: str
 ) -> None:
     source = published.write(tmp_path / "x", published.safetensors(CONFIGS[family]))
@@ -142,7 +136,7 @@ def test_converted_and_quantized_at_once_it_is_the_same(
     assert (one.precision, one.knows_no_answer, one.source) == ("int8", True, "x")
 
 
-def test_a_converted_encoder_in_int8_pools_as_told(
+def test_int8_encoder_applies_pooling_options(
     command: Command, models: Path, tmp_path: Path
 ) -> None:
     source = published.write(tmp_path / "x", published.safetensors(DISTILBERT, head=False))
@@ -152,18 +146,18 @@ def test_a_converted_encoder_in_int8_pools_as_told(
     assert described(models / "x") == PER_TOKEN
 
 
-def test_what_cannot_be_quantized_is_not_converted(
+def test_failed_quantization_leaves_no_bundle(
     command: Command, models: Path, tmp_path: Path
 ) -> None:
     # Eight numbers a vector: no layer is worth it.
     config = {**DISTILBERT, "dim": 9, "hidden_dim": 15}
     source = published.write(tmp_path / "x", published.safetensors(config))
     said = complaint(command("model", "convert", source, "--quantize", "per-token"))
-    assert said == "x/model.onnx: has no products with matrices of weights to quantize"
+    assert said == "x/model.onnx: has no linear layer to quantize"
     assert list(models.iterdir()) == []
 
 
-def test_a_pulled_model_is_quantized_when_asked(tmp_path: Path) -> None:
+def test_pull_with_quantize(tmp_path: Path) -> None:
     with hub_server() as hub:
         commit = hub.put("ada/tiny", published.safetensors(DISTILBERT))
         machine = Machine(tmp_path, hub)

@@ -58,10 +58,10 @@ def manifest(directory: Path) -> dict[str, Any]:
 # A model alone.
 
 
-def test_the_model_in_use_is_read_alone_and_in_batches(command: Command, tiny: Path) -> None:
+def test_selected_model_runs_alone_and_in_batches(command: Command, tiny: Path) -> None:
     shown = verified(command)
     assert shown["model"] == "tiny (question-answering, float32)"
-    assert shown["files"] == "all there, with the listed sha256"
+    assert shown["files"] == "complete, sha256 as in the manifest"
     assert shown["runs"] == "windows of 8 and of 32 tokens"
     assert int(shown["events read"]) > 10
     count, rest = shown["alone and in batches"].split(" ", 1)
@@ -70,7 +70,7 @@ def test_the_model_in_use_is_read_alone_and_in_batches(command: Command, tiny: P
     assert len(shown) == 5
 
 
-def test_an_embedder_reads_each_context_once(command: Command, tiny: Path, tmp_path: Path) -> None:
+def test_embedder_reads_each_context_once(command: Command, tiny: Path, tmp_path: Path) -> None:
     embedder = write_embedding_bundle(tmp_path / "x", tokenizer=KNOWN)
     context = "b answer c"
     twice = [(Question(question=asked, context=context), ["answer"]) for asked in ("a", "b")]
@@ -80,16 +80,14 @@ def test_an_embedder_reads_each_context_once(command: Command, tiny: Path, tmp_p
     assert not any(name.startswith("EM") for name in shown)
 
 
-def test_windows_that_change_each_other_are_shown(
-    command: Command, words: Bundle, random_data: Path
-) -> None:
+def test_batch_difference_is_shown(command: Command, words: Bundle, random_data: Path) -> None:
     dynamic = int8(words, "dynamic", Method.DYNAMIC)
     shown = verified(command, dynamic, "--data", random_data)["alone and in batches"]
     assert "windows differ by up to 0." in shown
     assert shown.endswith("the manifest says not batch-invariant")
 
 
-def test_a_manifest_that_denies_it_is_an_error(
+def test_batch_difference_against_the_manifest_is_an_error(
     command: Command, words: Bundle, random_data: Path
 ) -> None:
     dynamic = int8(words, "dynamic", Method.DYNAMIC)
@@ -98,24 +96,24 @@ def test_a_manifest_that_denies_it_is_an_error(
     assert done.code == 1
     assert rows(done.out)["alone and in batches"].endswith("the manifest says batch-invariant")
     said = line(done)
-    assert said.startswith("dynamic: windows of a batch change each other's outputs, by up to 0.")
-    assert said.endswith("and its manifest.json says that they do not")
+    assert said.startswith("dynamic: outputs of windows in a batch differ by up to 0.")
+    assert said.endswith("but manifest.json says batch_invariant; build the bundle again")
 
 
-def test_per_token_is_what_its_manifest_says(
+def test_per_token_model_is_batch_invariant(
     command: Command, words: Bundle, random_data: Path
 ) -> None:
     shown = verified(command, int8(words, "per-token", Method.PER_TOKEN), "--data", random_data)
     assert "windows are bit-equal; the manifest says batch-inv" in shown["alone and in batches"]
 
 
-def test_a_model_that_does_not_run_is_an_error(command: Command, tmp_path: Path) -> None:
+def test_model_that_does_not_run_is_an_error(command: Command, tmp_path: Path) -> None:
     # Its tokenizer has a word that its model does not know.
     said = complaint(command("model", "verify", write_bundle(tmp_path / "x")))
     assert "the tokenizer's last, do not run: " in said
 
 
-def test_a_file_that_changed_is_an_error(command: Command, tiny: Path) -> None:
+def test_changed_file_is_an_error(command: Command, tiny: Path) -> None:
     (tiny / "config.json").write_text("{}")
     assert "config.json is not the file that" in complaint(command("model", "verify"))
 
@@ -123,16 +121,14 @@ def test_a_file_that_changed_is_an_error(command: Command, tiny: Path) -> None:
 # Beside another one.
 
 
-def test_a_model_is_equal_to_itself(command: Command, tiny: Path, data: Path) -> None:
+def test_model_equals_itself(command: Command, tiny: Path, data: Path) -> None:
     shown = verified(command, tiny, "--against", tiny, "--data", data)
     assert shown["against"] == "tiny (float32)"
     assert shown["largest difference"] == "0 (mean 0)"
     assert shown["equal answers"] == "100.0000% of 3"
 
 
-def test_an_int8_model_is_close_to_the_one_it_was(
-    command: Command, words: Bundle, random_data: Path
-) -> None:
+def test_int8_model_is_close_to_float32(command: Command, words: Bundle, random_data: Path) -> None:
     per_token = int8(words, "per-token", Method.PER_TOKEN)
     shown = verified(command, per_token, "--against", words.directory, "--data", random_data)
     assert shown["model"] == "per-token (question-answering, int8)"
@@ -143,7 +139,7 @@ def test_an_int8_model_is_close_to_the_one_it_was(
     assert (float(share.removesuffix("%")) > 70, total) == (True, "12")
 
 
-def test_answers_that_differ_are_counted(
+def test_different_answers_are_counted(
     command: Command, tiny: Path, tmp_path: Path, data: Path
 ) -> None:
     places = [[0.0] * len(SPECIALS) + [float(word == wanted) for word in WORDS] for wanted in "bc"]
@@ -155,7 +151,7 @@ def test_answers_that_differ_are_counted(
     assert shown["largest difference"].startswith("6 (mean ")
 
 
-def test_embedders_are_compared_by_their_vectors(
+def test_embedders_are_compared_by_cosine(
     command: Command, words: Bundle, tmp_path: Path, random_data: Path
 ) -> None:
     weights = wide_weights(DISTILBERT, head=False)
@@ -166,20 +162,19 @@ def test_embedders_are_compared_by_their_vectors(
     assert "equal answers" not in shown
 
 
-def test_models_for_different_tasks_are_not_compared(
-    command: Command, tiny: Path, tmp_path: Path
-) -> None:
+def test_different_tasks_are_not_compared(command: Command, tiny: Path, tmp_path: Path) -> None:
     embedder = write_embedding_bundle(tmp_path / "x", tokenizer=KNOWN)
     said = complaint(command("model", "verify", "--against", embedder))
     assert said == (
-        "tiny is for question-answering, tiny-vectors for embeddings: there is nothing to compare"
+        "tiny is for question-answering, tiny-vectors for embeddings; "
+        "only models for one task can be compared"
     )
 
 
-def test_models_that_cut_texts_differently_are_not_compared(
+def test_different_tokenizers_are_not_compared(
     command: Command, tiny: Path, tmp_path: Path, data: Path
 ) -> None:
     halves = bert_tokenizer(["an", "##swer", *"abcdefgh"])
     other = write_bundle(tmp_path / "other", tokenizer=halves)
     said = complaint(command("model", "verify", "--against", other, "--data", data))
-    assert said == "the two models' tokenizers cut a text differently"
+    assert said == "the two models' tokenizers split a text differently"

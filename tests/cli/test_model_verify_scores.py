@@ -26,9 +26,7 @@ def verified(command: Command, *arguments: str | Path) -> dict[str, str]:
     return rows(done.out)
 
 
-def test_both_models_are_scored_on_a_file(
-    command: Command, tiny: Path, tmp_path: Path, data: Path
-) -> None:
+def test_both_models_are_scored(command: Command, tiny: Path, tmp_path: Path, data: Path) -> None:
     places = [[0.0] * len(SPECIALS) + [float(word == "second") for word in WORDS]] * 2
     other = write_bundle(
         tmp_path / "other", model=table_model(*places), tokenizer=KNOWN, name="other"
@@ -39,12 +37,12 @@ def test_both_models_are_scored_on_a_file(
     assert shown["events read"] == "3"
 
 
-def test_only_so_many_questions_are_read(command: Command, tiny: Path, data: Path) -> None:
+def test_questions_option_limits_the_file(command: Command, tiny: Path, data: Path) -> None:
     shown = verified(command, "--data", data, "--questions", "1")
     assert (shown["events read"], shown["EM, F1 of tiny"]) == ("1", "100.0000, 100.0000")
 
 
-def test_a_rejected_question_scores_nothing(command: Command, tiny: Path, tmp_path: Path) -> None:
+def test_rejected_question_scores_zero(command: Command, tiny: Path, tmp_path: Path) -> None:
     file = squad(
         tmp_path,
         (Question(question="a", context="b answer c"), ["answer"]),
@@ -56,9 +54,7 @@ def test_a_rejected_question_scores_nothing(command: Command, tiny: Path, tmp_pa
     assert (shown["events read"], shown["equal answers"]) == ("3", "100.0000% of 3")
 
 
-def test_scores_are_recorded_where_asked_and_replace_those_of_before(
-    command: Command, tiny: Path, data: Path
-) -> None:
+def test_record_replaces_scores(command: Command, tiny: Path, data: Path) -> None:
     before = (tiny / MANIFEST).read_bytes()
     verified(command, "--data", data)
     assert (tiny / MANIFEST).read_bytes() == before
@@ -71,14 +67,14 @@ def test_scores_are_recorded_where_asked_and_replace_those_of_before(
     assert "EM 33.3333, F1 50.0000 on 3 questions" in command("model", "info", tiny).out
 
 
-def test_scores_of_a_part_are_not_recorded(command: Command, tiny: Path, data: Path) -> None:
+def test_record_refuses_a_part_of_the_file(command: Command, tiny: Path, data: Path) -> None:
     before = (tiny / MANIFEST).read_bytes()
     done = command("model", "verify", tiny, "--data", data, "--record", "--questions", "1")
-    assert "leave --questions out" in complaint(done)
+    assert "leave out --questions" in complaint(done)
     assert (tiny / MANIFEST).read_bytes() == before
 
 
-def test_only_the_models_own_scores_are_recorded(
+def test_record_writes_only_the_models_own_scores(
     command: Command, tiny: Path, tmp_path: Path, data: Path
 ) -> None:
     zeros = [0.0] * (len(SPECIALS) + len(WORDS))
@@ -90,15 +86,15 @@ def test_only_the_models_own_scores_are_recorded(
 
 
 @pytest.mark.parametrize("kind", ["no data", "embeddings"])
-def test_what_is_not_scored_is_not_recorded(
+def test_record_needs_data_and_question_answering(
     command: Command, tiny: Path, tmp_path: Path, data: Path, kind: str
 ) -> None:
     embedder = write_embedding_bundle(tmp_path / "x", tokenizer=KNOWN)
     arguments = ["--record"] if kind == "no data" else [embedder, "--record", "--data", data]
     said = complaint(command("model", "verify", *arguments))
-    assert said == "--record needs a model that answers questions, and --data to score it"
+    assert said == "--record needs --data and a model for question answering"
 
 
-def test_what_is_no_squad_file_is_an_error(command: Command, tiny: Path) -> None:
+def test_other_data_file_is_an_error(command: Command, tiny: Path) -> None:
     said = complaint(command("model", "verify", "--data", tiny / MANIFEST))
     assert "manifest.json: not a SQuAD file" in said

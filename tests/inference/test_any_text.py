@@ -21,7 +21,7 @@ TEXTS = st.text(min_size=1, max_size=40) | st.lists(
     align_to_words=st.booleans(),
     no_answer=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_span_is_a_piece_of_the_context(
     reader: InferenceEngine, question: str, context: str, align_to_words: bool, no_answer: bool
 ) -> None:

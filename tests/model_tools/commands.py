@@ -73,7 +73,7 @@ class Machine:
         return Done(process.returncode, out, err or "")
 
     def hidden(self) -> list[str]:
-        """What was left in the store that is no bundle."""
+        """Names in the store that are not bundles: leftovers."""
         return sorted(path.name for path in self.models.glob(".*"))
 
 

@@ -29,7 +29,7 @@ def server() -> Iterator[HubServer]:
 
 @pytest.fixture
 def hub(tmp_path: Path, server: HubServer, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """For somebody who never logged in."""
+    """For a user who is not logged in."""
     # Else the client asks the real hub which program starts it.
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     return Hub(server.url, tmp_path / "cache", token=False)

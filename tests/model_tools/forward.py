@@ -89,7 +89,7 @@ def _attention(
         for head in range(heads):
             part = slice(head * size, (head + 1) * size)
             if not len(there):
-                # Of padding alone the library makes the mean of all; what it is, nobody reads.
+                # For padding only, the library averages all tokens; no test reads the result.
                 joined[row, :, part] = value[row, :, part].mean(axis=0)
                 continue
             scores = query[row, :, part] @ key[row, there, part].T / math.sqrt(size)

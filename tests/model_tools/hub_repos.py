@@ -39,7 +39,7 @@ class Repo:
 
 @dataclass
 class Hold:
-    """A body that stops in its middle until the test lets it go on."""
+    """A body that pauses after `after` bytes until the test releases it."""
 
     after: int
     reached: threading.Event = field(default_factory=threading.Event)
@@ -59,7 +59,7 @@ class Faults:
     """The last byte is missing, and Content-Length says so."""
     hold: dict[str, Hold] = field(default_factory=dict)
     xet: bool = False
-    """Large files are said to be in Xet's storage, which lets nobody in; stays."""
+    """Large files are listed in Xet's storage, which refuses every request; stays."""
     status: HTTPStatus | None = None
     """What the hub answers to everything; stays."""
     move: tuple[str, Commit] | None = None

@@ -37,7 +37,7 @@ DISTILBERT = CONFIGS["distilbert"]
 
 @cache
 def wide_model(family: str, *, head: bool) -> Model:
-    """Nobody changes it."""
+    """Shared by the tests; read-only."""
     return Model(CONFIGS[family], head=head)
 
 

@@ -1,4 +1,4 @@
-"""Models as people publish them, a few kilobytes each: files by their names."""
+"""Models as they are published, a few kilobytes each: name of the file to content."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def export(*, unused_rows: int = 0, place: str = "onnx/model.onnx") -> Files:
         ).encode(),
         "tokenizer.json": tokenizer_file(list(WORDS)),
         place: answering_model(unused_rows=unused_rows),
-        "onnx/model_quantized.onnx": b"by nobody knows which method",
+        "onnx/model_quantized.onnx": b"quantized by an unknown method",
         "pytorch_model.bin": b"a pickle",
     }
 

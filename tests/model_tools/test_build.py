@@ -44,7 +44,7 @@ def refusal(source: Path, files: published.Files, target: Path) -> str:
     return said
 
 
-def test_an_export_becomes_a_bundle(source: Path, target: Path) -> None:
+def test_export_becomes_a_bundle(source: Path, target: Path) -> None:
     files = published.export()
     bundle = made(source, files, target).bundle
     assert bundle == open_bundle(target)
@@ -63,9 +63,7 @@ def test_weights_become_a_bundle(source: Path, target: Path) -> None:
     assert bundle.manifest.max_tokens == TINY_BERT["max_position_embeddings"]
 
 
-def test_a_tokenizer_that_allows_fewer_tokens_than_the_model_has_the_say(
-    source: Path, target: Path
-) -> None:
+def test_tokenizer_limit_below_the_models_wins(source: Path, target: Path) -> None:
     files = {
         **published.export(),
         "tokenizer_config.json": json.dumps({"model_max_length": 48}).encode(),
@@ -73,13 +71,13 @@ def test_a_tokenizer_that_allows_fewer_tokens_than_the_model_has_the_say(
     assert made(source, files, target).bundle.manifest.max_tokens == 48
 
 
-def test_what_was_guessed_is_noted(source: Path, target: Path) -> None:
+def test_defaults_are_noted(source: Path, target: Path) -> None:
     files = {**published.vocabulary_alone(), "tokenizer_config.json": b"{}"}
     (note,) = made(source, files, target).notes
     assert "no file sets do_lower_case" in note
 
 
-def test_a_model_with_fewer_positions_than_it_says_is_refused(source: Path, target: Path) -> None:
+def test_fewer_positions_than_configured_are_refused(source: Path, target: Path) -> None:
     files = published.safetensors()
     onnx = published.write(source.with_name("first"), files)
     made_first = build_bundle(
@@ -99,7 +97,7 @@ def test_a_model_with_fewer_positions_than_it_says_is_refused(source: Path, targ
     assert said.startswith("large/model.onnx: 512 tokens with the id 29")
 
 
-def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(source: Path, target: Path) -> None:
+def test_more_tokens_than_the_model_knows_are_refused(source: Path, target: Path) -> None:
     words = published.vocabulary(30)[4:]
     files = {**published.export(), "tokenizer.json": published.tokenizer_file(words)}
     assert "8 tokens with the id 29, the tokenizer's last, do not run: " in refusal(
@@ -113,7 +111,7 @@ def test_outputs_that_are_not_finite_are_refused(source: Path, target: Path) -> 
     assert "give numbers that are not finite" in refusal(source, files, target)
 
 
-def test_outputs_that_are_not_one_for_each_token_are_refused(source: Path, target: Path) -> None:
+def test_outputs_must_have_one_row_per_token(source: Path, target: Path) -> None:
     fixed = numpy_helper.from_array(np.zeros((1, 3), np.float32), "fixed")
     logits = ("start_logits", "end_logits")
     graph = helper.make_graph(
@@ -129,12 +127,12 @@ def test_outputs_that_are_not_one_for_each_token_are_refused(source: Path, targe
     assert "give 3 rows" in refusal(source, files, target)
 
 
-def test_what_is_no_graph_is_refused(source: Path, target: Path) -> None:
+def test_invalid_graph_is_refused(source: Path, target: Path) -> None:
     files = {**published.export(), "onnx/model.onnx": b"no graph"}
     assert refusal(source, files, target).startswith("large/model.onnx: not an ONNX file")
 
 
-def test_a_copy_is_the_same_under_another_name(source: Path, target: Path) -> None:
+def test_copy_differs_only_in_its_name(source: Path, target: Path) -> None:
     bundle = made(source, published.export(), target).bundle
     other = target.with_name("other")
     copy = copy_bundle(bundle, other, Provenance.of(bundle.manifest, "other")).bundle
@@ -142,9 +140,7 @@ def test_a_copy_is_the_same_under_another_name(source: Path, target: Path) -> No
     assert copy.model_file.read_bytes() == bundle.model_file.read_bytes()
 
 
-def test_a_bundle_that_is_true_to_its_manifest_and_does_not_run_is_not_copied(
-    tmp_path: Path, target: Path
-) -> None:
+def test_bundle_that_does_not_run_is_not_copied(tmp_path: Path, target: Path) -> None:
     # Its tokenizer has a word that its model does not know.
     bundle = open_bundle(write_bundle(tmp_path / "poisoned"))
     with pytest.raises(BundleError, match="do not run"):
@@ -152,7 +148,7 @@ def test_a_bundle_that_is_true_to_its_manifest_and_does_not_run_is_not_copied(
     assert not target.exists()
 
 
-def test_an_overwritten_bundle_is_the_new_one(source: Path, target: Path) -> None:
+def test_overwriting_replaces_the_bundle(source: Path, target: Path) -> None:
     made(source, published.export(), target)
     contents = select_files(names_in(source), "source")
     with pytest.raises(BundleError, match="exists; choose another --name"):

@@ -58,7 +58,7 @@ def tensor(name: str, kind: int) -> onnx.TensorProto:
 # The task, by the outputs.
 
 
-def test_a_converted_model_is_what_it_was_trained_for(tmp_path: Path, model: Model) -> None:
+def test_task_follows_from_the_heads(tmp_path: Path, model: Model) -> None:
     found = facts(tmp_path, model.proto)
     assert found.task is (Task.QUESTION_ANSWERING if model.has_head else Task.EMBEDDINGS)
     assert found.outputs == (LOGITS if model.has_head else ("last_hidden_state",))
@@ -67,26 +67,24 @@ def test_a_converted_model_is_what_it_was_trained_for(tmp_path: Path, model: Mod
     assert (found.precision, found.batch_invariant) == ("float32", True)
 
 
-def test_outputs_that_nobody_asked_for_do_no_harm(tmp_path: Path) -> None:
+def test_extra_outputs_are_ignored(tmp_path: Path) -> None:
     found = facts(tmp_path, graph([], outputs=("last_hidden_state", "pooler_output")))
     assert found.task is Task.EMBEDDINGS
 
 
 @pytest.mark.parametrize("outputs", [("logits",), ("start_logits",)])
-def test_a_model_for_another_task_is_refused(tmp_path: Path, outputs: Sequence[str]) -> None:
+def test_unsupported_outputs_are_refused(tmp_path: Path, outputs: Sequence[str]) -> None:
     said = refusal(tmp_path, graph([], outputs=outputs))
-    assert f"gives {sorted(outputs)}" in said
+    assert f"its outputs are {sorted(outputs)}" in said
     assert "question-answering: start_logits, end_logits" in said
 
 
 @pytest.mark.parametrize("inputs", [("inputs_embeds",), ("input_ids", "position_ids")])
-def test_inputs_that_the_worker_does_not_have_are_refused(
-    tmp_path: Path, inputs: Sequence[str]
-) -> None:
+def test_unsupported_inputs_are_refused(tmp_path: Path, inputs: Sequence[str]) -> None:
     assert f"takes {sorted(inputs)}" in refusal(tmp_path, graph([], inputs=inputs))
 
 
-def test_weights_that_are_listed_as_inputs_are_none(tmp_path: Path) -> None:
+def test_weights_among_the_inputs_are_not_inputs(tmp_path: Path) -> None:
     weights = tensor("weights", TensorProto.FLOAT)
     found = facts(tmp_path, graph([], [weights], inputs=("input_ids", "weights")))
     assert found.inputs == ("input_ids",)
@@ -106,7 +104,7 @@ def test_weights_that_are_listed_as_inputs_are_none(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("operator", ["MatMul", "MatMulInteger", "Gemm"])
-def test_the_precision_is_that_of_the_matrices(
+def test_precision_is_that_of_the_matrices(
     tmp_path: Path, kind: int, precision: str, operator: str
 ) -> None:
     product = helper.make_node(operator, ["x", "weights"], ["y"])
@@ -116,7 +114,7 @@ def test_the_precision_is_that_of_the_matrices(
 @pytest.mark.parametrize(
     ("kind", "precision"), [(TensorProto.INT8, "int8"), (TensorProto.INT4, "int4")]
 )
-def test_matrices_that_are_unpacked_first_count_as_they_are_stored(
+def test_dequantized_matrices_count_with_their_stored_type(
     tmp_path: Path, kind: int, precision: str
 ) -> None:
     nodes = [
@@ -127,13 +125,13 @@ def test_matrices_that_are_unpacked_first_count_as_they_are_stored(
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_blocks_of_bits_are_named_by_their_bits(tmp_path: Path, bits: int) -> None:
+def test_block_quantized_matrices_are_named_by_their_bits(tmp_path: Path, bits: int) -> None:
     product = helper.make_node("MatMulNBits", ["x", "packed"], ["y"], bits=bits)
     found = facts(tmp_path, graph([product], [tensor("packed", TensorProto.UINT8)]))
     assert found.precision == f"int{bits}"
 
 
-def test_a_table_of_words_does_not_decide_the_precision(tmp_path: Path) -> None:
+def test_lookup_tables_do_not_affect_the_precision(tmp_path: Path) -> None:
     words = numpy_helper.from_array(np.ones((1000, 4), np.float32), "words")
     nodes = [
         helper.make_node("Gather", ["words", "input_ids"], ["x"]),
@@ -143,7 +141,7 @@ def test_a_table_of_words_does_not_decide_the_precision(tmp_path: Path) -> None:
     assert facts(tmp_path, model).precision == "int8"
 
 
-def test_most_of_the_weights_decide(tmp_path: Path) -> None:
+def test_precision_is_that_of_most_weights(tmp_path: Path) -> None:
     heads = [numpy_helper.from_array(np.ones((4, 1), np.float32), name) for name in "ab"]
     nodes = [
         helper.make_node("MatMulInteger", ["x", "weights"], ["y"]),
@@ -154,7 +152,7 @@ def test_most_of_the_weights_decide(tmp_path: Path) -> None:
     assert facts(tmp_path, model).precision == "int8"
 
 
-def test_the_default_model_is_what_it_is(tmp_path: Path) -> None:
+def test_default_model_matches_its_manifest(tmp_path: Path) -> None:
     found = inspect_graph(DEFAULT_BUNDLE / MODEL)
     assert (found.precision, found.batch_invariant) == ("int8", True)
 
@@ -165,12 +163,12 @@ def test_the_default_model_is_what_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "operator", ["DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulNBits"]
 )
-def test_a_range_over_the_batch_makes_it_depend_on_the_batch(tmp_path: Path, operator: str) -> None:
+def test_dynamic_ranges_make_outputs_batch_dependent(tmp_path: Path, operator: str) -> None:
     node = helper.make_node(operator, ["x"], ["y"], bits=8)
     assert not facts(tmp_path, graph([node])).batch_invariant
 
 
-def test_fixed_ranges_do_not(tmp_path: Path) -> None:
+def test_fixed_ranges_are_batch_invariant(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "scale"], ["y"]),
         helper.make_node("DequantizeLinear", ["y", "scale"], ["z"]),
@@ -178,25 +176,25 @@ def test_fixed_ranges_do_not(tmp_path: Path) -> None:
     assert facts(tmp_path, graph(nodes)).batch_invariant
 
 
-# What is no model.
+# Invalid graphs.
 
 
-def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
+def test_invalid_graph_is_refused(tmp_path: Path) -> None:
     (tmp_path / MODEL).write_bytes(b"weights?")
     with pytest.raises(BundleError, match="not an ONNX file"):
         inspect_graph(tmp_path / MODEL)
 
 
-def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+def test_external_weights_are_refused(tmp_path: Path) -> None:
     onnx.save(
         graph([], [numpy_helper.from_array(np.ones(1000, np.float32), "weights")]),
         tmp_path / MODEL,
         save_as_external_data=True,
     )
-    with pytest.raises(BundleError, match="keeps its weights in other files"):
+    with pytest.raises(BundleError, match="its weights are in other files"):
         inspect_graph(tmp_path / MODEL)
 
 
-def test_the_models_of_the_tests_pass(tmp_path: Path) -> None:
+def test_test_models_are_accepted(tmp_path: Path) -> None:
     (tmp_path / MODEL).write_bytes(tiny_model())
     assert inspect_graph(tmp_path / MODEL).task is Task.QUESTION_ANSWERING

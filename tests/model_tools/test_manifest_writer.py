@@ -37,7 +37,7 @@ def refusal(directory: Path, origin: Provenance) -> str:
     return str(caught.value)
 
 
-def test_what_is_described_opens_and_runs(directory: Path) -> None:
+def test_described_bundle_opens_and_runs(directory: Path) -> None:
     manifest = write_manifest(directory, Provenance("large"))
     bundle = open_bundle(directory)
     assert bundle.manifest == manifest
@@ -45,7 +45,7 @@ def test_what_is_described_opens_and_runs(directory: Path) -> None:
     assert (manifest.name, manifest.max_tokens, manifest.precision) == ("large", 32, "float32")
 
 
-def test_what_the_caller_knows_is_written_down(directory: Path) -> None:
+def test_provenance_is_written(directory: Path) -> None:
     origin = Provenance("large", "ada/large", "c0ffee", "static", None, True, None, (SCORES,))
     manifest = write_manifest(directory, origin)
     assert (manifest.source, manifest.revision, manifest.method) == (
@@ -56,7 +56,7 @@ def test_what_the_caller_knows_is_written_down(directory: Path) -> None:
     assert (manifest.knows_no_answer, manifest.scores) == (True, (SCORES,))
 
 
-def test_a_copy_keeps_what_was_known(directory: Path) -> None:
+def test_copy_keeps_provenance(directory: Path) -> None:
     first = Provenance("large", "ada/large", "c0ffee", "static", 16, True, None, (SCORES,))
     manifest = write_manifest(directory, first)
     again = write_manifest(directory, Provenance.of(manifest, "copy"))
@@ -76,27 +76,27 @@ def test_every_file_is_listed_with_its_hash(directory: Path) -> None:
         open_bundle(directory)
 
 
-def test_an_old_manifest_is_no_file_of_the_bundle(directory: Path) -> None:
+def test_old_manifest_is_not_listed(directory: Path) -> None:
     first = write_manifest(directory, Provenance("large"))
     assert write_manifest(directory, Provenance("large")) == first
 
 
 @pytest.mark.parametrize(("tokenizer", "limit"), [(None, 32), (16, 16), (512, 32)])
-def test_the_lower_limit_of_model_and_tokenizer_counts(
+def test_lower_limit_of_model_and_tokenizer_wins(
     directory: Path, tokenizer: int | None, limit: int
 ) -> None:
     assert write_manifest(directory, Provenance("large", max_tokens=tokenizer)).max_tokens == limit
 
 
 @pytest.mark.parametrize(("config", "pad"), [({"pad_token_id": 3}, 3), ({}, 0)])
-def test_the_padding_is_that_of_the_configuration(
+def test_padding_token_is_read_from_config(
     directory: Path, config: dict[str, int], pad: int
 ) -> None:
     configured(directory, max_position_embeddings=32, **config)
     assert write_manifest(directory, Provenance("large")).pad_token_id == pad
 
 
-def test_pooling_is_written_for_embeddings_alone(directory: Path, embedder: Path) -> None:
+def test_pooling_is_written_for_embeddings_only(directory: Path, embedder: Path) -> None:
     assert write_manifest(embedder, Provenance("large")).pooling == Pooling()
     cls = Pooling(mode="cls", normalize=True)
     assert write_manifest(embedder, Provenance("large", pooling=cls)).pooling == cls
@@ -124,31 +124,29 @@ def embedder(tmp_path: Path) -> Path:
         ({"max_position_embeddings": 32, "pad_token_id": "[PAD]"}, "pad_token_id '[PAD]'"),
     ],
 )
-def test_a_configuration_that_cannot_be_is_refused(
-    directory: Path, config: dict[str, Any], said: str
-) -> None:
+def test_invalid_config_is_refused(directory: Path, config: dict[str, Any], said: str) -> None:
     configured(directory, **config)
     assert said in refusal(directory, Provenance("large"))
 
 
-def test_a_name_that_cannot_be_is_refused(directory: Path) -> None:
+def test_invalid_name_is_refused(directory: Path) -> None:
     assert "name '../up'" in refusal(directory, Provenance("../up"))
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "config.json"])
-def test_a_missing_file_is_named(directory: Path, name: str) -> None:
+def test_missing_file_is_named(directory: Path, name: str) -> None:
     (directory / name).unlink()
     assert f"{name} is missing" in refusal(directory, Provenance("large"))
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]"])
-def test_a_configuration_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_config_that_is_not_an_object_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(BundleError, match=r"config\.json: not "):
         read_config(tmp_path)
 
 
-def test_card_and_licence_come_along_where_there_are_any(tmp_path: Path) -> None:
+def test_card_and_licence_are_copied(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     for path in (source, target):
         path.mkdir()

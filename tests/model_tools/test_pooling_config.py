@@ -32,23 +32,23 @@ def refusal(directory: Path) -> str:
 @pytest.mark.parametrize(
     ("flag", "mode"), [("pooling_mode_mean_tokens", "mean"), ("pooling_mode_cls_token", "cls")]
 )
-def test_the_mode_is_the_one_that_is_switched_on(tmp_path: Path, flag: str, mode: Any) -> None:
+def test_active_pooling_mode_is_read(tmp_path: Path, flag: str, mode: Any) -> None:
     flags = {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": False, flag: True}
     directory = published(tmp_path, [TRANSFORMER], word_embedding_dimension=12, **flags)
     assert find_pooling(directory, None, None) == Pooling(mode=mode, normalize=False)
 
 
-def test_a_module_that_normalizes_is_found(tmp_path: Path) -> None:
+def test_normalize_module_is_found(tmp_path: Path) -> None:
     assert find_pooling(published(tmp_path, [TRANSFORMER, NORMALIZE]), None, None) == Pooling(
         mode="mean", normalize=True
     )
 
 
-def test_where_nobody_says_nothing_is_said(tmp_path: Path) -> None:
+def test_missing_files_give_no_pooling(tmp_path: Path) -> None:
     assert find_pooling(tmp_path, None, None) is None
 
 
-def test_the_caller_has_the_last_word_on_each_part(tmp_path: Path) -> None:
+def test_arguments_override_the_files(tmp_path: Path) -> None:
     directory = published(tmp_path, [NORMALIZE], pooling_mode_cls_token=True)
     assert find_pooling(directory, "mean", None) == Pooling(mode="mean", normalize=True)
     assert find_pooling(directory, None, False) == Pooling(mode="cls", normalize=False)
@@ -65,7 +65,7 @@ def test_the_caller_has_the_last_word_on_each_part(tmp_path: Path) -> None:
         ({"pooling_mode_cls_token": False}, "pools nothing; "),
     ],
 )
-def test_another_way_of_pooling_is_refused_unless_the_caller_says_one(
+def test_unsupported_pooling_is_refused_without_an_argument(
     tmp_path: Path, flags: dict[str, bool], said: str
 ) -> None:
     directory = published(tmp_path, **flags)
@@ -74,10 +74,10 @@ def test_another_way_of_pooling_is_refused_unless_the_caller_says_one(
 
 
 @pytest.mark.parametrize("modules", [{}, ["text"], "text"])
-def test_modules_that_are_none_are_refused(tmp_path: Path, modules: Any) -> None:
+def test_invalid_modules_are_refused(tmp_path: Path, modules: Any) -> None:
     assert "not a list of modules" in refusal(published(tmp_path, modules))
 
 
-def test_files_that_are_not_json_are_refused(tmp_path: Path) -> None:
+def test_invalid_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "modules.json").write_text("{")
     assert "modules.json: not JSON" in refusal(tmp_path)

@@ -17,7 +17,7 @@ def recorded(bundle: Bundle, *all_scores: RecordedScores) -> tuple[RecordedScore
     return bundle.manifest.scores
 
 
-def test_scores_of_the_same_file_and_decoder_are_replaced_and_others_stay(tmp_path: Path) -> None:
+def test_scores_of_the_same_file_and_decoder_are_replaced(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "tiny")
     other_data = DEV.model_copy(update={"data": "xquad"})
     other_decoder = DEV.model_copy(update={"decoder": "per window"})
@@ -27,7 +27,7 @@ def test_scores_of_the_same_file_and_decoder_are_replaced_and_others_stay(tmp_pa
     assert again == (other_data, other_decoder, better)
 
 
-def test_of_a_manifest_only_its_scores_change(tmp_path: Path) -> None:
+def test_recording_changes_only_the_scores(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "tiny")
     before = {path.name for path in bundle.directory.iterdir()}
     record_scores(bundle, DEV)

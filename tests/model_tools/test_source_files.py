@@ -28,21 +28,23 @@ def refusal(*names: str, accepted: Sequence[str] = (*EXPORTS, SAFETENSORS)) -> s
         (["openvino/model.onnx", "model.safetensors"], "model.safetensors"),
     ],
 )
-def test_a_ready_export_goes_before_weights(published: list[str], chosen: str) -> None:
+def test_export_is_preferred_to_weights(published: list[str], chosen: str) -> None:
     assert select_files([*PLAIN, *published], "ada/model").weights == chosen
 
 
-def test_who_converts_takes_weights_even_beside_an_export() -> None:
+def test_convert_uses_weights_despite_an_export() -> None:
     contents = select_files([*PLAIN, "model.onnx", SAFETENSORS], "ada/model", (SAFETENSORS,))
     assert (contents.weights, contents.is_export) == (SAFETENSORS, False)
 
 
 def test_vocabulary_replaces_a_missing_tokenizer() -> None:
+    both = select_files([*PLAIN, "vocab.txt", "model.onnx"], "ada/model")
+    assert "vocab.txt" not in both.others
     alone = select_files(["config.json", "vocab.txt", "model.onnx"], "ada/model")
     assert alone.others == ("config.json", "vocab.txt")
 
 
-def test_what_tells_how_to_read_comes_along_and_nothing_else() -> None:
+def test_only_files_of_the_bundle_are_selected() -> None:
     wanted = [
         "config.json",
         "tokenizer.json",
@@ -58,29 +60,29 @@ def test_what_tells_how_to_read_comes_along_and_nothing_else() -> None:
     assert set(contents.others) == set(wanted)
 
 
-def test_a_pickle_is_named_with_a_way_around_it() -> None:
+def test_pickle_is_refused_with_a_workaround() -> None:
     said = refusal(*PLAIN, "pytorch_model.bin")
     assert "a pickle (pytorch_model.bin), which can run any code and is not opened" in said
     assert "--revision refs/pr/N" in said
 
 
-def test_weights_in_several_files_are_named() -> None:
+def test_sharded_weights_are_refused() -> None:
     said = refusal(*PLAIN, "model.safetensors.index.json", "model-00001-of-00002.safetensors")
     assert "its weights are in several files" in said
 
 
-def test_what_is_looked_for_is_named_where_nothing_is() -> None:
+def test_missing_weights_are_named() -> None:
     said = refusal(*PLAIN, "model.gguf")
     assert said == "ada/model: there is no onnx/model.onnx or model.onnx or model.safetensors"
     assert refusal(*PLAIN, "pytorch_model.bin", accepted=EXPORTS).endswith("or model.onnx")
 
 
-def test_a_configuration_and_a_tokenizer_are_needed() -> None:
+def test_config_and_tokenizer_are_required() -> None:
     assert refusal("model.onnx", "tokenizer.json").endswith("there is no config.json")
     assert "no tokenizer.json and no vocab.txt" in refusal("model.onnx", "config.json")
 
 
-def test_a_directory_lists_as_a_repository_does(tmp_path: Path) -> None:
+def test_directory_is_listed_like_a_repository(tmp_path: Path) -> None:
     (tmp_path / "onnx").mkdir()
     (tmp_path / "onnx" / "model.onnx").touch()
     (tmp_path / "config.json").touch()

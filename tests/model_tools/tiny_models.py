@@ -54,5 +54,5 @@ class Model:
 
 @cache
 def tiny_model(family: str, *, head: bool) -> Model:
-    """A model of some kilobytes; nobody changes it."""
+    """A model of a few kilobytes; read-only."""
     return Model(TINY_BERT if family == "bert" else TINY_DISTILBERT, head=head)

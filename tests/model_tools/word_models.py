@@ -79,7 +79,7 @@ class Words:
 
 
 def word(number: int) -> str:
-    """The word of a token id; every other one is no ASCII, for the offsets' sake."""
+    """The word of a token id; every other one is not ASCII, to test offsets in code points."""
     return f"{'wж'[number % 2]}{number}"
 
 

@@ -2,7 +2,7 @@
 
 `python -m tests.parity.against_transformers DATA.json --model DIR`: every question of a SQuAD file
 is read by both with the same float32 weights, DIR's `model.safetensors`. The pipeline's results are
-kept in a file, so that only the first run needs transformers and torch (the extra `parity`). Ends
+kept in a file, so that only the first run needs transformers and torch (`make parity`). Ends
 with 1 where a difference is left unexplained.
 """
 
@@ -87,8 +87,8 @@ def complete(results: Path, examples: Sequence[Example], model: Path, threads: i
         from tests.parity.reference_pipeline import Oracle, append_results, use_threads
     except ImportError as error:
         raise ResultsError(
-            f"{results} lacks {len(missing)} questions, and to read them the extra `parity` is "
-            f"needed: {error}"
+            f"{results} lacks {len(missing)} questions; run this with `make parity`, which "
+            f"installs transformers and torch: {error}"
         ) from None
     use_threads(threads)
     results.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ class Difference(Enum):
 
     ROUNDING = "rounding of logits"
     """torch's logits differ from onnxruntime's in the sixth digit, and two spans are as near to
-    each other as that. Nobody is right."""
+    each other as that. Neither is right."""
 
     REFUSED = "questions refused"
     """The pipeline reads a question that leaves almost no room to its context, and raises or panics
@@ -58,7 +58,7 @@ class Difference(Enum):
     ADD_TEXT = "scores of one text added"
     """Answers of the same text, upper and lower case apart, are one answer to the pipeline
     wherever they stand, with the sum of their scores and the first's place. To us a place is an
-    answer: a word that is said twice is no surer for it."""
+    answer: a word that occurs twice is not more certain."""
 
     ADD_WINDOWS = "scores of two windows added"
     """A span that two windows share is counted twice by the pipeline, with scores up to 2. We

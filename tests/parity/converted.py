@@ -3,7 +3,7 @@
 Converts DIR's `model.safetensors`, cuts questions of the file into windows, and runs the
 graph with onnxruntime and the weights with transformers (eager attention, float32) on the same
 arrays: each window alone, then all of them in padded batches. Ends with 1 above the limit. Needs
-the extra `parity`; DIR needs a tokenizer.json.
+`make parity`; DIR needs a tokenizer.json.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Random weights of DistilBERT-base's size, as no trained encoder ships with us. Theirs: AutoModel on
 padded batches, then the recipe on the model cards of sentence-transformers, word by word. Ours: the
-converter and the reader. Ends with 1 above the limit. Needs the extra `parity`.
+converter and the reader. Ends with 1 above the limit. Needs `make parity`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Record what the pipeline makes of `record_texts`: `python -m tests.parity.record DIR`.
 
-DIR holds the default model's config, tokenizer and `model.safetensors`. Needs the extra `parity`.
+DIR holds the default model's config, tokenizer and `model.safetensors`. Needs `make parity`.
 Nothing is written where a difference is left unexplained.
 """
 

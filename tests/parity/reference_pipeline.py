@@ -1,4 +1,4 @@
-"""Hugging Face's question-answering pipeline on torch: the oracle. Needs the extra `parity`.
+"""Hugging Face's question-answering pipeline on torch: the oracle. Needs `make parity`.
 
 Runs `preprocess`, `forward` and `postprocess` as the pipeline's own `run_single` does, with the
 model run once for all the settings; the one module that imports transformers and torch.

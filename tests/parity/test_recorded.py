@@ -81,7 +81,7 @@ def replays() -> dict[Origin, Replay]:
 
 
 @AS_RECORDED
-def test_windows_are_those_recorded(
+def test_windows_equal_the_recording(
     replays: dict[Origin, Replay], origin: Origin, case: Case
 ) -> None:
     cut = replays[origin].cut(case)
@@ -94,9 +94,7 @@ def test_windows_are_those_recorded(
 
 
 @AS_RECORDED
-def test_windows_are_the_pipelines_unless_a_decision_says_otherwise(
-    origin: Origin, case: Case
-) -> None:
+def test_windows_equal_the_pipelines_except_decisions(origin: Origin, case: Case) -> None:
     decided = {difference for several in case.differences.values() for difference in several}
     other = {
         Difference.SPECIAL_TOKENS,
@@ -109,7 +107,7 @@ def test_windows_are_the_pipelines_unless_a_decision_says_otherwise(
 
 
 @AS_RECORDED
-def test_spans_are_the_pipelines_or_differ_as_classed(
+def test_spans_equal_the_pipelines_except_classified(
     replays: dict[Origin, Replay], origin: Origin, case: Case
 ) -> None:
     emulation = replays[origin].emulation(case)
@@ -123,7 +121,7 @@ def test_spans_are_the_pipelines_or_differ_as_classed(
 
 
 @AS_RECORDED
-def test_the_emulation_gives_ours_with_all_switches_off_and_theirs_with_all_on(
+def test_emulation_equals_both_sides(
     replays: dict[Origin, Replay], origin: Origin, case: Case
 ) -> None:
     emulation = replays[origin].emulation(case)
@@ -134,9 +132,7 @@ def test_the_emulation_gives_ours_with_all_switches_off_and_theirs_with_all_on(
 
 
 @AS_RECORDED
-def test_no_span_of_ours_is_one_of_the_pipelines_impossible_ones(
-    replays: dict[Origin, Replay], origin: Origin, case: Case
-) -> None:
+def test_no_impossible_spans(replays: dict[Origin, Replay], origin: Origin, case: Case) -> None:
     for setting, ours in replays[origin].outcomes(case):
         for span in ours or ():
             assert case.context[span.start : span.end] == span.answer
@@ -146,7 +142,7 @@ def test_no_span_of_ours_is_one_of_the_pipelines_impossible_ones(
             assert span.start < span.end or (allowed and span == nothing)
 
 
-def test_every_decision_that_a_recording_can_show_is_in_one() -> None:
+def test_every_decision_is_recorded() -> None:
     shown = {
         difference
         for recording in RECORDINGS
@@ -158,7 +154,7 @@ def test_every_decision_that_a_recording_can_show_is_in_one() -> None:
     assert shown == EVERYTHING - {Difference.ROUNDING, Difference.JUNK, Difference.ORDER}
 
 
-def test_the_pipeline_was_seen_to_give_impossible_spans() -> None:
+def test_recordings_contain_impossible_pipeline_spans() -> None:
     zeros = [
         found
         for recording in RECORDINGS

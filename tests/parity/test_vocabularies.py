@@ -37,7 +37,7 @@ def changed(part: str) -> Tokenizer:
         ("pieces", "Redtop x", ["ids", "offsets", "word_ids", "type_ids"]),
     ],
 )
-def test_each_field_that_differs_is_counted(part: str, text: str, fields: list[str]) -> None:
+def test_each_differing_field_is_counted(part: str, text: str, fields: list[str]) -> None:
     found = Differences()
     found.count(text, bert_tokenizer(WORDS), changed(part))
     assert [name for name in FIELDS if found.counts[name]] == fields

@@ -48,7 +48,7 @@ def test_every_word_begins_and_ends_with_a_token(windower: Windower, text: str) 
         (" \n", []),
     ],
 )
-def test_words_are_these(text: str, words: list[str]) -> None:
+def test_words_match_the_expected(text: str, words: list[str]) -> None:
     found = words_of(text)
     pairs = zip(sorted(found.starts), sorted(found.ends), strict=True)
     assert [text[start:end] for start, end in pairs] == words

@@ -41,7 +41,7 @@ def counted(windower: Windower, text: str, start: int) -> Found:
         ("the", 1, 0, {"misplaced": 1}, None),
     ],
 )
-def test_an_answer_is_on_word_borders_and_comes_back_or_it_does_not(
+def test_answers_are_classified_by_word_borders(
     windower: Windower,
     text: str,
     start: int,
@@ -57,7 +57,7 @@ def test_an_answer_is_on_word_borders_and_comes_back_or_it_does_not(
     assert found.aligned_lengths == ([] if aligned is None else [len(aligned)])
 
 
-def test_an_answer_on_word_borders_that_does_not_come_back_is_shown(tmp_path: Path) -> None:
+def test_lost_answer_is_reported(tmp_path: Path) -> None:
     # A word of one letter is cut out of the encoding of a context that lacks the others.
     found = Found()
     tokenizer = bert_tokenizer(["x"])

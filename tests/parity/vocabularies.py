@@ -4,8 +4,8 @@
 
 Each DIR is a model directory with a vocab.txt. What `worker.model_tools.tokenizer.build` builds
 from it is held against the tokenizer.json of DIR; `--against transformers` holds it against the
-tokenizer that `BertTokenizerFast.from_pretrained(DIR)` gives (the extra `parity`), which needs no
-tokenizer.json.
+tokenizer of `BertTokenizerFast.from_pretrained(DIR)` (in the environment of `make parity`), which
+needs no tokenizer.json.
 Contexts and questions are encoded as pairs with themselves, so that the template is compared too.
 Any difference is shown, and makes the exit code 1.
 """

@@ -1,4 +1,4 @@
-"""`qa-worker evaluate`: EM and F1 on a SQuAD file."""
+"""`qa-worker evaluate`: scores a model on a SQuAD file, with EM and F1."""
 
 import time
 from pathlib import Path
@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.answer import Answer
+from worker.cli.errors import CommandError
 from worker.cli.terminal import out, progress
 from worker.inference.engine import InferenceEngine
 from worker.inference.ordered import map_ordered
 from worker.model_tools.evaluation.squad import describe_decoder, load_squad, score
-from worker.models.bundle import BundleError
 from worker.models.manifest import Task
 from worker.models.store import ModelStore
 from worker.settings.environment import load
@@ -24,20 +24,21 @@ def evaluate(
         Path, typer.Argument(exists=True, dir_okay=False, help="SQuAD v1.1 or v2.0, JSON")
     ],
 ) -> None:
-    """Score the model on a SQuAD file: EM and F1 with the official normalisation."""
+    """Score the model on a SQuAD file: EM and F1, normalized as by the official script."""
     settings = load()
     examples = load_squad(file)
     bundle = ModelStore(settings.qa.models).open(settings.qa.model)
     if bundle.manifest.task is not Task.QUESTION_ANSWERING:
-        raise BundleError(
-            f"{bundle.name} is a model for {bundle.manifest.task}: SQuAD has no gold for those"
+        raise CommandError(
+            f"{bundle.name} is for {bundle.manifest.task}; set QA_MODEL to a model for "
+            f"{Task.QUESTION_ANSWERING}"
         )
     predictions: dict[str, str] = {}
     windows = 0
-    with InferenceEngine(bundle, settings.qa.inference) as reader, progress() as bar:
+    with InferenceEngine(bundle, settings.qa.inference) as engine, progress() as bar:
         began = time.perf_counter()
         task = bar.add_task("evaluating", total=len(examples), speed="")
-        outcomes = map_ordered(reader, (example.event() for example in examples))
+        outcomes = map_ordered(engine, (example.event() for example in examples))
         for example, outcome in zip(examples, outcomes, strict=True):
             if isinstance(outcome, Answer):
                 predictions[example.id] = outcome.answer
@@ -53,6 +54,6 @@ def evaluate(
     table.add_row("rejected", f"{scores.total - len(predictions)}")
     table.add_row("windows", f"{windows}")
     table.add_row("questions/s", f"{scores.total / seconds:.1f}")
-    table.add_row("model", f"{reader.model.name} ({reader.model.precision})")
+    table.add_row("model", f"{engine.model.name} ({engine.model.precision})")
     table.add_row("decoder", describe_decoder(settings.qa.inference, bundle.manifest.max_tokens))
     out.print(table)

@@ -32,7 +32,7 @@ class Recovery(Enum):
     """State is lost or unknown: restart from the committed offset, with a new fence (a partition in
     exactly-once delivery) or in a new session."""
     FATAL = "fatal"
-    """Permissions, versions, names: permanent until somebody changes something. Stop."""
+    """Permissions, versions, names: permanent until an operator changes something. Stop."""
 
 
 RETRY = (

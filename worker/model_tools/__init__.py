@@ -1,1 +1,1 @@
-"""Makes model bundles: from the weights that people publish to what the worker reads."""
+"""Builds and measures model bundles. Not imported by the serving path."""

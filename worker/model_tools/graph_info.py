@@ -1,7 +1,6 @@
-"""What a graph says of itself: its tensors, its task, its precision, and whether the windows of a
-batch change each other.
+"""Reads a graph's tensors, task and precision, and whether its outputs depend on the batch.
 
-Read off the file with `onnx`; nothing is run.
+Reads the file with `onnx`; runs nothing.
 """
 
 from collections import Counter
@@ -16,8 +15,8 @@ from worker.models.bundle import BundleError
 from worker.models.error_text import first_line
 from worker.models.manifest import Task
 
-# Activation ranges of the dynamic operators are taken over the whole batch, and MatMulNBits picks
-# its kernel by the number of rows: a window's outputs then depend on the windows beside it.
+# Dynamic operators take activation ranges over the whole batch, and MatMulNBits selects its kernel
+# by the number of rows: a window's outputs then depend on the other windows of the batch.
 BATCH_DEPENDENT = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulNBits"}
 )
@@ -35,7 +34,7 @@ _PRECISIONS: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class GraphInfo:
-    """A graph as its manifest describes it."""
+    """The fields of a manifest that follow from the graph."""
 
     task: Task
     inputs: tuple[str, ...]
@@ -45,14 +44,14 @@ class GraphInfo:
 
 
 def inspect_graph(model_file: Path) -> GraphInfo:
-    """Raises `BundleError` where this is no graph, or none that the worker can run."""
+    """Raises `BundleError` if the file is not a graph that the worker can run."""
     try:
         model = onnx.load(model_file, load_external_data=False)
     except Exception as error:
         raise BundleError(f"{model_file}: not an ONNX file: {first_line(error)}") from None
     if any(tensor.external_data for tensor in model.graph.initializer):
         raise BundleError(
-            f"{model_file}: keeps its weights in other files; save it as one file (below 2 GB)"
+            f"{model_file}: its weights are in other files; save it as one file (below 2 GB)"
         )
     # Old exports list their weights among the inputs.
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -74,11 +73,11 @@ def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:
         if set(needed) <= set(outputs):
             return task
     wanted = "; ".join(f"{task}: {', '.join(needed)}" for task, needed in OUTPUTS.items())
-    raise BundleError(f"{model_file}: gives {sorted(outputs)}; needed are ({wanted})")
+    raise BundleError(f"{model_file}: its outputs are {sorted(outputs)}; needed are ({wanted})")
 
 
 def _precision(model: onnx.ModelProto) -> str:
-    """That of most weights of the matrix products: tables of words may stay in another."""
+    """The precision of most weights of matrix products. Lookup tables may have another."""
     names = {name for node in model.graph.node if "MatMul" in node.op_type for name in node.input}
     names |= {name for node in model.graph.node if node.op_type == "Gemm" for name in node.input}
     names |= {

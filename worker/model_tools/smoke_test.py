@@ -1,6 +1,6 @@
-"""Whether a bundle does what the worker will ask of it: opened and run once, on the CPU.
+"""Smoke test of a bundle: opens it and runs two windows on the CPU.
 
-A manifest can be true to its files and the files still not belong together.
+Finds files that match the manifest but do not belong together.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
 
 _SHORT = 8
-"""Tokens of a window that is not the longest: some exports have their length written into them."""
+"""Tokens of the short window. Some exports only run with one fixed length."""
 
 
 def smoke_test(bundle: Bundle) -> None:
-    """Run a short window and the longest, all of the tokenizer's last token.
+    """Run a short and the longest window, filled with the tokenizer's last token.
 
-    Raises `BundleError` where the tokenizer is of another family, has tokens that the model does
-    not know, or where the model's positions are fewer than its configuration says.
+    Raises `BundleError` if the tokenizer is of another family or has more tokens than the model, or
+    if the model has fewer positions than its configuration says.
     """
     tokenizer = open_tokenizer(bundle.tokenizer_file)
     pair_template(tokenizer, bundle.tokenizer_file)
@@ -36,14 +36,14 @@ def _run(bundle: Bundle, session: OnnxSession, length: int, token: int) -> None:
         first=0,
         count=length - 2,
     )
-    asked = f"{bundle.model_file}: {length} tokens with the id {token}"
+    window_text = f"{bundle.model_file}: {length} tokens with the id {token}"
     try:
         outputs = session.run([window])[0]
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise BundleError(f"{asked}, the tokenizer's last, do not run: {reason}") from None
+        raise BundleError(f"{window_text}, the tokenizer's last, do not run: {reason}") from None
     for output in outputs:
         if len(output) != length:
-            raise BundleError(f"{asked} give {len(output)} rows")
+            raise BundleError(f"{window_text} give {len(output)} rows")
         if not np.isfinite(output).all():
-            raise BundleError(f"{asked} give numbers that are not finite")
+            raise BundleError(f"{window_text} give numbers that are not finite")

@@ -19,10 +19,9 @@ EXPORTS = (f"onnx/{MODEL}", MODEL)
 """ONNX exports in the precision of the weights. Quantized files beside them, as
 `model_quantized.onnx`, do not name their method and are not used."""
 
-SMALL_FILES = (
+_OTHERS = (
     CONFIG,
     TOKENIZER,
-    VOCABULARY,
     TOKENIZER_CONFIG,
     SPECIAL_TOKENS,
     ADDED_TOKENS,
@@ -30,7 +29,6 @@ SMALL_FILES = (
     POOLING,
     *CARDS,
 )
-"""Everything that a bundle can need beside the weights."""
 
 _PICKLE = "pytorch_model.bin"
 
@@ -72,7 +70,10 @@ def select_files(
     weights = next((name for name in accepted if name in names), None)
     if weights is None:
         raise BundleError(f"{where}: {_explain_missing_weights(names, accepted)}")
-    return SourceFiles(weights, tuple(name for name in SMALL_FILES if name in names))
+    others = [name for name in _OTHERS if name in names]
+    if TOKENIZER not in names:
+        others.append(VOCABULARY)
+    return SourceFiles(weights, tuple(others))
 
 
 def _explain_missing_weights(names: Collection[str], accepted: Sequence[str]) -> str:

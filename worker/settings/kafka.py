@@ -67,7 +67,11 @@ class KafkaSettings(SettingsGroup):
         ge=1_000,
         description="Time without a heartbeat after which the group removes the worker",
     )
-    heartbeat_interval_ms: int = Field(3_000, ge=100, description="Time between heartbeats")
+    heartbeat_interval_ms: int = Field(
+        1_000,
+        ge=100,
+        description="Time between heartbeats; a worker learns of a rebalance at the next one",
+    )
     rebalance_timeout_ms: int = Field(
         25_000,
         ge=1_000,

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, UnknownError
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.observability import metrics
@@ -119,8 +119,7 @@ class Assignment:
                 if not self._is_cured_by_restart(error) or restarts > MAX_RESTARTS:
                     self._fail(error)
                     return
-                # aiokafka knows no PRODUCER_FENCED (90).
-                fenced = isinstance(error, InvalidProducerEpoch | ProducerFenced | UnknownError)
+                fenced = isinstance(error, InvalidProducerEpoch | ProducerFenced)
                 delay = self._fenced_delay if fenced else 0.0
                 metrics.PARTITION_RESTARTS.inc()
                 log.warning(

@@ -25,7 +25,7 @@ def words(windower: Windower, text: str) -> list[str]:
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_token_is_some_text_and_they_come_in_order(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     assert (context.starts < context.ends).all()
@@ -35,7 +35,7 @@ def test_every_token_is_some_text_and_they_come_in_order(windower: Windower, tex
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_span_of_tokens_is_some_text(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     for first in range(len(context.ids)):
@@ -43,7 +43,7 @@ def test_every_span_of_tokens_is_some_text(windower: Windower, text: str) -> Non
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_token_ends_before_a_mark_that_no_token_has(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     following = [*context.starts[1:].tolist(), len(text)]
@@ -52,7 +52,7 @@ def test_no_token_ends_before_a_mark_that_no_token_has(windower: Windower, text:
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_words_are_runs_of_tokens_that_hold_their_own(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     places = np.arange(len(context.ids))

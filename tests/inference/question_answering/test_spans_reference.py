@@ -38,19 +38,19 @@ SEVERAL = st.builds(
 
 
 @given(SINGLE, OPTIONS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_one_window_gives_the_pipelines_spans(read: Case, options: SpanOptions) -> None:
     assert rank_spans(read.text, read.context, read.read, options) == reference(read, options)
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_several_windows_give_the_references_spans(read: Case, options: SpanOptions) -> None:
     assert rank_spans(read.text, read.context, read.read, options) == reference(read, options)
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_spans_are_as_many_as_asked_for_or_as_there_are(read: Case, options: SpanOptions) -> None:
     everything = replace(options, top_k=10_000)
     spans = rank_spans(read.text, read.context, read.read, options)
@@ -61,14 +61,14 @@ def test_spans_are_as_many_as_asked_for_or_as_there_are(read: Case, options: Spa
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_order_of_the_windows_does_not_matter(read: Case, options: SpanOptions) -> None:
     forth = rank_spans(read.text, read.context, read.read, options)
     assert rank_spans(read.text, read.context, read.read[::-1], options) == forth
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_span_is_the_text_between_its_offsets(read: Case, options: SpanOptions) -> None:
     for span in rank_spans(read.text, read.context, read.read, options):
         assert read.text[span.start : span.end] == span.answer
@@ -77,7 +77,7 @@ def test_every_span_is_the_text_between_its_offsets(read: Case, options: SpanOpt
 
 
 @given(SINGLE, OPTIONS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_on_one_window_both_ways_to_compare_are_the_same(read: Case, options: SpanOptions) -> None:
     joint, alone = (
         rank_spans(read.text, read.context, read.read, replace(options, score_normalization=scores))

@@ -31,7 +31,7 @@ def tokenizer(default_bundle: Bundle) -> Tokenizer:
     max_tokens=st.sampled_from(MAX_TOKENS),
     stride=st.integers(0, 40),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_windows_are_those_of_the_tokenizers_own_pair_encoding(
     windowers: dict[int, Windower],
     tokenizer: Tokenizer,

@@ -36,7 +36,7 @@ def batches(draw: st.DrawFn) -> Inputs:
 
 
 @given(inputs=batches())
-def test_the_graph_computes_what_the_papers_say(model: Model, inputs: Inputs) -> None:
+def test_graph_equals_the_reference_computation(model: Model, inputs: Inputs) -> None:
     outputs = model.run(inputs)
     expected = forward(model.config, model.weights, inputs)
     assert len(outputs) == len(expected)
@@ -44,7 +44,7 @@ def test_the_graph_computes_what_the_papers_say(model: Model, inputs: Inputs) ->
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
-def test_outputs_are_float32_of_the_promised_shape(model: Model) -> None:
+def test_outputs_have_the_documented_shape(model: Model) -> None:
     outputs = model.run(with_lengths(5, 9))
     has_head = model.has_head
     assert [entry.name for entry in model.session.get_outputs()] == (
@@ -56,7 +56,7 @@ def test_outputs_are_float32_of_the_promised_shape(model: Model) -> None:
         assert entry.shape == ["batch", "sequence", 12][: output.ndim]
 
 
-def test_only_bert_takes_token_types(model: Model) -> None:
+def test_only_bert_has_token_types(model: Model) -> None:
     names = ["input_ids", "attention_mask"]
     if model.config["model_type"] == "bert":
         names.append("token_type_ids")
@@ -64,7 +64,7 @@ def test_only_bert_takes_token_types(model: Model) -> None:
     assert inputs == dict.fromkeys(names, ("tensor(int64)", ["batch", "sequence"]))
 
 
-def test_a_window_beside_others_equals_the_window_alone_to_the_last_bit(model: Model) -> None:
+def test_window_in_a_batch_is_bit_equal(model: Model) -> None:
     lengths = (4, 16, 1, 9, 9, 15)
     together = with_lengths(*lengths)
     for row, length in enumerate(lengths):
@@ -73,7 +73,7 @@ def test_a_window_beside_others_equals_the_window_alone_to_the_last_bit(model: M
             np.testing.assert_array_equal(one[0], many[row, :length])
 
 
-def test_what_stands_in_the_padding_changes_nothing(model: Model) -> None:
+def test_padding_tokens_do_not_affect_outputs(model: Model) -> None:
     inputs = with_lengths(4, 12)
     other = {**inputs, "input_ids": inputs["input_ids"] + 7 * (1 - inputs["attention_mask"])}
     assert (other["input_ids"] != inputs["input_ids"]).any()

@@ -50,9 +50,7 @@ def test_one_window_gives_the_span_of_the_best_logits(
     assert answer.answer == words.event.context[answer.start : answer.end]
 
 
-def test_a_long_context_is_read_in_windows_and_answered_in_whole_words(
-    config: Config, reader: InferenceEngine
-) -> None:
+def test_long_context_is_answered_in_whole_words(config: Config, reader: InferenceEngine) -> None:
     words = random_words(config, CAPACITY + 3 * (CAPACITY - 8))
     answer = reader.submit(words.event).result().outcome
     assert answer.windows == 4

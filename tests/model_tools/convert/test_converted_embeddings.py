@@ -67,21 +67,17 @@ def alone(bundle: Bundle, words: list[str]) -> NDArray[np.float64]:
     return mean
 
 
-def test_an_encoder_becomes_a_bundle_for_embeddings(bundle: Bundle) -> None:
+def test_encoder_becomes_an_embeddings_bundle(bundle: Bundle) -> None:
     assert bundle.manifest.task is Task.EMBEDDINGS
     assert bundle.manifest.pooling == Pooling(mode="mean", normalize=False)
 
 
-def test_a_text_of_one_window_is_the_mean_of_its_token_vectors(
-    bundle: Bundle, texts: list[Text]
-) -> None:
+def test_one_window_is_the_mean_of_its_token_vectors(bundle: Bundle, texts: list[Text]) -> None:
     for text, embedding in zip(texts[:-1], embed(bundle, texts[:-1]), strict=True):
         np.testing.assert_allclose(embedding, alone(bundle, text.text.split()), atol=1e-5)
 
 
-def test_a_long_text_is_the_mean_of_its_windows_by_their_tokens(
-    bundle: Bundle, texts: list[Text]
-) -> None:
+def test_long_text_is_the_token_weighted_mean_of_windows(bundle: Bundle, texts: list[Text]) -> None:
     words = texts[-1].text.split()
     pieces = [words[at : at + CAPACITY] for at in range(0, len(words), CAPACITY)]
     assert [len(piece) for piece in pieces] == [CAPACITY] * 3 + [5]
@@ -90,9 +86,7 @@ def test_a_long_text_is_the_mean_of_its_windows_by_their_tokens(
     np.testing.assert_allclose(embedding, total / len(words), atol=1e-5)
 
 
-def test_what_shares_a_batch_does_not_change_an_embedding(
-    bundle: Bundle, texts: list[Text]
-) -> None:
+def test_embedding_does_not_depend_on_the_batch(bundle: Bundle, texts: list[Text]) -> None:
     single = [embed(bundle, [text])[0].tolist() for text in texts]
     for threads in (1, 2):
         assert [each.tolist() for each in embed(bundle, texts * 2, threads)] == single * 2

@@ -14,11 +14,11 @@ from worker.model_tools.graph_info import inspect_graph
 from worker.models.manifest import Task
 
 
-def test_the_graph_is_valid(model: Model) -> None:
+def test_graph_is_valid(model: Model) -> None:
     onnx.checker.check_model(model.proto, full_check=True)
 
 
-def test_a_bundle_of_the_graph_knows_its_task(model: Model, tmp_path: Path) -> None:
+def test_bundle_of_the_graph_has_its_task(model: Model, tmp_path: Path) -> None:
     onnx.save(model.proto, tmp_path / "model.onnx")
     facts = inspect_graph(tmp_path / "model.onnx")
     task = Task.QUESTION_ANSWERING if model.has_head else Task.EMBEDDINGS
@@ -28,7 +28,7 @@ def test_a_bundle_of_the_graph_knows_its_task(model: Model, tmp_path: Path) -> N
     assert (model.proto.producer_name, model.proto.producer_version) == ("qa-worker", "1")
 
 
-def test_every_linear_layer_is_a_matmul_by_its_weights_and_an_add(model: Model) -> None:
+def test_linear_layers_are_a_matmul_and_an_add(model: Model) -> None:
     nodes = {node.name: node for node in model.proto.graph.node}
     linear = [
         f"layer.{layer}.{part}"
@@ -55,7 +55,7 @@ def test_every_linear_layer_is_a_matmul_by_its_weights_and_an_add(model: Model) 
     assert sorted(products) == sorted(linear + attention)
 
 
-def test_quantizing_takes_every_linear_layer_and_the_words(model: Model, tmp_path: Path) -> None:
+def test_onnxruntime_quantizes_every_layer(model: Model, tmp_path: Path) -> None:
     onnx.save(model.proto, tmp_path / "model.onnx")
     quantize_dynamic(tmp_path / "model.onnx", tmp_path / "int8.onnx", weight_type=QuantType.QInt8)
     graph = onnx.load(tmp_path / "int8.onnx").graph
@@ -66,7 +66,7 @@ def test_quantizing_takes_every_linear_layer_and_the_words(model: Model, tmp_pat
     assert kinds["embeddings.positions"] == onnx.TensorProto.FLOAT
 
 
-def test_the_same_weights_give_the_same_bytes(model: Model, tmp_path: Path) -> None:
+def test_converting_is_deterministic(model: Model, tmp_path: Path) -> None:
     backwards = dict(reversed(model.weights.items()))
     again = convert(backwards, model.architecture)
     assert again.SerializeToString() == model.content
@@ -78,7 +78,7 @@ def renamed(weights: Weights, rename: Callable[[str], str]) -> Weights:
     return {rename(name): array for name, array in weights.items()}
 
 
-def test_names_with_and_without_the_familys_prefix_are_the_same(model: Model) -> None:
+def test_names_may_have_the_familys_prefix(model: Model) -> None:
     prefix = model.prefix
     heads = ("qa_outputs.",)
     for weights in (
@@ -92,7 +92,7 @@ def test_names_with_and_without_the_familys_prefix_are_the_same(model: Model) ->
         assert again.SerializeToString() == model.content
 
 
-def test_tensorflows_names_of_a_layer_norm_are_the_same(model: Model) -> None:
+def test_tensorflow_names_of_layer_norms_are_read(model: Model) -> None:
     def old(name: str) -> str:
         name = name.replace("LayerNorm.weight", "LayerNorm.gamma")
         return name.replace("LayerNorm.bias", "LayerNorm.beta")
@@ -103,7 +103,7 @@ def test_tensorflows_names_of_a_layer_norm_are_the_same(model: Model) -> None:
     assert again.SerializeToString() == model.content
 
 
-def test_what_training_leaves_behind_is_left_out(model: Model) -> None:
+def test_training_only_tensors_are_ignored(model: Model) -> None:
     some = np.ones((2, 2), np.float32)
     left = [
         "bert.embeddings.position_ids",

@@ -41,14 +41,14 @@ def test_bfloat16_is_the_upper_half_of_float32(path: Path) -> None:
     np.testing.assert_array_equal(tensor.view(np.uint32), bits.astype(np.uint32) << 16, strict=True)
 
 
-def test_names_come_in_one_order(path: Path) -> None:
+def test_names_are_sorted(path: Path) -> None:
     save_file(dict.fromkeys(("b", "c", "a"), VALUES), path)
     with SafetensorsFile(path) as weights:
         assert list(weights) == ["a", "b", "c"]
         assert len(weights) == 3
 
 
-def test_a_name_that_is_not_there_is_a_key_error(path: Path) -> None:
+def test_unknown_name_raises_key_error(path: Path) -> None:
     save_file({"a": VALUES}, path)
     with SafetensorsFile(path) as weights:
         assert "b" not in weights
@@ -59,26 +59,24 @@ def test_a_name_that_is_not_there_is_a_key_error(path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "name"), [(np.int8, "I8"), (np.int64, "I64"), (np.float64, "F64")]
 )
-def test_other_types_are_refused_when_they_are_asked_for(
-    path: Path, dtype: DTypeLike, name: str
-) -> None:
+def test_other_types_are_refused_on_access(path: Path, dtype: DTypeLike, name: str) -> None:
     save_file({"used": VALUES, "other": VALUES.astype(dtype)}, path)
     with SafetensorsFile(path) as weights:
         np.testing.assert_array_equal(weights["used"], VALUES)
         with pytest.raises(BundleError) as caught:
             weights["other"]
-    assert str(caught.value) == f"{path}: other is {name}; F32, F16, BF16 are converted"
+    assert str(caught.value) == f"{path}: other is {name}; only F32, F16, BF16 are converted"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\xff" * 64])
-def test_a_file_of_another_format_is_refused(path: Path, content: bytes) -> None:
+def test_other_file_formats_are_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(BundleError, match=r"model\.safetensors: no safetensors file: "):
+    with pytest.raises(BundleError, match=r"model\.safetensors: not a safetensors file: "):
         SafetensorsFile(path)
 
 
-def test_a_file_that_was_cut_short_is_refused(path: Path) -> None:
+def test_truncated_file_is_refused(path: Path) -> None:
     save_file({"a": VALUES}, path)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(BundleError, match="no safetensors file"):
+    with pytest.raises(BundleError, match="not a safetensors file"):
         SafetensorsFile(path)

@@ -41,7 +41,7 @@ from worker.model_tools.evaluation.squad import (
         ("", ""),
     ],
 )
-def test_normalisation_takes_the_official_steps_in_their_order(text: str, expected: str) -> None:
+def test_normalization_follows_the_official_order(text: str, expected: str) -> None:
     assert normalize(text) == expected
 
 
@@ -68,37 +68,37 @@ def example(name: str, *gold: str) -> Example:
     return Example(id=name, question="Who?", context="Ada.", gold=gold)
 
 
-def test_the_best_gold_answer_counts() -> None:
+def test_best_gold_answer_counts() -> None:
     scores = score([example("1", "Bob", "Ada Lovelace", "Ada")], {"1": "Ada"})
     assert scores == EvaluationResult(exact_match=100.0, f1=100.0, total=1)
 
 
-def test_exact_match_and_f1_take_their_best_apart() -> None:
+def test_em_and_f1_use_the_best_gold_answer_separately() -> None:
     scores = score([example("1", "Ada King"), example("2", "x")], {"1": "Ada", "2": "The X."})
     assert scores.exact_match == 50.0
     assert scores.f1 == pytest.approx(100 * (2 / 3 + 1) / 2)
 
 
-def test_a_missing_prediction_scores_nothing_and_counts() -> None:
+def test_missing_prediction_scores_zero() -> None:
     assert score([example("1", "Ada"), example("2", "Ada")], {"1": "Ada"}) == EvaluationResult(
         50.0, 50.0, 2
     )
 
 
 @pytest.mark.parametrize(("prediction", "points"), [("", 100.0), ("the", 100.0), ("Ada", 0.0)])
-def test_nothing_is_the_answer_to_an_unanswerable_question(prediction: str, points: float) -> None:
+def test_empty_prediction_matches_an_unanswerable_question(prediction: str, points: float) -> None:
     assert score([example("1")], {"1": prediction}) == EvaluationResult(points, points, 1)
 
 
-def test_nothing_is_no_answer_to_an_answerable_one() -> None:
+def test_empty_prediction_fails_an_answerable_question() -> None:
     assert score([example("1", "Ada")], {"1": ""}) == EvaluationResult(0.0, 0.0, 1)
 
 
-def test_gold_answers_that_normalise_to_nothing_are_left_out() -> None:
+def test_gold_answers_that_normalize_to_nothing_are_ignored() -> None:
     assert score([example("1", "the", "Ada")], {"1": ""}) == EvaluationResult(0.0, 0.0, 1)
 
 
-def test_no_examples_are_no_division_by_zero() -> None:
+def test_empty_file_scores_zero() -> None:
     assert score([], {}) == EvaluationResult(0.0, 0.0, 0)
 
 
@@ -114,11 +114,11 @@ def loaded(directory: Path, document: Any) -> list[Example]:
     return load_squad(file)
 
 
-def test_a_squad_file_gives_its_examples(tmp_path: Path) -> None:
+def test_squad_file_is_read(tmp_path: Path) -> None:
     assert loaded(tmp_path, squad()) == [Example("1", "Who?", "Ada did.", ("Ada",))]
 
 
-def test_a_v2_example_may_have_no_answer(tmp_path: Path) -> None:
+def test_v2_example_may_be_unanswerable(tmp_path: Path) -> None:
     (example,) = loaded(tmp_path, squad(answers=[], is_impossible=True))
     assert example.gold == ()
 
@@ -141,17 +141,17 @@ def test_a_v2_example_may_have_no_answer(tmp_path: Path) -> None:
     ],
     ids=lambda document: repr(document)[:60],
 )
-def test_a_file_that_is_no_squad_file_is_named(tmp_path: Path, document: Any) -> None:
+def test_other_files_are_refused_by_name(tmp_path: Path, document: Any) -> None:
     with pytest.raises(DataError, match=r"squad\.json: not a SQuAD file"):
         loaded(tmp_path, document)
 
 
-def test_an_example_is_a_question() -> None:
+def test_example_becomes_a_question() -> None:
     assert example("7", "Ada").event() == Question(id="7", question="Who?", context="Ada.")
 
 
 @pytest.mark.parametrize(("question", "context"), [(" ", "Ada."), ("Who?", "")])
-def test_a_blank_example_is_a_rejection(question: str, context: str) -> None:
+def test_blank_example_becomes_a_rejection(question: str, context: str) -> None:
     event = Example("7", question, context, ()).event()
     assert isinstance(event, Rejected)
     assert event.reason is Reason.SCHEMA

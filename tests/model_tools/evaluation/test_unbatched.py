@@ -66,7 +66,7 @@ def rejection(reader: InferenceEngine, event: Event[Any]) -> Rejected:
     ids=["short", "long", "options", "blank"],
 )
 @pytest.mark.parametrize("score_normalization", ScoreNormalization)
-def test_a_question_gets_the_readers_answer(
+def test_unbatched_answer_equals_the_engines(
     tiny_bundle: Bundle,
     tiny_defaults: InferenceOptions,
     question: Question,
@@ -82,7 +82,7 @@ def test_a_question_gets_the_readers_answer(
 
 
 @pytest.mark.parametrize("words", [1, CAPACITY, CAPACITY + 1, 5 * CAPACITY - 1])
-def test_a_text_gets_the_readers_embedding(
+def test_unbatched_embedding_equals_the_engines(
     embedder: Bundle, embedding_reader: InferenceEngine, words: int
 ) -> None:
     text = Text(id="1", text=" ".join([*WORDS][number % 2] for number in range(words)))
@@ -95,7 +95,7 @@ def test_a_text_gets_the_readers_embedding(
     ]
 
 
-def test_the_default_model_answers_as_in_the_reader(
+def test_default_model_answers_as_in_the_engine(
     default_bundle: Bundle, reader: InferenceEngine
 ) -> None:
     question = Question(
@@ -108,7 +108,7 @@ def test_the_default_model_answers_as_in_the_reader(
     assert found.outcome.answer == "Ada Lovelace"
 
 
-def test_outputs_are_the_models_of_each_window_in_order(direct: UnbatchedReader) -> None:
+def test_outputs_come_in_the_order_of_windows(direct: UnbatchedReader) -> None:
     found = direct.read(Question(question="a", context=LONG))
     assert [window.first for window in found.windows] == sorted(
         {window.first for window in found.windows}
@@ -132,7 +132,7 @@ def test_outputs_are_the_models_of_each_window_in_order(direct: UnbatchedReader)
     ],
     ids=["question", "context", "options"],
 )
-def test_a_rejection_is_an_outcome(
+def test_rejected_question_is_an_outcome(
     direct: UnbatchedReader, started: InferenceEngine, question: Question, reason: Reason
 ) -> None:
     found = direct.read(question)
@@ -143,9 +143,7 @@ def test_a_rejection_is_an_outcome(
     assert expected.reason is reason
 
 
-def test_a_text_that_is_rejected_is_an_outcome(
-    embedder: Bundle, embedding_reader: InferenceEngine
-) -> None:
+def test_rejected_text_is_an_outcome(embedder: Bundle, embedding_reader: InferenceEngine) -> None:
     blank = Text(text="\u200b")
     found = UnbatchedReader(embedder, InferenceOptions(threads=1)).read(blank)
     assert isinstance(found.outcome, Rejected)
@@ -153,7 +151,7 @@ def test_a_text_that_is_rejected_is_an_outcome(
     assert (found.windows, found.outputs) == ((), ())
 
 
-def test_what_the_model_raises_is_raised(direct: UnbatchedReader) -> None:
+def test_model_errors_are_raised(direct: UnbatchedReader) -> None:
     with pytest.raises(Exception, match="out of data bounds"):
         direct.read(Question(question="a", context=POISON))
     with pytest.raises(LogitsError):
@@ -162,7 +160,7 @@ def test_what_the_model_raises_is_raised(direct: UnbatchedReader) -> None:
 
 
 @pytest.mark.parametrize(("asked", "longest"), [(None, 64), (40, 40), (500, 64)])
-def test_windows_are_as_long_as_asked_and_as_the_model_allows(
+def test_window_length_is_limited_by_options_and_model(
     tmp_path: Path, asked: int | None, longest: int
 ) -> None:
     reader = UnbatchedReader(
@@ -173,7 +171,7 @@ def test_windows_are_as_long_as_asked_and_as_the_model_allows(
     assert max(len(window) for window in found.windows) == longest
 
 
-def test_threads_may_read_at_once(direct: UnbatchedReader) -> None:
+def test_threads_can_read_concurrently(direct: UnbatchedReader) -> None:
     questions = [Question(question="a", context=LONG[: 3 * number]) for number in range(1, 60)]
     alone = [direct.read(question).outcome for question in questions]
     with ThreadPoolExecutor(4) as pool:

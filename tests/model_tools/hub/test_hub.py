@@ -45,7 +45,7 @@ def test_weights_are_downloaded_without_an_export(server: HubServer, hub: Hub) -
     server.put(REPO, published.vocabulary_alone())
     assert hub.fetch(REPO).files == SourceFiles(
         "model.safetensors",
-        ("config.json", "vocab.txt", "tokenizer_config.json", "README.md", "LICENSE"),
+        ("config.json", "tokenizer_config.json", "README.md", "LICENSE", "vocab.txt"),
     )
 
 

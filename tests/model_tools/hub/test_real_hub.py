@@ -61,7 +61,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 
 @pytest.mark.parametrize(("question", "context", "expected"), EXAMPLES)
-def test_the_cards_examples_come_out_as_the_card_says(
+def test_model_card_examples(
     machine: Machine, question: str, context: str, expected: tuple[str, int, int, float]
 ) -> None:
     asked = ("ask", "--question", question, "--context", context, "--json")
@@ -73,7 +73,7 @@ def test_the_cards_examples_come_out_as_the_card_says(
 
 
 @pytest.mark.skipif(not os.environ.get("TEST_SQUAD"), reason="TEST_SQUAD names no file")
-def test_the_dev_set_of_squad_scores_what_the_card_says(machine: Machine) -> None:
+def test_model_card_scores(machine: Machine) -> None:
     done = machine.run("evaluate", os.environ["TEST_SQUAD"], **AS_THE_PIPELINE)
     assert done.code == 0, done.err
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines()]

@@ -24,30 +24,30 @@ def looked_up(*nodes: onnx.NodeProto, **tensors: np.ndarray) -> list[str]:
     ]
 
 
-def test_a_product_with_a_matrix_of_weights_is_a_linear_layer() -> None:
+def test_matmul_by_weights_is_a_linear_layer() -> None:
     model = graph([node("MatMul", "x w", "y")], {"w": WIDE}, ["n", 4])
     (layer,) = linear_layers(model)
     assert (layer.values, layer.weight_name, layer.node.output[0]) == ("x", "w", "y")
     np.testing.assert_array_equal(layer.weight, WIDE)
 
 
-def test_layers_come_in_the_order_of_computation_also_where_they_share_a_matrix() -> None:
+def test_layers_come_in_the_order_of_computation() -> None:
     square = random_floats(16, 16)
     nodes = [node("MatMul", "x b", "1"), node("MatMul", "1 a", "2"), node("MatMul", "2 b", "3")]
     assert multiplied(*nodes, a=square, b=random_floats(4, 16)) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(("outputs", "count"), [(MIN_OUTPUTS, 1), (MIN_OUTPUTS - 1, 0), (2, 0)])
-def test_a_head_of_few_outputs_is_left_alone(outputs: int, count: int) -> None:
+def test_layer_with_few_outputs_is_skipped(outputs: int, count: int) -> None:
     # However many inputs it has.
     assert len(multiplied(node("MatMul", "x w", "y"), w=random_floats(99, outputs))) == count
 
 
-def test_a_product_of_two_activations_is_none() -> None:
+def test_matmul_of_activations_is_not_a_layer() -> None:
     assert multiplied(node("MatMul", "x x", "y"), node("MatMul", "w x", "z"), w=WIDE) == []
 
 
-def test_weights_that_are_computed_are_none() -> None:
+def test_computed_weights_are_not_a_layer() -> None:
     nodes = [node("Identity", "w", "computed"), node("MatMul", "x computed", "y")]
     assert multiplied(*nodes, w=WIDE) == []
 
@@ -62,15 +62,15 @@ def test_weights_that_are_computed_are_none() -> None:
     ],
     ids=["float16", "int8", "rank 3", "rank 1"],
 )
-def test_only_matrices_of_float32_are_weights(weights: np.ndarray) -> None:
+def test_only_float32_matrices_are_weights(weights: np.ndarray) -> None:
     assert multiplied(node("MatMul", "x w", "y"), w=weights) == []
 
 
-def test_other_operators_on_a_matrix_are_no_products() -> None:
+def test_other_operators_are_not_layers() -> None:
     assert multiplied(node("Add", "x w", "y"), node("Gemm", "x w", "z"), w=WIDE) == []
 
 
-def test_a_lookup_of_words_is_a_table() -> None:
+def test_gather_of_rows_is_a_lookup_table() -> None:
     nodes = [node("Gather", "words ids", "y")]
     (table,) = lookup_tables(graph(nodes, {"words": LONG}, ["n"], takes="ids"))
     assert (table.rows_name, table.node.output[0]) == ("words", "y")
@@ -78,23 +78,23 @@ def test_a_lookup_of_words_is_a_table() -> None:
 
 
 @pytest.mark.parametrize(("rows", "count"), [(MIN_ROWS, 1), (MIN_ROWS - 1, 0), (2, 0)])
-def test_a_table_of_few_rows_is_left_alone(rows: int, count: int) -> None:
+def test_table_with_few_rows_is_skipped(rows: int, count: int) -> None:
     words = random_floats(rows, MIN_ROWS)
     assert len(looked_up(node("Gather", "words ids", "y"), words=words)) == count
 
 
 @pytest.mark.parametrize(("axis", "count"), [(0, 1), (1, 0), (-1, 0)])
-def test_only_rows_are_looked_up(axis: int, count: int) -> None:
+def test_gather_on_another_axis_is_not_a_table(axis: int, count: int) -> None:
     assert len(looked_up(node("Gather", "words ids", "y", axis=axis), words=LONG)) == count
 
 
-def test_what_is_no_table_of_numbers_is_none() -> None:
+def test_other_gathers_are_not_tables() -> None:
     nodes = [node("Gather", "ids words", "y"), node("GatherElements", "words ids", "z")]
     assert looked_up(*nodes, words=LONG) == []
     assert looked_up(node("Gather", "words ids", "y"), words=LONG.astype(np.int64)) == []
 
 
-def test_weights_that_are_kept_as_numbers_and_not_as_bytes_count() -> None:
+def test_weights_stored_as_numbers_are_found() -> None:
     model = graph([node("MatMul", "x w", "y")], {}, ["n", 4])
     kept = helper.make_tensor("w", TensorProto.FLOAT, WIDE.shape, WIDE.ravel().tolist())
     model.graph.initializer.append(kept)
@@ -102,7 +102,7 @@ def test_weights_that_are_kept_as_numbers_and_not_as_bytes_count() -> None:
     np.testing.assert_array_equal(layer.weight, WIDE)
 
 
-def test_of_a_converted_model_all_that_is_wide_enough_counts(model: Model) -> None:
+def test_all_layers_of_a_converted_model_are_found(model: Model) -> None:
     # Its vectors have 12 numbers, 20 between the two layers behind the attention.
     found = [layer.weight_name for layer in linear_layers(model.proto)]
     assert found == ["layer.0.ffn.up.weight", "layer.1.ffn.up.weight"]

@@ -65,14 +65,14 @@ def assert_as_the_formula_says(
 
 
 @pytest.mark.parametrize("axes", [("n",), (None,), (7,), ("n", "m"), (None, None), (2, "m", None)])
-def test_a_layer_gives_what_the_formula_says(axes: Sequence[str | int | None]) -> None:
+def test_layer_equals_the_formula(axes: Sequence[str | int | None]) -> None:
     model = graph([node("MatMul", "x w", "y")], {"w": WEIGHT}, [*axes, INPUTS])
     x = random_floats(*{1: (7,), 2: (3, 5), 3: (2, 3, 4)}[len(axes)], INPUTS)
     (found,) = outputs_of(quantized(model), x)
     assert_as_the_formula_says(found, x, WEIGHT)
 
 
-def test_of_a_layer_whose_axes_nobody_knows_the_outputs_have_those_of_the_inputs() -> None:
+def test_layer_with_unnamed_axes_keeps_its_shape() -> None:
     model = graph([node("MatMul", "x w", "y")], {"w": WEIGHT}, [INPUTS])
     del model.graph.input[0].type.tensor_type.shape.dim[:]
     model.graph.input[0].type.tensor_type.ClearField("shape")
@@ -85,7 +85,7 @@ def test_of_a_layer_whose_axes_nobody_knows_the_outputs_have_those_of_the_inputs
 
 
 @pytest.mark.parametrize("axes", [["n", INPUTS], ["n", "m", INPUTS], [None, None, None, INPUTS]])
-def test_behind_a_gelu_nearly_all_steps_are_above_zero(axes: Axes) -> None:
+def test_gelu_outputs_use_a_low_zero_point(axes: Axes) -> None:
     nodes = [node("Gelu", "x", "bent"), node("MatMul", "bent w", "y")]
     rank = len(axes)
     model = graph(nodes, {"w": WEIGHT}, axes, outputs={"y": rank, "bent": rank})
@@ -95,7 +95,7 @@ def test_behind_a_gelu_nearly_all_steps_are_above_zero(axes: Axes) -> None:
     assert np.abs(found - by_the_formula(bent, WEIGHT)).max() > 1e-3
 
 
-def test_layers_that_share_their_values_each_give_what_the_formula_says() -> None:
+def test_layers_with_shared_activations_equal_the_formula() -> None:
     other = random_floats(INPUTS, 16, seed=2)
     nodes = [
         node("Identity", "x", "values"),
@@ -115,7 +115,7 @@ def test_layers_that_share_their_values_each_give_what_the_formula_says() -> Non
 
 
 @pytest.mark.parametrize("axes", [("n", "m"), (None, None), ("n", None), (2, 5)])
-def test_values_with_the_same_axes_in_another_order_keep_theirs(axes: Axes) -> None:
+def test_transposed_axes_are_kept(axes: Axes) -> None:
     nodes = [
         node("Identity", "x", "values"),
         node("MatMul", "values w", "straight"),
@@ -131,7 +131,7 @@ def test_values_with_the_same_axes_in_another_order_keep_theirs(axes: Axes) -> N
     np.testing.assert_array_equal(across.transpose(1, 0, 2), straight)
 
 
-def test_a_column_of_zeros_and_one_of_the_smallest_numbers_do_no_harm() -> None:
+def test_zero_and_denormal_columns_are_quantized() -> None:
     weight = WEIGHT.copy()
     weight[:, 3] = 0
     weight[:, 5] = np.float32(1e-45)
@@ -163,7 +163,7 @@ def rows_of(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Floats]:
 
 @pytest.mark.parametrize("kind", SESSIONS)
 @given(x=rows_of(NUMBERS), other=rows_of(NUMBERS), data=st.data())
-def test_a_row_gives_the_same_bits_whatever_stands_beside_it(
+def test_row_is_bit_equal_in_any_batch(
     kind: str, x: Floats, other: Floats, data: st.DataObject
 ) -> None:
     session = SESSIONS[kind]
@@ -175,14 +175,14 @@ def test_a_row_gives_the_same_bits_whatever_stands_beside_it(
 
 
 @given(x=rows_of(TAME))
-def test_no_value_is_further_off_than_the_steps_allow(x: Floats) -> None:
+def test_error_is_bounded_by_the_step(x: Floats) -> None:
     (found,) = outputs_of(SESSIONS["plain"], x)
     steps = np.maximum(np.abs(x).max(axis=1, keepdims=True) / 127, np.finfo(np.float32).tiny)
     assert_within(found, x, steps)
 
 
 @given(x=rows_of(TAME))
-def test_no_value_behind_a_gelu_is_further_off_than_its_finer_steps_allow(x: Floats) -> None:
+def test_error_after_gelu_is_bounded_by_the_finer_step(x: Floats) -> None:
     found, bent = outputs_of(SESSIONS["gelu"], x)
     assert_within(found, bent, np.maximum(bent.max(axis=1, keepdims=True) / 239, 0.17 / 16))
 
@@ -197,7 +197,7 @@ def assert_within(found: Floats, x: Floats, steps: Floats) -> None:
 
 
 @pytest.mark.parametrize("kind", SESSIONS)
-def test_a_row_of_zeros_gives_zeros(kind: str) -> None:
+def test_row_of_zeros_gives_zeros(kind: str) -> None:
     x = random_floats(3, INPUTS)
     x[1] = 0
     (found, *_) = outputs_of(SESSIONS[kind], x)
@@ -209,7 +209,7 @@ def test_a_row_of_zeros_gives_zeros(kind: str) -> None:
 # Tables.
 
 
-def test_a_word_is_within_half_a_step_of_what_it_was() -> None:
+def test_lookup_error_is_at_most_half_a_step() -> None:
     words = (
         random_floats(MIN_ROWS, 12) * np.geomspace(1e-3, 1e3, MIN_ROWS, dtype=np.float32)[:, None]
     )

@@ -57,11 +57,11 @@ def tensors(content: bytes) -> dict[str, onnx.TensorProto]:
     return {tensor.name: tensor for tensor in onnx.ModelProto.FromString(content).graph.initializer}
 
 
-def test_the_graph_is_valid(int8: Int8) -> None:
+def test_graph_is_valid(int8: Int8) -> None:
     onnx.checker.check_model(int8.proto, full_check=True)
 
 
-def test_what_it_takes_and_gives_is_as_it_was(int8: Int8) -> None:
+def test_inputs_and_outputs_are_unchanged(int8: Int8) -> None:
     before, after = int8.model.proto, int8.proto
     assert list(after.graph.input) == list(before.graph.input)
     assert list(after.graph.output) == list(before.graph.output)
@@ -72,11 +72,11 @@ def test_what_it_takes_and_gives_is_as_it_was(int8: Int8) -> None:
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
 
 
-def test_the_same_graph_gives_the_same_bytes(int8: Int8) -> None:
+def test_rewriting_is_deterministic(int8: Int8) -> None:
     assert Int8(int8.model).content == int8.content
 
 
-def test_every_linear_layer_and_the_words_are_int8(int8: Int8) -> None:
+def test_all_layers_and_word_embeddings_are_int8(int8: Int8) -> None:
     kinds = [node.op_type for node in int8.proto.graph.node]
     # Six a layer; the products of attention and the two logits are left in float32.
     assert kinds.count("MatMulIntegerToFloat") == 12
@@ -93,7 +93,7 @@ def test_every_linear_layer_and_the_words_are_int8(int8: Int8) -> None:
     assert integers["layer.0.ffn.up.weight.int8"] == (WIDTH, 40)
 
 
-def test_the_weights_in_float32_are_gone_and_all_others_are_as_they_were(int8: Int8) -> None:
+def test_only_quantized_weights_are_replaced(int8: Int8) -> None:
     before, after = tensors(int8.model.content), tensors(int8.content)
     gone = before.keys() - after.keys()
     parts = ("query", "key", "value", "output")
@@ -106,7 +106,7 @@ def test_the_weights_in_float32_are_gone_and_all_others_are_as_they_were(int8: I
     assert len(int8.content) < len(int8.model.content) / 2
 
 
-def test_outputs_are_close_to_those_in_float32(int8: Int8) -> None:
+def test_outputs_are_close_to_float32(int8: Int8) -> None:
     inputs = with_lengths(POSITIONS, 20, 7, 1)
     for ours, theirs in zip(int8.run(inputs), int8.model.run(inputs), strict=True):
         one, other = ours[inputs["attention_mask"] == 1], theirs[inputs["attention_mask"] == 1]
@@ -115,9 +115,7 @@ def test_outputs_are_close_to_those_in_float32(int8: Int8) -> None:
 
 
 @given(lengths=st.lists(st.integers(1, POSITIONS), min_size=2, max_size=6))
-def test_a_window_gives_the_same_bits_alone_and_in_a_padded_batch(
-    int8: Int8, lengths: list[int]
-) -> None:
+def test_window_is_bit_equal_alone_and_in_a_batch(int8: Int8, lengths: list[int]) -> None:
     batch = with_lengths(*lengths)
     together = int8.run(batch)
     for row, length in enumerate(lengths):

@@ -22,26 +22,26 @@ def assert_close(model: onnx.ModelProto, x: NDArray[np.generic]) -> None:
     assert 0 < np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
 
 
-def test_a_layer_may_follow_another_at_once() -> None:
+def test_consecutive_layers_are_quantized() -> None:
     nodes = [node("MatMul", "x a", "h"), node("MatMul", "h b", "y")]
     model = graph(nodes, {"a": random_floats(16, 20), "b": random_floats(20, 24)}, ["n", 16])
     assert_close(model, random_floats(3, 16))
 
 
-def test_layers_may_share_their_weights() -> None:
+def test_layers_can_share_weights() -> None:
     nodes = [node("MatMul", "x a", "h"), node("Tanh", "h", "t"), node("MatMul", "t a", "y")]
     model = graph(nodes, {"a": random_floats(16, 16)}, ["n", 16])
     assert_close(model, random_floats(3, 16))
 
 
-def test_words_may_be_multiplied_at_once() -> None:
+def test_lookup_can_feed_a_layer_directly() -> None:
     nodes = [node("Gather", "words ids", "h"), node("MatMul", "h b", "y")]
     tensors = {"words": random_floats(MIN_ROWS, 16), "b": random_floats(16, 24)}
     model = graph(nodes, tensors, ["n", "m"], outputs={"y": 3}, takes="ids")
     assert_close(model, np.array([[1, 2, 3]]))
 
 
-def test_weights_that_are_listed_as_inputs_are_listed_no_more() -> None:
+def test_replaced_weights_leave_the_inputs() -> None:
     model = graph([node("MatMul", "x a", "y")], {"a": random_floats(16, 20)}, ["n", 16])
     info = onnx.helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, [16, 20])
     model.graph.input.append(info)
@@ -49,7 +49,7 @@ def test_weights_that_are_listed_as_inputs_are_listed_no_more() -> None:
     assert [entry.name for entry in result.graph.input] == ["x"]
 
 
-def test_an_axis_may_have_the_name_of_a_value() -> None:
+def test_axis_can_have_the_name_of_a_value() -> None:
     nodes = [
         node("MatMul", "x a", "first"),
         node("Squeeze", "x zero", "flat"),

@@ -61,7 +61,7 @@ def refusal(file: Path, method: Method) -> str:
 @pytest.mark.parametrize(
     ("method", "batch_invariant"), [(Method.PER_TOKEN, True), (Method.DYNAMIC, False)]
 )
-def test_a_quantized_file_says_so_of_itself(
+def test_quantized_graph_reports_its_precision(
     tmp_path: Path, method: Method, batch_invariant: bool
 ) -> None:
     source, target = saved(tmp_path, small_graph()), tmp_path / "int8.onnx"
@@ -75,7 +75,7 @@ def test_a_quantized_file_says_so_of_itself(
 
 
 @pytest.mark.parametrize("method", Method)
-def test_each_column_of_weights_has_a_scale(tmp_path: Path, method: Method) -> None:
+def test_each_weight_column_has_a_scale(tmp_path: Path, method: Method) -> None:
     target = tmp_path / "int8.onnx"
     quantize_file(saved(tmp_path, small_graph()), target, method)
     floats = [
@@ -88,7 +88,7 @@ def test_each_column_of_weights_has_a_scale(tmp_path: Path, method: Method) -> N
 
 
 @pytest.mark.parametrize("method", Method)
-def test_the_same_file_gives_the_same_bytes(tmp_path: Path, method: Method) -> None:
+def test_quantizing_is_deterministic(tmp_path: Path, method: Method) -> None:
     source = saved(tmp_path, small_graph())
     before = source.read_bytes()
     for name in ("one", "other"):
@@ -97,7 +97,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path, method: Method) -> N
     assert source.read_bytes() == before
 
 
-def test_a_file_may_be_quantized_in_its_place(tmp_path: Path) -> None:
+def test_file_can_be_quantized_in_place(tmp_path: Path) -> None:
     source = saved(tmp_path, small_graph())
     quantize_file(source, tmp_path / "other", Method.PER_TOKEN)
     quantize_file(source, source, Method.PER_TOKEN)
@@ -105,7 +105,7 @@ def test_a_file_may_be_quantized_in_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opset", [11, 13, 17])
-def test_a_graph_of_an_older_opset_is_brought_up(tmp_path: Path, opset: int) -> None:
+def test_older_opset_is_converted(tmp_path: Path, opset: int) -> None:
     source = saved(tmp_path, small_graph(opset=opset, mean=True))
     (expected,) = outputs_of(opened(source.read_bytes()), IDS)
     quantize_file(source, tmp_path / "int8.onnx", Method.PER_TOKEN)
@@ -119,7 +119,7 @@ def test_a_graph_of_an_older_opset_is_brought_up(tmp_path: Path, opset: int) -> 
 
 
 @pytest.mark.parametrize("opset", [18, 20, 21])
-def test_a_graph_of_a_later_opset_keeps_it_or_goes_to_ours(tmp_path: Path, opset: int) -> None:
+def test_later_opset_is_kept_or_converted(tmp_path: Path, opset: int) -> None:
     quantize_file(
         saved(tmp_path, small_graph(opset=opset)), tmp_path / "int8.onnx", Method.PER_TOKEN
     )
@@ -133,14 +133,14 @@ def test_a_graph_of_a_later_opset_keeps_it_or_goes_to_ours(tmp_path: Path, opset
 
 @pytest.mark.parametrize("method", Method)
 @pytest.mark.parametrize("first", Method)
-def test_what_is_int8_already_is_refused(tmp_path: Path, first: Method, method: Method) -> None:
+def test_int8_graph_is_refused(tmp_path: Path, first: Method, method: Method) -> None:
     source = saved(tmp_path, small_graph())
     quantize_file(source, source, first)
     assert refusal(source, method).endswith("is int8; only float32 is quantized")
 
 
 @pytest.mark.parametrize("method", Method)
-def test_half_precision_is_refused(tmp_path: Path, method: Method) -> None:
+def test_float16_graph_is_refused(tmp_path: Path, method: Method) -> None:
     model = small_graph()
     model.graph.initializer[1].CopyFrom(
         onnx.numpy_helper.from_array(WEIGHT.astype(np.float16), "w")
@@ -149,23 +149,23 @@ def test_half_precision_is_refused(tmp_path: Path, method: Method) -> None:
 
 
 @pytest.mark.parametrize("method", Method)
-def test_a_graph_without_products_is_refused(tmp_path: Path, method: Method) -> None:
+def test_graph_without_linear_layers_is_refused(tmp_path: Path, method: Method) -> None:
     source = saved(tmp_path, small_graph(product="Add"))
-    assert "has no products with matrices of weights" in refusal(source, method)
+    assert "has no linear layer to quantize" in refusal(source, method)
 
 
-def test_a_graph_whose_opset_cannot_be_raised_is_refused_with_the_way_around_it(
+def test_inconvertible_opset_is_refused_with_a_workaround(
     tmp_path: Path,
 ) -> None:
     model = small_graph(opset=13)
     model.graph.node.append(node("Nonsense", "w", "left"))
     said = refusal(saved(tmp_path, model), Method.PER_TOKEN)
-    assert "has opset 13 and does not go to 20 (" in said
+    assert "cannot be converted from opset 13 to 20 (" in said
     assert "Nonsense" in said
-    assert said.endswith("export it again with opset 20, or take --method dynamic")
+    assert said.endswith("export it with opset 20, or use --method dynamic")
 
 
-def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
+def test_invalid_graph_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"no graph")
     with pytest.raises(BundleError, match="not an ONNX file"):
         quantize_file(tmp_path / "x", tmp_path / "int8.onnx", Method.PER_TOKEN)

@@ -31,7 +31,7 @@ def made(bundle: Bundle, target: Path, method: Method = Method.PER_TOKEN) -> Bui
 
 
 @pytest.mark.parametrize("method", Method)
-def test_a_quantized_bundle_opens_and_says_how_it_was_made(
+def test_quantized_bundle_records_its_method(
     tmp_path: Path, bundle: Bundle, method: Method
 ) -> None:
     result = made(bundle, tmp_path / "store" / "small", method).bundle
@@ -51,7 +51,7 @@ def test_a_quantized_bundle_opens_and_says_how_it_was_made(
     assert describe(Method.PER_TOKEN) != describe(Method.DYNAMIC)
 
 
-def test_what_is_known_of_the_weights_stays_and_what_they_scored_goes(tmp_path: Path) -> None:
+def test_quantizing_keeps_provenance_and_drops_scores(tmp_path: Path) -> None:
     directory = word_bundle(tmp_path / "float", DISTILBERT, wide_weights(DISTILBERT)).directory
     (directory / "README.md").write_bytes(published.CARD)
     origin = Provenance("float", "ada/x", "c0ffee", None, 40, True, None, (SCORES,))
@@ -62,7 +62,7 @@ def test_what_is_known_of_the_weights_stays_and_what_they_scored_goes(tmp_path: 
     assert result.files["README.md"] == manifest.files["README.md"]
 
 
-def test_pooling_stays(tmp_path: Path) -> None:
+def test_quantizing_keeps_pooling(tmp_path: Path) -> None:
     weights = wide_weights(DISTILBERT, head=False)
     word_bundle(tmp_path / "float", DISTILBERT, weights)
     pooling = Pooling(mode="cls", normalize=True)
@@ -71,7 +71,7 @@ def test_pooling_stays(tmp_path: Path) -> None:
     assert made(source, tmp_path / "store" / "int8").bundle.manifest.pooling == pooling
 
 
-def test_a_model_quantized_while_it_is_made_is_the_one_quantized_afterwards(tmp_path: Path) -> None:
+def test_quantizing_during_and_after_the_build_is_equal(tmp_path: Path) -> None:
     source = published.write(tmp_path / "source", published.safetensors(DISTILBERT))
     contents, store = select_files(names_in(source), "source"), tmp_path / "store"
     first = build_bundle(source, contents, store / "float", Provenance("float", "ada/x")).bundle
@@ -86,16 +86,14 @@ def test_a_model_quantized_while_it_is_made_is_the_one_quantized_afterwards(tmp_
     assert read_config(store / "float") == dict(DISTILBERT)
 
 
-def test_a_bundle_that_is_refused_leaves_nothing(tmp_path: Path, bundle: Bundle) -> None:
+def test_refused_quantization_leaves_nothing(tmp_path: Path, bundle: Bundle) -> None:
     int8 = made(bundle, tmp_path / "first" / "int8").bundle
     with pytest.raises(BundleError, match="is int8; only float32 is quantized"):
         made(int8, tmp_path / "store" / "again")
     assert list((tmp_path / "store").iterdir()) == []
 
 
-def test_a_bundle_that_is_refused_leaves_the_one_it_would_replace(
-    tmp_path: Path, bundle: Bundle
-) -> None:
+def test_refused_quantization_keeps_the_old_bundle(tmp_path: Path, bundle: Bundle) -> None:
     int8 = made(bundle, tmp_path / "store" / "int8").bundle
     before = (int8.directory / MANIFEST).read_bytes()
     with pytest.raises(BundleError, match="exists; choose another --name"):
@@ -109,12 +107,12 @@ def test_a_bundle_that_is_refused_leaves_the_one_it_would_replace(
     open_bundle(int8.directory)
 
 
-def test_a_refusal_of_an_export_names_the_bundle(tmp_path: Path) -> None:
+def test_refused_export_names_the_bundle(tmp_path: Path) -> None:
     source = published.write(tmp_path / "source", published.export())
     contents = select_files(names_in(source), "source")
     with pytest.raises(BundleError) as caught:
         build_bundle(
             source, contents, tmp_path / "store" / "x", Provenance("x"), method=Method.PER_TOKEN
         )
-    assert str(caught.value).startswith("x/model.onnx: has no products with matrices of weights")
+    assert str(caught.value).startswith("x/model.onnx: has no linear layer to quantize")
     assert list((tmp_path / "store").iterdir()) == []

@@ -28,7 +28,7 @@ def test_case_and_accents_follow_the_config(tmp_path: Path) -> None:
     assert said(do_lower_case=False, strip_accents=True)[-1:] == ["[UNK]"]
 
 
-def test_chinese_characters_stay_together_where_the_config_says_so(tmp_path: Path) -> None:
+def test_tokenize_chinese_chars_is_applied(tmp_path: Path) -> None:
     apart = build_tokenizer(model_directory(tmp_path))
     config = {"tokenize_chinese_chars": False}
     together = build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
@@ -37,7 +37,7 @@ def test_chinese_characters_stay_together_where_the_config_says_so(tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["text", "dumped", "special_tokens_map"])
-def test_special_tokens_go_by_the_names_that_the_files_give(tmp_path: Path, form: str) -> None:
+def test_special_token_names_are_read(tmp_path: Path, form: str) -> None:
     names = {"cls_token": "<cls>", "sep_token": "<sep>", "pad_token": "<0>", "unk_token": "<?>"}
     said: dict[str, Any] = dict(names)
     if form == "dumped":
@@ -48,7 +48,7 @@ def test_special_tokens_go_by_the_names_that_the_files_give(tmp_path: Path, form
     assert pair.tokens == ["<cls>", "a", "<sep>", "<?>", "b", "<sep>"]
 
 
-def test_the_config_goes_before_the_older_map(tmp_path: Path) -> None:
+def test_config_overrides_special_tokens_map(tmp_path: Path) -> None:
     directory = model_directory(
         tmp_path,
         [*UNCASED, "<end>"],
@@ -58,7 +58,7 @@ def test_the_config_goes_before_the_older_map(tmp_path: Path) -> None:
     assert loaded(build_tokenizer(directory)).encode("a").tokens[-1] == "<end>"
 
 
-def test_special_tokens_are_special_and_no_more_than_there_are(tmp_path: Path) -> None:
+def test_only_existing_special_tokens_are_added(tmp_path: Path) -> None:
     made = build_tokenizer(model_directory(tmp_path, [p for p in UNCASED if p != "[MASK]"]))
     added = json.loads(made.content)["added_tokens"]
     assert [entry["content"] for entry in added] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -69,7 +69,7 @@ def added_token(content: str, **flags: bool) -> dict[str, Any]:
     return {"content": content, "lstrip": False, "rstrip": False, "special": False, **flags}
 
 
-def test_added_tokens_keep_their_ids_and_flags(tmp_path: Path) -> None:
+def test_added_tokens_keep_ids_and_flags(tmp_path: Path) -> None:
     end = len(UNCASED)
     decoder = {
         str(end + 1): added_token("<b>", special=True),
@@ -90,13 +90,13 @@ def test_added_tokens_keep_their_ids_and_flags(tmp_path: Path) -> None:
     assert loaded(made).encode("x <a>", add_special_tokens=False).ids[-1] == end
 
 
-def test_added_tokens_of_older_files_are_read(tmp_path: Path) -> None:
+def test_added_tokens_json_is_read(tmp_path: Path) -> None:
     made = build_tokenizer(model_directory(tmp_path, added_tokens={"<a>": len(UNCASED)}))
     assert loaded(made).token_to_id("<a>") == len(UNCASED)
 
 
 @pytest.mark.parametrize("number", [5, len(UNCASED) + 1])
-def test_an_added_token_at_another_id_is_refused(tmp_path: Path, number: int) -> None:
+def test_added_token_with_another_id_is_refused(tmp_path: Path, number: int) -> None:
     config = {"added_tokens_decoder": {str(number): added_token("<a>")}}
     with pytest.raises(BundleError, match=rf"'<a>' must have the id {number}, .* {len(UNCASED)}$"):
         build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
@@ -112,19 +112,19 @@ def test_an_added_token_at_another_id_is_refused(tmp_path: Path, number: int) ->
         ({}, None),
     ],
 )
-def test_the_longest_input_is_what_the_config_says(
+def test_model_max_length_is_read(
     tmp_path: Path, config: dict[str, int], limit: int | None
 ) -> None:
     assert build_tokenizer(model_directory(tmp_path, tokenizer_config=config)).max_tokens == limit
 
 
 @pytest.mark.parametrize("name", ["BertTokenizer", "DistilBertTokenizerFast", None])
-def test_berts_own_classes_are_built(tmp_path: Path, name: str | None) -> None:
+def test_bert_tokenizer_classes_are_built(tmp_path: Path, name: str | None) -> None:
     made = build_tokenizer(model_directory(tmp_path, tokenizer_config={"tokenizer_class": name}))
     assert tokens(made, "paris") == ["paris"]
 
 
-def test_case_and_accents_default_to_those_of_transformers_with_a_note(tmp_path: Path) -> None:
+def test_lower_case_default_is_noted(tmp_path: Path) -> None:
     made = build_tokenizer(model_directory(tmp_path, CASED))
     normalizer = json.loads(made.content)["normalizer"]
     assert (normalizer["lowercase"], normalizer["strip_accents"]) == (True, None)
@@ -132,7 +132,7 @@ def test_case_and_accents_default_to_those_of_transformers_with_a_note(tmp_path:
     assert "no file sets do_lower_case, so texts are lower-cased" in note
 
 
-def test_a_null_is_a_field_left_out(tmp_path: Path) -> None:
+def test_null_equals_a_missing_field(tmp_path: Path) -> None:
     config = {"cls_token": None, "tokenize_chinese_chars": None, "padding_side": None}
     made = build_tokenizer(model_directory(tmp_path, tokenizer_config=config))
     assert loaded(made).encode("東京").tokens == ["[CLS]", "東", "京", "[SEP]"]

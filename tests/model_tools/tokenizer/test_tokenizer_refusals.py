@@ -36,27 +36,25 @@ def without(*pieces: str) -> bytes:
         (without("[PAD]", "[UNK]"), r"lacks \[PAD\], \[UNK\], "),
     ],
 )
-def test_a_vocabulary_that_no_model_was_trained_with_is_refused(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_invalid_vocabulary_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "vocab.txt").write_bytes(content)
     with pytest.raises(BundleError, match=message):
         build_tokenizer(tmp_path)
 
 
-def test_line_ends_of_windows_are_no_part_of_a_piece(tmp_path: Path) -> None:
+def test_crlf_line_ends_are_removed(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_bytes("\r\n".join(UNCASED).encode())
     assert tokens(build_tokenizer(tmp_path), "paris") == ["paris"]
 
 
-def test_a_space_is_part_of_a_piece(tmp_path: Path) -> None:
+def test_trailing_space_belongs_to_a_piece(tmp_path: Path) -> None:
     # Cut off, it would make two pieces of one name.
     made = build_tokenizer(model_directory(tmp_path, [*UNCASED, "\u3000", "a\u00a0"]))
     assert loaded(made).token_to_id("a\u00a0") == len(UNCASED) + 1
 
 
 @pytest.mark.parametrize("file", ["sentencepiece.bpe.model", "spiece.model", "merges.txt"])
-def test_vocabularies_of_other_families_are_named(tmp_path: Path, file: str) -> None:
+def test_vocabularies_of_other_families_are_refused(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_bytes(b"")
     with pytest.raises(
         BundleError, match=rf"{re.escape(file)} is of SentencePiece or BPE, as RoBERTa"
@@ -64,19 +62,19 @@ def test_vocabularies_of_other_families_are_named(tmp_path: Path, file: str) -> 
         build_tokenizer(tmp_path)
 
 
-def test_a_directory_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+def test_missing_vocabulary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"tokenizer\.json is missing, and vocab\.txt too"):
         build_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["BertJapaneseTokenizer", "MPNetTokenizerFast", "FunnelTokenizer"])
-def test_a_class_that_does_more_than_wordpiece_is_refused(tmp_path: Path, name: str) -> None:
+def test_unsupported_tokenizer_class_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match=rf"{name} does more with vocab\.txt"):
         build_tokenizer(model_directory(tmp_path, tokenizer_config={"tokenizer_class": name}))
 
 
 @pytest.mark.parametrize("published", [True, False])
-def test_padding_on_the_left_is_refused(tmp_path: Path, published: bool) -> None:
+def test_left_padding_is_refused(tmp_path: Path, published: bool) -> None:
     config = {"padding_side": "left"}
     directory = model_directory(tmp_path, tokenizer_config=config)
     if published:
@@ -98,28 +96,26 @@ def test_padding_on_the_left_is_refused(tmp_path: Path, published: bool) -> None
         (b'{"padding_side": "top"}', "padding_side: "),
     ],
 )
-def test_a_config_that_is_none_is_refused_with_its_field(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_invalid_tokenizer_config_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (model_directory(tmp_path) / "tokenizer_config.json").write_bytes(content)
     with pytest.raises(BundleError, match=rf"tokenizer_config\.json: {message}"):
         build_tokenizer(tmp_path)
 
 
-def test_a_refusal_is_one_line(tmp_path: Path) -> None:
+def test_refusal_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as raised:
         build_from_vocabulary(model_directory(tmp_path, ["a"]))
     assert "\n" not in str(raised.value)
 
 
-def test_a_published_tokenizer_that_is_none_is_not_made_up_from_the_vocabulary(
+def test_invalid_tokenizer_json_is_refused_despite_a_vocabulary(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(BundleError, match=r"tokenizer\.json"):
         build_tokenizer(model_directory(tmp_path, tokenizer={"model": 5}))
 
 
-def test_a_published_tokenizer_of_another_family_is_refused(tmp_path: Path) -> None:
+def test_tokenizer_of_another_family_is_refused(tmp_path: Path) -> None:
     tokenizer = Tokenizer(BPE({"<s>": 0, "</s>": 1, "a": 2, "b": 3}, []))
     tokenizer.post_processor = RobertaProcessing(("</s>", 1), ("<s>", 0))
     tokenizer.save(str(tmp_path / "tokenizer.json"))

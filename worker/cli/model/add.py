@@ -1,8 +1,10 @@
-"""`qa-worker model add`: a directory with an ONNX export, or a bundle, into the store."""
+"""`qa-worker model add`: adds a directory with an ONNX export, or a bundle, to the models."""
 
 import dataclasses
+from pathlib import Path
 
 from worker.cli.model.extra import require_models_extra
+from worker.cli.model.install import ModelOptions, install, print_result
 from worker.cli.model.options import (
     Directory,
     KnowsNoAnswer,
@@ -10,7 +12,6 @@ from worker.cli.model.options import (
     Normalize,
     PoolingMode,
     Replace,
-    print_result,
 )
 from worker.models.bundle import open_bundle
 from worker.models.manifest import MANIFEST
@@ -26,33 +27,35 @@ def add(
     pooling: PoolingMode = None,
     normalize: Normalize = None,
 ) -> None:
-    """Put a directory with an ONNX export (or a whole bundle) among the models, if it runs."""
+    """Add a directory with an ONNX export, or a bundle, to the models in QA_MODELS."""
     require_models_extra()
-    from worker.model_tools.build import build_bundle, copy_bundle
-    from worker.model_tools.manifest_writer import Provenance
-    from worker.model_tools.pooling_config import find_pooling
     from worker.model_tools.source_files import EXPORTS, names_in, select_files
 
+    options = ModelOptions(replace, knows_no_answer, pooling, normalize)
     store = ModelStore(load().qa.models)
-    wanted_pooling = find_pooling(directory, pooling, normalize)
     if (directory / MANIFEST).is_file():
-        bundle = open_bundle(directory)
-        target = store.target_directory(name or bundle.name)
-        origin = Provenance.of(bundle.manifest, target.name)
-        origin = dataclasses.replace(
-            origin,
-            knows_no_answer=knows_no_answer or origin.knows_no_answer,
-            pooling=wanted_pooling or origin.pooling,
-        )
-        print_result(copy_bundle(bundle, target, origin, overwrite=replace))
+        _add_bundle(store, directory, name, options)
         return
-    target = store.target_directory(name or directory.resolve().name)
-    origin = Provenance(
-        name=target.name,
-        # Not its path: bundles travel, and a path says where its maker keeps things.
-        source=directory.resolve().name,
-        knows_no_answer=knows_no_answer,
-        pooling=wanted_pooling,
+    # Not the path: bundles are copied to other machines, and a path tells about this one.
+    source = directory.resolve().name
+    files = select_files(names_in(directory), str(directory), EXPORTS)
+    install(directory, files, store.target_directory(name or source), options, source=source)
+
+
+def _add_bundle(
+    store: ModelStore, directory: Path, name: str | None, options: ModelOptions
+) -> None:
+    from worker.model_tools.build import copy_bundle
+    from worker.model_tools.manifest_writer import Provenance
+    from worker.model_tools.pooling_config import find_pooling
+
+    bundle = open_bundle(directory)
+    target = store.target_directory(name or bundle.name)
+    provenance = Provenance.of(bundle.manifest, target.name)
+    pooling = find_pooling(directory, options.pooling, options.normalize)
+    provenance = dataclasses.replace(
+        provenance,
+        knows_no_answer=options.knows_no_answer or provenance.knows_no_answer,
+        pooling=pooling or provenance.pooling,
     )
-    contents = select_files(names_in(directory), str(directory), EXPORTS)
-    print_result(build_bundle(directory, contents, target, origin, overwrite=replace))
+    print_result(copy_bundle(bundle, target, provenance, overwrite=options.replace))

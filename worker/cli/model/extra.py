@@ -1,16 +1,17 @@
-"""Whether the packages are there that making bundles needs and reading does not."""
+"""Checks that the packages of the extra `models` are installed."""
 
 import importlib.util
 
-from worker.models.bundle import BundleError
+from worker.cli.errors import CommandError
 
-_PACKAGES = ("huggingface_hub", "onnx", "safetensors")
+_PACKAGES = ("huggingface_hub", "httpx2", "ml_dtypes", "onnx", "safetensors")
+"""Building bundles needs them; running a model does not."""
 
 
 def require_models_extra() -> None:
-    """Raises `BundleError` with the one command that installs what is missing."""
+    """Raise `CommandError` with the command that installs what is missing."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise BundleError(
-            f'this needs {", ".join(missing)}: pip install "qa-worker[models]" brings it'
+        raise CommandError(
+            f'{", ".join(missing)} is not installed; run pip install "qa-worker[models]"'
         )

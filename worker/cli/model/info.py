@@ -1,4 +1,4 @@
-"""`qa-worker model info`: everything that a bundle says of itself, and whether it is true."""
+"""`qa-worker model info`: a bundle's manifest, and whether its files match it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,30 +17,30 @@ from worker.settings.environment import load
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="NAME|DIR", help="default: what QA_MODEL means")
+        str | None, typer.Argument(metavar="NAME|DIR", help="default: QA_MODEL")
     ] = None,
 ) -> None:
-    """Show a model's manifest, and whether its files are the listed ones; exits 1 if not."""
+    """Show a model's manifest and check its files; exits with 1 if a file does not match."""
     settings = load()
     directory = ModelStore(settings.qa.models).resolve(model or settings.qa.model)
     manifest = read_manifest(directory)
     table = Table(show_header=False)
     for field, value in _rows(directory, manifest):
         table.add_row(field, Text(value))
-    whole = True
+    complete = True
     for name, listed in manifest.files.items():
         state = _state(directory, name, listed)
-        whole = whole and state == "ok"
+        complete = complete and state == "ok"
         table.add_row(Text(name), Text(f"{listed}  {state}"), style="" if state == "ok" else "red")
     out.print(table)
-    if not whole:
+    if not complete:
         raise typer.Exit(1)
 
 
 def _rows(directory: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "directory", str(directory)
     for field, value in manifest.model_dump(mode="json", exclude={"files", "scores"}).items():
-        yield field, _shown(value)
+        yield field, _format(value)
     for scores in manifest.scores:
         yield (
             "scores",
@@ -49,7 +49,7 @@ def _rows(directory: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
         )
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     match value:
         case None:
             return "-"
@@ -58,7 +58,7 @@ def _shown(value: object) -> str:
         case list():
             return ", ".join(map(str, value))
         case dict():
-            return ", ".join(f"{key}: {_shown(entry)}" for key, entry in value.items())
+            return ", ".join(f"{key}: {_format(entry)}" for key, entry in value.items())
     return str(value)
 
 

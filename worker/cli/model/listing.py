@@ -1,4 +1,4 @@
-"""`qa-worker model list`: the models that have a name, and the one that QA_MODEL means."""
+"""`qa-worker model list`: the models in QA_MODELS, and the one that QA_MODEL selects."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ from worker.models.store import ModelStore
 from worker.settings.environment import load
 
 
-def show() -> None:
-    """List the models: the package's own, and those in QA_MODELS."""
+def list_models() -> None:
+    """List the models: the default model, and those in QA_MODELS."""
     settings = load()
     store = ModelStore(settings.qa.models)
     names = [DEFAULT_NAME, *(name for name in store.names() if name != DEFAULT_NAME)]
-    chosen = settings.qa.model
-    if chosen not in names:
-        names.append(chosen)
+    selected = settings.qa.model
+    if selected not in names:
+        names.append(selected)
     table = Table("")
-    # A name is there to be copied, so it stays on one line.
+    # Users copy names, so they stay on one line.
     table.add_column("Name", no_wrap=True)
     for heading in ("Task", "Precision", "Size", "EM / F1", "Source"):
         table.add_column(heading)
     for name in names:
-        mark = "*" if name == chosen else ""
+        mark = "*" if name == selected else ""
         try:
             directory = store.resolve(name)
             manifest = read_manifest(directory)
@@ -35,7 +35,7 @@ def show() -> None:
             continue
         table.add_row(mark, *(Text(cell) for cell in _cells(name, directory, manifest)))
     out.print(table)
-    out.print(f"* QA_MODEL; names are directories in {store.directory}", markup=False)
+    out.print(f"* selected by QA_MODEL; models are directories in {store.directory}", markup=False)
 
 
 def _cells(name: str, directory: Path, manifest: Manifest) -> list[str]:

@@ -1,10 +1,11 @@
-"""`qa-worker model pull`: a model of the Hugging Face Hub to a bundle in the store."""
+"""`qa-worker model pull`: downloads a model from the Hugging Face Hub and builds a bundle."""
 
 from typing import Annotated
 
 import typer
 
 from worker.cli.model.extra import require_models_extra
+from worker.cli.model.install import ModelOptions, install
 from worker.cli.model.options import (
     KnowsNoAnswer,
     Name,
@@ -12,7 +13,6 @@ from worker.cli.model.options import (
     PoolingMode,
     Quantize,
     Replace,
-    print_result,
 )
 from worker.models.store import ModelStore
 from worker.settings.environment import load
@@ -26,39 +26,31 @@ def pull(
     name: Name = None,
     replace: Replace = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="take what the hub client's cache holds")
+        bool, typer.Option("--offline", help="use the hub client's cache; send no request")
     ] = False,
     knows_no_answer: KnowsNoAnswer = False,
     pooling: PoolingMode = None,
     normalize: Normalize = None,
     quantize: Quantize = None,
 ) -> None:
-    """Fetch a model from the Hugging Face Hub: its ONNX export, else model.safetensors, converted.
+    """Download a model from the Hugging Face Hub: an ONNX export, or weights to convert.
 
-    The hub's own variables count: HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE.
+    The variables of the hub's client apply: HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE.
     """
     require_models_extra()
     from worker.model_tools.atomic_directory import ensure_available
-    from worker.model_tools.build import build_bundle
     from worker.model_tools.hub.download import Hub
-    from worker.model_tools.manifest_writer import Provenance
-    from worker.model_tools.pooling_config import find_pooling
-    from worker.model_tools.quantize.quantize import Method
 
     target = ModelStore(load().qa.models).target_directory(name or repo.rpartition("/")[2])
-    # Now, and not after the download.
+    # Before the download, which can take minutes.
     ensure_available(target, replace=replace)
-    fetched = Hub().fetch(repo, revision, offline=offline)
-    origin = Provenance(
-        name=target.name,
+    download = Hub().fetch(repo, revision, offline=offline)
+    options = ModelOptions(replace, knows_no_answer, pooling, normalize, quantize)
+    install(
+        download.directory,
+        download.files,
+        target,
+        options,
         source=repo,
-        revision=fetched.commit,
-        knows_no_answer=knows_no_answer,
-        pooling=find_pooling(fetched.directory, pooling, normalize),
-    )
-    method = Method(quantize) if quantize else None
-    print_result(
-        build_bundle(
-            fetched.directory, fetched.files, target, origin, method=method, overwrite=replace
-        )
+        revision=download.commit,
     )

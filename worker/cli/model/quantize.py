@@ -1,25 +1,28 @@
-"""`qa-worker model quantize`: a float32 bundle to an int8 one in the store."""
+"""`qa-worker model quantize`: quantizes a float32 model to int8."""
 
 from typing import Annotated, Literal
 
 import typer
 
 from worker.cli.model.extra import require_models_extra
-from worker.cli.model.options import Replace, print_result
+from worker.cli.model.install import print_result
+from worker.cli.model.options import Replace
 from worker.models.store import ModelStore
 from worker.settings.environment import load
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(metavar="NAME|DIR", help="a float32 bundle")],
+    model: Annotated[str, typer.Argument(metavar="NAME|DIR", help="a float32 model")],
     method: Annotated[
         Literal["per-token", "dynamic"],
-        typer.Option(help="one scale for each token, or one for all of a run"),
+        typer.Option(help="one scale for each token, or one for all tokens of a run"),
     ] = "per-token",
-    name: Annotated[str | None, typer.Option(help="default: the source's, with -int8")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="default: the source's name, followed by -int8")
+    ] = None,
     replace: Replace = False,
 ) -> None:
-    """Bring a model's linear layers and words to int8: a quarter of the size, twice the speed."""
+    """Quantize linear layers and word embeddings to int8: a quarter of the size, twice as fast."""
     require_models_extra()
     from worker.model_tools.build import quantize_bundle
     from worker.model_tools.manifest_writer import Provenance

@@ -1,7 +1,7 @@
-"""What a model's `config.json` says of its graph: family, sizes, and that nothing is unusual.
+"""Reads a model's architecture from `config.json`: family and sizes.
 
-Knows the configuration's keys and their defaults in Hugging Face's `DistilBertConfig` and
-`BertConfig`. Everything that the converter would compute differently is refused here.
+Knows the keys and their defaults in Hugging Face's `DistilBertConfig` and `BertConfig`. Refuses
+every value that the converter would not compute as transformers does.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from worker.models.bundle import BundleError
 
 
 class Family(StrEnum):
-    """`model_type`, of those that the converter knows."""
+    """The `model_type`s that the converter knows."""
 
     DISTILBERT = "distilbert"
     BERT = "bert"
@@ -20,20 +20,20 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The sizes of an encoder. Its activation is the exact GELU, its positions are absolute."""
+    """The sizes of an encoder with the exact GELU and absolute positions."""
 
     family: Family
     layers: int
     width: int
-    """Of a token's vector."""
+    """Dimensions of a token's vector."""
     heads: int
     hidden: int
-    """Width inside the feed-forward blocks."""
+    """Dimensions inside the feed-forward blocks."""
     positions: int
     """The longest input, in tokens."""
     vocabulary: int
     token_types: int
-    """0 where the family has none."""
+    """0 if the family has none."""
     epsilon: float
     """Added to the variance in layer norms."""
     pad_token_id: int
@@ -43,7 +43,7 @@ class Architecture:
         return self.width // self.heads
 
 
-# What the two families call the same things.
+# Field to key, for each family.
 _KEYS = {
     Family.DISTILBERT: {
         "layers": "n_layers",
@@ -61,7 +61,7 @@ _KEYS = {
     },
 }
 
-# Each of these changes what the layers compute, and our graph has no place for it.
+# Other values change what the layers compute; the converter does not support them.
 _MUST_BE = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -75,14 +75,14 @@ def read_architecture(config: Mapping[str, object]) -> Architecture:
     model_type = config.get("model_type")
     if model_type not in list(Family):
         known = " and ".join(Family)
-        raise BundleError(f"config.json: model_type is {model_type!r}; {known} are converted")
+        raise BundleError(f"config.json: model_type is {model_type!r}; only {known} are converted")
     family = Family(str(model_type))
     keys = _KEYS[family]
     activation = config.get(keys["activation"], "gelu")
     if activation != "gelu":
         raise BundleError(f"config.json: {keys['activation']} is {activation!r}, not 'gelu'")
     for key, expected in _MUST_BE.items():
-        # Left out or null is the default, and the defaults are what we expect.
+        # A missing key or null means the default, which is the expected value.
         if (value := config.get(key)) is not None and value != expected:
             raise BundleError(f"config.json: {key} is {value!r}; only {expected!r} is converted")
     is_bert = family is Family.BERT
@@ -95,17 +95,17 @@ def read_architecture(config: Mapping[str, object]) -> Architecture:
         positions=_size(config, "max_position_embeddings"),
         vocabulary=_size(config, "vocab_size"),
         token_types=_size(config, "type_vocab_size", 2) if is_bert else 0,
-        # DistilBERT's is a constant of its code, not of its configuration.
+        # DistilBERT has it as a constant in its code.
         epsilon=_epsilon(config) if is_bert else 1e-12,
         pad_token_id=_pad(config),
     )
     if architecture.width % architecture.heads:
         raise BundleError(
-            f"config.json: {keys['width']} {architecture.width} is no multiple of "
+            f"config.json: {keys['width']} {architecture.width} is not a multiple of "
             f"{keys['heads']} {architecture.heads}"
         )
     if architecture.pad_token_id >= architecture.vocabulary:
-        # Every padded batch would fail.
+        # Otherwise every padded batch would fail.
         raise BundleError(
             f"config.json: pad_token_id {architecture.pad_token_id} is outside the vocabulary of "
             f"{architecture.vocabulary}"
@@ -130,7 +130,7 @@ def _epsilon(config: Mapping[str, object]) -> float:
 def _pad(config: Mapping[str, object]) -> int:
     value = config.get("pad_token_id")
     if value is None:
-        # Padding is masked, so that any token will do.
+        # Padding is masked, so any token works.
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise BundleError(f"config.json: pad_token_id is {value!r}, not a token id")

@@ -1,7 +1,7 @@
-"""Weights of DistilBERT or BERT to an ONNX graph, node by node, without torch.
+"""Converts weights of DistilBERT or BERT to an ONNX graph, without torch.
 
-Holds the weights against what the configuration promises and lays them out for the graph; the
-nodes are `encoder`'s, names and shapes `tensors`'s.
+Checks the weights against the configuration and transposes them for the graph. `encoder` adds the
+nodes, `tensors` knows names and shapes.
 """
 
 import math
@@ -29,10 +29,10 @@ from worker.models.manifest import Task
 WEIGHTS = "model.safetensors"
 
 GRAPH_VERSION = "1"
-"""Stands in the file. Not the package's version, so that equal graphs stay equal files."""
+"""Written into the file. Not the package's version, so that equal graphs give equal files."""
 
 MAX_BYTES = 2**31 - 2**20
-"""Of weights: protobuf holds 2 GiB in one message, and the nodes take less than one MiB of it."""
+"""Of weights: a protobuf message holds 2 GiB, and the nodes take less than 1 MiB."""
 
 
 def convert_directory(directory: Path) -> onnx.ModelProto:
@@ -51,10 +51,10 @@ def convert_directory(directory: Path) -> onnx.ModelProto:
 def convert(weights: Mapping[str, Floats], architecture: Architecture) -> onnx.ModelProto:
     """The graph of `weights`, which are keyed by Hugging Face's names.
 
-    Its task follows from the heads among them. All inputs are int64 (batch, sequence):
+    The task follows from the heads among them. All inputs are int64 (batch, sequence):
     `input_ids`, `attention_mask` and, for BERT, `token_type_ids`. Outputs are float32:
     `start_logits` and `end_logits` (batch, sequence), or `last_hidden_state` (batch, sequence,
-    width). A row that is all padding gives finite numbers. Raises `BundleError`.
+    width). A row of padding only gives finite numbers. Raises `BundleError`.
     """
     plain = plain_names(weights)
     task = find_task(plain)
@@ -63,13 +63,11 @@ def convert(weights: Mapping[str, Floats], architecture: Architecture) -> onnx.M
     _check_size(tensors)
     graph = Graph()
     for tensor in tensors:
-        stored = plain[tensor.stored]
-        values = weights[stored]
+        name = plain[tensor.checkpoint_name]
+        values = weights[name]
         if values.shape != tensor.shape:
-            raise BundleError(
-                f"{stored} is {values.shape}; by config.json it should be {tensor.shape}"
-            )
-        graph.tensor(tensor.place, _layout(tensor, values, architecture))
+            raise BundleError(f"{name} is {values.shape}; by config.json it must be {tensor.shape}")
+        graph.tensor(tensor.name, _layout(tensor, values, architecture))
     encoder = Encoder(graph, architecture)
     hidden = encoder.encode()
     outputs: dict[str, list[str | int]]
@@ -101,12 +99,12 @@ def _check_size(tensors: Iterable[Tensor]) -> None:
 
 
 def _layout(tensor: Tensor, values: Floats, architecture: Architecture) -> Floats:
-    """As the graph multiplies: (inputs, outputs), and the query divided by sqrt(head size).
+    """(inputs, outputs), and the query divided by sqrt(head size).
 
-    Dividing once here is exact where the head size is a power of 4 (64 in the base models), and
-    elsewhere one rounding of each weight, as one of each product would be.
+    The division is exact if the head size is a power of 4 (64 in the base models). Otherwise it
+    rounds each weight once, where a division in the graph would round each product once.
     """
-    if ".attention.query." in tensor.place:
+    if ".attention.query." in tensor.name:
         root = math.sqrt(architecture.head_size)
         values = (values.astype(np.float64) / root).astype(np.float32)
     return values.T if tensor.is_matrix else values

@@ -2,9 +2,9 @@
 
 The encoder is that of "BERT: Pre-training of Deep Bidirectional Transformers" (Devlin et al.,
 2018) over the attention of "Attention Is All You Need" (Vaswani et al., 2017), section 3.2;
-DistilBERT's is the same without token types. The weights stand in the graph already, under their
-places. Plain on purpose: each linear layer is a MatMul by an initializer and an Add, which is what
-quantizing tools look for; GELU and layer norms are operators, so nothing waits for fusion.
+DistilBERT's is the same without token types. The weights are in the graph already.
+Each linear layer is a MatMul by an initializer and an Add, which quantizing tools look for. GELU
+and layer norms are single operators, so that no fusion is needed.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from worker.model_tools.convert.architecture import Architecture
 from worker.model_tools.convert.graph import Graph
 
 _LOWEST = np.finfo(np.float32).min
-"""Not minus infinity: a row that is all padding would become 0 / 0."""
+"""Not minus infinity: for a row of padding only, the softmax would be 0 / 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Encoder:
     def encode(self) -> str:
         """From the graph's inputs to the last hidden state."""
         sizes = self.architecture
-        # 0 in a shape means: as it was. Here these are batch and sequence.
+        # 0 in a Reshape keeps the dimension: here batch and sequence.
         self.graph.integers("shape.heads", 0, 0, sizes.heads, sizes.head_size)
         self.graph.integers("shape.joined", 0, 0, sizes.width)
         hidden = self._embed()
@@ -58,8 +58,8 @@ class Encoder:
                 "token_type_ids",
             )
             words = graph.node("embeddings.typed", "Add", words, types)
-        # The table's first rows, one for each token; for more tokens than rows the Add fails.
-        # No Gather: that would be quantized with the words, for half a megabyte.
+        # The first rows of the table, one for each token; for more tokens than rows the Add fails.
+        # A Slice, as a Gather would be quantized like the word embeddings, to save 0.5 MB.
         length = graph.node("embeddings.length", "Shape", "input_ids", start=1, end=2)
         first = graph.integers("embeddings.first", 0)
         rows = graph.node("embeddings.rows", "Slice", "embeddings.positions", first, length)
@@ -68,8 +68,8 @@ class Encoder:
     def _attention_bias(self) -> str:
         """(batch, 1, 1, sequence): 0 for a token, the lowest float for padding.
 
-        Added to a score it takes the whole of the score with it, and exp makes an exact 0 of it.
-        Where all is padding the shares are equal, and finite.
+        A score plus the lowest float rounds to the lowest float, and its exp is exactly 0. For a
+        row of padding only, the probabilities are equal and finite.
         """
         graph = self.graph
         zero = graph.tensor("mask.zero", np.array(0, np.int64))
@@ -80,38 +80,38 @@ class Encoder:
         axes = graph.integers("mask.axes", 1, 2)
         return graph.node("mask.broadcast", "Unsqueeze", bias, axes)
 
-    def _attend(self, place: str, hidden: str, bias: str) -> str:
-        """softmax(QK' / sqrt(head size) + bias) V in each head; the root is in Q's weights."""
+    def _attend(self, name: str, hidden: str, bias: str) -> str:
+        """softmax(QK' / sqrt(head size) + bias) V in each head. Q's weights contain the root."""
         graph = self.graph
-        query = self._heads(f"{place}.query", hidden, (0, 2, 1, 3))
-        key = self._heads(f"{place}.key", hidden, (0, 2, 3, 1))
-        value = self._heads(f"{place}.value", hidden, (0, 2, 1, 3))
-        scores = graph.node(f"{place}.scores", "MatMul", query, key)
-        masked = graph.node(f"{place}.masked", "Add", scores, bias)
-        shares = graph.node(f"{place}.shares", "Softmax", masked, axis=-1)
-        mixed = graph.node(f"{place}.mixed", "MatMul", shares, value)
-        turned = graph.node(f"{place}.turned", "Transpose", mixed, perm=(0, 2, 1, 3))
-        joined = graph.node(f"{place}.joined", "Reshape", turned, "shape.joined")
-        return self._norm_of_sum(place, self._linear(f"{place}.output", joined), hidden)
+        query = self._heads(f"{name}.query", hidden, (0, 2, 1, 3))
+        key = self._heads(f"{name}.key", hidden, (0, 2, 3, 1))
+        value = self._heads(f"{name}.value", hidden, (0, 2, 1, 3))
+        scores = graph.node(f"{name}.scores", "MatMul", query, key)
+        masked = graph.node(f"{name}.masked", "Add", scores, bias)
+        probabilities = graph.node(f"{name}.shares", "Softmax", masked, axis=-1)
+        mixed = graph.node(f"{name}.mixed", "MatMul", probabilities, value)
+        turned = graph.node(f"{name}.turned", "Transpose", mixed, perm=(0, 2, 1, 3))
+        joined = graph.node(f"{name}.joined", "Reshape", turned, "shape.joined")
+        return self._norm_of_sum(name, self._linear(f"{name}.output", joined), hidden)
 
-    def _heads(self, place: str, hidden: str, order: tuple[int, ...]) -> str:
-        """A projection, cut into (batch, sequence, heads, head size) and its axes put in order."""
-        projected = self._linear(place, hidden)
-        split = self.graph.node(f"{place}.split", "Reshape", projected, "shape.heads")
-        return self.graph.node(f"{place}.turned", "Transpose", split, perm=order)
+    def _heads(self, name: str, hidden: str, order: tuple[int, ...]) -> str:
+        """A projection, split to (batch, sequence, heads, head size) and transposed to `order`."""
+        projected = self._linear(name, hidden)
+        split = self.graph.node(f"{name}.split", "Reshape", projected, "shape.heads")
+        return self.graph.node(f"{name}.turned", "Transpose", split, perm=order)
 
-    def _feed_forward(self, place: str, hidden: str) -> str:
-        up = self._linear(f"{place}.up", hidden)
-        active = self.graph.node(f"{place}.gelu", "Gelu", up)
-        return self._norm_of_sum(place, self._linear(f"{place}.down", active), hidden)
+    def _feed_forward(self, name: str, hidden: str) -> str:
+        up = self._linear(f"{name}.up", hidden)
+        active = self.graph.node(f"{name}.gelu", "Gelu", up)
+        return self._norm_of_sum(name, self._linear(f"{name}.down", active), hidden)
 
-    def _linear(self, place: str, values: str) -> str:
-        product = self.graph.node(place, "MatMul", values, f"{place}.weight")
-        return self.graph.node(f"{place}.biased", "Add", product, f"{place}.bias")
+    def _linear(self, name: str, values: str) -> str:
+        product = self.graph.node(name, "MatMul", values, f"{name}.weight")
+        return self.graph.node(f"{name}.biased", "Add", product, f"{name}.bias")
 
-    def _norm_of_sum(self, place: str, left: str, right: str) -> str:
-        summed = self.graph.node(f"{place}.sum", "Add", left, right)
-        norm = f"{place}.norm"
+    def _norm_of_sum(self, name: str, left: str, right: str) -> str:
+        summed = self.graph.node(f"{name}.sum", "Add", left, right)
+        norm = f"{name}.norm"
         return self.graph.node(
             norm,
             "LayerNormalization",

@@ -1,8 +1,8 @@
-"""A graph of ONNX nodes under construction.
+"""Collects the nodes and weights of an ONNX graph.
 
-Knows names and bytes: a node, its output and its weights are all called by their place in the
-model (`layer.3.ffn.up`, `layer.3.ffn.up.weight`), because tools that quantize take nodes by name.
-What the nodes compute together is the affair of whoever adds them.
+A node, its output and its weights are named after their part of the model (`layer.3.ffn.up`,
+`layer.3.ffn.up.weight`), because quantizing tools select nodes by name. `encoder` decides what the
+nodes compute.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 20
-"""The first with GELU as one operator; LayerNormalization is older."""
+"""The first opset with GELU as one operator; LayerNormalization is older."""
 _IR_VERSION = 9
-"""The file format that belongs to opset 20: newer ones are refused by older runtimes."""
+"""The file format of opset 20; older runtimes refuse newer ones."""
 
 
 class Graph:
-    """Nodes in the order of computation, and their weights. The same calls give the same bytes."""
+    """Nodes in the order of computation, and their weights. Equal calls give equal bytes."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -56,7 +56,7 @@ class Graph:
         version: str,
         metadata: Mapping[str, str],
     ) -> onnx.ModelProto:
-        """The whole: `inputs` are int64 (batch, sequence), `outputs` float32 as they say."""
+        """The model. Inputs are int64 (batch, sequence), outputs float32 of the given shapes."""
         values = [
             helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
             for name in inputs

@@ -1,6 +1,6 @@
-"""Which tensors a model has: their place in our graph, their name in the file, their shape.
+"""The tensors of a model: their name in our graph, their name in the checkpoint, their shape.
 
-Knows Hugging Face's names for DistilBERT and BERT, old and new; reads no weights.
+Knows Hugging Face's names for DistilBERT and BERT, old and new. Reads no weights.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,21 +13,21 @@ from worker.models.manifest import Task
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor of the file. A linear layer's weight is (outputs, inputs) there."""
+    """One tensor of the checkpoint, where a linear layer's weight is (outputs, inputs)."""
 
-    place: str
-    """Our name: `layer.3.ffn.up.weight`."""
-    stored: str
-    """The file's, without the family's prefix: `transformer.layer.3.ffn.lin1.weight`."""
+    name: str
+    """In our graph: `layer.3.ffn.up.weight`."""
+    checkpoint_name: str
+    """In the file, without the family's prefix: `transformer.layer.3.ffn.lin1.weight`."""
     shape: tuple[int, ...]
 
     @property
     def is_matrix(self) -> bool:
-        """Of a linear layer: tables of embeddings have no `.weight` in their place."""
-        return len(self.shape) == 2 and self.place.endswith(".weight")
+        """Whether this is a linear layer's weight; names of embedding tables lack `.weight`."""
+        return len(self.shape) == 2 and self.name.endswith(".weight")
 
 
-# A place in a layer to its name in the file, behind the layer's number.
+# A name in our layers to the checkpoint's, after the layer's number.
 _LAYER = {
     Family.DISTILBERT: {
         "attention.query": "attention.q_lin",
@@ -52,8 +52,8 @@ _LAYER = {
 }
 _LAYERS = {Family.DISTILBERT: "transformer.layer", Family.BERT: "encoder.layer"}
 
-# Names that training leaves behind and neither task uses: the heads of masked words and of the
-# next sentence, BERT's pooler, and buffers that hold 0, 1, 2, ….
+# Left from training and used by neither task: the heads for masked words and the next sentence,
+# BERT's pooler, and buffers that hold 0, 1, 2, ….
 _UNUSED = (
     "cls.predictions.",
     "cls.seq_relationship.",
@@ -67,10 +67,10 @@ _UNUSED = (
 
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:
-    """The file's names, keyed by what today's library calls the same tensor in the bare encoder.
+    """The file's names, keyed by the names of the current library for a bare encoder.
 
-    Models saved with a head have the family's prefix, old ones TensorFlow's words for the
-    parameters of a layer norm. Raises `BundleError` where two become one.
+    Models saved with a head have the family's prefix, and old models have TensorFlow's names for
+    the parameters of a layer norm. Raises `BundleError` if two names become one.
     """
     plain: dict[str, str] = {}
     for name in names:
@@ -85,26 +85,25 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def find_task(plain: Iterable[str]) -> Task:
-    """What the model was trained for, by its heads: `plain` are its tensors' plain names."""
+    """The task, from the heads among the plain names."""
     return Task.QUESTION_ANSWERING if "qa_outputs.weight" in plain else Task.EMBEDDINGS
 
 
 def check_names(plain: Iterable[str], tensors: Iterable[Tensor]) -> None:
-    """Raises `BundleError` for the tensors that are missing and for those that are too many.
+    """Raise `BundleError` for missing and for unknown tensors.
 
-    A tensor that we have no use for is refused and not just left out: it may be the head of
-    another task (`classifier.weight`) or part of a computation that we know nothing of (an
-    adapter), and without it the graph would run and be wrong.
+    An unknown tensor may be the head of another task (`classifier.weight`) or part of an unknown
+    computation (an adapter). Without it the graph would run and give wrong results.
     """
-    found, expected = set(plain), {tensor.stored for tensor in tensors}
+    found, expected = set(plain), {tensor.checkpoint_name for tensor in tensors}
     if missing := expected - found:
         raise BundleError(f"the weights lack {_some(missing)}")
     if unknown := {name for name in found - expected if not name.startswith(_UNUSED)}:
-        raise BundleError(f"the converter has no place for {_some(unknown)}")
+        raise BundleError(f"the converter does not know {_some(unknown)}")
 
 
 def expected_tensors(architecture: Architecture, task: Task) -> list[Tensor]:
-    """Everything that the graph is made of, in the order of computation."""
+    """All tensors of the graph, in the order of computation."""
     return list(_tensors(architecture, task))
 
 
@@ -115,10 +114,10 @@ def _tensors(architecture: Architecture, task: Task) -> Iterator[Tensor]:
         "token_types": ("token_type", architecture.token_types),
         "positions": ("position", architecture.positions),
     }
-    for place, (word, rows) in tables.items():
+    for name, (word, rows) in tables.items():
         if rows:
-            stored = f"embeddings.{word}_embeddings.weight"
-            yield Tensor(f"embeddings.{place}", stored, (rows, width))
+            checkpoint_name = f"embeddings.{word}_embeddings.weight"
+            yield Tensor(f"embeddings.{name}", checkpoint_name, (rows, width))
     yield from _pair("embeddings.norm", "embeddings.LayerNorm", (width,))
     shapes: dict[str, tuple[int, ...]] = {
         "attention.query": (width, width),
@@ -132,20 +131,20 @@ def _tensors(architecture: Architecture, task: Task) -> Iterator[Tensor]:
     }
     names = _LAYER[architecture.family]
     for layer in range(architecture.layers):
-        stored = f"{_LAYERS[architecture.family]}.{layer}"
-        for place, shape in shapes.items():
-            yield from _pair(f"layer.{layer}.{place}", f"{stored}.{names[place]}", shape)
+        prefix = f"{_LAYERS[architecture.family]}.{layer}"
+        for name, shape in shapes.items():
+            yield from _pair(f"layer.{layer}.{name}", f"{prefix}.{names[name]}", shape)
     if task is Task.QUESTION_ANSWERING:
         yield from _pair("qa_outputs", "qa_outputs", (2, width))
 
 
-def _pair(place: str, stored: str, shape: tuple[int, ...]) -> Iterator[Tensor]:
+def _pair(name: str, checkpoint_name: str, shape: tuple[int, ...]) -> Iterator[Tensor]:
     """A weight and its bias, which has one value for each row of the weight."""
-    yield Tensor(f"{place}.weight", f"{stored}.weight", shape)
-    yield Tensor(f"{place}.bias", f"{stored}.bias", shape[:1])
+    yield Tensor(f"{name}.weight", f"{checkpoint_name}.weight", shape)
+    yield Tensor(f"{name}.bias", f"{checkpoint_name}.bias", shape[:1])
 
 
 def _some(names: set[str], most: int = 3) -> str:
-    """The first of them, and how many more."""
+    """The first names, and the number of the others."""
     first = ", ".join(sorted(names)[:most])
     return first if len(names) <= most else f"{first} and {len(names) - most} more"

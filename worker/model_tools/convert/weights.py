@@ -1,7 +1,7 @@
-"""`model.safetensors`, tensor by tensor, as float32.
+"""Reads `model.safetensors` as float32.
 
-Knows the file format and its float types; which tensors a model should have is the affair of
-`tensors`. Nothing is read before it is asked for, so a converter holds one copy of the weights.
+Knows the file format and its float types; `tensors` knows which tensors a model needs. A tensor is
+read when it is accessed, so that a converter holds one copy of the weights.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,20 +19,20 @@ from worker.models.bundle import BundleError
 Floats = NDArray[np.float32]
 
 _FLOAT_TYPES = ("F32", "F16", "BF16")
-"""All of them are exact in float32."""
+"""All are exact in float32."""
 
 
 class SafetensorsFile(Mapping[str, Floats]):
-    """A file's tensors under its own names. Open it with `with`."""
+    """The tensors of a file by name. A context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `BundleError` for what is no safetensors file, `OSError`."""
+        """Raises `BundleError` if this is not a safetensors file, `OSError`."""
         self._path = path
         try:
-            # Its stubs have no types.
+            # safetensors ships no types.
             self._file = cast(Any, safe_open(path, framework="numpy"))
         except SafetensorError as error:
-            raise BundleError(f"{path}: no safetensors file: {error}") from None
+            raise BundleError(f"{path}: not a safetensors file: {error}") from None
         self._names = sorted(self._file.keys())
 
     def __enter__(self) -> "SafetensorsFile":
@@ -53,13 +53,13 @@ class SafetensorsFile(Mapping[str, Floats]):
         return iter(self._names)
 
     def __getitem__(self, name: str) -> Floats:
-        """Raises `BundleError` where the tensor holds anything but floats of 16 or 32 bits."""
+        """Raises `BundleError` unless the tensor holds floats of 16 or 32 bits."""
         if name not in self._names:
             raise KeyError(name)
         kind = self._file.get_slice(name).get_dtype()
         if kind not in _FLOAT_TYPES:
             raise BundleError(
-                f"{self._path}: {name} is {kind}; {', '.join(_FLOAT_TYPES)} are converted"
+                f"{self._path}: {name} is {kind}; only {', '.join(_FLOAT_TYPES)} are converted"
             )
         tensor: NDArray[Any] = self._file.get_tensor(name)
         return tensor.astype(np.float32, copy=False)

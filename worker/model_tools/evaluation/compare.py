@@ -1,6 +1,6 @@
-"""What a bundle does, measured: alone, in batches, and beside another bundle.
+"""Measures a model: its windows alone and in batches, and its results beside another model's.
 
-Gives figures; what is good enough is the caller's affair.
+Returns figures. The caller decides which are good enough.
 """
 
 import random
@@ -16,35 +16,37 @@ from schemas.rejection import Rejected
 from worker.inference.onnx_session import OnnxSession, Outputs
 from worker.inference.window import Window
 from worker.model_tools.evaluation.unbatched import UnbatchedResult
+from worker.models.bundle import BundleError
 
 BATCH = 4
-"""Windows in a run, when a bundle is read in batches."""
+"""Windows in a batch of `batch_difference`."""
 
 
 def batch_difference(session: OnnxSession, windows: Sequence[Window]) -> float:
-    """The largest difference between outputs of a window alone and beside others: 0 if none.
+    """The largest difference between a window's outputs alone and in a batch; 0 if there is none.
 
-    Windows of mixed lengths share a run, so they are padded, too.
+    Batches hold windows of different lengths, so that most windows are padded.
     """
     shuffled = list(windows)
     random.Random(0).shuffle(shuffled)  # noqa: S311
     largest = 0.0
     for begin in range(0, len(shuffled), BATCH):
         batch = shuffled[begin : begin + BATCH]
-        for window, together in zip(batch, session.run(batch), strict=True):
-            largest = max(largest, output_difference(session.run([window])[0], together))
+        for window, in_batch in zip(batch, session.run(batch), strict=True):
+            largest = max(largest, output_difference(session.run([window])[0], in_batch))
     return largest
 
 
 def output_difference(one: Outputs, other: Outputs) -> float:
-    """The largest, of any number. Infinite where a number is not one.
+    """The largest difference of two numbers; infinite if one of them is NaN.
 
-    Raises `ValueError` for outputs of different shapes.
+    Raises `BundleError` for outputs of different shapes.
     """
+    shapes = [[output.shape for output in outputs] for outputs in (one, other)]
+    if shapes[0] != shapes[1]:
+        raise BundleError(f"outputs of the shapes {shapes[0]} and {shapes[1]} cannot be compared")
     largest = 0.0
     for left, right in zip(one, other, strict=True):
-        if left.shape != right.shape:
-            raise ValueError(f"outputs of {left.shape} and {right.shape} are nothing to compare")
         with np.errstate(invalid="ignore"):
             difference = float(np.abs(left - right).max(initial=0.0))
         largest = max(largest, np.inf if np.isnan(difference) else difference)
@@ -53,20 +55,21 @@ def output_difference(one: Outputs, other: Outputs) -> float:
 
 @dataclass(slots=True)
 class Comparison:
-    """Of two bundles, over the events that were added."""
+    """The differences of two models over the events that were added."""
 
     events: int = 0
     equal: int = 0
-    """Answers with the same place, or vectors with the same numbers."""
+    """Answers with the same offsets, embeddings with the same numbers, or the same rejection."""
     numbers: int = 0
     total: float = 0.0
+    """Sum of the absolute differences of all outputs."""
     largest: float = 0.0
     least_cosine: float = 1.0
     """Of embeddings."""
 
     @property
     def mean(self) -> float:
-        """Of the outputs' differences."""
+        """Mean absolute difference of the outputs."""
         return self.total / self.numbers if self.numbers else 0.0
 
     @property
@@ -74,13 +77,16 @@ class Comparison:
         return self.equal / self.events if self.events else 1.0
 
     def add(self, one: UnbatchedResult, other: UnbatchedResult) -> None:
-        """The same event, read by both. Raises `ValueError` where they cut it differently."""
+        """Add both models' results of one event.
+
+        Raises `BundleError` if the windows differ, so that outputs cannot be compared.
+        """
         self.events += 1
         self.equal += _equal(one.outcome, other.outcome)
         if isinstance(one.outcome, Embedding) and isinstance(other.outcome, Embedding):
             self.least_cosine = min(self.least_cosine, _cosine(one.outcome, other.outcome))
         if [len(window) for window in one.windows] != [len(window) for window in other.windows]:
-            raise ValueError("the two models' tokenizers cut a text differently")
+            raise BundleError("the two models' tokenizers split a text differently")
         for left, right in zip(one.outputs, other.outputs, strict=True):
             self.largest = max(self.largest, output_difference(left, right))
             for a, b in zip(left, right, strict=True):

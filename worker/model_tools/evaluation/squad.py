@@ -1,6 +1,6 @@
-"""EM and F1 against SQuAD files, with the normalisation of the official scripts.
+"""Reads SQuAD files and computes EM and F1, normalized as by the official scripts.
 
-Knows the file format of SQuAD v1.1 and v2.0 and the scores; reading is the reader's.
+Knows the format of SQuAD v1.1 and v2.0. Runs no model.
 """
 
 import json
@@ -23,12 +23,12 @@ _PUNCTUATION = frozenset(string.punctuation)
 
 
 class DataError(Exception):
-    """The file is no SQuAD file; the message says where."""
+    """The file is not a SQuAD file; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question with its gold answers; none of them means that there is no answer."""
+    """A question and its gold answers. Without gold answers, it is unanswerable."""
 
     id: str
     question: str
@@ -36,7 +36,7 @@ class Example:
     gold: tuple[str, ...]
 
     def event(self) -> Question | Rejected:
-        """The question, or its rejection: files hold blank ones."""
+        """The question, or its rejection, as some files contain blank questions."""
         try:
             return Question(id=self.id, question=self.question, context=self.context)
         except ValidationError as error:
@@ -53,9 +53,9 @@ class EvaluationResult:
 
 
 def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
-    """How answers are picked, in words: figures without it say little.
+    """The decoding settings in words, to record with scores.
 
-    `longest` is the model's own limit for a window, in tokens.
+    `longest` is the model's limit for a window, in tokens.
     """
     words = ", aligned to words" if defaults.align_to_words else ""
     across = {
@@ -85,7 +85,7 @@ def _examples(
             context = str(paragraph["context"])
             questions = paragraph["qas"]
             if not isinstance(questions, list):
-                raise TypeError("qas is no list")
+                raise TypeError("qas is not a list")
             for entry in questions:
                 yield Example(
                     id=str(entry["id"]),

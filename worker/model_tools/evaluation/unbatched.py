@@ -1,5 +1,6 @@
-"""A bundle read in the calling thread, one window a run: no queue, no batches, and the outputs of
-the model beside the outcome. For whoever measures; the worker reads with `reader`.
+"""Runs a bundle in the calling thread, one window at a time, and returns the model's outputs too.
+
+For measurements. The worker uses `worker.inference.engine`, which batches windows.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from worker.models.bundle import Bundle
 
 @dataclass(frozen=True, slots=True)
 class UnbatchedResult:
-    """What came of an event, and the windows it came from with the outputs of each."""
+    """The outcome of an event, its windows, and the outputs of each window."""
 
     outcome: Outcome | Rejected
     windows: tuple[Window, ...] = ()
@@ -24,7 +25,7 @@ class UnbatchedResult:
 
 
 class UnbatchedReader:
-    """Any number of threads may call `read`."""
+    """Thread-safe."""
 
     def __init__(self, bundle: Bundle, defaults: InferenceOptions) -> None:
         """Raises `BundleError` and `ProviderError`."""

@@ -7,18 +7,13 @@ bars, tokens (HF_TOKEN or a login), HF_ENDPOINT, HF_HUB_OFFLINE.
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import (
-    HfApi,
-    ResolvedRevision,
-    constants,
-    get_cached_repo_tree,
-    is_offline_mode,
-)
+from huggingface_hub import HfApi, constants, is_offline_mode
 
 from worker import __version__
 from worker.model_tools.build import check_source
 from worker.model_tools.hub.errors import HubError, HubRequest, translate_hub_errors
-from worker.model_tools.source_files import SMALL_FILES, SourceFiles, names_in, select_files
+from worker.model_tools.source_files import SourceFiles, names_in, select_files
+from worker.models.manifest import CONFIG
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +52,29 @@ class Hub:
                 repo, revision=revision, cache_dir=self.cache, local_files_only=offline
             )
 
-            def download(names: tuple[str, ...]) -> Path:
-                directory = api.snapshot_download(
+            def download(name: str) -> Path:
+                path = api.hf_hub_download(
                     repo,
+                    name,
                     revision=resolved,
                     cache_dir=self.cache,
-                    allow_patterns=list(names),
                     local_files_only=offline,
                 )
-                return Path(directory)
+                return Path(path)
 
-            directory = download(SMALL_FILES)
-            files = select_files(self._names(repo, resolved, directory, offline=offline), repo)
+            if offline:
+                files = select_files(names_in(download(CONFIG).parent), f"{repo} in the cache")
+            else:
+                names = api.list_repo_files(repo, revision=resolved.resolved)
+                files = select_files(names, repo)
+            directory = download(CONFIG).parent
+            for name in files.others:
+                download(name)
             check_source(directory, files)
+            download(files.weights)
             if not offline:
-                download((files.weights,))
                 self._verify(api, repo, resolved.resolved, files)
         return Download(directory, resolved.resolved, files)
-
-    def _names(
-        self, repo: str, revision: ResolvedRevision, directory: Path, *, offline: bool
-    ) -> set[str]:
-        """Of the repository's files; offline, of those in the cache."""
-        if offline:
-            return names_in(directory)
-        return {
-            file.path
-            for file in get_cached_repo_tree(repo, revision=revision, cache_dir=self.cache)
-        }
 
     def _verify(self, api: HfApi, repo: str, commit: str, files: SourceFiles) -> None:
         """Compare the files' hashes with the hub's listing.

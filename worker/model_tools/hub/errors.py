@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub.errors import (
-    CachedRepoTreeNotFoundError,
     FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
@@ -51,7 +50,6 @@ def translate_hub_errors(request: HubRequest, *, offline: bool) -> Iterator[None
     try:
         yield
     except (
-        CachedRepoTreeNotFoundError,
         HFValidationError,
         RevisionResolutionError,
         httpx2.HTTPError,
@@ -97,8 +95,7 @@ def _explain(error: BaseException, request: HubRequest, *, offline: bool) -> str
             status = f"{response.status_code} {response.reason_phrase}"
             return f"{repo}: {request.endpoint} answers {status}; try again later"
         case (
-            CachedRepoTreeNotFoundError()
-            | FileMetadataError()
+            FileMetadataError()
             | LocalEntryNotFoundError()
             | RevisionResolutionError()
             | httpx2.HTTPError()

@@ -1,6 +1,6 @@
-"""The parts of a float graph that quantizing is about: its linear layers and its word table.
+"""Finds the parts of a float graph to quantize: linear layers and lookup tables.
 
-Found by what they compute and not by their names, so that other converters' exports do, too.
+Finds them by their operators and not by their names, so that exports of other converters work.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from onnx import TensorProto, numpy_helper
 Floats = NDArray[np.float32]
 
 MIN_OUTPUTS = 16
-"""A product with fewer columns (the two logits) takes no time, and its errors nobody corrects."""
+"""A layer with fewer outputs (the two logits) is fast, and its errors reach the answer directly."""
 MIN_ROWS = 1024
-"""A table with fewer rows (positions, token types) takes no space."""
+"""A table with fewer rows (positions, token types) is small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A product of activations with a matrix of weights, (inputs, outputs)."""
+    """A product of activations and weights, (inputs, outputs)."""
 
     node: onnx.NodeProto
     weight: Floats
 
     @property
     def values(self) -> str:
-        """The activations: the product's left side."""
+        """The activations, the left operand."""
         return str(self.node.input[0])
 
     @property

@@ -1,10 +1,10 @@
-"""Linear layers in int8, each token with a scale of its own.
+"""Quantizes linear layers to int8, with one scale for each token.
 
-A layer's activations are matrices with a row for each token. With one scale for all of them, as
-onnxruntime's dynamic quantization has it, the largest value of any token sets the step for all:
-tokens lose digits to their neighbours, and a window's answer depends on the windows beside it in
-the batch. A scale for each row needs no calibration and keeps rows apart; products of int8 sum up
-exactly in int32, so that what a window gives is the same, bit by bit, in any batch.
+A layer's activations are a matrix with a row for each token. With one scale for all rows, as in
+onnxruntime's dynamic quantization, the largest value of any token sets the step of all: tokens lose
+precision, and a window's answer depends on the other windows of the batch. One scale for each row
+needs no calibration and keeps rows independent. Products of int8 are summed exactly in int32, so
+that a window's outputs are the same, bit by bit, in any batch.
 
 For activations X (tokens, inputs) and weights W (inputs, outputs), with |.| the largest of a row
 of X or a column of W:
@@ -13,8 +13,8 @@ of X or a column of W:
     c = |W| / 127 (outputs,)     V = round(W / c), int8
     X W ~ ((Q - 128) V) * c * s
 
-Behind a GELU, which never gives less than -0.17, the zero point is not 128 but 16: nearly all
-steps are above zero, where the values are. The formulas of "LLM.int8()" (Dettmers et al., 2022),
+After a GELU, whose minimum is -0.17, the zero point is 16 instead of 128, so that nearly all steps
+are above zero, where the values are. The formulas of "LLM.int8()" (Dettmers et al., 2022),
 section 2.1, "row-wise", and of "ZeroQuant" (Yao et al., 2022), "token-wise".
 """
 
@@ -35,7 +35,7 @@ from worker.model_tools.quantize.layers import (
 )
 
 MICROSOFT = "com.microsoft"
-"""onnxruntime's own operators: a product of integers that is scaled while it is in the cache."""
+"""onnxruntime's operators, of which MatMulIntegerToFloat scales its product in the cache."""
 
 _LEVELS = 127
 _ZERO = 128
@@ -46,15 +46,15 @@ _GELU_LEVELS = 255 - _GELU_ZERO
 
 
 def quantize_per_token(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph, its linear layers and word table in int8; `model` is used up.
+    """The graph with its linear layers and lookup tables in int8. Modifies `model`.
 
-    Needs opset 18 or later, where reductions take their axes as an input.
+    Needs opset 18 or later, in which reductions take their axes as an input.
     """
-    return _GraphRewriter(model).done()
+    return _GraphRewriter(model).rewrite()
 
 
 class _GraphRewriter:
-    """Nodes and tensors of the new graph. Each node keeps its place in the order."""
+    """Collects nodes and tensors of the new graph, in the order of the old nodes."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = model
@@ -68,7 +68,7 @@ class _GraphRewriter:
             output for node in model.graph.node if node.op_type == "Gelu" for output in node.output
         }
 
-    def done(self) -> onnx.ModelProto:
+    def rewrite(self) -> onnx.ModelProto:
         graph = self._model.graph
         layers = {layer.node.output[0]: layer for layer in linear_layers(self._model)}
         lookups = {table.node.output[0]: table for table in lookup_tables(self._model)}
@@ -80,7 +80,7 @@ class _GraphRewriter:
                 self._look_up(lookups[output])
             else:
                 self._nodes.append(node)
-        self._keep_what_is_used(graph.initializer)
+        self._keep_used(graph.initializer)
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self._nodes)
         graph.initializer.extend(self._tensors)
@@ -93,8 +93,8 @@ class _GraphRewriter:
         if values not in self._quantized:
             self._quantize(values)
             self._quantized.add(values)
-        # Named after the product: layers that share a weight each get their own, as onnxruntime
-        # cannot make shared ones unsigned.
+        # Named after the product, so that layers that share a weight get a copy each: onnxruntime
+        # cannot convert shared weights to unsigned.
         weight = f"{output}.weight"
         integers, scales = _to_int8(layer.weight, axis=0)
         self._tensor(f"{weight}.int8", integers)
@@ -104,7 +104,7 @@ class _GraphRewriter:
             "MatMulIntegerToFloat",
             f"{values}.int8",
             f"{weight}.int8",
-            # The tokens' scales come after: the operator takes one for all.
+            # The operator takes one scale for all tokens; theirs are applied below.
             self._constant("int8.one", np.float32(1)),
             f"{weight}.scales",
             self._zero(values),
@@ -115,7 +115,7 @@ class _GraphRewriter:
 
     def _quantize(self, values: str) -> None:
         """`values`.int8 (tokens, inputs) and `values`.column (tokens, 1), their scales."""
-        # With a negative axis this keeps the last one, and makes all others the tokens.
+        # A negative axis keeps the last dimension and flattens the others to tokens.
         rows = self._node(f"{values}.rows", "Flatten", values, axis=-1)
         last = self._constant("int8.last", np.array([-1], np.int64))
         if values in self._gelus:
@@ -126,7 +126,7 @@ class _GraphRewriter:
             sizes = self._node(f"{values}.sizes", "Abs", rows)
             largest = self._node(f"{values}.largest", "ReduceMax", sizes, last, keepdims=0)
             step = self._constant("int8.step", np.float32(1 / _LEVELS))
-            # Of a row of zeros: anything but zero, which nothing can be divided by.
+            # For a row of zeros, to avoid a division by zero.
             least = self._constant("int8.least", np.finfo(np.float32).tiny)
         steps = self._node(f"{values}.steps", "Mul", largest, step)
         scales = self._node(f"{values}.scales", "Max", steps, least)
@@ -146,10 +146,10 @@ class _GraphRewriter:
         floats = self._node(f"{output}.float", "Cast", picked, to=TensorProto.FLOAT)
         self._node(output, "Mul", floats, scale)
 
-    # The operators on shapes take longer to start than to run: values of the same axes share them.
+    # Operators on shapes cost more to start than to run, so values with the same axes share them.
 
     def _outer(self, values: str) -> str:
-        """All axes but the last one, of `values` and of all that are known to have the same."""
+        """The shape without the last axis, shared by all values with the same axes."""
         axes = self._outer_axes.get(values, ("", values))
         if axes not in self._outers:
             self._outers[axes] = self._node(f"{values}.outer", "Shape", values, end=-1)
@@ -165,7 +165,7 @@ class _GraphRewriter:
         return name
 
     def _zeros(self, values: str, scales: str) -> str:
-        """The zero point, once for each token."""
+        """The zero point, repeated for each token."""
         point = self._zero_point(values)
         name = f"{self._outer(values)}.zeros.{point}"
         if name not in self._shared:
@@ -182,10 +182,10 @@ class _GraphRewriter:
         point = self._zero_point(values)
         return self._constant(f"int8.zero.{point}", np.uint8(point))
 
-    def _keep_what_is_used(self, tensors: Sequence[onnx.TensorProto]) -> None:
+    def _keep_used(self, tensors: Sequence[onnx.TensorProto]) -> None:
         used = {name for node in self._nodes for name in node.input}
         used.update(entry.name for entry in self._model.graph.output)
-        # Old exports list their weights among the inputs, and would now wait for these.
+        # Old exports list weights among the inputs; unused ones would become required inputs.
         gone = {tensor.name for tensor in tensors} - used
         for entry in [entry for entry in self._model.graph.input if entry.name in gone]:
             self._model.graph.input.remove(entry)
@@ -207,14 +207,14 @@ class _GraphRewriter:
 
 
 def _to_int8(matrix: Floats, *, axis: int) -> tuple[NDArray[np.int8], Floats]:
-    """The matrix in steps, -127 to 127, and the steps: one for each line across `axis`."""
+    """The matrix in steps of -127 to 127, and the step sizes: one for each line along `axis`."""
     largest = np.abs(matrix).max(axis=axis, keepdims=True)
     scales = np.maximum(largest / _LEVELS, np.finfo(np.float32).tiny).astype(np.float32)
     return np.rint(matrix / scales).astype(np.int8), scales.ravel()
 
 
 def _outer_axes(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
-    """The names of all axes but the last, where each of them has one: equal names, equal sizes."""
+    """Value to the names of its axes but the last, if all have names. Equal names, equal sizes."""
     axes = {}
     for value in onnx.shape_inference.infer_shapes(model).graph.value_info:
         outer = [axis.dim_param for axis in value.type.tensor_type.shape.dim][:-1]

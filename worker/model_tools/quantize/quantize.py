@@ -1,7 +1,6 @@
-"""A float bundle to an int8 one.
+"""Quantizes a float32 graph to int8.
 
-Picks the method and holds the graph against what it needs; the rewriting is `per_token`'s, or
-onnxruntime's own.
+Checks the graph and selects the method: `per_token`, or onnxruntime's dynamic quantization.
 """
 
 import tempfile
@@ -17,16 +16,16 @@ from worker.model_tools.quantize.per_token import quantize_per_token
 from worker.models.bundle import BundleError
 
 OPSET = 20
-"""Graphs of an older one are brought up to it: that of the converter."""
+"""Older graphs are converted to this opset, the one of our converter."""
 
 
 class Method(StrEnum):
-    """How activations are brought to int8; weights always have a scale for each column."""
+    """The scales of activations; weights always have a scale for each column."""
 
     PER_TOKEN = "per-token"  # noqa: S105
-    """A scale for each token: the most exact, and windows in a batch leave each other alone."""
+    """One for each token: most exact, and a window's outputs do not depend on the batch."""
     DYNAMIC = "dynamic"
-    """One scale for all tokens of a run: `onnxruntime.quantization.quantize_dynamic`."""
+    """One for all tokens of a run: `onnxruntime.quantization.quantize_dynamic`."""
 
 
 def quantize_file(source: Path, target: Path, method: Method) -> None:
@@ -36,7 +35,7 @@ def quantize_file(source: Path, target: Path, method: Method) -> None:
         raise BundleError(f"{source}: is {precision}; only float32 is quantized")
     model = onnx.load(source)
     if not linear_layers(model):
-        raise BundleError(f"{source}: has no products with matrices of weights to quantize")
+        raise BundleError(f"{source}: has no linear layer to quantize")
     if method is Method.PER_TOKEN:
         onnx.save(quantize_per_token(_at_opset(model, source)), target)
     else:
@@ -44,7 +43,7 @@ def quantize_file(source: Path, target: Path, method: Method) -> None:
 
 
 def describe(method: Method) -> str:
-    """For the manifest."""
+    """The manifest's description of a method."""
     return {
         Method.PER_TOKEN: "int8 weights per column, activations per token",
         Method.DYNAMIC: "int8 weights per column, activations per run",
@@ -63,13 +62,13 @@ def _at_opset(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
     except Exception as error:
         reason = " ".join(str(error).split())
         raise BundleError(
-            f"{source}: has opset {opset} and does not go to {OPSET} ({reason}); export it again "
-            f"with opset {OPSET}, or take --method dynamic"
+            f"{source}: cannot be converted from opset {opset} to {OPSET} ({reason}); export it "
+            f"with opset {OPSET}, or use --method dynamic"
         ) from None
 
 
 def _quantize_dynamic(source: Path, target: Path) -> None:
-    # Loads and looks around for a second: only who quantizes so should wait.
+    # The import takes a second.
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as scratch:
