@@ -12,7 +12,7 @@ from worker.kafka.transactions import fetch_stable_offset
 from worker.settings import KafkaSettings
 
 READ_SECONDS = 30.0
-"""Until a read that does not reach the end of its topic fails; on two busy cores."""
+"""A read that does not reach the end of its topic by then fails. Long enough for two busy cores."""
 
 
 class TailingReader:

@@ -5,7 +5,7 @@ import functools
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -17,13 +17,13 @@ from worker.kafka.topics import create_topics
 from worker.settings import Settings
 from worker.settings.environment import load
 
-PATIENCE = 30.0
-"""Seconds until a condition that does not come true is a failure; on two busy cores."""
+TIMEOUT_SECONDS = 30.0
+"""A condition that is not true after this time is a failure. Long enough for two busy cores."""
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    """Wait for a condition, never for time."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until `condition` is true. Raises `AssertionError` with `what` after TIMEOUT_SECONDS."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         result = condition()
         if isinstance(result, Awaitable):
@@ -31,7 +31,7 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
         if result:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"not within {PATIENCE:g} s: {what}")
+    raise AssertionError(f"not within {TIMEOUT_SECONDS:g} s: {what}")
 
 
 def event(number: int, **more: Any) -> bytes:
@@ -161,7 +161,7 @@ class Topics:
             for partition in self.all_partitions(self.settings.qa.questions_topic)
         }
 
-    async def committed_are(self, expected: dict[int, int]) -> None:
+    async def committed_are(self, expected: Mapping[int, int | None]) -> None:
         """Wait until the group's committed offsets are these."""
 
         async def equal() -> bool:
