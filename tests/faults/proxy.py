@@ -32,6 +32,11 @@ class Proxy:
         self._delay = 0.0
         self._bytes_per_second: float | None = None
 
+    @property
+    def connections(self) -> int:
+        """Open connections of workers."""
+        return len(self._links)
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
