@@ -45,6 +45,6 @@ async def test_stop_after_a_cancelled_start_leaves_no_connection(
     assert proxy.connections == 1
     starting.cancel()
     await asyncio.wait([starting])
-    await proxy.mend()
+    await proxy.restore()
     await client.stop()
     await until(lambda: proxy.connections == 0, "the client has closed its connection")
