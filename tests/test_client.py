@@ -1,6 +1,7 @@
 """QuestionClient against a broker, without a worker: the test writes the outcomes."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 import pytest
@@ -26,10 +27,10 @@ FOREIGN = [
 
 
 @pytest.fixture
-async def topics(broker: Broker) -> Topics:
-    own = Topics(broker.bootstrap_servers)
-    await own.create()
-    return own
+async def topics(broker: Broker) -> AsyncIterator[Topics]:
+    async with Topics(broker.bootstrap_servers) as topics:
+        await topics.create()
+        yield topics
 
 
 def answer_to(question: RecordPosition) -> bytes:

@@ -34,27 +34,27 @@ async def measure(minutes: float, delivery: str) -> None:
         "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),
     }
     with ApacheKafka() as kafka:
-        topics = Topics(kafka.bootstrap_servers, environment, partitions=4)
-        await topics.create()
-        async with WorkerProcess(topics.environment) as worker:
-            await topics.send([event(n) for n in range(BEFORE)], key=None)
-            await until(lambda: _answered(worker, BEFORE - MEANWHILE), "it is at work")
-            before = rss_mib(worker.process.pid)
-            await asyncio.to_thread(kafka.kill)
-            cpu = cpu_seconds(worker.process.pid)
-            samples = await _wait(worker, minutes * 60)
-            spent = cpu_seconds(worker.process.pid) - cpu
-            alive, _ = await worker.get("/healthz")
-            await asyncio.to_thread(kafka.restart)
-            returned = time.monotonic()
-            await topics.send([event(n) for n in range(BEFORE, BEFORE + MEANWHILE)], key=None)
-            first = await _first_new_answer(topics) - returned
-            await until(lambda: topics.has(BEFORE + MEANWHILE), "all is answered")
-            ids = await topics.ids()
-            breaks = len(worker.events("session_failed"))
-            after = rss_mib(worker.process.pid)
-            worker.signal(signal.SIGTERM)
-            code = await worker.ended()
+        async with Topics(kafka.bootstrap_servers, environment, partitions=4) as topics:
+            await topics.create()
+            async with WorkerProcess(topics.environment) as worker:
+                await topics.send([event(n) for n in range(BEFORE)], key=None)
+                await until(lambda: _answered(worker, BEFORE - MEANWHILE), "it is at work")
+                before = rss_mib(worker.process.pid)
+                await asyncio.to_thread(kafka.kill)
+                cpu = cpu_seconds(worker.process.pid)
+                samples = await _wait(worker, minutes * 60)
+                spent = cpu_seconds(worker.process.pid) - cpu
+                alive, _ = await worker.get("/healthz")
+                await asyncio.to_thread(kafka.restart)
+                returned = time.monotonic()
+                await topics.send([event(n) for n in range(BEFORE, BEFORE + MEANWHILE)], key=None)
+                first = await _first_new_answer(topics) - returned
+                await until(lambda: topics.has(BEFORE + MEANWHILE), "all is answered")
+                ids = await topics.ids()
+                breaks = len(worker.events("session_failed"))
+                after = rss_mib(worker.process.pid)
+                worker.signal(signal.SIGTERM)
+                code = await worker.ended()
     _show(minutes, delivery, before, samples, after, spent, alive, breaks, first, ids, code)
 
 

@@ -136,7 +136,7 @@ def cut(how: str, seconds: float) -> Callable[[Stage], Any]:
                 getattr(proxy, how)()
             await asyncio.sleep(seconds)
             for proxy in stage.cluster.proxies[0]:
-                await proxy.mend()
+                await proxy.restore()
             return await stage.first_answer(everything, time.monotonic())
 
     return measure

@@ -46,10 +46,10 @@ class Completed:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka) -> Topics:
-    own = Topics(apache_kafka.bootstrap_servers, {"QA_LOG_LEVEL": "debug"})
-    await own.create()
-    return own
+async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+    async with Topics(apache_kafka.bootstrap_servers, {"QA_LOG_LEVEL": "debug"}) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)

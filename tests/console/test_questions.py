@@ -21,10 +21,10 @@ from worker.settings import Settings
 
 
 @pytest.fixture
-async def topics(broker: Broker) -> Topics:
-    own = Topics(broker.bootstrap_servers)
-    await own.create()
-    return own
+async def topics(broker: Broker) -> AsyncIterator[Topics]:
+    async with Topics(broker.bootstrap_servers) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest.fixture

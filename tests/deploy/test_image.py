@@ -138,7 +138,7 @@ async def test_it_answers_without_root_on_a_read_only_file_system(
     image: Image, broker: Broker
 ) -> None:
     (port,) = free_ports(1)
-    topics = Topics(
+    async with Topics(
         broker.bootstrap_servers,
         {
             "QA_HTTP_PORT": str(port),
@@ -147,27 +147,27 @@ async def test_it_answers_without_root_on_a_read_only_file_system(
             # The health check has to go past a proxy.
             "http_proxy": "http://127.0.0.1:1",
         },
-    )
-    await topics.create()
-    podman("rm", "--force", "--ignore", CONTAINER)
+    ) as topics:
+        await topics.create()
+        podman("rm", "--force", "--ignore", CONTAINER)
 
-    async def healthy() -> bool:
-        checked = await asyncio.to_thread(podman, "healthcheck", "run", CONTAINER, check=False)
-        return checked.returncode == 0
+        async def healthy() -> bool:
+            checked = await asyncio.to_thread(podman, "healthcheck", "run", CONTAINER, check=False)
+            return checked.returncode == 0
 
-    async with running(image, topics.environment):
-        await topics.send([event(1), event(2)])
-        await until(lambda: topics.has(2), "two answers")
-        status = podman("exec", CONTAINER, "cat", "/proc/1/status", "/proc/1/cmdline").stdout
-        kernel = dict(re.findall(r"^(\w+):\t(.*)$", status, re.MULTILINE))
-        assert "qa-worker" in status.splitlines()[-1], "process 1, which gets the signals"
-        assert set(kernel["Uid"].split()) == {"65532"}
-        assert kernel["NoNewPrivs"] == "1"
-        assert int(kernel["CapBnd"], 16) == 0
-        assert "Read-only" in podman("exec", CONTAINER, "touch", "/opt/x", check=False).stderr
-        assert await healthy()
-        await asyncio.to_thread(podman, "stop", "--time=30", CONTAINER)
-        assert podman("wait", CONTAINER).stdout.strip() == "0"
-        logs = podman("logs", CONTAINER)
-        assert '"stopped"' in logs.stderr + logs.stdout
-        assert not await healthy()
+        async with running(image, topics.environment):
+            await topics.send([event(1), event(2)])
+            await until(lambda: topics.has(2), "two answers")
+            status = podman("exec", CONTAINER, "cat", "/proc/1/status", "/proc/1/cmdline").stdout
+            kernel = dict(re.findall(r"^(\w+):\t(.*)$", status, re.MULTILINE))
+            assert "qa-worker" in status.splitlines()[-1], "process 1, which gets the signals"
+            assert set(kernel["Uid"].split()) == {"65532"}
+            assert kernel["NoNewPrivs"] == "1"
+            assert int(kernel["CapBnd"], 16) == 0
+            assert "Read-only" in podman("exec", CONTAINER, "touch", "/opt/x", check=False).stderr
+            assert await healthy()
+            await asyncio.to_thread(podman, "stop", "--time=30", CONTAINER)
+            assert podman("wait", CONTAINER).stdout.strip() == "0"
+            logs = podman("logs", CONTAINER)
+            assert '"stopped"' in logs.stderr + logs.stdout
+            assert not await healthy()

@@ -1,6 +1,7 @@
 """Rules and dashboard on a real Prometheus that looks at a real worker."""
 
 import math
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ OF_RULES = {rule["record"] for rule in rules() if "record" in rule}
 
 
 @pytest.fixture
-async def topics(apache_kafka: ApacheKafka) -> Topics:
-    own = Topics(apache_kafka.bootstrap_servers)
-    await own.create()
-    return own
+async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+    async with Topics(apache_kafka.bootstrap_servers) as topics:
+        await topics.create()
+        yield topics
 
 
 async def test_every_rule_and_every_panel_says_something_of_a_worker_at_work(

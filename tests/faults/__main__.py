@@ -1,6 +1,7 @@
-"""`python -m tests.faults --seed N --rounds N --faults-per-round N`: faults, then the tables.
+"""`python -m tests.faults --seed N --rounds N --faults-per-round N`: injects faults, prints tables.
 
-Exits with 1 if anything was found. The same seed gives the same faults; not the same moments.
+The exit code is 1 if the checker found anything. The same seed gives the same faults in the same
+order, at slightly different times.
 """
 
 import argparse
@@ -23,79 +24,79 @@ from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule
 
 ASSIGNORS = ("roundrobin", "range")
-"""Rounds take turns."""
+"""Rounds alternate between them."""
 
 console = Console(highlight=False)
 
 
 def main() -> None:
-    asked = _arguments()
-    seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
+    arguments = _arguments()
+    seed = random.randrange(1_000_000) if arguments.seed is None else arguments.seed
     logs = Path(tempfile.mkdtemp(prefix="qa-worker-faults-"))
-    # Clients of a cluster that is being broken have much to say.
+    # Clients of a faulty cluster log too much for the terminal.
     logging.basicConfig(filename=logs / "driver.log", format="%(asctime)s %(name)s %(message)s")
     plan = Plan(
-        delivery=asked.delivery,
-        reader=asked.reader,
-        rate=asked.rate,
-        questions=asked.questions_per_round,
-        sabotage=asked.sabotage,
+        delivery=arguments.delivery,
+        engine=arguments.engine,
+        rate=arguments.rate,
+        questions=arguments.questions_per_round,
+        sabotage=arguments.sabotage,
         logs=logs,
     )
-    console.print(f"seed {seed}, {asked.delivery}; the workers' logs: {logs}")
-    rounds = asyncio.run(_run(plan, seed, asked))
-    for table in tables(rounds, asked.delivery):
+    console.print(f"seed {seed}, {arguments.delivery}; logs of the workers: {logs}")
+    rounds = asyncio.run(_run(plan, seed, arguments))
+    for table in tables(rounds, arguments.delivery):
         console.print(table)
-    told = figures(rounds)
-    if asked.report:
-        asked.report.write_text(json.dumps({"seed": seed, **told}, indent=1) + "\n")
+    summary = figures(rounds)
+    if arguments.report:
+        arguments.report.write_text(json.dumps({"seed": seed, **summary}, indent=1) + "\n")
     found = [(number, r.report.findings) for number, r in enumerate(rounds) if r.report.findings]
     for number, findings in found:
         for name, what in findings.items():
-            console.print(f"round {number}: {name}: {len(what)}, as {'; '.join(what[:5])}")
+            console.print(f"round {number}: {name}: {len(what)}, for example {'; '.join(what[:5])}")
     if found:
         console.print(f"repeat with --seed {seed}; logs: {logs}")
         sys.exit(1)
 
 
-async def _run(plan: Plan, seed: int, asked: argparse.Namespace) -> list[Round]:
+async def _run(plan: Plan, seed: int, arguments: argparse.Namespace) -> list[Round]:
     rounds: list[Round] = []
     async with Cluster(GUEST_SLOT + 1) as cluster:
         without = []
         if cluster.disk is None:
             without.append(Kind.DISK_FULL)
             console.print(f"left out: {Kind.DISK_FULL}: {cluster.why_no_disk}")
-        each: int = asked.faults_per_round
+        each: int = arguments.faults_per_round
         faults = schedule(
             seed,
-            asked.rounds * each,
+            arguments.rounds * each,
             delivery=plan.delivery,
-            mean_pause=asked.questions_per_round / each / plan.rate,
+            mean_pause=arguments.questions_per_round / each / plan.rate,
             without=without,
         )
         with _progress() as progress:
             bar = progress.add_task("faults", total=len(faults))
-            for number in range(asked.rounds):
+            for number in range(arguments.rounds):
                 its: list[Fault] = faults[number * each : (number + 1) * each]
-                played = await run_round(
+                result = await run_round(
                     cluster,
                     plan,
                     its,
                     lambda: progress.advance(bar),
                     assignor=ASSIGNORS[number % len(ASSIGNORS)],
                 )
-                rounds.append(played)
-                console.print(_line(number, played))
+                rounds.append(result)
+                console.print(_line(number, result))
     return rounds
 
 
-def _line(number: int, played: Round) -> str:
-    report = played.report
+def _line(number: int, result: Round) -> str:
+    report = result.report
     found = ", ".join(f"{name} {len(what)}" for name, what in report.findings.items())
     return (
         f"round {number}: {report.questions} questions, {report.repeated} repeated, "
-        f"{report.aborted} aborted, {len(played.exits)} exits, "
-        f"drained in {played.drained_after:.1f} s; found {found or 'nothing'}"
+        f"{report.aborted} aborted, {len(result.exits)} exits, "
+        f"drained in {result.drained_after:.1f} s; found {found or 'nothing'}"
     )
 
 
@@ -106,19 +107,19 @@ def _progress() -> Progress:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seed", type=int, help="unset: a new one, which is printed")
+    parser.add_argument("--seed", type=int, help="default: a random seed, which is printed")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--faults-per-round", type=int, default=25)
     parser.add_argument("--questions-per-round", type=int, default=8_500)
-    parser.add_argument("--rate", type=float, default=120.0, help="questions a second")
+    parser.add_argument("--rate", type=float, default=120.0, help="questions per second")
     parser.add_argument("--delivery", choices=list(POINTS), default="exactly_once")
-    parser.add_argument("--reader", choices=["stub", "model"], default="stub")
+    parser.add_argument("--engine", choices=["stub", "model"], default="stub")
     parser.add_argument("--sabotage", choices=list(SABOTAGES))
-    parser.add_argument("--report", type=Path, help="the figures, as JSON")
-    asked = parser.parse_args()
-    if asked.sabotage and asked.delivery != "exactly_once":
-        parser.error("--sabotage takes exactly-once delivery apart: it needs it")
-    return asked
+    parser.add_argument("--report", type=Path, help="write the figures to this file, as JSON")
+    arguments = parser.parse_args()
+    if arguments.sabotage and arguments.delivery != "exactly_once":
+        parser.error("--sabotage needs --delivery exactly_once")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,76 +1,80 @@
-"""What a round did to its questions: nothing lost, nothing twice, order kept, all committed. Pure.
+"""Compares what was sent with what the brokers hold, and reports each broken guarantee. Pure.
 
-Takes what was sent and what lies on the brokers, gives findings. What counts as a fault depends
-on the delivery: at least once may repeat, and may show a reader what was never committed.
+Nothing may be lost, repeated, reordered or left uncommitted. At-least-once delivery may repeat, and
+its consumers may see records whose offsets were never committed.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from tests.faults.evidence import Evidence, Outcome, Place
+from tests.faults.evidence import Evidence, Outcome, Position
 from tests.faults.questions import Question, question
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts first, then findings: what each list names should not be."""
+    """Counts, then findings. Every entry of a findings list is a broken guarantee."""
 
     delivery: str
     questions: int
     answered: int
     dead_letters: int
     repeated: int
-    """Outcomes beyond the first of their question, as a reader of committed records sees them."""
+    """Outcomes after the first of their question, as a read_committed consumer sees them."""
     aborted: int
-    """Records that only a reader of uncommitted ones sees."""
+    """Records that only a read_uncommitted consumer sees."""
 
     lost: list[str]
     """Questions without an outcome."""
     duplicated: list[str]
-    """Questions with several; in at least once that is `repeated` and no finding."""
+    """Questions with several outcomes. At-least-once delivery counts them in `repeated` only."""
     wrong: list[str]
-    """Outcomes that are not the known ones, or of no question."""
+    """Outcomes that differ from the known one, and outcomes without a question."""
     disordered: list[str]
-    """Outcomes that overtook a question before theirs, within one partition."""
+    """Outcomes that overtook an earlier question of their partition."""
     uncommitted: list[str]
-    """Partitions whose group offset is not their end: lag."""
+    """Partitions whose committed offset differs from their end."""
     open_transactions: list[str]
     hung: list[str]
-    """Workers that neither worked nor left when they were to."""
+    """Workers that neither worked nor exited when told to."""
     mislaid: list[str]
-    """Questions that the brokers acknowledged and do not have: the cluster's fault, and the run
-    shows nothing."""
+    """Questions that the brokers acknowledged and lost: a fault of the cluster, which makes the run
+    invalid."""
 
     @property
     def findings(self) -> dict[str, list[str]]:
-        """By kind, those that there are."""
+        """The findings lists that are not empty, by name."""
         lists = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: found for name, found in lists.items() if isinstance(found, list) and found}
 
 
 def check(
     evidence: Evidence,
-    acknowledged: Mapping[Place, int],
+    acknowledged: Mapping[Position, int],
     *,
     delivery: str,
     hung: Sequence[str] = (),
 ) -> Report:
-    """`acknowledged` is what the brokers told the driver; `hung` is for others to know."""
+    """`acknowledged` maps the position of each acknowledged question to its number. The report
+    contains `hung` unchanged.
+    """
     seen = evidence.committed
     outcomes = [*seen.answers, *seen.dead_letters]
-    times = Counter(outcome.place for outcome in outcomes)
-    several = [_name(evidence, place) for place, count in times.items() if count > 1]
+    counts = Counter(outcome.position for outcome in outcomes)
+    duplicated = [_name(evidence, position) for position, count in counts.items() if count > 1]
     read_uncommitted = [*evidence.uncommitted.answers, *evidence.uncommitted.dead_letters]
     return Report(
         delivery=delivery,
         questions=len(evidence.questions),
         answered=len(seen.answers),
         dead_letters=len(seen.dead_letters),
-        repeated=len(outcomes) - len(times),
+        repeated=len(outcomes) - len(counts),
         aborted=len(read_uncommitted) - len(outcomes),
-        lost=[_name(evidence, place) for place in evidence.questions if place not in times],
-        duplicated=several if delivery == "exactly_once" else [],
+        lost=[
+            _name(evidence, position) for position in evidence.questions if position not in counts
+        ],
+        duplicated=duplicated if delivery == "exactly_once" else [],
         wrong=[
             *_wrong_answers(evidence, seen.answers),
             *_wrong_reasons(evidence, seen.dead_letters),
@@ -79,79 +83,80 @@ def check(
         uncommitted=[
             f"partition {partition}: committed {evidence.group_offsets.get(partition)} of {end}"
             for partition, end in evidence.end_offsets.items()
-            # Nothing need be committed where nothing is.
+            # An empty partition needs no committed offset.
             if (evidence.group_offsets.get(partition) or 0) != end
         ],
         open_transactions=list(evidence.open_transactions),
         hung=list(hung),
         mislaid=[
-            f"question {number} at {place}"
-            for place, number in acknowledged.items()
-            if evidence.questions.get(place) != number
+            f"question {number} at {position}"
+            for position, number in acknowledged.items()
+            if evidence.questions.get(position) != number
         ],
     )
 
 
-def _name(evidence: Evidence, place: Place) -> str:
-    partition, offset = place
-    return f"question {evidence.questions.get(place)} at partition {partition} offset {offset}"
+def _name(evidence: Evidence, position: Position) -> str:
+    partition, offset = position
+    return f"question {evidence.questions.get(position)} at partition {partition} offset {offset}"
 
 
 def _wrong_answers(evidence: Evidence, answers: Iterable[Outcome]) -> list[str]:
     known = _known(evidence)
     return [
-        f"{_name(evidence, answer.place)}: answer {answer.said!r}"
+        f"{_name(evidence, answer.position)}: answer {answer.result!r}"
         for answer in answers
-        if answer.place not in known or answer.said != known[answer.place].answer
+        if answer.position not in known or answer.result != known[answer.position].answer
     ]
 
 
-def _wrong_reasons(evidence: Evidence, letters: Iterable[Outcome]) -> list[str]:
+def _wrong_reasons(evidence: Evidence, dead_letters: Iterable[Outcome]) -> list[str]:
     known = _known(evidence)
     return [
-        f"{_name(evidence, letter.place)}: dead letter, {letter.said}"
-        for letter in letters
-        if letter.place not in known or letter.said not in known[letter.place].reasons
+        f"{_name(evidence, dead_letter.position)}: dead letter, {dead_letter.result}"
+        for dead_letter in dead_letters
+        if dead_letter.position not in known
+        or dead_letter.result not in known[dead_letter.position].reasons
     ]
 
 
-def _known(evidence: Evidence) -> dict[Place, Question]:
-    return {place: question(number) for place, number in evidence.questions.items()}
+def _known(evidence: Evidence) -> dict[Position, Question]:
+    return {position: question(number) for position, number in evidence.questions.items()}
 
 
 def _overtaken(evidence: Evidence, delivery: str) -> list[str]:
-    """Within each partition, those of one input partition come in its order, at their first time.
+    """Within each output partition, the first outcomes of one input partition are in its order.
 
-    A repetition goes back to where it begins, and from there in order, too: so whoever comes for
-    the first time has none after it there already, repeated or not. But with at least once a
-    question that may end either way may fail to be the one, with its successors published, and
-    then become the other; so that one counts only where nothing is published in vain.
+    A repetition starts at an earlier offset and continues in order, so a first outcome never comes
+    after the outcome of a later question. Exception: in at-least-once mode a question that may be
+    answered or rejected can fail to be published as one, while its successors are published, and
+    then be published as the other. Such questions are not checked in that mode.
     """
-    either = {
-        place
-        for place, asked in _known(evidence).items()
-        if delivery == "at_least_once" and asked.is_good and asked.reasons
+    ambiguous = {
+        position
+        for position, expected in _known(evidence).items()
+        if delivery == "at_least_once" and expected.is_valid and expected.reasons
     }
     seen = evidence.committed
     return [
         f"{kind} {late}"
         for kind, outcomes in (("answer", seen.answers), ("dead letter", seen.dead_letters))
-        for late in _late(outcome for outcome in outcomes if outcome.place not in either)
+        for late in _late(outcome for outcome in outcomes if outcome.position not in ambiguous)
     ]
 
 
 def _late(outcomes: Iterable[Outcome]) -> Iterator[str]:
     furthest: dict[tuple[int, int], int] = defaultdict(lambda: -1)
-    come: set[Place] = set()
+    seen: set[Position] = set()
     for outcome in outcomes:
-        if outcome.place in come:
+        if outcome.position in seen:
             continue
-        come.add(outcome.place)
-        partition, offset = outcome.place
-        lane = (outcome.partition, partition)
-        if offset < furthest[lane]:
+        seen.add(outcome.position)
+        partition, offset = outcome.position
+        stream = (outcome.partition, partition)
+        if offset < furthest[stream]:
             yield (
-                f"to partition {partition} offset {offset} came after that to {furthest[lane]} "
+                f"to partition {partition} offset {offset} came after that to {furthest[stream]} "
                 f"in partition {outcome.partition}"
             )
-        furthest[lane] = max(furthest[lane], offset)
+        furthest[stream] = max(furthest[stream], offset)

@@ -1,7 +1,6 @@
-"""Three nodes of Apache Kafka, a way into them for each worker through proxies of its own, and
-what can be asked of them: who coordinates what.
+"""Three Apache Kafka nodes, with proxies between each worker and each node.
 
-The driver and the brokers among themselves do not go through the proxies.
+The driver and the connections between nodes bypass the proxies.
 """
 
 import asyncio
@@ -26,23 +25,23 @@ from worker.kafka.kafka_node import free_ports
 NODES = 3
 SMALL_DISK_NODE = NODES - 1
 
-PATIENCE_SECONDS = 60.0
-"""For what takes a second or two on a cluster that is well, and ten after a rolling restart."""
+TIMEOUT_SECONDS = 60.0
+"""For requests that take 2 s on a healthy cluster and 10 s after a rolling restart."""
 
 _GROUP, _TRANSACTION = 0, 1
-"""Kinds of coordinator, in the protocol's numbers."""
+"""Coordinator types of FindCoordinator."""
 
 OFFSETS_PARTITIONS = 3
-"""Of `__consumer_offsets`."""
+"""Partitions of `__consumer_offsets`."""
 
 _PROPERTIES = {
     "min.insync.replicas": "2",
     "unclean.leader.election.enable": "false",
-    # So that coordinators are spread over the nodes.
+    # Coordinators are spread over the nodes.
     "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
     "transaction.state.log.num.partitions": "3",
     "controlled.shutdown.max.retries": "1",
-    # Of a fault suite's broker, killed every few seconds, little is to be recovered.
+    # Nodes are killed every few seconds, so they recover little at each start.
     "num.recovery.threads.per.data.dir": "1",
     "num.replica.fetchers": "1",
     "replica.fetch.wait.max.ms": "100",
@@ -53,7 +52,7 @@ _PROPERTIES = {
 
 
 class Cluster:
-    """`async with Cluster(slots=4) as cluster`; a slot is a place for a worker."""
+    """`async with Cluster(slots=4) as cluster`. Each slot has proxies for one worker."""
 
     def __init__(self, slots: int) -> None:
         ports = free_ports(slots * NODES)
@@ -91,11 +90,11 @@ class Cluster:
 
     @property
     def servers(self) -> str:
-        """The driver's way in."""
+        """Bootstrap servers of the driver, without proxies."""
         return self.kafka.bootstrap_servers
 
     def servers_of(self, slot: int) -> str:
-        """A worker's way in, through its proxies."""
+        """Bootstrap servers of the slot's worker: its proxies."""
         return ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.proxies[slot])
 
     @asynccontextmanager
@@ -118,25 +117,25 @@ class Cluster:
 
         async def create() -> bool:
             async with self.admin() as admin:
-                made = await admin.create_topics(new)
-            codes = {for_code(code) for _, code, *_ in made.topic_errors}
+                response = await admin.create_topics(new)
+            codes = {for_code(code) for _, code, *_ in response.topic_errors}
             return all(not c.errno or c is TopicAlreadyExistsError for c in codes)
 
         await _until(create, f"topics {names} created")
 
     async def delete_topics(self, *names: str) -> None:
-        """What lies there makes a killed node's return longer, and its disk fuller."""
+        """Old topics would make restarts of nodes slower and fill the small disk."""
 
         async def delete() -> bool:
             async with self.admin() as admin:
-                gone = await admin.delete_topics(list(names))
-            codes = {for_code(code) for _, code in gone.topic_error_codes}
+                response = await admin.delete_topics(list(names))
+            codes = {for_code(code) for _, code in response.topic_error_codes}
             return all(not c.errno or c is UnknownTopicOrPartitionError for c in codes)
 
         await _until(delete, f"topics {names} deleted")
 
     async def limit_messages(self, topic: str, max_bytes: int | None) -> None:
-        """Set `max.message.bytes` of a topic; `None` is the default again."""
+        """Set `max.message.bytes` of a topic; `None` restores the default."""
         entries = {} if max_bytes is None else {"max.message.bytes": str(max_bytes)}
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=entries)
 
@@ -152,10 +151,10 @@ class Cluster:
 
         async def complete() -> bool:
             async with self.admin() as admin:
-                told = await admin.describe_topics(list(topics))
+                described = await admin.describe_topics(list(topics))
             return all(
                 len(partition["isr"]) == NODES and partition["leader"] >= 0
-                for topic in told
+                for topic in described
                 for partition in topic["partitions"]
             )
 
@@ -174,16 +173,16 @@ class Cluster:
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Brokers come and go meanwhile: what they refuse is asked again."""
+    """Repeat `condition` until it is true; brokers that are down raise errors meanwhile."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 with suppress(KafkaError, OSError):
                     if await condition():
                         return
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        raise TimeoutError(f"not within {PATIENCE_SECONDS:g} s: {what}") from None
+        raise TimeoutError(f"not within {TIMEOUT_SECONDS:g} s: {what}") from None
 
 
 def _listener(slot: int) -> str:
@@ -191,7 +190,7 @@ def _listener(slot: int) -> str:
 
 
 def _small_disk() -> tuple[SmallDisk | None, str]:
-    """The disk, or `None` and why."""
+    """The disk, or `None` and the reason."""
     try:
         return SmallDisk(), ""
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One cluster for all that needs one; it ends with this directory's tests."""
+"""One cluster for the tests of this directory."""
 
 from collections.abc import AsyncIterator
 

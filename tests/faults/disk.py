@@ -1,4 +1,4 @@
-"""A disk small enough to be filled: a tmpfs, where this machine lets us mount one."""
+"""A disk that is small enough to fill: a tmpfs, if this process may mount one."""
 
 import os
 import subprocess
@@ -9,14 +9,14 @@ from pathlib import Path
 _MIB = 1024 * 1024
 
 SIZE_MIB = 256
-"""Room for the logs of a round, and filled in a blink."""
+"""Enough for the logs of a round; full within a second."""
 
-# Unmounts when the process that holds the other end of its stdin is gone, by SIGKILL too.
+# Unmounts when the process at the other end of its stdin has ended, also by SIGKILL.
 _GUARD = 'cat; umount -l "$1" && rmdir "$1"'
 
 
 class SmallDisk:
-    """Mounted from the start until `remove`. Raises `OSError` where that is not allowed."""
+    """Mounted from construction to `remove`. Raises `OSError` if mounting is not permitted."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="qa-worker-disk-"))
@@ -36,7 +36,7 @@ class SmallDisk:
         self._filling = self.path / "filling"
 
     def fill(self) -> None:
-        """Not a byte is left."""
+        """Use every free byte."""
         with suppress(OSError), self._filling.open("wb", buffering=0) as filling:
             while True:
                 filling.write(bytes(_MIB))

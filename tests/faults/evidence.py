@@ -1,6 +1,6 @@
-"""What is on the brokers when a round is over: records, offsets, transactions. Reads only.
+"""Reads what the brokers hold after a round: records, offsets and open transactions.
 
-Plain values come out, for the checker to judge.
+Returns plain values for the checker.
 """
 
 import asyncio
@@ -12,21 +12,21 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.rejection import PREFIX, REASON
-from tests.faults.cluster import OFFSETS_PARTITIONS, PATIENCE_SECONDS, Cluster
+from tests.faults.cluster import OFFSETS_PARTITIONS, TIMEOUT_SECONDS, Cluster
 from tests.faults.traffic import NUMBER
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """Partition and offset of a question."""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 
 _SETTLE_TRIES = 15
-"""At 0.2 s: brokers answer the end of a transaction before all partitions have its marker."""
+"""Every 0.2 s: brokers answer EndTxn before all partitions have the marker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The topics of a round, their partitions, and the workers' group."""
+    """Topics of a round, their number of partitions, and the workers' group."""
 
     questions: str
     answers: str
@@ -40,18 +40,18 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answer or a dead letter. `place` is that of its question."""
+    """An answer or a dead letter. `position` is that of its question."""
 
-    place: Place
+    position: Position
     partition: int
-    """Where it lies itself, in the order of the list that it is in."""
-    said: str
+    """The output partition; lists of outcomes are in its order."""
+    result: str
     """The answer, or the dead letter's reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All that one kind of reader sees."""
+    """What a consumer with one isolation level sees."""
 
     answers: list[Outcome]
     dead_letters: list[Outcome]
@@ -59,22 +59,22 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Offsets are by partition of the questions topic."""
+    """Offsets are keyed by partition of the questions topic."""
 
-    questions: dict[Place, int]
-    """To their numbers, as they lie on the topic."""
+    questions: dict[Position, int]
+    """Position to number, as on the topic."""
     committed: Outcomes
     uncommitted: Outcomes
     group_offsets: dict[int, int | None]
     end_offsets: dict[int, int]
     open_transactions: list[str]
-    """Partitions whose last stable offset is before their end."""
+    """Partitions whose last stable offset lies before their end."""
 
 
 async def gather(cluster: Cluster, names: Names) -> Evidence:
-    """Raises `TimeoutError` where the brokers do not let themselves be read."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        # Ended transactions first: what they committed is to be read.
+    """Raises `TimeoutError` if the brokers do not answer."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        # Wait for ending transactions first: their records are part of the evidence.
         open_transactions = await _open_transactions_after_a_while(cluster, names)
         questions = await _read(cluster, names.all_of(names.questions), "read_uncommitted")
         return Evidence(
@@ -88,13 +88,13 @@ async def gather(cluster: Cluster, names: Names) -> Evidence:
 
 
 async def group_offsets(cluster: Cluster, names: Names) -> dict[int, int | None]:
-    """What the group has committed. Raises `KafkaError`."""
+    """The group's committed offsets. Raises `KafkaError`."""
     async with cluster.admin() as admin:
         return await _group_offsets(admin, names)
 
 
 async def end_offsets(cluster: Cluster, names: Names) -> dict[int, int]:
-    """Where the questions end. Raises `KafkaError`."""
+    """The end offsets of the questions topic. Raises `KafkaError`."""
     async with AIOKafkaConsumer(bootstrap_servers=cluster.servers) as consumer:
         ends = await consumer.end_offsets(names.all_of(names.questions))
     return {partition.partition: end for partition, end in ends.items()}
@@ -112,35 +112,35 @@ async def _group_offsets(admin: AIOKafkaAdminClient, names: Names) -> dict[int, 
 
 async def _outcomes(cluster: Cluster, names: Names, isolation: Isolation) -> Outcomes:
     answers = await _read(cluster, names.all_of(names.answers), isolation)
-    letters = await _read(cluster, names.all_of(names.dead_letters), isolation)
+    dead_letters = await _read(cluster, names.all_of(names.dead_letters), isolation)
     return Outcomes(
-        [_answer(record) for record in answers], [_letter(record) for record in letters]
+        [_answer(record) for record in answers], [_dead_letter(record) for record in dead_letters]
     )
 
 
 def _answer(record: ConsumerRecord[bytes, bytes]) -> Outcome:
     value = json.loads(record.value)
-    place = (value["source"]["partition"], value["source"]["offset"])
-    return Outcome(place, record.partition, value["answer"])
+    position = (value["source"]["partition"], value["source"]["offset"])
+    return Outcome(position, record.partition, value["answer"])
 
 
-def _letter(record: ConsumerRecord[bytes, bytes]) -> Outcome:
+def _dead_letter(record: ConsumerRecord[bytes, bytes]) -> Outcome:
     headers: dict[str, Any] = {name: text.decode() for name, text in record.headers}
-    place = (int(headers[f"{PREFIX}partition"]), int(headers[f"{PREFIX}offset"]))
-    return Outcome(place, record.partition, headers[REASON])
+    position = (int(headers[f"{PREFIX}partition"]), int(headers[f"{PREFIX}offset"]))
+    return Outcome(position, record.partition, headers[REASON])
 
 
 async def _read(
     cluster: Cluster, partitions: list[TopicPartition], isolation: Isolation
 ) -> list[ConsumerRecord[bytes, bytes]]:
-    """All records, in order within a partition, up to the end as it is for such a reader."""
+    """All records, in order within a partition, up to the end offset at this isolation level."""
     async with AIOKafkaConsumer(
         bootstrap_servers=cluster.servers, isolation_level=isolation, auto_offset_reset="earliest"
     ) as consumer:
         consumer.assign(partitions)
         found: list[ConsumerRecord[bytes, bytes]] = []
         for partition, end in (await consumer.end_offsets(partitions)).items():
-            # Markers of transactions take offsets, too: the position tells, not the count.
+            # Transaction markers use offsets too, so compare positions and not counts.
             while await consumer.position(partition) < end:
                 fetched = await consumer.getmany(partition, timeout_ms=200)
                 found += fetched.get(partition, [])
@@ -157,7 +157,7 @@ async def _open_transactions_after_a_while(cluster: Cluster, names: Names) -> li
 
 
 async def _open_transactions(cluster: Cluster, names: Names) -> list[str]:
-    # A transaction's offsets wait for its end beside everybody's offsets.
+    # Offsets of an open transaction are in the partitions of all groups' offsets.
     offsets = [TopicPartition("__consumer_offsets", n) for n in range(OFFSETS_PARTITIONS)]
     partitions = [*names.all_of(names.answers), *names.all_of(names.dead_letters), *offsets]
     ends = {}

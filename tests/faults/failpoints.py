@@ -1,7 +1,7 @@
-"""Where a worker can be made to kill or stop itself, or to lose its session: one table, by name.
+"""Failpoints: named steps at which a worker kills or suspends itself, or loses its session.
 
-The worker's code knows nothing of it: each point is before or after a function of the worker or
-of its client library, named here and wrapped when the process starts.
+Each point lies before or after a function of the worker or of aiokafka. This module names the
+functions and wraps them at the start of the process; the worker's code contains no failpoints.
 """
 
 import os
@@ -15,33 +15,33 @@ from aiokafka.errors import KafkaError
 from tests.faults.patching import wrap
 
 FAILPOINT = "FAULTS_FAILPOINT"
-"""`name:n:signal`: SIGKILL or SIGSTOP to itself at the n-th passage of that point."""
+"""`name:n:signal`: the worker sends itself SIGKILL or SIGSTOP at the n-th passage of the point."""
 
 UNOPENABLE = "FAULTS_UNOPENABLE"
-"""`n:k`: the session breaks at the n-th delivery, and its next k reopenings fail."""
+"""`n:k`: the n-th delivery fails and ends the session, and the next k sessions fail to open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A passage: `when` the calls of these functions, `module:Class.function`, taken together."""
+    """Before or after calls of any of `targets`, each `module:Class.function`."""
 
     when: Literal["before", "after"]
     targets: tuple[str, ...]
     passages: int
-    """About how many a worker makes in a second under the suite's traffic."""
+    """Approximate passages per second under the suite's traffic."""
     request: str = ""
-    """Only calls with a request of this class, where one is named."""
+    """If set, only calls with a request of this class count."""
 
 
-_READERS = ("tests.faults.stub:Stub.submit", "worker.inference.engine:InferenceEngine.submit")
+_SUBMIT = ("tests.faults.stub:Stub.submit", "worker.inference.engine:InferenceEngine.submit")
 _CONSUMER_COMMIT = ("worker.kafka.consumer:AIOKafkaConsumer.commit",)
 
 _AT_LEAST_ONCE = {
-    # A record was given to the reader.
-    "batch": Point("after", _READERS, 40),
-    # An answer is in the producer's buffer.
+    # The engine has the record.
+    "batch": Point("after", _SUBMIT, 40),
+    # The producer has buffered an answer.
     "send": Point("after", ("worker.kafka.producer:IdempotentProducer.send",), 40),
-    # Answers are acknowledged, their offsets not committed.
+    # Answers are acknowledged, their offsets are not committed.
     "acknowledged": Point("before", _CONSUMER_COMMIT, 8),
     "committed": Point("after", _CONSUMER_COMMIT, 8),
 }
@@ -52,21 +52,21 @@ def _step(when: Literal["before", "after"], function: str, passages: int) -> Poi
 
 
 def _sent(request: str, passages: int) -> Point:
-    """It is on its way to the broker."""
+    """After the request was sent."""
     return Point("after", ("aiokafka.conn:AIOKafkaConnection.send",), passages, request)
 
 
 def _answered(request: str, passages: int) -> Point:
-    """Its answer has come, and nobody has looked at it."""
+    """After the response arrived, before the worker handles it."""
     return Point("after", ("aiokafka.client:AIOKafkaClient.send",), passages, request)
 
 
 _EXACTLY_ONCE = {
-    "batch": Point("after", _READERS, 40),
+    "batch": Point("after", _SUBMIT, 40),
     "fence_sent": _sent("InitProducerIdRequest", 1),
     # The previous owner is fenced; the committed offset is not read yet.
     "fenced": _step("after", "init_transactions", 1),
-    # What is to be committed is settled, and no broker knows of it.
+    # The batch is complete, and no request of the transaction was sent.
     "beginning": _step("before", "commit", 15),
     "partitions_sent": _sent("AddPartitionsToTxnRequest", 15),
     "partitions_added": _step("after", "_add_partitions", 15),
@@ -75,7 +75,7 @@ _EXACTLY_ONCE = {
     "offsets_added": _answered("AddOffsetsToTxnRequest", 15),
     "offsets_sent": _sent("TxnOffsetCommitRequest", 15),
     "offsets_committed": _step("after", "_commit_offsets", 15),
-    # All is in the transaction but its end.
+    # Everything but EndTxn was sent.
     "ending": _step("before", "_end", 15),
     "end_sent": _sent("EndTxnRequest", 15),
     "end_answered": _answered("EndTxnRequest", 15),
@@ -83,11 +83,11 @@ _EXACTLY_ONCE = {
 }
 
 POINTS = {"at_least_once": _AT_LEAST_ONCE, "exactly_once": _EXACTLY_ONCE}
-"""Delivery to its points."""
+"""Delivery mode to its failpoints."""
 
 
 def arm(delivery: str) -> None:
-    """Set up what this process's environment asks for. Raises `KeyError` for an unknown point."""
+    """Install the failpoints that the environment names. Raises `KeyError` for an unknown point."""
     if FAILPOINT in os.environ:
         name, number, sent = os.environ[FAILPOINT].split(":")
         point = POINTS[delivery][name]
@@ -124,7 +124,7 @@ OPEN = "worker.streaming.session:KafkaSession.open"
 
 
 def _break_the_session(deliveries: int, failures: int) -> None:
-    """From the n-th delivery on each fails, until the session is given up for it."""
+    """Deliveries fail from the n-th on, until the worker opens a new session."""
     delivered = left = 0
 
     def deliver(*_: Any, **__: Any) -> None:
@@ -139,7 +139,7 @@ def _break_the_session(deliveries: int, failures: int) -> None:
             delivered, left = _BROKEN_FOR_GOOD, failures
         if left:
             left -= 1
-            raise KafkaError("kept from opening by the fault suite")
+            raise KafkaError("prevented from opening by the fault suite")
 
     for target in DELIVER:
         wrap(target, before=deliver)
@@ -147,4 +147,4 @@ def _break_the_session(deliveries: int, failures: int) -> None:
 
 
 _BROKEN_FOR_GOOD = 1_000_000
-"""More deliveries than a worker makes in a run: those after the break count from here."""
+"""More than the deliveries of a run. The count continues from here after the failure."""

@@ -1,4 +1,4 @@
-"""What each kind of fault does, and undoes: one function each. Each returns when it is undone."""
+"""One function for each kind of fault. It injects the fault, removes it, and returns."""
 
 import asyncio
 import signal
@@ -18,36 +18,36 @@ from tests.faults.workers import Worker, armed, unopenable
 from worker.kafka.transactions import transactional_id
 
 _REACH_SECONDS = 20.0
-"""For a new worker to start, join and come to its failpoint; else the fault did not happen."""
+"""For a new worker to start, join and reach its failpoint."""
 
 _DISK_SECONDS = 20.0
-"""For a node to notice that its disk is full."""
+"""For a node to exit because its disk is full."""
 
 _SLOW_BYTES_PER_SECOND = 200_000
 
 DONE = "done"
 NOT_REACHED = "not reached"
-HELD_OUT = "the node held out"
+SURVIVED = "the node survived"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What can be broken."""
+    """Targets of faults."""
 
     cluster: Cluster
     names: Names
     workers: list[Worker]
-    """By slot, the guest's last."""
+    """By slot, the guest last."""
     delivery: str
 
 
 async def inject(world: World, fault: Fault) -> str:
-    """Returns what came of it, in a word or two; `DONE` where it happened as it should."""
+    """Inject and remove a fault. Returns `DONE`, or how it failed to happen."""
     return await _EFFECTS[fault.kind](world, fault) or DONE
 
 
 def target(fault: Fault) -> str:
-    """What it needs for itself: faults of one target come one after another."""
+    """What the fault uses exclusively: faults with the same target run one after another."""
     if fault.kind in (Kind.JOIN, Kind.SMALL_LIMIT):
         return fault.kind
     if fault.kind.startswith("broker"):
@@ -82,8 +82,8 @@ async def _pause_at(world: World, fault: Fault) -> str | None:
 
 
 def _armed(world: World, fault: Fault, sent: signal.Signals) -> dict[str, str]:
-    a_second = POINTS[world.delivery][fault.point].passages
-    return armed(fault.point, 1 + int(3 * a_second * fault.chance), sent)
+    per_second = POINTS[world.delivery][fault.point].passages
+    return armed(fault.point, 1 + int(3 * per_second * fault.chance), sent)
 
 
 async def _pause(world: World, fault: Fault) -> None:
@@ -98,7 +98,7 @@ async def _pause(world: World, fault: Fault) -> None:
 async def _join(world: World, fault: Fault) -> None:
     guest = world.workers[GUEST_SLOT]
     guest.start()
-    with suppress(TimeoutError):  # kept out by another fault: it leaves all the same
+    with suppress(TimeoutError):  # another fault keeps it out of the group; it leaves anyway
         await guest.ready()
     await asyncio.sleep(fault.seconds)
     if problem := await guest.stop():
@@ -114,14 +114,16 @@ async def _unopenable(world: World, fault: Fault) -> str | None:
     failures = 1 + int(3 * fault.chance)
     await worker.restart(**unopenable(deliveries=10, failures=failures))
     broken = b'"event": "session_failed"'
-    return await _reached(worker, lambda: worker.said().count(broken) > failures)
+    return await _reached(worker, lambda: worker.output().count(broken) > failures)
 
 
 async def _reached(worker: Worker, condition: Callable[[], bool]) -> str | None:
-    """Waits for what the worker is armed for; if it does not come, that is not to come later."""
+    """Wait for the armed failpoint. Kills a worker that does not reach it: the failpoint must not
+    fire during a later fault.
+    """
     try:
         async with asyncio.timeout(_REACH_SECONDS):
-            while not condition():  # noqa: ASYNC110 - another process's doing
+            while not condition():  # noqa: ASYNC110 - state of another process
                 await asyncio.sleep(0.05)
     except TimeoutError:
         worker.kill()
@@ -135,13 +137,13 @@ async def _reached(worker: Worker, condition: Callable[[], bool]) -> str | None:
 async def _cut(world: World, fault: Fault) -> None:
     for proxy in world.cluster.proxies[fault.slot]:
         proxy.cut()
-    await _mend_after(world, fault)
+    await _restore_after(world, fault)
 
 
 async def _black_hole(world: World, fault: Fault) -> None:
     for proxy in world.cluster.proxies[fault.slot]:
         proxy.stall()
-    await _mend_after(world, fault)
+    await _restore_after(world, fault)
 
 
 async def _half_close(world: World, fault: Fault) -> None:
@@ -152,15 +154,15 @@ async def _half_close(world: World, fault: Fault) -> None:
 async def _slow(world: World, fault: Fault) -> None:
     for proxy in world.cluster.proxies[fault.slot]:
         proxy.slow(0.02 + 0.3 * fault.chance, _SLOW_BYTES_PER_SECOND)
-    await _mend_after(world, fault)
+    await _restore_after(world, fault)
 
 
-async def _mend_after(world: World, fault: Fault) -> None:
+async def _restore_after(world: World, fault: Fault) -> None:
     try:
         await asyncio.sleep(fault.seconds)
     finally:
         for proxy in world.cluster.proxies[fault.slot]:
-            await proxy.mend()
+            await proxy.restore()
 
 
 # Brokers.
@@ -178,8 +180,8 @@ async def _group_coordinator(world: World, fault: Fault) -> None:
 async def _transaction_coordinator(world: World, fault: Fault) -> None:
     names = world.names
     partition = int(names.partitions * fault.chance)
-    taken = transactional_id(names.group, TopicPartition(names.questions, partition))
-    node = await world.cluster.transaction_coordinator(taken)
+    name = transactional_id(names.group, TopicPartition(names.questions, partition))
+    node = await world.cluster.transaction_coordinator(name)
     await _kill_node(world, fault, node)
 
 
@@ -211,13 +213,13 @@ async def _rolling_restart(world: World, fault: Fault) -> None:
 
 async def _disk_full(world: World, fault: Fault) -> str | None:
     kafka, disk = world.cluster.kafka, world.cluster.disk
-    assert disk is not None  # the kind is left out where there is none
+    assert disk is not None  # without a disk the schedule leaves this kind out
     await asyncio.to_thread(disk.fill)
     try:
         await asyncio.to_thread(kafka.wait_for_end, SMALL_DISK_NODE, _DISK_SECONDS)
         await asyncio.sleep(fault.seconds)
     except subprocess.TimeoutExpired:
-        return HELD_OUT
+        return SURVIVED
     finally:
         disk.free()
         await asyncio.to_thread(kafka.restart, SMALL_DISK_NODE)

@@ -1,7 +1,6 @@
-"""`python -m tests.faults.faulty_worker`: `qa-worker run`, as it is, with faults built in.
+"""`python -m tests.faults.faulty_worker`: `qa-worker run` with failpoints and sabotage.
 
-What is built in is the environment's to say: `FAULTS_READER` is `stub` or `model`; the failpoints'
-variables are in failpoints.py, `FAULTS_SABOTAGE` is in sabotage.py.
+Environment: `FAULTS_ENGINE` is `stub` or `model`; see failpoints.py and sabotage.py for the others.
 """
 
 import os
@@ -13,7 +12,7 @@ from tests.faults.stub import Stub
 from worker.cli import main, run
 from worker.settings.environment import load
 
-READER = "FAULTS_READER"
+ENGINE = "FAULTS_ENGINE"
 
 
 def _open_stub(_: object) -> Stub:
@@ -21,15 +20,15 @@ def _open_stub(_: object) -> Stub:
 
 
 def _end_with_the_parent() -> None:
-    """Its end of our stdin closes, by SIGKILL too; nobody is left to read our answers then."""
-    os.read(0, 1)  # not through sys.stdin, whose lock would stop the interpreter from ending
+    """Stdin ends when the parent has ended, also by SIGKILL."""
+    os.read(0, 1)  # sys.stdin has a lock that would block the interpreter's exit
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    if os.environ[READER] == "stub":
-        run.open_engine = _open_stub  # type: ignore[assignment]  # what _serve needs of a reader
+    if os.environ[ENGINE] == "stub":
+        run.open_engine = _open_stub  # type: ignore[assignment]  # has what `run` uses
     failpoints.arm(load().qa.delivery)
-    sabotage.commit()
+    sabotage.install()
     main(["run"])

@@ -1,4 +1,4 @@
-"""Wrap named functions of the worker, from outside. A name that is gone fails at once."""
+"""Wraps functions of the worker by name. A name that does not exist fails immediately."""
 
 import inspect
 from collections.abc import Callable
@@ -14,9 +14,9 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 def wrap(target: str, *, before: Effect = _nothing, after: Effect = _nothing) -> None:
-    """`target` is `module:Class.function`. Both are called with the function's own arguments.
+    """Call `before` and `after` around `target`, `module:Class.function`, with its arguments.
 
-    Raises `AttributeError` or `ImportError` where there is no such function any more.
+    Raises `AttributeError` or `ImportError` if the function does not exist.
     """
     owner, name = find(target)
     original = getattr(owner, name)
@@ -40,7 +40,7 @@ def wrap(target: str, *, before: Effect = _nothing, after: Effect = _nothing) ->
 
 
 def find(target: str) -> tuple[Any, str]:
-    """The object that has the function, and the function's name there."""
+    """The object that has the function as an attribute, and the attribute's name."""
     module, _, path = target.partition(":")
     *outer, name = path.split(".")
     owner: Any = import_module(module)

@@ -1,6 +1,6 @@
-"""A TCP proxy for one link, worker to broker, that can be made a bad network.
+"""A TCP proxy between one worker and one broker that simulates network faults.
 
-Knows bytes and connections, nothing of Kafka. Whoever breaks a link mends it: `mend`.
+Forwards bytes and does not know the Kafka protocol. Callers undo a fault with `restore`.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ from typing import Literal
 
 _CHUNK = 64 * 1024
 
-# SO_LINGER, on, 0 s: closing sends a reset, and nothing that was still to be sent.
+# SO_LINGER with 0 s: closing sends a reset and discards unsent data.
 _RESET = struct.pack("ii", 1, 0)
 
 Side = Literal["worker", "broker"]
 
 
 class Proxy:
-    """Listens on `port` of the loopback and forwards to `target`, both ways."""
+    """Listens on `port` of the loopback interface and forwards to `target` in both directions."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.target: int | None = None
-        """The port behind it; connections that come before it is set are refused."""
+        """The broker's port. Connections are reset while it is None."""
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -31,6 +31,11 @@ class Proxy:
         self._flows.set()
         self._delay = 0.0
         self._bytes_per_second: float | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open connections of workers."""
+        return len(self._links)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -42,17 +47,17 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def slow(self, delay: float, bytes_per_second: float | None = None) -> None:
-        """Every piece of up to 64 KiB waits for `delay` seconds, each way, then for its bytes."""
+        """Delay each chunk of up to 64 KiB by `delay` seconds, both ways; limit the rate."""
         self._delay, self._bytes_per_second = delay, bytes_per_second
 
     def stall(self) -> None:
-        """A black hole: connections stay and new ones are accepted, but nothing arrives. What was
-        sent meanwhile arrives after `mend`, as TCP would have it.
+        """A black hole: connections stay open and new ones are accepted, but no data arrives. Data
+        that was sent meanwhile arrives after `restore`, as with TCP.
         """
         self._flows.clear()
 
     def cut(self) -> None:
-        """Reset all connections, refuse new ones."""
+        """Reset all connections and refuse new ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -60,12 +65,12 @@ class Proxy:
             link.reset()
 
     def half_close(self, towards: Side) -> None:
-        """One side of every connection is told that the other will send no more."""
+        """Send end of stream to one side of every connection."""
         for link in self._links:
             link.half_close(towards)
 
-    async def mend(self) -> None:
-        """A good network again, for old connections and new ones."""
+    async def restore(self) -> None:
+        """Undo all faults, for existing and new connections."""
         self.slow(0.0)
         self._flows.set()
         if self._server is None:
@@ -88,7 +93,7 @@ class Proxy:
                 self._pump(upstream, writer, link, "worker"),
             )
         except (OSError, asyncio.CancelledError):
-            # A side that is gone takes the other with it; stop() cancels, and wants no more.
+            # One side has closed, which closes the other below; or stop() cancels.
             pass
         finally:
             self._links.discard(link)
@@ -97,28 +102,28 @@ class Proxy:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: "_Link", to: Side
     ) -> None:
-        while piece := await source.read(_CHUNK):
+        while chunk := await source.read(_CHUNK):
             wait = self._delay
             if self._bytes_per_second is not None:
-                wait += len(piece) / self._bytes_per_second
+                wait += len(chunk) / self._bytes_per_second
             if wait:
                 await asyncio.sleep(wait)
             await self._flows.wait()
             if to not in link.ended:
-                sink.write(piece)
+                sink.write(chunk)
                 await sink.drain()
         await self._flows.wait()
         link.half_close(to)
 
 
 class _Link:
-    """One connection: the worker's end and, once it is made, the broker's."""
+    """One connection of a worker, and the proxy's own to the broker once it is open."""
 
     def __init__(self, worker: asyncio.StreamWriter) -> None:
         self.worker = worker
         self.broker: asyncio.StreamWriter | None = None
         self.ended: set[Side] = set()
-        """The sides that have been told that no more comes."""
+        """Sides that have received end of stream."""
 
     def half_close(self, towards: Side) -> None:
         writer = self.worker if towards == "worker" else self.broker

@@ -1,7 +1,7 @@
-"""The numbered questions of a run, and what has to become of each. Pure.
+"""The numbered questions of a run, and the expected outcome of each. Pure.
 
-A number decides everything: whether the record is good, and its known answer. A share is bad on
-purpose, and some carry so much metadata that their answers may be refused by a smaller topic.
+The number determines whether the record is valid, and its answer. Some questions are invalid, and
+some have so much metadata that a topic with a small limit does not accept their answers.
 """
 
 import json
@@ -13,13 +13,13 @@ from schemas.rejection import Reason
 _SHARES = {"bad": 0.06, "large": 0.03}
 
 LARGE_BYTES = 20_000
-"""Metadata of a large question, which its answer brings back."""
+"""Metadata of a large question, which its answer repeats."""
 
 SMALL_LIMIT = 8_000
-"""`max.message.bytes` that takes any answer but the large ones."""
+"""`max.message.bytes` that accepts all answers except large ones."""
 
 _KEYS = 40
-"""Enough that each input partition's answers go to all output partitions."""
+"""Enough for answers of each input partition to reach all output partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,17 @@ class Question:
     key: bytes
     value: bytes | None
     answer: str | None
-    """The known answer; `None` for what must not be answered."""
+    """The expected answer; `None` if the record must be rejected."""
     reasons: frozenset[str]
-    """With which of them it may become a dead letter."""
+    """Reasons with which it may become a dead letter."""
 
     @property
-    def is_good(self) -> bool:
+    def is_valid(self) -> bool:
         return self.answer is not None
 
 
 def question(number: int) -> Question:
-    chance = random.Random(number)  # the same at every call, also in another run
+    chance = random.Random(number)  # the same in every call and every run
     key = f"key-{chance.randrange(_KEYS)}".encode()
     share = chance.random()
     if share < _SHARES["bad"]:

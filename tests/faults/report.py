@@ -1,4 +1,4 @@
-"""The tables that a run ends with, and the same figures for machines."""
+"""The tables at the end of a run, and the same figures as JSON values."""
 
 import re
 from collections import Counter
@@ -18,44 +18,44 @@ _FINDINGS = tuple(f.name for f in fields(Report) if f.name not in (*_COUNTS, "de
 
 
 def figures(rounds: Sequence[Round]) -> dict[str, Any]:
-    """All rounds together."""
-    happened = [each for played in rounds for each in played.happened]
-    kinds = sorted({each.fault.label for each in happened})
+    """Sums over all rounds."""
+    injected = [each for result in rounds for each in result.injected]
+    kinds = sorted({each.fault.label for each in injected})
     return {
         "rounds": len(rounds),
-        "faults": len(happened),
+        "faults": len(injected),
         **{name: sum(getattr(r.report, name) for r in rounds) for name in _COUNTS},
         **{name: sum(len(getattr(r.report, name)) for r in rounds) for name in _FINDINGS},
-        "worker_exits": sum(len(played.exits) for played in rounds),
-        "complaints_in_logs": sum(len(played.complaints) for played in rounds),
+        "worker_exits": sum(len(result.exits) for result in rounds),
+        "errors_in_logs": sum(len(result.log_errors) for result in rounds),
         "slowest_drain_seconds": round(max((r.drained_after for r in rounds), default=0), 1),
         "by_kind": {
-            kind: dict(Counter(h.outcome for h in happened if h.fault.label == kind))
+            kind: dict(Counter(h.outcome for h in injected if h.fault.label == kind))
             for kind in kinds
         },
     }
 
 
 def tables(rounds: Sequence[Round], delivery: str) -> list[Table]:
-    told = figures(rounds)
+    summary_figures = figures(rounds)
     by_kind = Table("Fault", "Times", "Of these", "Lasted, s", title="By kind of fault")
-    for kind, outcomes in told["by_kind"].items():
+    for kind, outcomes in summary_figures["by_kind"].items():
         others = [f"{count} {what}" for what, count in outcomes.items() if what != DONE]
-        lasted = [h.seconds for r in rounds for h in r.happened if h.fault.label == kind]
+        lasted = [h.seconds for r in rounds for h in r.injected if h.fault.label == kind]
         by_kind.add_row(
             kind, str(sum(outcomes.values())), ", ".join(others), f"{median(lasted):.1f}"
         )
-    said = Table("Workers that gave up by themselves, and complaints in their logs", "Times")
-    lines = [_without_numbers(line) for r in rounds for line in (*r.exits, *r.complaints)]
+    problems = Table("Workers that exited by themselves, and errors in their logs", "Times")
+    lines = [_without_numbers(line) for r in rounds for line in (*r.exits, *r.log_errors)]
     for what, count in Counter(lines).most_common():
-        said.add_row(what, str(count))
-    summary = Table("", "Figure", title=f"All of it, {delivery}")
-    for name, figure in told.items():
+        problems.add_row(what, str(count))
+    summary = Table("", "Figure", title=f"All rounds, {delivery}")
+    for name, figure in summary_figures.items():
         if name != "by_kind":
             summary.add_row(name.replace("_", " "), f"{figure:,}")
-    return [by_kind, said, summary]
+    return [by_kind, problems, summary]
 
 
 def _without_numbers(line: str) -> str:
-    """Else no two of them are the same."""
+    """Without them, equal problems are counted together."""
     return re.sub(r"(127\.0\.0\.1:\d+,?)+|'127\.0\.0\.1', \d+|-[0-9a-f]{8}\b|\d+", "…", line)

@@ -1,4 +1,4 @@
-"""One round: fresh topics, workers, traffic, its faults; then peace, and the checker's word."""
+"""One round: new topics, workers, traffic and faults; then a drain, and the check."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tests.faults.checker import Report, check
 from tests.faults.cluster import Cluster
 from tests.faults.evidence import Names
 from tests.faults.faults import World, inject, target
-from tests.faults.faulty_worker import READER
+from tests.faults.faulty_worker import ENGINE
 from tests.faults.sabotage import SABOTAGE
 from tests.faults.schedule import GUEST_SLOT, Fault
 from tests.faults.traffic import Traffic
@@ -25,43 +25,44 @@ from tests.faults.workers import Worker
 PARTITIONS = 6
 
 DRAIN_SECONDS = 90.0
-"""From the last fault's end to lag 0: sessions, requests and backoffs of up to 6 s each, several in
-a row, and what has piled up. Below QA_STALL_SECONDS, so that a hung worker is seen here."""
+"""From the end of the last fault to lag 0: several sessions, requests and backoffs of up to 6 s
+each, and the backlog. Less than QA_STALL_SECONDS, so that a hung worker is reported as hung."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all rounds of a run have in common. `rate` in questions a second."""
+    """What all rounds of a run share. `rate` is in questions per second."""
 
     delivery: str
-    reader: str
+    engine: str
+    """`stub` or `model`."""
     rate: float
     questions: int
-    """That a round sends at least; its traffic lasts as long as its faults in any case."""
+    """Minimum that a round sends. Its traffic lasts at least as long as its faults."""
     sabotage: str | None
     logs: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """A fault and what came of it."""
+class InjectedFault:
+    """A fault that was injected and removed."""
 
     fault: Fault
     outcome: str
     seconds: float
-    """Until it was undone."""
+    """From injection to removal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
     report: Report
-    happened: list[Happened]
+    injected: list[InjectedFault]
     exits: list[str]
-    """Of workers that ended by themselves, and were restarted."""
-    complaints: list[str]
-    """Of workers, in their logs."""
+    """Workers that exited by themselves and were restarted."""
+    log_errors: list[str]
+    """Unhandled errors and leaks in the logs of the workers."""
     drained_after: float
-    """Seconds from the last fault's end, and that of the traffic, to lag 0."""
+    """Seconds from the end of the faults and the traffic to lag 0."""
 
 
 async def run_round(
@@ -73,9 +74,9 @@ async def run_round(
     assignor: str,
 ) -> Round:
     """`tick` is called after each fault."""
-    mark = uuid.uuid4().hex[:8]
+    suffix = uuid.uuid4().hex[:8]
     names = Names(
-        f"questions-{mark}", f"answers-{mark}", f"dead-{mark}", f"group-{mark}", PARTITIONS
+        f"questions-{suffix}", f"answers-{suffix}", f"dead-{suffix}", f"group-{suffix}", PARTITIONS
     )
     await cluster.create_topics(
         names.questions, names.answers, names.dead_letters, partitions=PARTITIONS
@@ -87,7 +88,7 @@ async def run_round(
                 **_environment(cluster, plan, names, slot),
                 "KAFKA_PARTITION_ASSIGNMENT_STRATEGY": assignor,
             },
-            plan.logs / f"{mark}-{slot}.log",
+            plan.logs / f"{suffix}-{slot}.log",
         )
         for slot in range(GUEST_SLOT + 1)
     ]
@@ -102,7 +103,7 @@ async def run_round(
         asking = asyncio.create_task(
             traffic.run(lambda: injecting.done() and traffic.sent >= plan.questions)
         )
-        happened, _ = await asyncio.gather(injecting, asking)
+        injected, _ = await asyncio.gather(injecting, asking)
         drained_after = await _drain(cluster, names)
         if drained_after is None:
             hung.append(f"lag after {DRAIN_SECONDS:g} s")
@@ -112,16 +113,16 @@ async def run_round(
     await cluster.delete_topics(names.questions, names.answers, names.dead_letters)
     return Round(
         check(found, traffic.acknowledged, delivery=plan.delivery, hung=hung),
-        happened,
+        injected,
         [ended for worker in workers for ended in worker.exits],
-        [said for worker in workers if worker.starts for said in worker.complaints()],
+        [line for worker in workers if worker.starts for line in worker.log_errors()],
         drained_after or DRAIN_SECONDS,
     )
 
 
 def _environment(cluster: Cluster, plan: Plan, names: Names, slot: int) -> Mapping[str, str]:
     return {
-        READER: plan.reader,
+        ENGINE: plan.engine,
         **({SABOTAGE: plan.sabotage} if plan.sabotage else {}),
         "KAFKA_BOOTSTRAP_SERVERS": cluster.servers_of(slot),
         "KAFKA_GROUP_ID": names.group,
@@ -130,7 +131,7 @@ def _environment(cluster: Cluster, plan: Plan, names: Names, slot: int) -> Mappi
         "QA_ANSWERS_TOPIC": names.answers,
         "QA_DEAD_LETTERS_TOPIC": names.dead_letters,
         "QA_DELIVERY": plan.delivery,
-        # All that waits is a tenth of its default, so that a fault costs seconds.
+        # Timeouts are about a tenth of their defaults, so that a fault takes seconds.
         "QA_COMMIT_INTERVAL_MS": "100",
         "KAFKA_SESSION_TIMEOUT_MS": "1500",
         "KAFKA_HEARTBEAT_INTERVAL_MS": "300",
@@ -147,26 +148,26 @@ def _environment(cluster: Cluster, plan: Plan, names: Names, slot: int) -> Mappi
 
 async def _inject_all(
     world: World, faults: Sequence[Fault], tick: Callable[[], None]
-) -> list[Happened]:
-    """Each begins at its time, or when its target is free; different targets' faults overlap."""
+) -> list[InjectedFault]:
+    """Start each fault at its time, or when its target is free. Faults of other targets overlap."""
     free: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def one(fault: Fault) -> Happened:
+    async def one(fault: Fault) -> InjectedFault:
         async with free[target(fault)]:
             began = time.monotonic()
             outcome = await inject(world, fault)
         tick()
-        return Happened(fault, outcome, time.monotonic() - began)
+        return InjectedFault(fault, outcome, time.monotonic() - began)
 
-    under_way = []
+    running = []
     for fault in faults:
         await asyncio.sleep(fault.pause)
-        under_way.append(asyncio.create_task(one(fault)))
-    return await asyncio.gather(*under_way)
+        running.append(asyncio.create_task(one(fault)))
+    return await asyncio.gather(*running)
 
 
 async def _drain(cluster: Cluster, names: Names) -> float | None:
-    """Seconds until all is committed; `None` where that takes too long."""
+    """Seconds until everything is committed; `None` after DRAIN_SECONDS."""
     began = time.monotonic()
     while time.monotonic() - began < DRAIN_SECONDS:
         with suppress(KafkaError, OSError):

@@ -1,6 +1,6 @@
-"""Two ways to take exactly-once delivery apart, to see that the checker notices.
+"""Two ways to break exactly-once delivery; the checker must report both.
 
-What is replaced is named here; a name that is gone from the worker fails at once.
+This module names the functions that it replaces. A name that does not exist fails immediately.
 """
 
 import os
@@ -19,23 +19,23 @@ _FENCED = f"{_DELIVERY}:ExactlyOncePartition"
 _COMMIT_SECONDS = 5.0
 
 
-def commit() -> None:
-    """What this process's environment asks for, if anything. Raises `KeyError` for the unknown."""
+def install() -> None:
+    """Install the sabotage that the environment names, if any. Raises `KeyError` if unknown."""
     if SABOTAGE in os.environ:
         SABOTAGES[os.environ[SABOTAGE]]()
 
 
 def _no_fence() -> None:
-    """Every assignment takes a transactional id of its own, so it shuts nobody out."""
+    """Every assignment has its own transactional id, so it fences no other owner."""
 
-    def alone(*_: Any) -> str:
+    def unique_id(*_: Any) -> str:
         return uuid.uuid4().hex
 
-    _replace(f"{_DELIVERY}:transactional_id", alone)
+    _replace(f"{_DELIVERY}:transactional_id", unique_id)
 
 
 def _no_offsets() -> None:
-    """Offsets are committed by the consumer, right after the transaction instead of within it."""
+    """The consumer commits offsets after the transaction instead of in it."""
     commit = _replace(_COMMIT, None)
     deliver = _replace(f"{_FENCED}.deliver", None)
 
@@ -53,7 +53,7 @@ def _no_offsets() -> None:
 
 
 def _replace(target: str, replacement: Any) -> Any:
-    """What was there before."""
+    """Returns what `target` was before."""
     owner, name = find(target)
     before = getattr(owner, name)
     setattr(owner, name, replacement)

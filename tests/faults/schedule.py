@@ -1,4 +1,4 @@
-"""Which fault comes when, to whom and for how long: a seed's list. Pure."""
+"""The faults of a seed: kind, time, target and duration. Pure."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -9,36 +9,36 @@ from tests.faults.cluster import NODES
 from tests.faults.failpoints import POINTS
 
 STEADY_SLOTS = 3
-"""Slots whose workers stay; one more is for a guest."""
+"""Slots whose workers run all the time. One more slot is for a worker that joins and leaves."""
 
 GUEST_SLOT = STEADY_SLOTS
 
 
 class Kind(StrEnum):
-    """In the words of the table."""
+    """Values are the labels of the table."""
 
     KILL = "worker: SIGKILL"
     KILL_AT = "worker: SIGKILL at"
     PAUSE = "worker: SIGSTOP, SIGCONT"
-    PAUSE_AT = "worker: SIGSTOP, SIGCONT at a point"
+    PAUSE_AT = "worker: SIGSTOP, SIGCONT at a failpoint"
     JOIN = "worker: joins and leaves"
-    LEAVE = "worker: leaves and comes back"
+    LEAVE = "worker: leaves and returns"
     UNOPENABLE = "worker: session breaks, cannot be reopened"
-    CUT = "network: cut"
+    CUT = "network: connections reset"
     BLACK_HOLE = "network: black hole"
     HALF_CLOSE = "network: half-closed"
     SLOW = "network: slow"
     BROKER_KILL = "broker: SIGKILL"
-    GROUP_COORDINATOR = "broker: SIGKILL of the group's coordinator"
-    TRANSACTION_COORDINATOR = "broker: SIGKILL of a transaction's coordinator"
+    GROUP_COORDINATOR = "broker: SIGKILL of the group coordinator"
+    TRANSACTION_COORDINATOR = "broker: SIGKILL of a transaction coordinator"
     BROKER_PAUSE = "broker: SIGSTOP, SIGCONT"
     ROLLING_RESTART = "broker: rolling restart"
     DISK_FULL = "broker: disk full"
     SMALL_LIMIT = "topic: max.message.bytes too small"
 
 
-# How often beside the others, and for how many seconds. A session times out after 1.5 s, a request
-# after 6 s: most pauses are longer than the one, some silences longer than the other.
+# Relative frequency, and range of the duration in seconds. A session times out after 1.5 s, a
+# request after 6 s: most pauses exceed the first, some black holes the second.
 _KINDS: dict[Kind, tuple[int, tuple[float, float]]] = {
     Kind.KILL: (3, (0, 0)),
     Kind.KILL_AT: (1, (0, 0)),  # each point
@@ -63,20 +63,20 @@ _KINDS: dict[Kind, tuple[int, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault; of slot, node and the rest, a kind uses what it needs."""
+    """One fault. Its kind determines which of the fields it uses."""
 
     number: int
     kind: Kind
     pause: float
-    """Seconds since the fault before began."""
+    """Seconds after the start of the previous fault."""
     seconds: float
-    """How long it lasts."""
+    """Duration."""
     slot: int
     node: int
     point: str
-    """Of `KILL_AT` and `PAUSE_AT`, else empty."""
+    """Failpoint of `KILL_AT` and `PAUSE_AT`, otherwise empty."""
     chance: float
-    """In [0, 1): what else is to be chosen."""
+    """In [0, 1), for other random choices."""
 
     @property
     def label(self) -> str:
@@ -86,8 +86,8 @@ class Fault:
 def schedule(
     seed: int, count: int, *, delivery: str, mean_pause: float, without: Sequence[Kind] = ()
 ) -> list[Fault]:
-    """`count` faults. Every kind (but those `without`) comes before any comes again as often as
-    it may.
+    """`count` faults. All kinds except `without` appear, at their relative frequencies, before any
+    repeats.
     """
     chance = random.Random(seed)
     decks = _decks(chance, delivery, without)
@@ -99,9 +99,9 @@ def _decks(
     chance: random.Random, delivery: str, without: Sequence[Kind]
 ) -> Iterator[tuple[Kind, str]]:
     cards: list[tuple[Kind, str]] = []
-    for kind, (often, _) in _KINDS.items():
+    for kind, (frequency, _) in _KINDS.items():
         points = list(POINTS[delivery]) if kind is Kind.KILL_AT else [""]
-        cards += [(kind, point) for point in points if kind not in without] * often
+        cards += [(kind, point) for point in points if kind not in without] * frequency
     while True:
         chance.shuffle(cards)
         yield from cards

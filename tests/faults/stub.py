@@ -1,4 +1,4 @@
-"""A reader for the worker's process that has no model: known answers, late and out of order."""
+"""An engine without a model for the worker process: known answers, delayed and out of order."""
 
 import heapq
 import random
@@ -12,11 +12,11 @@ from schemas.question import Question
 from tests.streaming.stub_engine import MODEL, result_for
 from worker.inference.options import InferenceOptions
 
-# What a short question takes a model, give or take: neighbours overtake each other.
+# Like a model with short questions; answers overtake each other.
 _DELAY_SECONDS = (0.001, 0.015)
 
 _TOKENS = 30
-"""That a question counts for in the worker's bound on what is in flight."""
+"""Tokens of each question, for the worker's bound on tokens in flight."""
 
 
 class Stub:
@@ -32,7 +32,7 @@ class Stub:
         self._due: list[tuple[float, int, Question, Future[Any]]] = []
         self._number = 0
         self._changed = threading.Condition()
-        threading.Thread(target=self._serve, name="stub-reader", daemon=True).start()
+        threading.Thread(target=self._serve, name="stub-engine", daemon=True).start()
 
     @property
     def pending_tokens(self) -> int:
@@ -48,7 +48,7 @@ class Stub:
         return future
 
     def close(self) -> None:
-        """Its thread ends with the process."""
+        """The thread ends with the process."""
 
     def _serve(self) -> None:
         while True:

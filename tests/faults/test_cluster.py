@@ -1,4 +1,4 @@
-"""The cluster that is broken, and what is read from it: that each does what the suite leans on."""
+"""The cluster of the fault suite: proxies, coordinators, limits, small disk, evidence."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 @pytest.fixture
 def names() -> Names:
-    mark = uuid.uuid4().hex[:8]
-    return Names(f"questions-{mark}", f"answers-{mark}", f"dead-{mark}", f"group-{mark}", 2)
+    suffix = uuid.uuid4().hex[:8]
+    return Names(f"questions-{suffix}", f"answers-{suffix}", f"dead-{suffix}", f"group-{suffix}", 2)
 
 
 async def created(cluster: Cluster, names: Names) -> None:
@@ -32,7 +32,7 @@ async def created(cluster: Cluster, names: Names) -> None:
 
 
 async def known_ports(servers: str) -> set[int]:
-    """What a client of these servers is told of the cluster."""
+    """Ports of the brokers in the metadata that a client of `servers` receives."""
     client = AIOKafkaClient(bootstrap_servers=servers)
     try:
         await client.bootstrap()
@@ -41,11 +41,11 @@ async def known_ports(servers: str) -> set[int]:
         await client.close()
 
 
-async def test_a_slots_worker_meets_its_own_proxies_and_nothing_else(cluster: Cluster) -> None:
+async def test_worker_of_a_slot_sees_only_its_proxies(cluster: Cluster) -> None:
     assert await known_ports(cluster.servers_of(1)) == {p.port for p in cluster.proxies[1]}
 
 
-async def test_a_slot_that_is_cut_off_leaves_the_others_and_the_driver_alone(
+async def test_cut_slot_does_not_affect_other_slots_or_the_driver(
     cluster: Cluster,
 ) -> None:
     for proxy in cluster.proxies[0]:
@@ -57,10 +57,10 @@ async def test_a_slot_that_is_cut_off_leaves_the_others_and_the_driver_alone(
             assert len(await known_ports(servers)) == NODES
     finally:
         for proxy in cluster.proxies[0]:
-            await proxy.mend()
+            await proxy.restore()
 
 
-async def test_coordinators_are_found_and_spread_over_the_nodes(cluster: Cluster) -> None:
+async def test_coordinators_are_spread_over_the_nodes(cluster: Cluster) -> None:
     keys = [f"key-{number}" for number in range(8)]
     groups = [await cluster.group_coordinator(key) for key in keys]
     transactions = [await cluster.transaction_coordinator(key) for key in keys]
@@ -69,12 +69,10 @@ async def test_coordinators_are_found_and_spread_over_the_nodes(cluster: Cluster
     assert set(groups + transactions) <= set(range(NODES))
 
 
-async def test_a_lowered_limit_refuses_what_the_restored_one_takes(
-    cluster: Cluster, names: Names
-) -> None:
+async def test_lowered_limit_rejects_records_until_restored(cluster: Cluster, names: Names) -> None:
     await created(cluster, names)
 
-    async def is_taken() -> bool:
+    async def is_accepted() -> bool:
         async with AIOKafkaProducer(bootstrap_servers=cluster.servers, acks="all") as producer:
             try:
                 await producer.send_and_wait(names.answers, b"x" * 10_000)
@@ -82,18 +80,18 @@ async def test_a_lowered_limit_refuses_what_the_restored_one_takes(
                 return False
         return True
 
-    # A limit reaches the leader a moment after the controller has taken it.
+    # The leader applies the limit some time after the controller has accepted it.
     await cluster.limit_messages(names.answers, 1000)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await is_taken():
+        while await is_accepted():
             pass
     await cluster.limit_messages(names.answers, None)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await is_taken():
+        while not await is_accepted():
             pass
 
 
-async def test_a_full_disk_ends_its_node_and_a_free_one_takes_it_back(
+async def test_full_disk_ends_its_node_which_restarts_when_freed(
     cluster: Cluster, names: Names
 ) -> None:
     if cluster.disk is None:
@@ -111,10 +109,10 @@ async def test_a_full_disk_ends_its_node_and_a_free_one_takes_it_back(
     await cluster.in_sync(names.questions)
 
 
-async def test_an_open_transaction_is_seen_and_so_is_its_end(
+async def test_evidence_shows_an_open_transaction_and_its_end(
     cluster: Cluster, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "_SETTLE_TRIES", 2)  # this one does not end by waiting
+    monkeypatch.setattr(evidence, "_SETTLE_TRIES", 2)  # this transaction does not end by waiting
     await created(cluster, names)
     answer = {"source": {"partition": 0, "offset": 7}, "answer": "Ada"}
     async with AIOKafkaProducer(

@@ -1,4 +1,4 @@
-"""That every point is still there in the worker, and that passing it does what it should."""
+"""Every failpoint names an existing function, and passing it has its effect."""
 
 import os
 import signal
@@ -20,65 +20,65 @@ EVERY_TARGET = sorted({t for ps in POINTS.values() for p in ps.values() for t in
 
 @pytest.fixture(autouse=True)
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test patches is as before after it: setting the same value notes the old one."""
+    """Setting the original value makes monkeypatch restore it after the test."""
     for target in [*EVERY_TARGET, *DELIVER, OPEN]:
         owner, name = patching.find(target)
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
 
 @pytest.mark.parametrize("target", EVERY_TARGET)
-def test_every_point_names_a_function_that_is_there(target: str) -> None:
+def test_every_failpoint_names_an_existing_function(target: str) -> None:
     owner, name = patching.find(target)
     assert callable(getattr(owner, name))
 
 
 @pytest.mark.parametrize(
-    "gone",
+    "missing",
     [
         "worker.kafka.producer:IdempotentProducer.gone",
         "worker.gone:f",
         "worker.kafka.producer:Gone.f",
     ],
 )
-def test_a_name_that_is_gone_fails_at_once(gone: str) -> None:
+def test_missing_function_fails_immediately(missing: str) -> None:
     with pytest.raises((AttributeError, ImportError)):
-        patching.wrap(gone)
+        patching.wrap(missing)
 
 
-def test_an_unknown_point_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_failpoint_fails_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(failpoints.FAILPOINT, "nowhere:1:SIGKILL")
     with pytest.raises(KeyError):
         failpoints.arm("at_least_once")
 
 
-async def test_before_and_after_are_called_around_coroutines_and_functions(
+async def test_wrap_works_for_functions_and_coroutines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[object] = []
+    calls: list[object] = []
 
-    class Victim:
+    class Target:
         def plain(self, value: int) -> None:
-            said.append(value)
+            calls.append(value)
 
         async def waits(self, value: int) -> None:
-            said.append(value)
+            calls.append(value)
 
-    monkeypatch.setattr(failpoints, "Victim", Victim, raising=False)
+    monkeypatch.setattr(failpoints, "Target", Target, raising=False)
     for name in ("plain", "waits"):
         patching.wrap(
-            f"tests.faults.failpoints:Victim.{name}",
-            before=lambda *_: said.append("before"),
-            after=lambda *_: said.append("after"),
+            f"tests.faults.failpoints:Target.{name}",
+            before=lambda *_: calls.append("before"),
+            after=lambda *_: calls.append("after"),
         )
-    Victim().plain(1)
-    await Victim().waits(2)
+    Target().plain(1)
+    await Target().waits(2)
 
-    assert said == ["before", 1, "after", "before", 2, "after"]
+    assert calls == ["before", 1, "after", "before", 2, "after"]
 
 
 @pytest.mark.process
-def test_a_process_dies_at_exactly_that_passage() -> None:
-    dying = (
+def test_process_dies_at_the_named_passage() -> None:
+    program = (
         "from tests.faults import failpoints\n"
         "from tests.faults.stub import Stub\n"
         "from schemas.question import Question\n"
@@ -89,7 +89,7 @@ def test_a_process_dies_at_exactly_that_passage() -> None:
         "    stub.submit(Question(question='Who?', context='Ada.'))\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", dying],
+        [sys.executable, "-c", program],
         env={**os.environ, failpoints.FAILPOINT: "batch:3:SIGKILL"},
         capture_output=True,
         text=True,
@@ -98,7 +98,7 @@ def test_a_process_dies_at_exactly_that_passage() -> None:
     assert (ended.returncode, ended.stdout.split()) == (-9, ["0", "1", "2"])
 
 
-async def test_only_requests_of_the_named_kind_count(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_requests_of_the_named_class_count(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
     count = failpoints._at_passage(2, "int", signal.SIGKILL)
@@ -108,18 +108,18 @@ async def test_only_requests_of_the_named_kind_count(monkeypatch: pytest.MonkeyP
     assert killed == [os.getpid()]
 
 
-@pytest.mark.parametrize("way", [AtLeastOncePartition, ExactlyOncePartition])
-async def test_a_session_breaks_at_its_delivery_and_is_kept_from_opening(
-    monkeypatch: pytest.MonkeyPatch, way: Any
+@pytest.mark.parametrize("delivery", [AtLeastOncePartition, ExactlyOncePartition])
+async def test_session_fails_at_a_delivery_and_at_reopening(
+    monkeypatch: pytest.MonkeyPatch, delivery: Any
 ) -> None:
     async def done(self: object) -> None:
         pass
 
-    monkeypatch.setattr(way, "deliver", done)
+    monkeypatch.setattr(delivery, "deliver", done)
     monkeypatch.setattr(KafkaSession, "open", done)
     monkeypatch.setenv(UNOPENABLE, "2:1")
     failpoints.arm("at_least_once")
-    partition: Any = object.__new__(way)
+    partition: Any = object.__new__(delivery)
     session = object.__new__(KafkaSession)
 
     await session.open()
@@ -127,7 +127,7 @@ async def test_a_session_breaks_at_its_delivery_and_is_kept_from_opening(
     for _ in range(5):
         with pytest.raises(KafkaError, match="broken"):
             await partition.deliver()
-    with pytest.raises(KafkaError, match="kept from opening"):
+    with pytest.raises(KafkaError, match="prevented from opening"):
         await session.open()
     await session.open()
     await partition.deliver()

@@ -1,4 +1,4 @@
-"""What each state of a link does to the two that talk over it."""
+"""The effect of each network fault on both ends of a connection."""
 
 import asyncio
 import time
@@ -9,18 +9,18 @@ import pytest
 from tests.faults.proxy import Proxy
 from worker.kafka.kafka_node import free_ports
 
-# Long enough to say that something does not arrive which otherwise takes less than a millisecond.
-A_WHILE = 0.2
+# Data that is not held back arrives within a millisecond.
+NOTHING_ARRIVES_SECONDS = 0.2
 
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Proxy]:
-    """Before a server that repeats what it hears, and says `over` when it hears the end."""
+    """In front of an echo server that sends `over` at end of stream."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while heard := await reader.read(1000):
-                writer.write(heard)
+            while received := await reader.read(1000):
+                writer.write(received)
             writer.write(b"over")
         except OSError:
             pass
@@ -45,79 +45,79 @@ async def call(proxy: Proxy) -> Ends:
     return reader, writer
 
 
-async def heard(ends: Ends, what: bytes = b"hello") -> bool:
+async def received(ends: Ends, what: bytes = b"hello") -> bool:
     return await asyncio.wait_for(ends[0].readexactly(len(what)), timeout=5.0) == what
 
 
-async def test_a_good_link_carries_both_ways_and_ends_with_its_ends(proxy: Proxy) -> None:
+async def test_proxy_forwards_data_and_end_of_stream(proxy: Proxy) -> None:
     ends = await call(proxy)
-    assert await heard(ends)
+    assert await received(ends)
     ends[1].write_eof()
     assert await ends[0].read() == b"over"
     ends[1].close()
 
 
-async def test_a_slow_link_delays_each_way_and_each_byte(proxy: Proxy) -> None:
+async def test_slow_delays_both_directions_and_limits_the_rate(proxy: Proxy) -> None:
     proxy.slow(0.05, bytes_per_second=100)
     began = time.monotonic()
     ends = await call(proxy)
-    assert await heard(ends)
+    assert await received(ends)
     assert time.monotonic() - began >= 2 * (0.05 + 5 / 100)
     ends[1].close()
 
 
-async def test_a_stalled_link_holds_what_is_sent_and_who_comes_until_it_is_mended(
+async def test_stall_holds_data_and_new_connections_until_restored(
     proxy: Proxy,
 ) -> None:
     old = await call(proxy)
-    assert await heard(old)
+    assert await received(old)
     proxy.stall()
     old[1].write(b"again")
     new = await call(proxy)
-    waiting = [asyncio.create_task(heard(old, b"again")), asyncio.create_task(heard(new))]
-    done, _ = await asyncio.wait(waiting, timeout=A_WHILE)
+    waiting = [asyncio.create_task(received(old, b"again")), asyncio.create_task(received(new))]
+    done, _ = await asyncio.wait(waiting, timeout=NOTHING_ARRIVES_SECONDS)
     assert not done
-    await proxy.mend()
+    await proxy.restore()
     assert await asyncio.gather(*waiting) == [True, True]
     for ends in (old, new):
         ends[1].close()
 
 
-async def test_a_cut_link_resets_who_is_there_and_refuses_who_comes(proxy: Proxy) -> None:
+async def test_cut_resets_connections_and_refuses_new_ones(proxy: Proxy) -> None:
     ends = await call(proxy)
-    assert await heard(ends)
+    assert await received(ends)
     proxy.cut()
     with pytest.raises(ConnectionResetError):
         await ends[0].read()
     ends[1].close()
     with pytest.raises(ConnectionRefusedError):
         await call(proxy)
-    await proxy.mend()
+    await proxy.restore()
     ends = await call(proxy)
-    assert await heard(ends)
+    assert await received(ends)
     ends[1].close()
 
 
-async def test_half_closed_towards_the_worker_it_hears_the_end_and_no_more(proxy: Proxy) -> None:
+async def test_half_close_towards_the_worker_ends_its_stream(proxy: Proxy) -> None:
     ends = await call(proxy)
-    assert await heard(ends)
+    assert await received(ends)
     proxy.half_close("worker")
     ends[1].write(b"again")
     assert await ends[0].read() == b""
     ends[1].close()
 
 
-async def test_half_closed_towards_the_broker_it_hears_the_end_and_can_answer(
+async def test_half_close_towards_the_broker_lets_it_respond(
     proxy: Proxy,
 ) -> None:
     ends = await call(proxy)
-    assert await heard(ends)
+    assert await received(ends)
     proxy.half_close("broker")
     assert await ends[0].read() == b"over"
     ends[1].close()
 
 
-async def test_without_a_broker_behind_it_a_connection_is_reset(proxy: Proxy) -> None:
+async def test_proxy_without_a_target_resets_connections(proxy: Proxy) -> None:
     proxy.target = None
     ends = await call(proxy)
     with pytest.raises(ConnectionResetError):

@@ -1,4 +1,4 @@
-"""The mix of questions, and that each has the outcome it names."""
+"""The mix of questions; the worker produces the expected outcome of each."""
 
 import json
 from collections import Counter
@@ -16,8 +16,8 @@ MANY = range(3000)
 
 
 def incoming(number: int) -> InputRecord:
-    asked = question(number)
-    return InputRecord("questions", 0, number, asked.key, asked.value, [])
+    expected = question(number)
+    return InputRecord("questions", 0, number, expected.key, expected.value, [])
 
 
 def answered(number: int) -> OutputRecord:
@@ -25,14 +25,14 @@ def answered(number: int) -> OutputRecord:
     return encode_outcome_record(incoming(number), envelope, answer_to(envelope.event), "answers")
 
 
-def test_a_number_is_always_the_same_question() -> None:
+def test_number_determines_the_question() -> None:
     assert [question(n) for n in MANY[:100]] == [question(n) for n in MANY[:100]]
 
 
-def test_most_are_good_some_are_bad_some_are_large() -> None:
+def test_mix_of_valid_invalid_and_large_questions() -> None:
     kinds = Counter(
-        "bad" if not asked.is_good else "large" if asked.reasons else "good"
-        for asked in map(question, MANY)
+        "bad" if not expected.is_valid else "large" if expected.reasons else "good"
+        for expected in map(question, MANY)
     )
     assert kinds["good"] > 0.85 * len(MANY)
     assert kinds["bad"] > 100
@@ -40,22 +40,22 @@ def test_most_are_good_some_are_bad_some_are_large() -> None:
     assert len({reason for n in MANY for reason in question(n).reasons}) == 4
 
 
-def test_the_worker_gives_the_known_answer_or_the_known_reason() -> None:
+def test_worker_gives_the_expected_answer_or_reason() -> None:
     for number in MANY:
-        asked = question(number)
-        if asked.is_good:
+        expected = question(number)
+        if expected.is_valid:
             value = answered(number).value
             assert value is not None
-            assert json.loads(value)["answer"] == asked.answer
+            assert json.loads(value)["answer"] == expected.answer
         else:
             with pytest.raises(Rejected) as rejected:
                 answered(number)
-            assert {rejected.value.reason.value} == asked.reasons
+            assert {rejected.value.reason.value} == expected.reasons
 
 
 def test_only_large_answers_exceed_the_small_limit() -> None:
     for number in MANY:
-        asked = question(number)
-        if asked.is_good:
-            assert (answered(number).size > SMALL_LIMIT) == bool(asked.reasons)
+        expected = question(number)
+        if expected.is_valid:
+            assert (answered(number).size > SMALL_LIMIT) == bool(expected.reasons)
             assert answered(number).size < SMALL_LIMIT or answered(number).size > LARGE_BYTES

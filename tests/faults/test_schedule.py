@@ -1,4 +1,4 @@
-"""What a schedule promises, whatever its seed."""
+"""Properties of schedules for any seed."""
 
 import pytest
 from hypothesis import given
@@ -16,30 +16,30 @@ def made(seed: int, count: int, delivery: str = "exactly_once", **more: object) 
 
 
 @given(SEEDS, DELIVERIES)
-def test_a_seed_is_a_schedule(seed: int, delivery: str) -> None:
+def test_seed_determines_the_schedule(seed: int, delivery: str) -> None:
     assert made(seed, 40, delivery) == made(seed, 40, delivery)
     assert made(seed, 40, delivery)[:10] == made(seed, 10, delivery)
 
 
 @given(SEEDS, DELIVERIES)
-def test_every_kind_and_every_failpoint_comes_within_fifty(seed: int, delivery: str) -> None:
+def test_fifty_faults_contain_every_kind_and_failpoint(seed: int, delivery: str) -> None:
     faults = made(seed, 50, delivery)
     assert {fault.kind for fault in faults} == set(Kind)
     assert {f.point for f in faults if f.kind is Kind.KILL_AT} == set(POINTS[delivery])
 
 
 @given(SEEDS)
-def test_a_kind_that_is_left_out_never_comes(seed: int) -> None:
+def test_excluded_kind_never_appears(seed: int) -> None:
     faults = made(seed, 100, without=[Kind.DISK_FULL])
     assert Kind.DISK_FULL not in {fault.kind for fault in faults}
 
 
 @given(SEEDS)
-def test_every_steady_worker_is_hit(seed: int) -> None:
+def test_every_steady_worker_is_a_target(seed: int) -> None:
     assert {fault.slot for fault in made(seed, 100)} == set(range(STEADY_SLOTS))
 
 
 @given(SEEDS)
-def test_pauses_come_to_what_was_asked_for(seed: int) -> None:
+def test_mean_pause_is_as_requested(seed: int) -> None:
     faults = made(seed, 300)
     assert sum(fault.pause for fault in faults) / len(faults) == pytest.approx(2.0, rel=0.2)

@@ -1,5 +1,5 @@
-"""The suite's short form: one cluster, a few faults of the main kinds, each delivery, and that
-the checker catches a worker that was taken apart. `make faults` is the long one.
+"""The short form of the fault suite: a few faults of the main kinds in both delivery modes, and
+sabotaged workers that the checker must detect. `make faults` is the long form.
 """
 
 from pathlib import Path
@@ -35,39 +35,37 @@ MAIN_KINDS = [
     fault(0, Kind.TRANSACTION_COORDINATOR, seconds=0.5),
 ]
 
-# A fence is for a worker that was away, with answers in its hands; offsets within the transaction
-# are for one that ends right after it.
-TELLING = {
+# A fence matters for a worker that was suspended with answers in flight; offsets in the transaction
+# matter for a worker that dies right after it.
+REVEALING = {
     "no_fence": [fault(0, Kind.PAUSE_AT, seconds=4.0, point="beginning")],
     "no_offsets": [fault(slot, Kind.KILL_AT, point="ended") for slot in range(2)],
 }
 
 
-async def play(
+async def run(
     cluster: Cluster, logs: Path, faults: list[Fault], delivery: str, sabotage: str | None = None
 ) -> Round:
     plan = Plan(delivery, "stub", rate=100.0, questions=500, sabotage=sabotage, logs=logs)
     assignor = "range" if delivery == "at_least_once" else "roundrobin"
-    played = await run_round(cluster, plan, faults, lambda: None, assignor=assignor)
-    print(f"\n{delivery}, {sabotage or 'whole'}: {played.report}, exits: {played.exits}")
-    return played
+    result = await run_round(cluster, plan, faults, lambda: None, assignor=assignor)
+    print(f"\n{delivery}, {sabotage or 'no sabotage'}: {result.report}, exits: {result.exits}")
+    return result
 
 
 @pytest.mark.parametrize("delivery", POINTS)
-async def test_faults_of_the_main_kinds_break_no_promise(
+async def test_main_faults_break_no_guarantee(
     cluster: Cluster, tmp_path: Path, delivery: str
 ) -> None:
-    played = await play(cluster, tmp_path, MAIN_KINDS, delivery)
+    result = await run(cluster, tmp_path, MAIN_KINDS, delivery)
 
-    assert played.report.findings == {}
-    assert played.report.questions >= 500
-    assert [each.outcome for each in played.happened] == [DONE] * len(MAIN_KINDS)
+    assert result.report.findings == {}
+    assert result.report.questions >= 500
+    assert [each.outcome for each in result.injected] == [DONE] * len(MAIN_KINDS)
 
 
 @pytest.mark.parametrize("sabotage", SABOTAGES)
-async def test_the_checker_catches_a_worker_taken_apart(
-    cluster: Cluster, tmp_path: Path, sabotage: str
-) -> None:
-    played = await play(cluster, tmp_path, TELLING[sabotage], "exactly_once", sabotage)
+async def test_checker_detects_sabotage(cluster: Cluster, tmp_path: Path, sabotage: str) -> None:
+    result = await run(cluster, tmp_path, REVEALING[sabotage], "exactly_once", sabotage)
 
-    assert "duplicated" in played.report.findings
+    assert "duplicated" in result.report.findings

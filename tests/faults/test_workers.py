@@ -1,4 +1,4 @@
-"""How workers are kept: restarted when they give up, carrying on with what they were armed with."""
+"""Supervision of worker processes: restarts, and failpoints across restarts."""
 
 import asyncio
 import signal
@@ -9,20 +9,20 @@ import pytest
 
 from schemas.question import Question
 from tests.brokers.clients import until
-from tests.faults.faulty_worker import READER
+from tests.faults.faulty_worker import ENGINE
 from tests.faults.stub import Stub
 from tests.faults.workers import Worker, armed
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[[], Worker]:
-    """A worker whose brokers are not there: it gives up at its start."""
-    nowhere = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", READER: "stub", "QA_HTTP_PORT": "0"}
-    return lambda: Worker(0, {**nowhere, "QA_HTTP_HOST": "127.0.0.1"}, tmp_path / "log")
+    """A worker without a broker: it exits at its start."""
+    no_broker = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", ENGINE: "stub", "QA_HTTP_PORT": "0"}
+    return lambda: Worker(0, {**no_broker, "QA_HTTP_HOST": "127.0.0.1"}, tmp_path / "log")
 
 
 @pytest.mark.process
-async def test_one_that_gives_up_is_restarted_and_quoted(make: Callable[[], Worker]) -> None:
+async def test_worker_that_exits_is_restarted_and_reported(make: Callable[[], Worker]) -> None:
     worker = make()
     worker.start()
     await until(lambda: worker.starts >= 2)
@@ -33,7 +33,7 @@ async def test_one_that_gives_up_is_restarted_and_quoted(make: Callable[[], Work
 
 
 @pytest.mark.process
-async def test_what_one_is_armed_with_outlives_its_giving_up_but_not_its_death(
+async def test_failpoint_stays_armed_over_exits_until_a_kill(
     make: Callable[[], Worker],
 ) -> None:
     worker = make()
@@ -48,7 +48,7 @@ async def test_what_one_is_armed_with_outlives_its_giving_up_but_not_its_death(
 
 
 @pytest.mark.process
-async def test_one_that_is_told_to_leave_has_no_successor(make: Callable[[], Worker]) -> None:
+async def test_stopped_worker_is_not_restarted(make: Callable[[], Worker]) -> None:
     worker = make()
     worker.start()
     await worker.stop()
@@ -57,7 +57,7 @@ async def test_one_that_is_told_to_leave_has_no_successor(make: Callable[[], Wor
     assert worker.starts == starts
 
 
-async def test_the_stub_answers_what_is_known_out_of_order() -> None:
+async def test_stub_gives_expected_answers_out_of_order() -> None:
     stub, finished = Stub(), []
     futures = []
     for number in range(100):

@@ -1,4 +1,4 @@
-"""Numbered questions at a steady rate, straight to the brokers, and which of them arrived."""
+"""Sends numbered questions at a steady rate, and records which ones the brokers acknowledged."""
 
 import asyncio
 import time
@@ -11,23 +11,23 @@ from aiokafka.errors import KafkaError
 from tests.faults.questions import question
 
 NUMBER = "faults.number"
-"""The header that names a question's number, also where the value is not to be read."""
+"""Header with the number of the question; the value of some is not valid JSON."""
 
 _CATCH_UP_SECONDS = 1.0
-"""Of a pause of the brokers so much is made up for, in a burst."""
+"""After an outage of the brokers, questions of at most this time are sent in a burst."""
 
 _TICK_SECONDS = 0.02
 
 
 class Traffic:
-    """Questions from number 0 on, in turn to each partition."""
+    """Questions from number 0 on, round robin over the partitions."""
 
     def __init__(self, servers: str, topic: str, partitions: int, rate: float) -> None:
-        """`rate` in questions a second."""
+        """`rate`: questions per second."""
         self.acknowledged: dict[tuple[int, int], int] = {}
         """Partition and offset to number."""
         self.unsure: set[int] = set()
-        """Handed to the client, which gave an error: it may have arrived or not."""
+        """The client reported an error: the brokers may have them or not."""
         self._servers = servers
         self._topic = topic
         self._partitions = partitions
@@ -39,7 +39,7 @@ class Traffic:
         return self._sent
 
     async def run(self, enough: Callable[[], bool]) -> None:
-        """Returns when `enough` says so and all that was sent is acknowledged or given up."""
+        """Returns when `enough` is true and every question sent was acknowledged or has failed."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self._servers,
             enable_idempotence=True,
@@ -57,7 +57,7 @@ class Traffic:
                 due_since = max(due_since, now - _CATCH_UP_SECONDS)
                 for _ in range(int((now - due_since) * self._rate)):
                     due_since += 1 / self._rate
-                    waiting.add(task := asyncio.create_task(self._ask(producer, self._sent)))
+                    waiting.add(task := asyncio.create_task(self._send(producer, self._sent)))
                     task.add_done_callback(waiting.discard)
                     self._sent += 1
             await asyncio.gather(*waiting)
@@ -65,17 +65,17 @@ class Traffic:
             with suppress(TimeoutError):
                 await asyncio.wait_for(producer.stop(), 10.0)
 
-    async def _ask(self, producer: AIOKafkaProducer, number: int) -> None:
-        asked = question(number)
+    async def _send(self, producer: AIOKafkaProducer, number: int) -> None:
+        event = question(number)
         try:
-            arrived = await producer.send_and_wait(
+            metadata = await producer.send_and_wait(
                 self._topic,
-                asked.value,
-                key=asked.key,
+                event.value,
+                key=event.key,
                 partition=number % self._partitions,
                 headers=[(NUMBER, str(number).encode())],
             )
         except KafkaError:
             self.unsure.add(number)
         else:
-            self.acknowledged[arrived.partition, arrived.offset] = number
+            self.acknowledged[metadata.partition, metadata.offset] = number

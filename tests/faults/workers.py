@@ -1,6 +1,6 @@
-"""Workers as real processes in slots, and what Kubernetes does for them: what ends is restarted.
+"""Worker processes in slots, each of which restarts its process as Kubernetes would.
 
-Each slot has its own way to the brokers and one log for all its processes in turn.
+Each slot has its own proxies to the brokers, and one log file for all its processes.
 """
 
 import asyncio
@@ -14,92 +14,92 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.faults.cluster import PATIENCE_SECONDS
+from tests.faults.cluster import TIMEOUT_SECONDS
 from tests.faults.failpoints import FAILPOINT, UNOPENABLE
 
 _RESTART_SECONDS = 0.2
-"""Between the end of a process and its successor: at once, as CrashLoopBackOff begins."""
+"""Between the end of a process and the next start; CrashLoopBackOff starts without a delay too."""
 
 _ASSIGNED = b'"event": "assigned"'
 
-_COMPLAINTS = ("never retrieved", "was destroyed", "never awaited", "Unclosed", "Traceback (most")
-_COMPLAINT_CHARACTERS = 300
+_LOG_ERRORS = ("never retrieved", "was destroyed", "never awaited", "Unclosed", "Traceback (most")
+_LOG_ERROR_CHARACTERS = 300
 
 LEAVE_SECONDS = 25.0
-"""For a worker to leave when told to: QA_SHUTDOWN_SECONDS and a little."""
+"""From SIGTERM to exit: QA_SHUTDOWN_SECONDS (20) and a margin."""
 
 
 class Worker:
-    """One slot. Between `start` and `stop` a process runs in it, or is about to."""
+    """One slot. From `start` to `stop` a process runs in it or is about to be restarted."""
 
     def __init__(self, slot: int, environment: Mapping[str, str], log: Path) -> None:
         self.slot = slot
         self.log = log
         self.starts = 0
         self.exits: list[str] = []
-        """How processes ended that gave up by themselves: `exit 1: the last line`."""
+        """Exits that no signal caused: `exit 1: the last line of the log`."""
         self.killed = 0
-        """How many ended by SIGKILL, whoever sent it."""
+        """Processes that ended by SIGKILL, from the suite or from a failpoint."""
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
             **environment,
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._wanted = False
-        self._keeper: asyncio.Task[None] | None = None
+        self._supervising: asyncio.Task[None] | None = None
         self._extra: dict[str, str] = {}
-        self._leaving: subprocess.Popen[bytes] | None = None  # for its successor to come
+        self._leaving: subprocess.Popen[bytes] | None = None  # `restart` has told it to exit
         self._began = 0
 
-    # Kubernetes' part.
+    # Supervision, as by Kubernetes.
 
     def start(self) -> None:
-        """Runs a process, and another when that ends, until `stop`."""
+        """Run a process, and restart it whenever it ends, until `stop`."""
         self._wanted = True
         self._launch()
-        self._keeper = asyncio.create_task(self._keep())
+        self._supervising = asyncio.create_task(self._supervise())
 
     async def ready(self) -> None:
-        """Has been given partitions since its last start."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while _ASSIGNED not in self.said():  # noqa: ASYNC110 - another process's file
+        """Wait until the worker has been assigned partitions since its last start."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while _ASSIGNED not in self.output():  # noqa: ASYNC110 - file of another process
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> str | None:
-        """SIGTERM, and no successor. What went wrong, or `None`; it is gone in any case."""
+        """SIGTERM without a restart. Returns the problem, or `None`; the process has ended."""
         self._wanted = False
-        if self._keeper is None:
+        if self._supervising is None:
             return None
-        keeper, self._keeper = self._keeper, None
+        supervising, self._supervising = self._supervising, None
         self.resume()
         self._signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(asyncio.shield(keeper), LEAVE_SECONDS)
+            await asyncio.wait_for(asyncio.shield(supervising), LEAVE_SECONDS)
         except TimeoutError:
             self._signal(signal.SIGKILL)
-            await keeper
-            return f"slot {self.slot}: did not leave within {LEAVE_SECONDS:g} s of SIGTERM"
+            await supervising
+            return f"slot {self.slot}: did not exit within {LEAVE_SECONDS:g} s of SIGTERM"
         assert self._process is not None
         code = self._process.returncode
-        # A signal's number: it came before the worker had begun, or a failpoint was still armed.
+        # Negative: a signal before the worker had started, or an armed failpoint.
         if code <= 0:
             return None
         return f"slot {self.slot}: exit {code} after SIGTERM: {self._last_line()}"
 
-    def said(self) -> bytes:
-        """The log of the process that runs now."""
+    def output(self) -> bytes:
+        """The log of the current process."""
         with self.log.open("rb") as log:
             log.seek(self._began)
             return log.read()
 
-    def complaints(self) -> list[str]:
-        """What asyncio and the client found left behind in any of its processes: an error that
-        nobody looked at, a task or a connection that nobody ended.
+    def log_errors(self) -> list[str]:
+        """Log lines about unretrieved exceptions, destroyed tasks, unclosed connections, and
+        tracebacks, from all processes of the slot.
         """
         return [
-            line[:_COMPLAINT_CHARACTERS]
+            line[:_LOG_ERROR_CHARACTERS]
             for line in self.log.read_text(errors="replace").splitlines()
-            if any(mark in line for mark in _COMPLAINTS)
+            if any(mark in line for mark in _LOG_ERRORS)
         ]
 
     # Faults.
@@ -115,7 +115,7 @@ class Worker:
 
     @property
     def is_suspended(self) -> bool:
-        """By whomever. False also where it is just gone."""
+        """Whether the process is stopped. False if it has just ended."""
         assert self._process is not None
         with suppress(OSError):
             status = Path(f"/proc/{self._process.pid}/stat").read_text()
@@ -123,8 +123,8 @@ class Worker:
         return False
 
     async def restart(self, **extra: str) -> None:
-        """SIGTERM; the successor has `extra` in its environment, and so do those after it until
-        one of them has not given up by itself, at its start, say.
+        """SIGTERM. The next process has `extra` in its environment. If it exits by itself, at its
+        start for example, the one after it has `extra` too.
         """
         self._extra, self._leaving = extra, self._process
         starts = self.starts
@@ -133,15 +133,15 @@ class Worker:
         while self.starts == starts:
             if time.monotonic() > deadline:
                 deadline = math.inf
-                self.exits.append(f"killed: did not leave within {LEAVE_SECONDS:g} s of SIGTERM")
+                self.exits.append(f"killed: did not exit within {LEAVE_SECONDS:g} s of SIGTERM")
                 self.kill()
             await asyncio.sleep(0.05)
 
-    async def _keep(self) -> None:
+    async def _supervise(self) -> None:
         while True:
             assert self._process is not None
             process = self._process
-            while process.poll() is None:  # noqa: ASYNC110 - a child has no event to wait for
+            while process.poll() is None:  # noqa: ASYNC110 - asyncio has no event for this child
                 await asyncio.sleep(0.05)
             assert process.stdin is not None
             process.stdin.close()
@@ -162,7 +162,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.faulty_worker"],
                 env=self._environment | extra,
-                stdin=subprocess.PIPE,  # it ends with this process, which holds the other end
+                stdin=subprocess.PIPE,  # the child ends when this end of the pipe closes
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -175,7 +175,7 @@ class Worker:
             self.killed += process.returncode == -signal.SIGKILL
 
     def _last_line(self) -> str:
-        lines = self.said().decode(errors="replace").strip().splitlines()
+        lines = self.output().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
     def _signal(self, number: signal.Signals) -> None:

@@ -1,6 +1,6 @@
 """A broker with TLS, SASL and an authorizer, shared by these tests."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -21,10 +21,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 @pytest.fixture
-async def topics(kafka: Secured) -> Topics:
+async def topics(kafka: Secured) -> AsyncIterator[Topics]:
     """Where `USER` may do what the worker does, whichever way it came."""
-    own = Topics(kafka.kafka.bootstrap_servers)
-    await own.create()
-    acls = [*documented("run", own.settings), *documented("run, exactly once", own.settings)]
-    await grant(own.servers, *(acl.for_user(user) for acl in acls for user in (USER, f"CN={USER}")))
-    return own
+    async with Topics(kafka.kafka.bootstrap_servers) as topics:
+        await topics.create()
+        acls = [
+            *documented("run", topics.settings),
+            *documented("run, exactly once", topics.settings),
+        ]
+        await grant(
+            topics.servers, *(acl.for_user(user) for acl in acls for user in (USER, f"CN={USER}"))
+        )
+        yield topics

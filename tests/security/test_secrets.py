@@ -123,7 +123,7 @@ async def test_secrets_in_no_log_metric_or_command_output(kafka: Secured, topics
     async with WorkerProcess(environment) as worker:
         await until(lambda: topics.has(4), "all is answered")
         pages = [await worker.get(path) for path in ("/metrics", "/healthz", "/readyz")]
-        text = worker.said + "".join(page for _, page in pages)
+        text = worker.output + "".join(page for _, page in pages)
     assert "Request to" in text
     shown = await asyncio.to_thread(
         subprocess.run,

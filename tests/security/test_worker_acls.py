@@ -1,6 +1,8 @@
 """A worker with the ACLs that deploy/security.md lists, and without each of them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -22,48 +24,49 @@ LEAST = {
 COUNTS = {"exactly_once": 5, "at_least_once": 4}
 
 
-async def _topics(kafka: Secured, delivery: str) -> tuple[Topics, list[Acl]]:
+@asynccontextmanager
+async def _topics(kafka: Secured, delivery: str) -> AsyncIterator[tuple[Topics, list[Acl]]]:
     """New topics, and the documented ACLs of a worker on them, which it has."""
-    topics = Topics(
+    async with Topics(
         kafka.kafka.bootstrap_servers,
         # A member that may not leave its group is missed after the session timeout.
         {"QA_DELIVERY": delivery, "KAFKA_SESSION_TIMEOUT_MS": "1000"},
-    )
-    await topics.create()
-    acls = [acl for use in LEAST[delivery] for acl in documented(use, topics.settings)]
-    await grant(topics.servers, *acls)
-    assert len(acls) == COUNTS[delivery]
-    return topics, acls
+    ) as topics:
+        await topics.create()
+        acls = [acl for use in LEAST[delivery] for acl in documented(use, topics.settings)]
+        await grant(topics.servers, *acls)
+        assert len(acls) == COUNTS[delivery]
+        yield topics, acls
 
 
 @pytest.mark.parametrize("delivery", LEAST)
 async def test_documented_acls_are_sufficient(kafka: Secured, delivery: str) -> None:
-    topics, _ = await _topics(kafka, delivery)
-    await topics.send([event(n) for n in range(20)], partition=0)
-    await topics.send([b"no JSON"], partition=1)
+    async with _topics(kafka, delivery) as (topics, _):
+        await topics.send([event(n) for n in range(20)], partition=0)
+        await topics.send([b"no JSON"], partition=1)
 
-    worker = RunningWorker(topics.with_(**kafka.sasl()), StubEngine())
-    await worker.ready()
-    await topics.committed_are({0: 20, 1: 1})
-    worker.stop.set()
-    await worker.task
+        worker = RunningWorker(topics.with_(**kafka.sasl()), StubEngine())
+        await worker.ready()
+        await topics.committed_are({0: 20, 1: 1})
+        worker.stop.set()
+        await worker.task
 
-    assert await topics.ids() == [f"q-{n}" for n in range(20)]
-    assert len(await topics.dead_letters()) == 1
+        assert await topics.ids() == [f"q-{n}" for n in range(20)]
+        assert len(await topics.dead_letters()) == 1
 
 
 @pytest.mark.parametrize("delivery", LEAST)
 async def test_start_without_one_acl_fails_and_names_it(kafka: Secured, delivery: str) -> None:
     async def start(number: int, *, describe: bool) -> None:
-        topics, acls = await _topics(kafka, delivery)
-        acl = acls[number]
-        if describe:
-            await grant(topics.servers, acl.describe_only)
-        await revoke(topics.servers, acl)
-        with pytest.raises(StreamingError) as ended:
-            async with asyncio.timeout(15):
-                await RunningWorker(topics.with_(**kafka.sasl()), StubEngine()).task
-        assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
+        async with _topics(kafka, delivery) as (topics, acls):
+            acl = acls[number]
+            if describe:
+                await grant(topics.servers, acl.describe_only)
+            await revoke(topics.servers, acl)
+            with pytest.raises(StreamingError) as ended:
+                async with asyncio.timeout(15):
+                    await RunningWorker(topics.with_(**kafka.sasl()), StubEngine()).task
+            assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
 
     async with asyncio.TaskGroup() as group:
         for number in range(COUNTS[delivery]):
@@ -79,28 +82,28 @@ async def test_revoked_acl_stops_the_worker_without_loss(
     monkeypatch.setattr(session, "CLOSE_SECONDS", 1.0)
 
     async def work(number: int) -> None:
-        topics, acls = await _topics(kafka, delivery)
-        acl = acls[number]
-        settings = topics.with_(**kafka.sasl())
-        worker = RunningWorker(settings, StubEngine())
-        await worker.ready()
-        await topics.send([event(0), event(1)])
-        await until(lambda: topics.has(2), "it works")
+        async with _topics(kafka, delivery) as (topics, acls):
+            acl = acls[number]
+            settings = topics.with_(**kafka.sasl())
+            worker = RunningWorker(settings, StubEngine())
+            await worker.ready()
+            await topics.send([event(0), event(1)])
+            await until(lambda: topics.has(2), "it works")
 
-        await revoke(topics.servers, acl)
-        await topics.send([event(2), event(3), b"no JSON", b"nor this"])
-        with pytest.raises(StreamingError) as ended:
-            async with asyncio.timeout(15):
-                await worker.task
-        assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
+            await revoke(topics.servers, acl)
+            await topics.send([event(2), event(3), b"no JSON", b"nor this"])
+            with pytest.raises(StreamingError) as ended:
+                async with asyncio.timeout(15):
+                    await worker.task
+            assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
 
-        await grant(topics.servers, acl)
-        again = RunningWorker(settings, StubEngine())
-        await again.ready()
-        await until(lambda: topics.has(4), "all is answered")
-        again.stop.set()
-        await again.task
-        assert set(await topics.ids()) == {f"q-{n}" for n in range(4)}
+            await grant(topics.servers, acl)
+            again = RunningWorker(settings, StubEngine())
+            await again.ready()
+            await until(lambda: topics.has(4), "all is answered")
+            again.stop.set()
+            await again.task
+            assert set(await topics.ids()) == {f"q-{n}" for n in range(4)}
 
     async with asyncio.TaskGroup() as group:
         for number in range(COUNTS[delivery]):

@@ -1,4 +1,4 @@
-"""Topics and a running pipeline for each test."""
+"""Topics and a running worker for each test."""
 
 import asyncio
 import contextlib
@@ -20,47 +20,47 @@ Running = Callable[..., AbstractAsyncContextManager["RunningWorker"]]
 
 
 class RunningWorker:
-    """A pipeline at work in this event loop."""
+    """A worker in this event loop, from its construction on."""
 
-    def __init__(self, settings: Settings, reader: StubEngine, *followers: TraceListener) -> None:
+    def __init__(self, settings: Settings, engine: StubEngine, *listeners: TraceListener) -> None:
         self.health = Health(time.monotonic, stall_after=3600, contact_after=20)
         self.stop = asyncio.Event()
-        pipeline = WorkerSupervisor(settings, reader, self.health, TraceDispatcher(*followers))
-        self.task = asyncio.create_task(pipeline.run(self.stop))
+        supervisor = WorkerSupervisor(settings, engine, self.health, TraceDispatcher(*listeners))
+        self.task = asyncio.create_task(supervisor.run(self.stop))
 
     async def ready(self) -> None:
-        await until(lambda: self.health.ready or self.task.done(), "the pipeline is ready")
+        await until(lambda: self.health.ready or self.task.done(), "the worker is ready")
         if self.task.done():
             self.task.result()
 
 
 @pytest.fixture
 def delivery() -> str:
-    """`QA_DELIVERY`; a module whose claims hold for both says so by a fixture of its own."""
+    """`QA_DELIVERY`. A module whose tests run in both modes overrides this fixture."""
     return "exactly_once"
 
 
 @pytest.fixture
-async def topics(broker: Broker, delivery: str) -> Topics:
-    own = Topics(broker.bootstrap_servers, {"QA_DELIVERY": delivery})
-    await own.create()
-    return own
+async def topics(broker: Broker, delivery: str) -> AsyncIterator[Topics]:
+    async with Topics(broker.bootstrap_servers, {"QA_DELIVERY": delivery}) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest.fixture
 def running() -> Running:
-    """`async with running(settings, reader) as pipeline`: ready inside, stopped at the end."""
+    """`async with running(settings, engine) as worker`: ready inside, stopped at the end."""
 
     @contextlib.asynccontextmanager
     async def run(
-        settings: Settings, reader: StubEngine, *followers: TraceListener
+        settings: Settings, engine: StubEngine, *listeners: TraceListener
     ) -> AsyncIterator[RunningWorker]:
-        pipeline = RunningWorker(settings, reader, *followers)
+        worker = RunningWorker(settings, engine, *listeners)
         try:
-            await pipeline.ready()
-            yield pipeline
+            await worker.ready()
+            yield worker
         finally:
-            pipeline.stop.set()
-            await pipeline.task
+            worker.stop.set()
+            await worker.task
 
     return run

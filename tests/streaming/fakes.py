@@ -1,4 +1,4 @@
-"""In-memory consumer and delivery behind the ports of worker/streaming: no Kafka, no waiting."""
+"""In-memory delivery and the objects around a partition: worker/streaming without Kafka."""
 
 import asyncio
 import json
@@ -30,27 +30,29 @@ NO_JSON = b"{"
 def record(
     offset: int, partition: TopicPartition = FIRST, value: bytes | None = None, **more: Any
 ) -> InputRecord:
-    """A question that is named by its offset."""
+    """A question whose text is `partition-offset`, or `value`."""
     question = {"question": f"{partition.partition}-{offset}", "context": "c"}
     text = json.dumps(question).encode() if value is None else value
     return InputRecord(partition.topic, partition.partition, offset, None, text, (), **more)
 
 
 class FakeDelivery:
-    """Publishes into a list and commits with each delivery, as exactly-once delivery does."""
+    """Appends what it publishes to a list, and commits with each delivery, like exactly-once."""
 
     def __init__(self, *, restarts_partition: bool = True, min_interval: float = 0.0) -> None:
         self.restarts_partition = restarts_partition
         self.min_interval = min_interval
         self.errors: list[Exception] = []
-        """Raised by the next deliveries, instead of publishing."""
+        """The next deliveries raise these instead of publishing."""
         self.published: list[tuple[TopicPartition, ProcessedRecord]] = []
         self.committed: dict[TopicPartition, int] = {}
         self.opened: list[TopicPartition] = []
+        self.batches: list[int] = []
+        """Records of each delivery."""
         self.traces = TraceDispatcher()
 
     def offsets(self, partition: TopicPartition = FIRST) -> list[int]:
-        """Of the published records, in the order of their delivery."""
+        """The partition's published offsets, in the order of their delivery."""
         return [each.offset for at, each in self.published if at == partition]
 
     async def start(self) -> None: ...
@@ -90,6 +92,8 @@ class FakePartitionDelivery:
             raise self._delivery.errors.pop(0)
         offset = batch[-1].offset + 1 if batch else self._tracker.position
         assert offset is not None
+        if batch:
+            self._delivery.batches.append(len(batch))
         self._delivery.committed[self._partition] = offset
         for processed in batch:
             self._delivery.published.append((self._partition, processed))
@@ -97,18 +101,23 @@ class FakePartitionDelivery:
         end_traces(self._delivery.traces, self._tracker.mark_committed(offset))
 
 
+HEARTBEAT_SECONDS = 0.1
+
+
 def settings(**environment: str) -> Settings:
     return load(
         {
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            "KAFKA_HEARTBEAT_INTERVAL_MS": "100",
+            "KAFKA_HEARTBEAT_INTERVAL_MS": str(int(HEARTBEAT_SECONDS * 1000)),
             **environment,
         }
     )
 
 
-def limiter(engine: StubEngine, *, max_bytes: int = 10**9) -> InFlightLimiter:
-    return InFlightLimiter(engine, max_bytes=max_bytes, max_tokens=10**9, max_seconds=10**9)
+def limiter(
+    engine: StubEngine, *, max_bytes: int = 10**9, max_tokens: int = 10**9
+) -> InFlightLimiter:
+    return InFlightLimiter(engine, max_bytes=max_bytes, max_tokens=max_tokens, max_seconds=10**9)
 
 
 def context(
@@ -117,9 +126,9 @@ def context(
     *,
     dead_letter_limit: DeadLetterLimit | None = None,
     batch_records: int = 1000,
-    max_bytes: int = 10**9,
+    shared_limiter: InFlightLimiter | None = None,
 ) -> PartitionContext:
-    """Of a session that has no Kafka. Its records are small: no thread decodes them."""
+    """The context of a session without Kafka. Its records are small: no thread decodes them."""
     qa = settings().qa
     topics = (qa.answers_topic, qa.dead_letters_topic)
     return PartitionContext(
@@ -132,7 +141,7 @@ def context(
             limits=dict.fromkeys(topics, 10**6),
         ),
         delivery=delivery,
-        limiter=limiter(engine, max_bytes=max_bytes),
+        limiter=shared_limiter or limiter(engine),
         dead_letter_limit=dead_letter_limit or DeadLetterLimit(records=0, ratio=0.5),
         health=Health(lambda: 0.0, stall_after=60, contact_after=20),
         traces=delivery.traces,
@@ -141,9 +150,8 @@ def context(
 
 
 def assignment(
-    engine: StubEngine, delivery: FakeDelivery, dead_letter_limit: DeadLetterLimit | None = None
+    engine: StubEngine, delivery: FakeDelivery, shared_limiter: InFlightLimiter | None = None
 ) -> Assignment:
     return Assignment(
-        settings(QA_DRAIN_SECONDS="20"),
-        context(engine, delivery, dead_letter_limit=dead_letter_limit),
+        settings(QA_DRAIN_SECONDS="20"), context(engine, delivery, shared_limiter=shared_limiter)
     )

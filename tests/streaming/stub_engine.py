@@ -1,4 +1,4 @@
-"""A reader whose answers the test decides: at once, late, in any order, or never."""
+"""An inference engine whose test decides when each answer is ready, or that it never is."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -35,7 +35,7 @@ def result_for(question: Question) -> ReadResult[Answer]:
 
 
 class StubEngine:
-    """Answers at once what `holds` does not hold back; the rest when it is released."""
+    """Answers immediately, except questions for which `holds` is true: those wait for `release`."""
 
     def __init__(
         self, holds: Callable[[Question], bool] = lambda _: False, *, tokens_each: int = 0
@@ -43,7 +43,7 @@ class StubEngine:
         self._tokens_each = tokens_each
         self.held: dict[str, tuple[Question, Future[ReadResult[Answer]]]] = {}
         self.seen: list[str] = []
-        self._holds = holds
+        self.holds = holds
         self.tokens_per_second = 1e9
         self.min_pending_tokens = 0
         self.on_progress: Callable[[], None] | None = None
@@ -60,7 +60,7 @@ class StubEngine:
         assert isinstance(event, Question)
         future: Future[ReadResult[Answer]] = Future()
         self.seen.append(event.question)
-        if self._holds(event):
+        if self.holds(event):
             self.held[event.question] = (event, future)
         else:
             future.set_result(result_for(event))
@@ -72,6 +72,6 @@ class StubEngine:
             future.set_result(result_for(question))
 
     def release_all(self) -> None:
-        self._holds = lambda _: False
+        self.holds = lambda _: False
         for name in list(self.held):
             self.release(name)

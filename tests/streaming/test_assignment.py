@@ -1,4 +1,4 @@
-"""Supervision of the assigned partitions, on an in-memory delivery."""
+"""Restarts and drains of assigned partitions, with in-memory delivery."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,19 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    KafkaConnectionError,
     OutOfOrderSequenceNumber,
     TransactionalIdAuthorizationFailed,
 )
 
-from tests.streaming.fakes import FIRST, SECOND, FakeDelivery, assignment, record
+from tests.streaming.fakes import (
+    FIRST,
+    HEARTBEAT_SECONDS,
+    SECOND,
+    FakeDelivery,
+    assignment,
+    record,
+)
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
 from worker.streaming.assignment import MAX_RESTARTS, Assignment
@@ -30,25 +38,28 @@ def delivery() -> FakeDelivery:
 async def assigned(engine: StubEngine, delivery: FakeDelivery) -> AsyncIterator[Assignment]:
     assigned = assignment(engine, delivery)
     assigned.on_assigned([FIRST, SECOND])
-    await until(lambda: len(delivery.committed) == 2, "both have started")
+    await until(lambda: len(delivery.committed) == 2, "both partitions start")
     yield assigned
     assigned.close()
     await assigned.wait_closed()
 
 
-async def test_an_error_that_a_fence_cures_restarts_that_partition_alone(
-    assigned: Assignment, delivery: FakeDelivery
+@pytest.mark.parametrize(
+    "error", [OutOfOrderSequenceNumber(), TimeoutError(), KafkaConnectionError("gone"), OSError()]
+)
+async def test_failed_delivery_restarts_only_its_partition(
+    assigned: Assignment, delivery: FakeDelivery, error: Exception
 ) -> None:
     before = dict(assigned.partitions)
-    delivery.errors = [OutOfOrderSequenceNumber()]
+    delivery.errors = [error]
     assigned.partitions[FIRST].add(record(0))
-    await until(lambda: assigned.partitions[FIRST] is not before[FIRST], "it is restarted")
+    await until(lambda: assigned.partitions[FIRST] is not before[FIRST], "the partition restarts")
     assert assigned.partitions[SECOND] is before[SECOND]
     assigned.partitions[FIRST].add(record(0))
-    await until(lambda: delivery.offsets() == [0], "the record is read and delivered again")
+    await until(lambda: delivery.offsets() == [0], "the record is delivered")
 
 
-async def test_consecutive_restarts_are_limited(
+async def test_session_ends_after_too_many_restarts_in_a_row(
     assigned: Assignment, delivery: FakeDelivery
 ) -> None:
     for _ in range(MAX_RESTARTS):
@@ -60,15 +71,17 @@ async def test_consecutive_restarts_are_limited(
     assert delivery.opened.count(FIRST) == 1 + MAX_RESTARTS
 
 
-async def test_a_successful_delivery_resets_the_count_of_restarts(
+async def test_successful_delivery_resets_the_restart_count(
     assigned: Assignment, delivery: FakeDelivery
 ) -> None:
+    session = asyncio.create_task(assigned.run())
     for offset in range(MAX_RESTARTS + 2):
         await fail_once(assigned, delivery, offset)
         assigned.partitions[FIRST].add(record(offset))
         delivered = offset + 1
         await until(lambda n=delivered: len(delivery.published) == n, "delivered")  # type: ignore[misc]
-    assert not assigned._failure.done()
+    assert not session.done()
+    session.cancel()
 
 
 async def fail_once(assigned: Assignment, delivery: FakeDelivery, offset: int) -> None:
@@ -76,13 +89,13 @@ async def fail_once(assigned: Assignment, delivery: FakeDelivery, offset: int) -
     delivery.errors = [OutOfOrderSequenceNumber()]
     before = assigned.partitions[FIRST]
     before.add(record(offset))
-    await until(lambda: assigned.partitions[FIRST] is not before, "it is restarted")
+    await until(lambda: assigned.partitions[FIRST] is not before, "the partition restarts")
 
 
 @pytest.mark.parametrize(
     "error", [TransactionalIdAuthorizationFailed("id"), ZeroDivisionError("a bug")]
 )
-async def test_an_error_that_no_fence_cures_ends_the_session(
+async def test_fatal_error_or_bug_ends_the_session(
     assigned: Assignment, delivery: FakeDelivery, error: Exception
 ) -> None:
     delivery.errors = [error]
@@ -91,7 +104,7 @@ async def test_an_error_that_no_fence_cures_ends_the_session(
         await asyncio.wait_for(assigned.run(), 20)
 
 
-async def test_at_least_once_delivery_restarts_no_partition(engine: StubEngine) -> None:
+async def test_at_least_once_session_ends_instead_of_restarting(engine: StubEngine) -> None:
     delivery = FakeDelivery(restarts_partition=False)
     assigned = assignment(engine, delivery)
     assigned.on_assigned([FIRST])
@@ -103,7 +116,7 @@ async def test_at_least_once_delivery_restarts_no_partition(engine: StubEngine) 
     await assigned.wait_closed()
 
 
-async def test_a_fenced_partition_waits_longer_than_a_heartbeat(
+async def test_fenced_partition_restarts_after_a_heartbeat(
     assigned: Assignment, delivery: FakeDelivery
 ) -> None:
     delivery.errors = [InvalidProducerEpoch()]
@@ -111,19 +124,21 @@ async def test_a_fenced_partition_waits_longer_than_a_heartbeat(
     started = loop.time()
     before = assigned.partitions[FIRST]
     before.add(record(0))
-    await until(lambda: assigned.partitions[FIRST] is not before, "it is restarted")
-    await until(lambda: assigned.trackers[FIRST].position is not None, "it has started again")
-    assert loop.time() - started > assigned._fenced_delay
+    await until(lambda: assigned.partitions[FIRST] is not before, "the partition restarts")
+    await until(
+        lambda: assigned.trackers[FIRST].position is not None, "the restarted partition starts"
+    )
+    assert loop.time() - started > HEARTBEAT_SECONDS
 
 
-async def test_revoked_partitions_finish_what_is_in_flight(
+async def test_revocation_waits_for_records_in_flight(
     assigned: Assignment, engine: StubEngine, delivery: FakeDelivery
 ) -> None:
-    engine._holds = lambda _: True
+    engine.holds = lambda _: True
     partition = assigned.partitions[FIRST]
     for offset in range(3):
         partition.add(record(offset))
-    await until(lambda: len(engine.held) == 3, "all are in the engine")
+    await until(lambda: len(engine.held) == 3, "the engine has all records")
     revoking = asyncio.create_task(assigned.on_revoked())
     await until(lambda: not assigned.partitions, "the partitions are revoked")
     assert not revoking.done()
@@ -132,22 +147,24 @@ async def test_revoked_partitions_finish_what_is_in_flight(
     assert delivery.offsets() == [0, 1, 2]
 
 
-async def test_an_error_of_a_revoked_partition_ends_its_drain_and_not_the_session(
+async def test_failed_delivery_during_drain_ends_only_the_drain(
     assigned: Assignment, engine: StubEngine, delivery: FakeDelivery
 ) -> None:
-    engine._holds = lambda _: True
+    session = asyncio.create_task(assigned.run())
+    engine.holds = lambda _: True
     assigned.partitions[FIRST].add(record(0))
-    await until(lambda: len(engine.held) == 1, "it is in the engine")
+    await until(lambda: len(engine.held) == 1, "the engine has the record")
     revoking = asyncio.create_task(assigned.on_revoked())
     await until(lambda: not assigned.partitions, "the partitions are revoked")
     delivery.errors = [InvalidProducerEpoch()]
     engine.release_all()
     await revoking
-    assert not assigned._failure.done()
+    assert not session.done()
+    session.cancel()
     assert delivery.opened == [FIRST, SECOND]
 
 
-async def test_nothing_is_assigned_once_the_session_ends(
+async def test_ending_session_accepts_no_assignment(
     assigned: Assignment, delivery: FakeDelivery
 ) -> None:
     assigned.end()

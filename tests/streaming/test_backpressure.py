@@ -25,18 +25,18 @@ def limiter(load: Load | None = None, *, max_seconds: float = 1000.0) -> InFligh
     return InFlightLimiter(load or Load(), max_bytes=100, max_tokens=50, max_seconds=max_seconds)
 
 
-async def test_one_record_has_capacity_whatever_its_size() -> None:
+async def test_a_single_record_of_any_size_has_capacity() -> None:
     assert limiter(Load(pending_tokens=10**9)).has_capacity(10**9)
 
 
-async def test_bytes_are_bounded() -> None:
+async def test_bytes_in_flight_are_bounded() -> None:
     bound = limiter()
     bound.acquire(60)
     assert bound.has_capacity(40)
     assert not bound.has_capacity(41)
 
 
-async def test_tokens_are_bounded() -> None:
+async def test_pending_tokens_are_bounded() -> None:
     load = Load(pending_tokens=49)
     bound = limiter(load)
     bound.acquire(1)
@@ -54,7 +54,7 @@ async def test_tokens_are_bounded() -> None:
         (3, 0, 20),  # before it has measured anything
     ],
 )
-async def test_tokens_are_bounded_by_the_engines_rate(
+async def test_pending_tokens_are_bounded_in_seconds(
     seconds: float, rate: float, expected: int
 ) -> None:
     load = Load(pending_tokens=expected - 1, tokens_per_second=rate)
@@ -87,7 +87,7 @@ async def waits(task: asyncio.Task[None]) -> bool:
     return not task.done()
 
 
-async def test_waiting_ends_when_there_is_capacity_and_not_before() -> None:
+async def test_wait_ends_only_with_enough_capacity() -> None:
     bound = limiter()
     bound.acquire(80)
     bound.acquire(20)
@@ -99,7 +99,7 @@ async def test_waiting_ends_when_there_is_capacity_and_not_before() -> None:
     await asyncio.wait_for(waiting, 10)
 
 
-async def test_every_waiter_is_woken() -> None:
+async def test_released_capacity_wakes_all_waiters() -> None:
     bound = limiter()
     bound.acquire(100)
     waiters = [asyncio.create_task(bound.wait_for_capacity(10)) for _ in range(3)]
@@ -113,7 +113,7 @@ async def test_wait_returns_immediately_with_capacity() -> None:
     assert not await waits(waiting)
 
 
-async def test_an_engine_that_finishes_tokens_wakes_the_waiters() -> None:
+async def test_engine_progress_wakes_the_waiters() -> None:
     load = Load(pending_tokens=50)
     bound = limiter(load)
     bound.acquire(1)
@@ -129,7 +129,7 @@ async def test_an_engine_that_finishes_tokens_wakes_the_waiters() -> None:
 @pytest.mark.parametrize(
     ("metric", "expected"), [("qa_in_flight_records", 2), ("qa_in_flight_bytes", 70)]
 )
-async def test_metrics_show_what_is_in_flight(metric: str, expected: int) -> None:
+async def test_metrics_of_records_and_bytes_in_flight(metric: str, expected: int) -> None:
     bound = limiter()
     for size in (30, 40, 50):
         bound.acquire(size)

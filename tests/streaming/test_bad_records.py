@@ -1,4 +1,4 @@
-"""Bad records, each between good ones, through real topics and the real model."""
+"""Bad records, each between good ones, with the real model on a broker."""
 
 import json
 import struct
@@ -13,6 +13,7 @@ from tests.brokers.protocol import Broker
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
+from worker.kafka.topics import create_topics
 
 pytestmark = pytest.mark.process
 
@@ -100,7 +101,7 @@ BAD = (
     ),
 )
 
-# Odd, but questions: each has an answer that lies in its context.
+# Unusual but valid questions: the answer to each lies in its context.
 ODD = {
     "[CLS] and [SEP] in the text": _json(
         question="Who built the [SEP] mill? [CLS]", context=f"[CLS] {CONTEXT} [SEP] [MASK] [PAD]"
@@ -121,62 +122,61 @@ ODD = {
 }
 
 
-async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_its_neighbours_are_answered(
+async def test_bad_records_become_dead_letters_and_others_answers(
     broker: Broker,
 ) -> None:
-    topics = Topics(broker.bootstrap_servers, {"QA_MAX_RECORD_BYTES": str(MAX_RECORD)})
-    topics.partitions = 1
-    await _create_for_3_mb(topics)
-    for number, bad in enumerate(BAD):
-        await topics.send([_good(id=f"before-{number}")], headers=())
-        await topics.send([bad.value], key=b"key-%d" % number, headers=bad.headers)
-    await topics.send(list(ODD.values()))
-    total = 2 * len(BAD) + len(ODD)
-    async with WorkerProcess(topics.environment) as worker:
+    async with Topics(
+        broker.bootstrap_servers, {"QA_MAX_RECORD_BYTES": str(MAX_RECORD)}, partitions=1
+    ) as topics:
+        await _create_for_3_mb(topics)
+        for number, bad in enumerate(BAD):
+            await topics.send([_good(id=f"before-{number}")], headers=())
+            await topics.send([bad.value], key=b"key-%d" % number, headers=bad.headers)
+        await topics.send(list(ODD.values()))
+        total = 2 * len(BAD) + len(ODD)
+        async with WorkerProcess(topics.environment) as worker:
 
-        async def all_committed() -> bool:
-            return (await topics.committed())[0] == total
+            async def all_committed() -> bool:
+                return (await topics.committed())[0] == total
 
-        await until(all_committed, "everything is committed")
-        assert not worker.events("session_failed")
-    letters = await topics.dead_letters()
-    answers = [json.loads(record.value) for record in await topics.answers()]
-    _show(letters)
-    for number, (bad, letter) in enumerate(zip(BAD, letters, strict=True)):
-        headers = dict(letter.headers)
-        assert headers["qa.reason"].decode() == bad.reason, bad.what
-        assert letter.value == bad.value, bad.what
-        assert letter.key == b"key-%d" % number
-        assert headers["__connect.errors.offset"] == str(2 * number + 1).encode()
-        assert headers["__connect.errors.exception.message"], bad.what
-        assert all(headers[name] == text for name, text in bad.headers)
-        texts = {name: text.decode() for name, text in headers.items()}
-        assert faults(published("dead-letter-headers"), texts) == []
-    assert [answer["id"] for answer in answers[: len(BAD)]] == [
-        f"before-{number}" for number in range(len(BAD))
-    ]
-    assert {answer["answer"] for answer in answers[: len(BAD)]} == {"Tomas Verhoeven"}
-    assert len(answers) == len(BAD) + len(ODD)
-    assert [faults(published("answer"), answer) for answer in answers] == [[]] * len(answers)
-    for value, answer in zip(ODD.values(), answers[len(BAD) :], strict=True):
-        document = json.loads(value)
-        context = document.get("input_data", document)["context"]
-        assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
+            await until(all_committed, "everything is committed")
+            assert not worker.events("session_failed")
+        dead_letters = await topics.dead_letters()
+        answers = [json.loads(record.value) for record in await topics.answers()]
+        _show(dead_letters)
+        for number, (bad, dead_letter) in enumerate(zip(BAD, dead_letters, strict=True)):
+            headers = dict(dead_letter.headers)
+            assert headers["qa.reason"].decode() == bad.reason, bad.what
+            assert dead_letter.value == bad.value, bad.what
+            assert dead_letter.key == b"key-%d" % number
+            assert headers["__connect.errors.offset"] == str(2 * number + 1).encode()
+            assert headers["__connect.errors.exception.message"], bad.what
+            assert all(headers[name] == text for name, text in bad.headers)
+            texts = {name: text.decode() for name, text in headers.items()}
+            assert faults(published("dead-letter-headers"), texts) == []
+        assert [answer["id"] for answer in answers[: len(BAD)]] == [
+            f"before-{number}" for number in range(len(BAD))
+        ]
+        assert {answer["answer"] for answer in answers[: len(BAD)]} == {"Tomas Verhoeven"}
+        assert len(answers) == len(BAD) + len(ODD)
+        assert [faults(published("answer"), answer) for answer in answers] == [[]] * len(answers)
+        for value, answer in zip(ODD.values(), answers[len(BAD) :], strict=True):
+            document = json.loads(value)
+            context = document.get("input_data", document)["context"]
+            assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
 
 
 async def _create_for_3_mb(topics: Topics) -> None:
-    from worker.kafka.topics import create_topics
-
-    # The topics take more than the worker does: a topic is older than a worker's settings.
-    roomy = topics.with_(QA_MAX_RECORD_BYTES=str(3_000_000))
-    await create_topics(roomy, partitions=topics.partitions, replication=1)
+    # The topics accept larger records than the worker.
+    larger = topics.with_(QA_MAX_RECORD_BYTES=str(3_000_000))
+    await create_topics(larger, partitions=topics.partitions, replication=1)
 
 
-def _show(letters: list[Any]) -> None:
+def _show(dead_letters: list[Any]) -> None:
     table = Table("Bad record", "Reason", "Bytes", "Untouched", "Message")
-    for bad, letter in zip(BAD, letters, strict=False):
-        headers = dict(letter.headers)
-        value: bytes | None = letter.value
+    for bad, dead_letter in zip(BAD, dead_letters, strict=False):
+        headers = dict(dead_letter.headers)
+        value: bytes | None = dead_letter.value
         message = headers["__connect.errors.exception.message"].decode()
         table.add_row(
             bad.what,

@@ -1,4 +1,4 @@
-"""From a question's record to what is published for it."""
+"""Kafka record to event, and outcome to Kafka record."""
 
 import json
 from dataclasses import replace
@@ -41,11 +41,11 @@ def answer(name: str) -> Answer:
     )
 
 
-def test_a_record_without_an_id_is_named_after_its_place() -> None:
+def test_default_id_is_topic_partition_and_offset() -> None:
     assert decode_record(Question, RECORD, max_bytes=1_000).event.id == "qa.questions-3-17"
 
 
-def test_the_limit_is_on_the_value() -> None:
+def test_size_limit_applies_to_the_value() -> None:
     assert RECORD.value is not None
     assert decode_record(Question, RECORD, max_bytes=len(RECORD.value))
     with pytest.raises(Rejected) as caught:
@@ -53,7 +53,7 @@ def test_the_limit_is_on_the_value() -> None:
     assert caught.value.reason is Reason.RECORD_TOO_LARGE
 
 
-def test_a_record_weighs_all_that_it_carries() -> None:
+def test_input_record_size_is_key_value_and_headers() -> None:
     assert RECORD.value is not None
     headers = sum(len(name) + len(text or b"") for name, text in RECORD.headers)
     assert RECORD.size == 4 + len(RECORD.value) + headers
@@ -61,36 +61,36 @@ def test_a_record_weighs_all_that_it_carries() -> None:
     assert replace(RECORD, key=None, value=None, headers=[]).size == 0
 
 
-def test_an_answer_keeps_the_key_and_says_where_its_question_lies() -> None:
+def test_answer_keeps_the_key_and_names_its_source() -> None:
     envelope = decode_record(Question, RECORD, max_bytes=1_000)
-    outgoing = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
-    assert (outgoing.topic, outgoing.key, outgoing.source_partition) == (
+    output = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
+    assert (output.topic, output.key, output.source_partition) == (
         "qa.answers",
         b"\x00key",
         3,
     )
-    assert outgoing.value is not None
-    published = Answer.model_validate_json(outgoing.value)
+    assert output.value is not None
+    published = Answer.model_validate_json(output.value)
     assert published.source == Source(topic="qa.questions", partition=3, offset=17)
     assert published.model_copy(update={"source": None}) == answer("q")
 
 
-def test_an_answer_carries_trace_headers_and_no_others() -> None:
+def test_answer_keeps_only_trace_headers() -> None:
     envelope = decode_record(Question, RECORD, max_bytes=1_000)
-    outgoing = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
-    assert outgoing.headers == [("traceparent", b"00-1"), ("content-type", b"application/json")]
+    output = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")
+    assert output.headers == [("traceparent", b"00-1"), ("content-type", b"application/json")]
 
 
-def test_an_answer_to_a_cloudevent_is_one_from_this_worker() -> None:
+def test_answer_to_a_cloudevent_names_the_worker_as_source() -> None:
     headers: list[Header] = [("ce_specversion", b"1.0"), ("ce_id", b"e-1")]
     record = replace(RECORD, headers=headers)
     envelope = decode_record(Question, record, max_bytes=1_000)
-    outgoing = encode_outcome_record(record, envelope, answer("e-1"), "qa.answers")
-    named = dict(outgoing.headers)
+    output = encode_outcome_record(record, envelope, answer("e-1"), "qa.answers")
+    named = dict(output.headers)
     assert (named["ce_id"], named["ce_source"]) == (b"e-1", b"/qa-worker/qa.questions")
 
 
-def test_attributes_of_a_cloudevent_come_back_and_headers_are_of_the_workers_span() -> None:
+def test_trace_headers_are_the_workers_and_attributes_the_events() -> None:
     headers: list[Header] = [
         ("ce_specversion", b"1.0"),
         ("ce_traceparent", b"00-event"),
@@ -100,12 +100,12 @@ def test_attributes_of_a_cloudevent_come_back_and_headers_are_of_the_workers_spa
     envelope = decode_record(Question, record, max_bytes=1_000)
     context: list[Header] = [("traceparent", b"00-worker")]
     for given, expected in ((None, b"00-sent"), (context, b"00-worker")):
-        outgoing = encode_outcome_record(record, envelope, answer("q"), "qa.answers", context=given)
-        named = dict(outgoing.headers)
+        output = encode_outcome_record(record, envelope, answer("q"), "qa.answers", context=given)
+        named = dict(output.headers)
         assert (named["traceparent"], named["ce_traceparent"]) == (expected, b"00-event")
 
 
-def test_an_answer_to_a_structured_event_is_structured() -> None:
+def test_structured_cloudevent_gets_a_structured_answer() -> None:
     data = {"question": "Who?", "context": "Ada."}
     event = {"specversion": "1.0", "id": "e-1", "source": "/s", "type": "t", "data": data}
     record = replace(RECORD, value=json.dumps(event).encode())
@@ -118,15 +118,15 @@ def test_an_answer_to_a_structured_event_is_structured() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"\xff\x00 no JSON", b'{ "spaces":  1 }', None])
 @pytest.mark.parametrize("key", [None, b"", b"\xff"])
-def test_a_dead_letter_is_the_record_untouched(key: bytes | None, value: bytes | None) -> None:
+def test_dead_letter_keeps_the_record(key: bytes | None, value: bytes | None) -> None:
     record = replace(RECORD, key=key, value=value)
-    letter = encode_dead_letter(record, REJECTED, "qa.questions.dead")
-    assert (letter.topic, letter.source_partition) == ("qa.questions.dead", 3)
-    assert (letter.key, letter.value) == (key, value)
-    assert list(letter.headers[:3]) == list(record.headers)
+    dead_letter = encode_dead_letter(record, REJECTED, "qa.questions.dead")
+    assert (dead_letter.topic, dead_letter.source_partition) == ("qa.questions.dead", 3)
+    assert (dead_letter.key, dead_letter.value) == (key, value)
+    assert list(dead_letter.headers[:3]) == list(record.headers)
 
 
-def test_a_dead_letter_says_why_and_where() -> None:
+def test_dead_letter_headers_name_reason_and_position() -> None:
     named = dict(encode_dead_letter(RECORD, REJECTED, "dead").headers)
     assert named["qa.reason"] == b"schema"
     assert named["__connect.errors.topic"] == b"qa.questions"
@@ -134,21 +134,21 @@ def test_a_dead_letter_says_why_and_where() -> None:
     assert named["__connect.errors.offset"] == b"17"
 
 
-def test_a_dead_letter_without_its_value_says_how_much_is_gone() -> None:
-    letter = encode_dead_letter(RECORD, REJECTED, "dead")
-    assert letter.value is not None
-    bare = drop_value(letter)
-    assert bare.value is None
-    assert replace(bare, value=letter.value, headers=letter.headers) == letter
-    assert list(bare.headers) == [
-        *letter.headers,
-        ("qa.value.omitted", str(len(letter.value)).encode()),
+def test_dead_letter_reduced_states_the_omitted_bytes() -> None:
+    dead_letter = encode_dead_letter(RECORD, REJECTED, "dead")
+    assert dead_letter.value is not None
+    reduced = drop_value(dead_letter)
+    assert reduced.value is None
+    assert replace(reduced, value=dead_letter.value, headers=dead_letter.headers) == dead_letter
+    assert list(reduced.headers) == [
+        *dead_letter.headers,
+        ("qa.value.omitted", str(len(dead_letter.value)).encode()),
     ]
 
 
-def test_a_record_to_publish_weighs_all_that_it_carries() -> None:
+def test_output_record_size_includes_the_overhead() -> None:
     record = replace(RECORD, headers=[("é", None)])
-    letter = encode_dead_letter(record, REJECTED, "dead")
-    added = sum(len(name) + len(text or b"") for name, text in letter.headers[1:])
-    assert letter.size == record.size + added + RECORD_OVERHEAD
-    assert drop_value(letter).size < letter.size
+    dead_letter = encode_dead_letter(record, REJECTED, "dead")
+    added = sum(len(name) + len(text or b"") for name, text in dead_letter.headers[1:])
+    assert dead_letter.size == record.size + added + RECORD_OVERHEAD
+    assert drop_value(dead_letter).size < dead_letter.size

@@ -1,19 +1,23 @@
-"""DeadLetterLimit: alone against a naive model, then in a worker on a broker."""
+"""DeadLetterLimit: alone against a naive model, then in a worker on a broker, in both modes."""
 
 import asyncio
 import re
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from schemas.rejection import REPLAY_OF, Reason
+from schemas.rejection import Reason
 from tests.streaming.conftest import Running, RunningWorker
 from tests.streaming.stub_engine import StubEngine
-from tests.streaming.topics import PATIENCE, Topics, event, until
+from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
 from worker.kafka.errors import StreamingError
+from worker.kafka.producer import IdempotentProducer
+from worker.kafka.transactions import TransactionalProducer
+from worker.streaming import supervisor
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 
 BAD = b"{"
@@ -29,7 +33,7 @@ def delivery(request: pytest.FixtureRequest) -> str:
     records=st.integers(1, 12),
     percent=st.integers(1, 99),
 )
-def test_the_limit_agrees_with_a_naive_count(
+def test_limit_agrees_with_a_naive_count(
     outcomes: list[Reason | None], records: int, percent: int
 ) -> None:
     limit = DeadLetterLimit(records=records, ratio=percent / 100)
@@ -43,10 +47,14 @@ def test_the_limit_agrees_with_a_naive_count(
             assert (allowed, error) == (1, None)
             continue
         assert allowed == 0
-        said = re.match(r"(\d+) of the last (\d+) .* (\d+) of them as (\w+);", str(error))
-        assert said is not None
-        assert (int(said[1]), int(said[2])) == (len(rejected), records)
-        assert int(said[3]) == rejected.count(Reason(said[4])) == max(map(rejected.count, rejected))
+        parsed = re.match(r"(\d+) of the last (\d+) .* (\d+) of them as (\w+);", str(error))
+        assert parsed is not None
+        assert (int(parsed[1]), int(parsed[2])) == (len(rejected), records)
+        assert (
+            int(parsed[3])
+            == rejected.count(Reason(parsed[4]))
+            == max(map(rejected.count, rejected))
+        )
 
 
 @given(
@@ -54,7 +62,7 @@ def test_the_limit_agrees_with_a_naive_count(
     batch=st.lists(st.sampled_from([None, Reason.SCHEMA]), max_size=20),
     records=st.integers(1, 12),
 )
-def test_a_batch_is_checked_like_its_records_one_by_one(
+def test_batch_is_checked_like_single_records(
     delivered: list[Reason | None], batch: list[Reason | None], records: int
 ) -> None:
     limit, one_by_one = (DeadLetterLimit(records=records, ratio=0.5) for _ in range(2))
@@ -71,7 +79,7 @@ def test_a_batch_is_checked_like_its_records_one_by_one(
     assert (allowed, error is None) == (expected, expected == len(batch))
 
 
-def test_the_error_is_one_line_that_names_the_settings() -> None:
+def test_error_names_the_settings() -> None:
     limit = DeadLetterLimit(records=10, ratio=0.7)
     for reason in (None, None, *[Reason.SCHEMA] * 5, *[Reason.NOT_JSON] * 2):
         limit.count(reason)
@@ -83,46 +91,46 @@ def test_the_error_is_one_line_that_names_the_settings() -> None:
     )
 
 
-def test_the_ratio_is_a_metric() -> None:
+def test_ratio_is_a_metric() -> None:
     limit = DeadLetterLimit(records=4, ratio=0.9)
-    shares = []
+    ratios = []
     for reason in (Reason.SCHEMA, None, Reason.SCHEMA, Reason.SCHEMA, None):
         limit.count(reason)
-        shares.append(REGISTRY.get_sample_value("qa_rejection_ratio"))
-    assert shares == [0.25, 0.25, 0.5, 0.75, 0.5]
+        ratios.append(REGISTRY.get_sample_value("qa_rejection_ratio"))
+    assert ratios == [0.25, 0.25, 0.5, 0.75, 0.5]
 
 
-def test_a_limit_of_0_records_never_stops() -> None:
+def test_limit_of_0_records_is_disabled() -> None:
     limit = DeadLetterLimit(records=0, ratio=0.1)
     for _ in range(1000):
         assert limit.check([Reason.INTERNAL_ERROR]) == (1, None)
         limit.count(Reason.INTERNAL_ERROR)
 
 
-async def test_a_run_of_rejections_stops_the_worker(topics: Topics, running: Running) -> None:
+async def test_limit_ends_the_worker(topics: Topics, running: Running) -> None:
     await topics.send([event(0), event(1), *[BAD] * 40], partition=0)
     settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10")
     with pytest.raises(
         StreamingError, match=r"^10 of the last 10 .* not_json; .*QA_DEAD_LETTER_LIMIT_RATIO"
     ):
-        async with running(settings, StubEngine()) as pipeline:
-            await _ended(pipeline)
-    # Nine rejections of ten are not above the ratio; the tenth, at offset 11, is.
+        async with running(settings, StubEngine()) as worker:
+            await _ended(worker)
+    # Nine rejections of ten do not exceed the ratio; the tenth, at offset 11, does.
     assert await topics.ids() == ["q-0", "q-1"]
-    letters = await topics.dead_letters()
-    assert [dict(letter.headers)["__connect.errors.offset"] for letter in letters] == [
+    dead_letters = await topics.dead_letters()
+    assert [dict(each.headers)["__connect.errors.offset"] for each in dead_letters] == [
         b"%d" % offset for offset in range(2, 11)
     ]
-    # The start after that lets as many through as the circuit limit needs to see.
     assert (await topics.committed())[0] == 11
+    # A restarted worker counts from zero.
     with pytest.raises(StreamingError, match="10 of the last 10"):
-        async with running(settings, StubEngine()) as pipeline:
-            await _ended(pipeline)
+        async with running(settings, StubEngine()) as worker:
+            await _ended(worker)
     assert len(await topics.dead_letters()) == 18
     assert (await topics.committed())[0] == 20
 
 
-async def test_the_limit_spans_partitions_and_sessions(topics: Topics, running: Running) -> None:
+async def test_limit_spans_partitions_and_sessions(topics: Topics, running: Running) -> None:
     class BreaksOnce(StubEngine):
         broken = False
 
@@ -132,46 +140,76 @@ async def test_the_limit_spans_partitions_and_sessions(topics: Topics, running: 
                 raise OSError("the device is gone")
             return super().submit(event)
 
-    reader = BreaksOnce()
+    engine = BreaksOnce()
     settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10", QA_DEAD_LETTER_LIMIT_RATIO="0.7")
     await topics.send([BAD] * 8)
 
     async def work() -> None:
-        async with running(settings, reader) as pipeline:
+        async with running(settings, engine) as worker:
             await topics.committed_are({0: 4, 1: 4})
             await topics.send([event(1)], partition=0)
-            await until(lambda: reader.broken, "the session breaks")
+            await until(lambda: engine.broken, "the session fails")
             await topics.committed_are({0: 5, 1: 4})
             await topics.send([BAD], partition=0)
-            await _ended(pipeline)
+            await _ended(worker)
 
     with pytest.raises(StreamingError, match="9 of the last 10"):
         await work()
     assert len(await topics.dead_letters()) == 8
 
 
-async def test_rejections_among_answers_do_not_stop_the_worker(
-    topics: Topics, running: Running
+async def test_rejection_counts_once_over_failed_deliveries(
+    topics: Topics, running: Running, monkeypatch: pytest.MonkeyPatch, delivery: str
 ) -> None:
-    # Bad ones are done before the reader has answered anything; still their share is a half.
-    await topics.send([BAD if n % 2 else event(n) for n in range(80)], partition=0)
-    reader = StubEngine(holds=lambda _: True)
-    async with running(topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10"), reader) as pipeline:
-        await until(lambda: len(reader.seen) == 40, "all that can be read is in flight")
-        reader.release_all()
-        await topics.committed_are({0: 80, 1: 0})
-        assert not pipeline.task.done()
-    assert (len(await topics.answers()), len(await topics.dead_letters())) == (40, 40)
+    """In exactly-once mode each failure restarts the partition, in at-least-once mode the session;
+    either way the record is read and rejected again.
+    """
+    monkeypatch.setattr(supervisor, "BACKOFF_SECONDS", (0.0,))
+    records = 3
+    failures = FailingDeliveries(monkeypatch, delivery, count=records)
+    settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS=str(records))
+    await topics.send([BAD], partition=0)
+    async with running(settings, StubEngine()):
+        await topics.committed_are({0: 1, 1: 0})
+        assert failures.left == 0
+        assert REGISTRY.get_sample_value("qa_rejection_ratio") == pytest.approx(1 / records)
+        await topics.send([event(1)], partition=0)
+        await until(lambda: topics.has(1), "the worker continues")
+    assert len(await topics.dead_letters()) == 1
 
 
-async def test_replayed_questions_do_not_stop_the_worker(topics: Topics, running: Running) -> None:
-    await topics.send([BAD] * 30, partition=0, headers=[(REPLAY_OF, b"dead-0-0")])
-    async with running(topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10"), StubEngine()):
-        await topics.committed_are({0: 30, 1: 0})
-    assert len(await topics.dead_letters()) == 30
+class FailingDeliveries:
+    """The next `count` deliveries of records fail before anything is sent."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, delivery: str, count: int) -> None:
+        self.left = count
+        if delivery == "exactly_once":
+            commit = TransactionalProducer.commit
+
+            async def fail_commit(
+                producer: TransactionalProducer, records: Any, *offsets: Any
+            ) -> None:
+                if records:
+                    self._fail()
+                await commit(producer, records, *offsets)
+
+            patch.setattr(TransactionalProducer, "commit", fail_commit)
+        else:
+            send = IdempotentProducer.send
+
+            async def fail_send(producer: IdempotentProducer, record: Any) -> Any:
+                self._fail()
+                return await send(producer, record)
+
+            patch.setattr(IdempotentProducer, "send", fail_send)
+
+    def _fail(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise KafkaConnectionError("no broker")
 
 
-async def _ended(pipeline: RunningWorker) -> None:
-    """Leaving `running` raises what it ended with."""
-    done, _ = await asyncio.wait([pipeline.task], timeout=PATIENCE)
+async def _ended(worker: RunningWorker) -> None:
+    """Leaving `running` then raises the worker's error."""
+    done, _ = await asyncio.wait([worker.task], timeout=TIMEOUT_SECONDS)
     assert done

@@ -182,24 +182,24 @@ def added(*offsets: int) -> OffsetTracker[int]:
     return tracker
 
 
-def test_a_new_ledger_has_nothing_to_commit() -> None:
+def test_new_tracker_has_no_position() -> None:
     assert (OffsetTracker[int]().position, OffsetTracker[int]().in_flight) == (None, 0)
 
 
-def test_an_idle_partition_commits_its_start_position() -> None:
+def test_start_position_is_the_position_of_an_idle_partition() -> None:
     tracker = OffsetTracker[int]()
     tracker.begin(42)
     assert tracker.position == 42
 
 
-def test_an_added_record_overrides_a_late_start_position() -> None:
+def test_late_start_position_does_not_skip_an_added_record() -> None:
     tracker = added(10)
     tracker.begin(12)
     assert tracker.position == 10
     assert tracker.add(11)
 
 
-def test_a_second_start_position_has_no_effect() -> None:
+def test_second_start_position_has_no_effect() -> None:
     tracker = OffsetTracker[int]()
     tracker.begin(10)
     tracker.begin(13)
@@ -224,7 +224,7 @@ def test_offsets_may_have_gaps() -> None:
     assert tracker.position == 10
 
 
-def test_an_offset_is_added_once() -> None:
+def test_offset_is_added_once() -> None:
     tracker = added(5, 6)
     assert not tracker.add(5)
     assert not tracker.add(6)
@@ -233,13 +233,13 @@ def test_an_offset_is_added_once() -> None:
     assert tracker.in_flight == 1
 
 
-def test_an_offset_completes_once() -> None:
+def test_offset_completes_once() -> None:
     tracker = added(5)
     assert tracker.complete(5, 5)
     assert not tracker.complete(5, 5)
 
 
-def test_a_closed_tracker_adds_and_completes_nothing() -> None:
+def test_closed_tracker_adds_and_completes_nothing() -> None:
     tracker = added(5, 6)
     tracker.complete(5, 5)
     tracker.close()
@@ -248,7 +248,7 @@ def test_a_closed_tracker_adds_and_completes_nothing() -> None:
     assert (tracker.position, tracker.in_flight) == (6, 0)
 
 
-def test_a_late_completion_does_not_count_for_the_next_assignment() -> None:
+def test_late_completion_does_not_count_for_the_next_assignment() -> None:
     lost, again = added(5, 6), added(5, 6)
     lost.close()
     assert not lost.complete(5, 5)
@@ -265,7 +265,7 @@ def test_committed_items_are_those_before_the_committed_offset() -> None:
     assert tracker.close() == [7]
 
 
-def test_a_commit_is_needed_when_position_and_committed_offset_differ() -> None:
+def test_commit_is_needed_when_position_and_committed_differ() -> None:
     tracker = OffsetTracker[int]()
     assert not tracker.needs_commit
     tracker.start(StartOffsets(committed=5, position=5))
@@ -276,7 +276,7 @@ def test_a_commit_is_needed_when_position_and_committed_offset_differ() -> None:
     assert not tracker.needs_commit
 
 
-def test_a_late_start_offset_does_not_undo_a_commit() -> None:
+def test_late_start_offset_does_not_undo_a_commit() -> None:
     tracker = added(5)
     tracker.complete(5, 5)
     tracker.mark_committed(6)

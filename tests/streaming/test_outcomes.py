@@ -1,5 +1,5 @@
-"""What comes out for a record, on every broker that can be had: the answer's record, in the shape
-of the question's, or a dead letter with its bytes.
+"""Output records on a broker: an answer in the format of its question, or a dead letter with the
+question's bytes.
 """
 
 import json
@@ -11,9 +11,7 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 
 
-async def test_an_answer_keeps_key_trace_and_correlation_headers(
-    topics: Topics, running: Running
-) -> None:
+async def test_answer_keeps_key_and_correlation_headers(topics: Topics, running: Running) -> None:
     headers = [
         ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("Correlation-Id", b"c-1"),
@@ -31,21 +29,15 @@ async def test_an_answer_keeps_key_trace_and_correlation_headers(
     assert document["source"]["topic"] == topics.settings.qa.questions_topic
 
 
-async def test_what_cannot_be_answered_is_a_dead_letter_and_neighbours_are_answered(
-    topics: Topics, running: Running
-) -> None:
+async def test_rejected_record_becomes_a_dead_letter(topics: Topics, running: Running) -> None:
     bad = b'{"question": "Who?"'
     await topics.send([event(0), bad, event(2)], partition=0, headers=[("mine", b"\xff")])
     async with running(topics.settings, StubEngine()):
-
-        async def three_committed() -> bool:
-            return (await topics.committed())[0] == 3
-
-        await until(three_committed, "offset 3 committed")
+        await topics.committed_are({0: 3, 1: 0})
     assert await topics.ids() == ["q-0", "q-2"]
-    (letter,) = await topics.dead_letters()
-    headers = dict(letter.headers)
-    assert (letter.key, letter.value) == (b"k", bad)
+    (dead_letter,) = await topics.dead_letters()
+    headers = dict(dead_letter.headers)
+    assert (dead_letter.key, dead_letter.value) == (b"k", bad)
     assert headers["mine"] == b"\xff"
     assert headers["qa.reason"] == b"not_json"
     assert headers["__connect.errors.topic"] == topics.settings.qa.questions_topic.encode()
@@ -53,9 +45,7 @@ async def test_what_cannot_be_answered_is_a_dead_letter_and_neighbours_are_answe
     assert headers["__connect.errors.offset"] == b"1"
 
 
-async def test_a_null_value_without_a_key_is_a_dead_letter_of_the_same_shape(
-    topics: Topics, running: Running
-) -> None:
+async def test_dead_letter_keeps_null_key_and_value(topics: Topics, running: Running) -> None:
     # aiokafka's producer asserts that a record has a key or a value; Kafka does not.
     await _send_nothing(topics)
     async with running(topics.settings, StubEngine()):
@@ -64,45 +54,49 @@ async def test_a_null_value_without_a_key_is_a_dead_letter_of_the_same_shape(
             return len(await topics.dead_letters()) == 1
 
         await until(arrived, "the dead letter")
-    (letter,) = await topics.dead_letters()
-    assert (letter.key, letter.value) == (None, None)
-    assert dict(letter.headers)["qa.reason"] == b"null_value"
+    (dead_letter,) = await topics.dead_letters()
+    assert (dead_letter.key, dead_letter.value) == (None, None)
+    assert dict(dead_letter.headers)["qa.reason"] == b"null_value"
 
 
-async def test_an_answer_too_large_for_its_topic_is_a_dead_letter(
+async def test_answer_too_large_for_its_topic_becomes_a_dead_letter(
     topics: Topics, running: Running
 ) -> None:
     limit = dict.fromkeys(("QA_MAX_RECORD_BYTES",), str(4 * 2**20))
-    small = Topics(topics.servers, {**limit, "QA_ANSWERS_TOPIC": f"small-{id(topics)}"})
-    await _create_with_limits(small, answers=20_000, dead=8 * 2**20)
-    value = event(1, metadata={"fill": "x" * 30_000})
-    await small.send([value, event(2)], partition=0)
-    async with running(small.settings, StubEngine()):
-        await until(lambda: small.has(1), "the good neighbour")
-    assert await small.ids() == ["q-2"]
-    (letter,) = await small.dead_letters()
-    assert dict(letter.headers)["qa.reason"] == b"answer_too_large"
-    assert letter.value == value
+    async with Topics(
+        topics.servers, {**limit, "QA_ANSWERS_TOPIC": f"small-{id(topics)}"}
+    ) as small:
+        await _create_with_limits(small, answers=20_000, dead=8 * 2**20)
+        value = event(1, metadata={"fill": "x" * 30_000})
+        await small.send([value, event(2)], partition=0)
+        async with running(small.settings, StubEngine()):
+            await until(lambda: small.has(1), "the answer to the other question")
+        assert await small.ids() == ["q-2"]
+        (dead_letter,) = await small.dead_letters()
+        assert dict(dead_letter.headers)["qa.reason"] == b"answer_too_large"
+        assert dead_letter.value == value
 
 
-async def test_a_dead_letter_too_large_for_its_topic_names_what_it_leaves_out(
+async def test_dead_letter_too_large_for_its_topic_omits_the_value(
     topics: Topics, running: Running
 ) -> None:
-    small = Topics(topics.servers, {"QA_DEAD_LETTERS_TOPIC": f"small-dead-{id(topics)}"})
-    await _create_with_limits(small, answers=2**20, dead=20_000)
-    value = b"[" * 30_000
-    await small.send([value, event(2)], partition=0)
-    async with running(small.settings, StubEngine()):
-        await until(lambda: small.has(1), "the good neighbour")
-    (letter,) = await small.dead_letters()
-    headers = dict(letter.headers)
-    assert letter.value is None
-    assert headers["qa.value.omitted"] == b"30000"
-    assert headers["__connect.errors.offset"] == b"0"
+    async with Topics(
+        topics.servers, {"QA_DEAD_LETTERS_TOPIC": f"small-dead-{id(topics)}"}
+    ) as small:
+        await _create_with_limits(small, answers=2**20, dead=20_000)
+        value = b"[" * 30_000
+        await small.send([value, event(2)], partition=0)
+        async with running(small.settings, StubEngine()):
+            await until(lambda: small.has(1), "the answer to the other question")
+        (dead_letter,) = await small.dead_letters()
+        headers = dict(dead_letter.headers)
+        assert dead_letter.value is None
+        assert headers["qa.value.omitted"] == b"30000"
+        assert headers["__connect.errors.offset"] == b"0"
 
 
 @pytest.mark.parametrize("mode", ["structured", "binary"])
-async def test_a_cloud_event_is_answered_by_a_cloud_event(
+async def test_cloudevent_is_answered_with_a_cloudevent(
     topics: Topics, running: Running, mode: str
 ) -> None:
     data = {"question": "Who is it?", "context": "Person1 lives here."}
@@ -115,11 +109,7 @@ async def test_a_cloud_event_is_answered_by_a_cloud_event(
         headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
     await topics.send([value], headers=headers)
     async with running(topics.settings, StubEngine()):
-
-        async def arrived() -> bool:
-            return len(await topics.answers()) == 1
-
-        await until(arrived, "the answer")
+        await until(lambda: topics.has(1), "the answer")
     (record,) = await topics.answers()
     found = dict(record.headers)
     document = json.loads(record.value)

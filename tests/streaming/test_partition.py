@@ -1,4 +1,4 @@
-"""In-order delivery of one partition, on an in-memory delivery."""
+"""In-order delivery of one partition, with in-memory delivery."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,13 +29,13 @@ async def running(shared: PartitionContext) -> AsyncIterator[PartitionProcessor]
 
 
 @given(order=st.permutations(range(6)))
-def test_outcomes_are_delivered_in_the_order_of_offsets(order: list[int]) -> None:
+def test_outcomes_are_delivered_in_offset_order(order: list[int]) -> None:
     async def deliver() -> list[int]:
         engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
         async with running(context(engine, delivery)) as partition:
             for offset in range(6):
                 partition.add(record(offset))
-            await until(lambda: len(engine.seen) == 6, "all are in the engine")
+            await until(lambda: len(engine.seen) == 6, "the engine has all records")
             for offset in order:
                 engine.release(f"0-{offset}")
                 await asyncio.sleep(0)
@@ -45,7 +45,7 @@ def test_outcomes_are_delivered_in_the_order_of_offsets(order: list[int]) -> Non
     assert asyncio.run(deliver()) == list(range(6))
 
 
-async def test_a_failed_delivery_completes_and_commits_nothing() -> None:
+async def test_failed_delivery_commits_nothing() -> None:
     delivery = FakeDelivery()
     delivery.errors = [TimeoutError()]
     partition = PartitionProcessor(FIRST, context(StubEngine(), delivery))
@@ -57,7 +57,7 @@ async def test_a_failed_delivery_completes_and_commits_nothing() -> None:
     partition.close()
 
 
-async def test_a_rejection_counts_once_however_often_its_delivery_fails() -> None:
+async def test_rejection_counts_once_over_failed_deliveries() -> None:
     limit = DeadLetterLimit(records=3, ratio=0.5)
     delivery = FakeDelivery()
     shared = context(StubEngine(), delivery, dead_letter_limit=limit)
@@ -77,7 +77,7 @@ async def test_a_rejection_counts_once_however_often_its_delivery_fails() -> Non
     assert limit.check([None, Reason.NOT_JSON])[0] == 1
 
 
-async def test_the_record_that_exceeds_the_dead_letter_limit_is_not_delivered() -> None:
+async def test_record_beyond_the_dead_letter_limit_is_not_delivered() -> None:
     limit = DeadLetterLimit(records=4, ratio=0.5)
     delivery = FakeDelivery()
     partition = PartitionProcessor(FIRST, context(StubEngine(), delivery, dead_letter_limit=limit))
@@ -91,7 +91,20 @@ async def test_the_record_that_exceeds_the_dead_letter_limit_is_not_delivered() 
     partition.close()
 
 
-async def test_replayed_questions_do_not_count_for_the_dead_letter_limit() -> None:
+async def test_rejections_count_in_the_order_of_delivery() -> None:
+    """All rejections complete before the first answer; still their ratio is one half."""
+    limit = DeadLetterLimit(records=10, ratio=0.9)
+    engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
+    async with running(context(engine, delivery, dead_letter_limit=limit)) as partition:
+        for offset in range(80):
+            partition.add(record(offset, value=NO_JSON if offset % 2 else None))
+        await until(lambda: len(engine.held) == 40, "the engine has all good questions")
+        engine.release_all()
+        await partition.drain()
+    assert delivery.offsets() == list(range(80))
+
+
+async def test_dead_letter_limit_ignores_replayed_questions() -> None:
     limit = DeadLetterLimit(records=1, ratio=0.5)
     delivery = FakeDelivery()
     async with running(context(StubEngine(), delivery, dead_letter_limit=limit)) as partition:
@@ -102,17 +115,9 @@ async def test_replayed_questions_do_not_count_for_the_dead_letter_limit() -> No
     assert delivery.offsets() == [0, 1, 2, 3, 4]
 
 
-async def test_a_batch_is_bounded_in_bytes_and_in_records() -> None:
+async def test_batch_is_bounded_in_bytes_and_records() -> None:
     delivery = FakeDelivery()
-    batches: list[int] = []
     async with running(context(StubEngine(), delivery, batch_records=3)) as partition:
-        deliver = partition._delivery.deliver
-
-        def count(batch):  # type: ignore[no-untyped-def]
-            batches.append(len(batch))
-            return deliver(batch)
-
-        partition._delivery.deliver = count  # type: ignore[method-assign]
         for offset in range(4):
             partition.add(record(offset))
         await partition.drain()
@@ -120,26 +125,26 @@ async def test_a_batch_is_bounded_in_bytes_and_in_records() -> None:
         for offset in range(4, 6):
             partition.add(record(offset, value=large))
         await partition.drain()
-    assert batches == [3, 1, 1, 1]
+    assert delivery.batches == [3, 1, 1, 1]
 
 
-async def test_a_drain_does_not_wait_for_the_interval() -> None:
+async def test_drain_ignores_the_commit_interval() -> None:
     delivery = FakeDelivery(min_interval=3600)
     async with running(context(StubEngine(), delivery)) as partition:
         partition.add(record(0))
-        await until(lambda: delivery.offsets() == [0], "the first one starts the interval")
+        await until(lambda: delivery.offsets() == [0], "the first delivery starts the interval")
         partition.add(record(1))
         await partition.drain()
     assert delivery.offsets() == [0, 1]
 
 
-async def test_a_closed_partition_adds_and_delivers_nothing_and_frees_its_capacity() -> None:
+async def test_closed_partition_delivers_nothing_and_frees_capacity() -> None:
     engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
     shared = context(engine, delivery)
     async with running(shared) as partition:
         for offset in range(3):
             partition.add(record(offset))
-        await until(lambda: len(engine.seen) == 3, "all are in the engine")
+        await until(lambda: len(engine.seen) == 3, "the engine has all records")
         partition.close()
         partition.add(record(3))
         engine.release_all()
@@ -148,7 +153,7 @@ async def test_a_closed_partition_adds_and_delivers_nothing_and_frees_its_capaci
     assert delivery.published == []
 
 
-async def test_an_offset_before_the_groups_names_the_truncated_topic() -> None:
+async def test_offset_before_the_committed_one_is_an_error() -> None:
     delivery = FakeDelivery()
     delivery.committed[FIRST] = 500
     async with running(context(StubEngine(), delivery)) as partition:
@@ -157,12 +162,12 @@ async def test_an_offset_before_the_groups_names_the_truncated_topic() -> None:
             partition.add(record(0))
 
 
-async def test_an_engine_that_cancels_a_record_is_an_error_not_a_cancellation() -> None:
+async def test_future_cancelled_by_the_engine_is_an_error() -> None:
     engine = StubEngine(holds=lambda _: True)
     partition = PartitionProcessor(FIRST, context(engine, FakeDelivery()))
     partition.add(record(0))
     task = asyncio.create_task(partition.run())
-    await until(lambda: len(engine.held) == 1, "it is in the engine")
+    await until(lambda: len(engine.held) == 1, "the engine has the record")
     engine.held["0-0"][1].cancel()
     with pytest.raises(RuntimeError, match="engine was closed"):
         await task

@@ -1,4 +1,4 @@
-"""The poll loop, on an in-memory consumer and delivery."""
+"""The poll loop and backpressure, with an in-memory consumer and delivery."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,6 +25,10 @@ class FakeConsumer:
         await asyncio.sleep(0)
         return self._polls.pop(0) if self._polls else []
 
+    @property
+    def polls_left(self) -> int:
+        return len(self._polls)
+
     async def position(self, partition: TopicPartition) -> int:
         return self._positions[partition]
 
@@ -40,25 +44,26 @@ async def polling(poller: RecordPoller, assigned: Assignment) -> AsyncIterator[N
 
 
 async def test_a_late_start_position_does_not_skip_waiting_records() -> None:
-    # The first record fills the worker. While those of the second partition wait for capacity, its
-    # tracker hears the consumer's position, which lies behind them.
+    # The first record uses all capacity. While the records of the second partition wait, its
+    # tracker learns the consumer's position, which lies behind them.
     engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
-    assigned = assignment(engine, delivery)
+    bound = limiter(engine, max_bytes=50)
+    assigned = assignment(engine, delivery, bound)
     assigned.on_assigned([FIRST, SECOND])
-    bound = assigned._context.limiter
-    bound._max_bytes = 50
     records = [record(0), *(record(offset, SECOND) for offset in range(3))]
     consumer = FakeConsumer(records, positions={FIRST: 1, SECOND: 3})
     async with polling(RecordPoller(consumer, bound, assigned), assigned):
-        await until(lambda: engine.seen == ["0-0"], "the first record fills the worker")
+        await until(lambda: engine.seen == ["0-0"], "the first record uses all capacity")
         tracker = assigned.trackers[SECOND]
         tracker.begin(3)
         assert tracker.position == 0
         engine.release_all()
-        await until(lambda: delivery.offsets(SECOND) == [0, 1, 2], "all are delivered")
+        await until(
+            lambda: delivery.offsets(SECOND) == [0, 1, 2], "the waiting records are delivered"
+        )
 
 
-async def test_offsets_without_records_are_committed_after_an_empty_poll() -> None:
+async def test_empty_poll_commits_the_consumer_position() -> None:
     delivery = FakeDelivery()
     assigned = assignment(StubEngine(), delivery)
     assigned.on_assigned([FIRST])
@@ -69,11 +74,51 @@ async def test_offsets_without_records_are_committed_after_an_empty_poll() -> No
     assert delivery.offsets() == [0]
 
 
-async def test_records_of_partitions_that_are_not_assigned_are_ignored() -> None:
+async def test_records_of_unassigned_partitions_are_ignored() -> None:
     engine, delivery = StubEngine(), FakeDelivery()
     assigned = assignment(engine, delivery)
     assigned.on_assigned([FIRST])
     consumer = FakeConsumer([record(0, SECOND), record(0)], positions={FIRST: 1})
     async with polling(RecordPoller(consumer, limiter(engine), assigned), assigned):
-        await until(lambda: delivery.offsets() == [0], "the assigned partition is served")
+        await until(
+            lambda: delivery.offsets() == [0], "the assigned partition's record is delivered"
+        )
     assert engine.seen == ["0-0"]
+
+
+async def test_backpressure_bounds_the_bytes_in_flight() -> None:
+    engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
+    records = [record(offset) for offset in range(8)]
+    bound = limiter(engine, max_bytes=5 * records[0].size)
+    assigned = assignment(engine, delivery, bound)
+    assigned.on_assigned([FIRST])
+    consumer = FakeConsumer(records, positions={FIRST: 8})
+    async with polling(RecordPoller(consumer, bound, assigned), assigned):
+        for done in range(3):
+            await until(lambda n=done: len(engine.seen) == 5 + n, "as many as fit")  # type: ignore[misc]
+            assert bound.bytes == 5 * records[0].size
+            engine.release(f"0-{done}")
+        await until(lambda: len(engine.seen) == 8, "each completed record admits one")
+        engine.release_all()
+        await until(lambda: delivery.offsets() == list(range(8)), "all are delivered")
+
+
+async def test_backpressure_stops_polling_at_the_token_bound() -> None:
+    engine, delivery = StubEngine(holds=lambda _: True, tokens_each=10), FakeDelivery()
+    bound = limiter(engine, max_tokens=100)
+    engine.on_progress = bound.engine_progressed
+    assigned = assignment(engine, delivery, bound)
+    assigned.on_assigned([FIRST])
+    polls = [[record(offset) for offset in range(start, start + 4)] for start in range(0, 40, 4)]
+    consumer = FakeConsumer(*polls, positions={FIRST: 40})
+    async with polling(RecordPoller(consumer, bound, assigned), assigned):
+        # The limiter checks tokens between polls, so the last poll may exceed the bound.
+        await until(lambda: len(engine.held) == 12, "the third poll reaches the bound")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert consumer.polls_left == 7
+        for offset in range(3):
+            engine.release(f"0-{offset}")
+        await until(lambda: len(engine.held) == 13, "fewer pending tokens admit one more poll")
+        engine.release_all()
+        await until(lambda: delivery.offsets() == list(range(40)), "all are delivered")

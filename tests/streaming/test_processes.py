@@ -1,10 +1,10 @@
-"""Workers as real processes, with the real model, on real Kafka: killed, stopped, cut off."""
+"""Worker processes with the real model on Apache Kafka: kills, stops, suspensions and outages."""
 
 import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -24,21 +24,19 @@ def delivery() -> str:
 
 
 @pytest.fixture
-async def topics(apache_kafka: ApacheKafka, delivery: str) -> Topics:
-    own = Topics(
+async def topics(apache_kafka: ApacheKafka, delivery: str) -> AsyncIterator[Topics]:
+    async with Topics(
         apache_kafka.bootstrap_servers,
-        # So that a killed worker's partitions are given on within a second or so.
+        # A killed worker's partitions go to the next one within about a second.
         {"KAFKA_SESSION_TIMEOUT_MS": "1500", "QA_DELIVERY": delivery},
         partitions=4,
-    )
-    await own.create()
-    return own
+    ) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
-async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(
-    topics: Topics, delivery: str
-) -> None:
+async def test_kills_and_rebalances_lose_no_answer(topics: Topics, delivery: str) -> None:
     sender = _Sender(topics)
     sending = asyncio.create_task(sender.run())
     try:
@@ -52,11 +50,11 @@ async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(
                 await _answered(second, 40)
                 second.signal(signal.SIGTERM)
                 assert await second.ended() == 0
-            took = await first.metric("qa_consumed_records_total")
-            await _answered(first, int(took) + 40)
+            consumed = await first.metric("qa_consumed_records_total")
+            await _answered(first, int(consumed) + 40)
             sender.enough.set()
             sent = await sending
-            await until(lambda: _all_committed(topics, sent), "all is committed")
+            await until(lambda: _all_committed(topics, sent), "everything is committed")
             first.signal(signal.SIGTERM)
             assert await first.ended() == 0
     finally:
@@ -65,15 +63,15 @@ async def test_five_kills_and_a_worker_that_comes_and_goes_lose_no_answer(
     ids = Counter(await topics.ids())
     missing = [n for n in range(sent) if f"q-{n}" not in ids]
     repeated = sum(ids.values()) - len(ids)
-    found = f"{sent} sent, {len(missing)} missing, {repeated} repeated"
-    print(f"\n{delivery}: 5 kills, 1 join, 1 leave: {found}")
+    summary = f"{sent} sent, {len(missing)} missing, {repeated} repeated"
+    print(f"\n{delivery}: 5 kills, 1 join, 1 leave: {summary}")
     assert not missing
     assert len(ids) == sent
     if delivery == "exactly_once":
         assert not repeated
 
 
-async def test_sigterm_finishes_what_is_in_flight_and_exits_0(topics: Topics) -> None:
+async def test_sigterm_drains_commits_and_exits_with_0(topics: Topics) -> None:
     await topics.send([event(n) for n in range(400)], key=None)
     async with WorkerProcess(topics.environment) as worker:
         await _answered(worker, 20)
@@ -82,15 +80,14 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(topics: Topics) ->
         assert worker.events("stopped")
     ids = await topics.ids()
     committed = sum(offset or 0 for offset in (await topics.committed()).values())
-    # What was taken was answered and committed, and nothing was answered without a commit.
     assert len(ids) == len(set(ids)) == committed
     assert committed > 0
 
 
-async def test_a_second_sigterm_leaves_at_once_and_loses_nothing(topics: Topics) -> None:
+async def test_second_sigterm_exits_without_draining(topics: Topics) -> None:
     await topics.send([event(n, context="word " * 3000) for n in range(40)], key=None)
     async with WorkerProcess(topics.environment) as worker:
-        await until(lambda: _records(worker, 1), "work is in flight")
+        await until(lambda: _records(worker, 1), "a record is in flight")
         worker.signal(signal.SIGTERM)
         await until(lambda: bool(worker.events("draining")), "draining")
         worker.signal(signal.SIGTERM)
@@ -101,91 +98,93 @@ async def test_a_second_sigterm_leaves_at_once_and_loses_nothing(topics: Topics)
     assert committed <= len(ids) < 40
 
 
-async def test_an_exceeded_shutdown_budget_leaves_at_once_and_loses_nothing(
+async def test_exceeded_shutdown_budget_exits_and_loses_nothing(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
     budget = {"QA_DRAIN_SECONDS": "0.5", "QA_SHUTDOWN_SECONDS": "1"}
-    topics = Topics(kafka.bootstrap_servers, budget)
-    await topics.create()
-    await topics.send([event(n) for n in range(500)], key=None)
-    async with WorkerProcess(topics.environment) as worker:
-        await _answered(worker, 20)
-        # Nobody answers, and nothing breaks: whatever it waits for takes longer than it has.
-        kafka.suspend()
-        worker.signal(signal.SIGTERM)
-        assert await worker.ended() == 1
-        assert worker.events("shutdown_budget_exceeded")
-    kafka.resume()
-    async with WorkerProcess(topics.environment) as worker:
-        await until(lambda: _all_committed(topics, 500), "the next one does the rest")
-        worker.signal(signal.SIGTERM)
-        assert await worker.ended() == 0
-    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(500))
+    async with Topics(kafka.bootstrap_servers, budget) as topics:
+        await topics.create()
+        await topics.send([event(n) for n in range(500)], key=None)
+        async with WorkerProcess(topics.environment) as worker:
+            await _answered(worker, 20)
+            # A suspended broker answers nothing and closes no connection.
+            kafka.suspend()
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 1
+            assert worker.events("shutdown_budget_exceeded")
+        kafka.resume()
+        async with WorkerProcess(topics.environment) as worker:
+            await until(lambda: _all_committed(topics, 500), "the next worker commits the rest")
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 0
+        assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(500))
 
 
-async def test_a_worker_that_was_paused_finds_itself_fenced_and_rejoins(topics: Topics) -> None:
+async def test_suspended_worker_is_fenced_and_rejoins(topics: Topics) -> None:
     async with (
-        WorkerProcess(topics.environment) as paused,
+        WorkerProcess(topics.environment) as suspended,
         WorkerProcess(topics.environment) as other,
     ):
-        await until(lambda: _has(paused, 2) and _has(other, 2), "each has a half")
-        # Enough that it has work in its hands when it is stopped.
+        await until(lambda: _has(suspended, 2) and _has(other, 2), "each worker has two partitions")
+        # Enough records that some are in flight when the worker is suspended.
         await topics.send([event(n) for n in range(600)], key=None)
-        await _answered(paused, 20)
-        paused.signal(signal.SIGSTOP)
-        await until(lambda: _has(other, 4), "the other has all of it")
-        await until(lambda: _all_committed(topics, 600), "and does all of it")
-        assigned = len(paused.events("assigned"))
-        paused.signal(signal.SIGCONT)
-        await until(lambda: len(paused.events("assigned")) > assigned, "it has rejoined")
-        await until(lambda: _has(paused, 2) and _has(other, 2), "each has a half again")
-        took = await paused.metric("qa_answers_total")
+        await _answered(suspended, 20)
+        suspended.signal(signal.SIGSTOP)
+        await until(lambda: _has(other, 4), "the other worker has all partitions")
+        await until(lambda: _all_committed(topics, 600), "the other worker commits everything")
+        assigned = len(suspended.events("assigned"))
+        suspended.signal(signal.SIGCONT)
+        await until(lambda: len(suspended.events("assigned")) > assigned, "the worker has rejoined")
+        await until(lambda: _has(suspended, 2) and _has(other, 2), "each has two partitions again")
+        answered = await suspended.metric("qa_answers_total")
         await topics.send([event(n) for n in range(600, 800)], key=None)
-        await until(lambda: _all_committed(topics, 800), "all is done")
-        assert await paused.metric("qa_answers_total") > took
+        await until(lambda: _all_committed(topics, 800), "everything is committed")
+        assert await suspended.metric("qa_answers_total") > answered
     assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(800))
 
 
-async def test_a_broker_that_is_killed_and_returns_needs_no_restart(
+async def test_worker_survives_a_broker_restart(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
-    topics = Topics(kafka.bootstrap_servers)
-    await topics.create()
-    await topics.send([event(n) for n in range(200)], key=None)
-    async with WorkerProcess(topics.environment) as worker:
-        await _answered(worker, 20)
-        await asyncio.to_thread(kafka.kill)
-        await until(lambda: bool(worker.events("broker_contact_lost")), "the worker has noticed")
-        status, _ = await worker.get("/healthz")
-        assert status == 200, "a restart does not bring the brokers back"
-        await asyncio.to_thread(kafka.restart)
-        await topics.send([event(n) for n in range(200, 300)], key=None)
-        await until(lambda: _all_committed(topics, 300), "all is committed")
-        worker.signal(signal.SIGTERM)
-        assert await worker.ended() == 0
-    assert set(await topics.ids()) == {f"q-{n}" for n in range(300)}
+    async with Topics(kafka.bootstrap_servers) as topics:
+        await topics.create()
+        await topics.send([event(n) for n in range(200)], key=None)
+        async with WorkerProcess(topics.environment) as worker:
+            await _answered(worker, 20)
+            await asyncio.to_thread(kafka.kill)
+            await until(
+                lambda: bool(worker.events("broker_contact_lost")), "the worker has noticed"
+            )
+            status, _ = await worker.get("/healthz")
+            assert status == 200, "a restart does not bring the brokers back"
+            await asyncio.to_thread(kafka.restart)
+            await topics.send([event(n) for n in range(200, 300)], key=None)
+            await until(lambda: _all_committed(topics, 300), "everything is committed")
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 0
+        assert set(await topics.ids()) == {f"q-{n}" for n in range(300)}
 
 
-async def test_a_broker_that_stays_away_ends_the_worker_with_the_reason(
+async def test_outage_ends_the_worker_and_names_the_setting(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
-    topics = Topics(kafka.bootstrap_servers, {"QA_OUTAGE_SECONDS": "6"})
-    await topics.create()
-    async with WorkerProcess(topics.environment) as worker:
-        await asyncio.to_thread(kafka.kill)
-        assert await worker.ended() == 1
-        last = worker.said.strip().splitlines()[-1]
-        assert last.startswith("qa-worker: no broker has answered for")
-        assert "QA_OUTAGE_SECONDS" in last
+    async with Topics(kafka.bootstrap_servers, {"QA_OUTAGE_SECONDS": "6"}) as topics:
+        await topics.create()
+        async with WorkerProcess(topics.environment) as worker:
+            await asyncio.to_thread(kafka.kill)
+            assert await worker.ended() == 1
+            last = worker.output.strip().splitlines()[-1]
+            assert last.startswith("qa-worker: no broker has answered for")
+            assert "QA_OUTAGE_SECONDS" in last
 
 
-async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:
+async def test_probes_and_metrics_of_a_worker_process(topics: Topics) -> None:
     await topics.send([event(0), b"{", event(2)], partition=0)
     async with WorkerProcess(topics.environment) as worker:
-        await until(lambda: _all_committed(topics, 3), "all is committed")
+        await until(lambda: _all_committed(topics, 3), "everything is committed")
         assert (await worker.get("/healthz"))[0] == 200
         assert (await worker.get("/readyz"))[0] == 200
         assert await worker.metric("qa_consumed_records_total") == 3
@@ -199,7 +198,7 @@ async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:
         assert await worker.metric("qa_end_to_end_latency_seconds_count") == 3
         assert 0 < await worker.metric("qa_end_to_end_latency_seconds_sum") < 3 * 60
         _, page = await worker.get("/metrics")
-        # Every reason is there from the start, for rates to see the first.
+        # Every reason has a sample from the start, so that rate() counts its first rejection.
         assert page.count("\nqa_rejections_total{") == len(Reason)
         (rejected,) = worker.events("rejected")
         assert rejected["topic"] == topics.settings.qa.questions_topic
@@ -209,7 +208,7 @@ async def test_probes_and_metrics_tell_what_happens(topics: Topics) -> None:
 
 
 class _Sender:
-    """Sends at a steady rate until it is enough."""
+    """Sends at a steady rate until `enough` is set."""
 
     def __init__(self, topics: Topics) -> None:
         self.enough = asyncio.Event()
@@ -218,7 +217,7 @@ class _Sender:
     async def run(self) -> int:
         sent = 0
         while not self.enough.is_set():
-            # About as much as the worker can do: a steady backlog, and no hours of it.
+            # About the worker's throughput: a steady backlog that stays small.
             await self._topics.send([event(n) for n in range(sent, sent + 20)], key=None)
             sent += 20
             await asyncio.sleep(0.1)

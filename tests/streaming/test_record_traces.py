@@ -1,4 +1,4 @@
-"""Trace listeners hear of the start of each record, and once of its end."""
+"""Trace listeners receive the start of each record, and its end once."""
 
 from collections import Counter
 
@@ -34,19 +34,19 @@ def delivery(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-async def test_a_trace_ends_when_its_offset_is_committed(
+async def test_trace_ends_at_the_commit_of_its_offset(
     topics: Topics, running: Running, delivery: str
 ) -> None:
     listener = Listener()
     settings = topics.settings
     if delivery == "at_least_once":
-        # No commit before the third record: to be published is not enough.
+        # Published records wait for the commit after the third one.
         settings = topics.with_(QA_COMMIT_INTERVAL_MS="3600000", QA_COMMIT_RECORDS="3")
     async with running(settings, StubEngine(), listener):
         await topics.send([event(0), b"{"], partition=0)
-        await until(lambda: len(listener.open) + len(listener.ends) == 2, "both are taken")
+        await until(lambda: len(listener.open) + len(listener.ends) == 2, "both are in flight")
         if delivery == "at_least_once":
-            await until(lambda: topics.has(1), "published")
+            await until(lambda: topics.has(1), "the answer is published")
             assert not listener.ends
         await topics.send([event(2)], partition=0)
         await until(lambda: len(listener.ends) == 3, "all are committed")
@@ -60,16 +60,14 @@ async def test_a_trace_ends_when_its_offset_is_committed(
     assert answered.received < answered.ended
 
 
-async def test_records_that_are_not_drained_end_as_dropped(
-    topics: Topics, running: Running
-) -> None:
+async def test_traces_of_discarded_records_end_as_dropped(topics: Topics, running: Running) -> None:
     listener = Listener()
-    reader = StubEngine(holds=lambda question: question.question.endswith("1?"))
-    async with running(topics.with_(QA_DRAIN_SECONDS="0.1"), reader, listener):
+    engine = StubEngine(holds=lambda question: question.question.endswith("1?"))
+    async with running(topics.with_(QA_DRAIN_SECONDS="0.1"), engine, listener):
         await topics.send([event(n) for n in range(4)], partition=0)
-        await until(lambda: len(listener.open) + len(listener.ends) == 4, "all are taken")
-    reader.release_all()
+        await until(lambda: len(listener.open) + len(listener.ends) == 4, "all are in flight")
+    engine.release_all()
 
     assert not listener.open
-    # Behind the one that is not answered nothing is published.
+    # The records behind the unanswered one are not published.
     assert listener.outcomes == {ANSWERED: 1, DROPPED: 3}

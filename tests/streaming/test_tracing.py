@@ -1,9 +1,11 @@
-"""Traces of a real worker, as a collector receives them over OTLP."""
+"""Traces of a worker process, as a collector receives them over OTLP."""
 
 import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,62 +21,65 @@ pytestmark = pytest.mark.process
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{PARENT}-01".encode()
 
-STEPS = {
+STAGES = {
     "exactly_once": ["decode", "preprocess", "inference", "postprocess", "send"],
     "at_least_once": ["decode", "preprocess", "inference", "postprocess", "send", "commit"],
 }
 
 
-async def traced_topics(broker: Broker, collector: Collector, **environment: str) -> Topics:
-    topics = Topics(
+@asynccontextmanager
+async def traced_topics(
+    broker: Broker, collector: Collector, **environment: str
+) -> AsyncIterator[Topics]:
+    async with Topics(
         broker.bootstrap_servers,
         {
             "QA_TRACING": "true",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
-            # One thread: while it runs the first question, the others come together.
+            # One thread: while it runs the first question, the others queue up for one batch.
             "QA_THREADS": "1",
             **environment,
         },
         partitions=1,
-    )
-    await topics.create()
-    return topics
+    ) as topics:
+        await topics.create()
+        yield topics
 
 
 async def answered_by_a_worker(topics: Topics, count: int) -> list[Any]:
-    """The answers. When this returns the worker has ended, and exported all it had."""
+    """The answers. The worker has ended and exported its spans when this returns."""
     async with WorkerProcess(topics.environment) as worker:
         await until(lambda: topics.has(count), "the answers")
         worker.signal(signal.SIGTERM)
         assert await worker.ended() == 0
-        assert "opentelemetry" not in worker.said
+        assert "opentelemetry" not in worker.output
     return await topics.answers()
 
 
-def of_record(collector: Collector, offset: int) -> Span:
-    """A record's own span."""
+def span_of_record(collector: Collector, offset: int) -> Span:
+    """The span of the record at `offset`."""
     (span,) = (
         span for span in collector.spans if attributes(span).get("messaging.kafka.offset") == offset
     )
     return span
 
 
-def span_of_time(span: Span) -> tuple[int, int]:
+def interval(span: Span) -> tuple[int, int]:
     return span.start_time_unix_nano, span.end_time_unix_nano
 
 
-@pytest.mark.parametrize("delivery", STEPS)
-async def test_a_record_has_a_span_from_poll_to_commit_within_its_producers_trace(
-    broker: Broker, delivery: str
-) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector, QA_DELIVERY=delivery)
+@pytest.mark.parametrize("delivery", STAGES)
+async def test_record_span_continues_the_producers_trace(broker: Broker, delivery: str) -> None:
+    async with (
+        collecting() as collector,
+        traced_topics(broker, collector, QA_DELIVERY=delivery) as topics,
+    ):
         await topics.send([event(0)], headers=[("traceparent", SAMPLED), ("tracestate", b"a=b")])
         (answer,) = await answered_by_a_worker(topics, 1)
 
     qa = topics.settings.qa
-    span = of_record(collector, 0)
+    span = span_of_record(collector, 0)
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
     assert (span.name, span.kind) == (f"process {qa.questions_topic}", Span.SPAN_KIND_CONSUMER)
     assert attributes(span) == {
@@ -89,15 +94,15 @@ async def test_a_record_has_a_span_from_poll_to_commit_within_its_producers_trac
         "qa.outcome": "answered",
     }
     assert span.status.code == Status.STATUS_CODE_UNSET
-    # Each step within the record's span, one after the other.
-    steps = collector.children(span)
-    assert [step.name.split()[0] for step in steps] == STEPS[delivery]
-    times = [time for step in steps for time in span_of_time(step)]
-    began, ended = span_of_time(span)
+    # The stages follow each other within the record's span.
+    stages = collector.children(span)
+    assert [stage.name.split()[0] for stage in stages] == STAGES[delivery]
+    times = [time for stage in stages for time in interval(stage)]
+    began, ended = interval(span)
     assert [began, *times, ended] == sorted([began, *times, ended])
-    send = steps[4]
+    send = stages[4]
     assert (send.name, send.kind) == (f"send {qa.answers_topic}", Span.SPAN_KIND_PRODUCER)
-    # Whoever reads the answer goes on in the same trace, below the record's span.
+    # A consumer of the answer continues the trace below the record's span.
     headers = dict(answer.headers)
     assert headers["traceparent"] == f"00-{TRACE}-{span.span_id.hex()}-01".encode()
     assert headers["tracestate"] == b"a=b"
@@ -105,37 +110,35 @@ async def test_a_record_has_a_span_from_poll_to_commit_within_its_producers_trac
     assert collector.resource["service.name"] == "qa-worker"
 
 
-async def test_a_micro_batch_has_a_span_linked_to_and_from_its_records(broker: Broker) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector)
+async def test_batch_span_and_record_spans_link_to_each_other(broker: Broker) -> None:
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([event(n) for n in range(8)])
         await answered_by_a_worker(topics, 8)
 
     batches = {batch.span_id: batch for batch in collector.named("micro-batch")}
     linked = 0
     for offset in range(8):
-        record = of_record(collector, offset)
-        assert record.parent_span_id == b""  # it came without a trace: one begins here
-        (run,) = (step for step in collector.children(record) if step.name == "inference")
+        record = span_of_record(collector, offset)
+        assert record.parent_span_id == b""  # no trace context, so a root span
+        (run,) = (stage for stage in collector.children(record) if stage.name == "inference")
         (link,) = run.links
         batch = batches[link.span_id]
         assert batch.trace_id == link.trace_id != record.trace_id
         assert (record.trace_id, record.span_id) in [(x.trace_id, x.span_id) for x in batch.links]
-        assert span_of_time(batch) == span_of_time(run)
+        assert interval(batch) == interval(run)
         assert attributes(batch)["qa.batch.windows"] == len(batch.links)
         linked += 1
     assert linked == sum(len(batch.links) for batch in batches.values()) == 8
     assert len(batches) < 8
 
 
-async def test_what_its_producer_does_not_sample_is_not_exported_but_its_context_travels(
+async def test_unsampled_record_is_not_exported_but_propagated(
     broker: Broker,
 ) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector)
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([event(0)], headers=[("traceparent", f"00-{TRACE}-{PARENT}-00".encode())])
-        await topics.send([event(1)], headers=[("traceparent", b"no such thing")])
-        unsampled, garbled = await answered_by_a_worker(topics, 2)
+        await topics.send([event(1)], headers=[("traceparent", b"malformed")])
+        unsampled, malformed = await answered_by_a_worker(topics, 2)
 
     (exported,) = collector.named(f"process {topics.settings.qa.questions_topic}")
     assert attributes(exported)["messaging.kafka.offset"] == 1
@@ -143,12 +146,11 @@ async def test_what_its_producer_does_not_sample_is_not_exported_but_its_context
     context = dict(unsampled.headers)["traceparent"].decode().split("-")
     assert (context[1], context[3]) == (TRACE, "00")
     assert context[2] != PARENT
-    assert dict(garbled.headers)["traceparent"].decode().split("-")[1] == exported.trace_id.hex()
+    assert dict(malformed.headers)["traceparent"].decode().split("-")[1] == exported.trace_id.hex()
 
 
-async def test_a_rejected_record_has_its_reason_and_keeps_its_headers(broker: Broker) -> None:
-    async with collecting() as collector:
-        topics = await traced_topics(broker, collector)
+async def test_rejected_record_span_has_the_reason(broker: Broker) -> None:
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([b"{"], headers=[("traceparent", SAMPLED)])
         async with WorkerProcess(topics.environment) as worker:
 
@@ -158,32 +160,32 @@ async def test_a_rejected_record_has_its_reason_and_keeps_its_headers(broker: Br
             await until(committed, "the dead letter is committed")
             worker.signal(signal.SIGTERM)
             await worker.ended()
-        (letter,) = await topics.dead_letters()
+        (dead_letter,) = await topics.dead_letters()
 
-    span = of_record(collector, 0)
+    span = span_of_record(collector, 0)
     assert (span.status.code, span.status.message) == (Status.STATUS_CODE_ERROR, "not_json")
     assert attributes(span)["messaging.message.id"] == f"{topics.settings.qa.questions_topic}-0-0"
     decode, send = collector.children(span)
     assert decode.name == "decode"
     assert send.name == f"send {topics.settings.qa.dead_letters_topic}"
-    assert dict(letter.headers)["traceparent"] == SAMPLED
+    assert dict(dead_letter.headers)["traceparent"] == SAMPLED
 
 
-async def test_a_collector_that_is_away_costs_a_few_log_lines_and_no_answer(
+async def test_unreachable_collector_costs_no_answer(
     broker: Broker,
 ) -> None:
     collector = Collector()
     collector.endpoint = "http://127.0.0.1:9"
-    topics = await traced_topics(broker, collector)
-    await topics.send([event(n) for n in range(20)])
-    async with WorkerProcess(topics.environment) as worker:
-        await until(lambda: topics.has(20), "the answers")
-        await until(lambda: "opentelemetry.exporter" in worker.said, "the complaint")
-        worker.signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
-            assert await worker.ended() == 0
-        assert worker.events("trace_export_failed")
-    assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(20))
+    async with traced_topics(broker, collector) as topics:
+        await topics.send([event(n) for n in range(20)])
+        async with WorkerProcess(topics.environment) as worker:
+            await until(lambda: topics.has(20), "the answers")
+            await until(lambda: "opentelemetry.exporter" in worker.output, "the error is logged")
+            worker.signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await worker.ended() == 0
+            assert worker.events("trace_export_failed")
+        assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(20))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ async def test_a_collector_that_is_away_costs_a_few_log_lines_and_no_answer(
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector"),
     ],
 )
-def test_what_cannot_be_exported_to_stops_the_start_with_one_line(name: str, value: str) -> None:
+def test_unusable_exporter_setting_is_reported_in_one_line(name: str, value: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "worker", "run"],
         env={"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "QA_TRACING": "true", name: value},
@@ -207,9 +209,9 @@ def test_what_cannot_be_exported_to_stops_the_start_with_one_line(name: str, val
     assert line.startswith(f"qa-worker: {name} is {value!r}: ")
 
 
-def test_without_tracing_nothing_of_it_is_loaded() -> None:
+def test_opentelemetry_is_imported_only_with_tracing() -> None:
     loading = "import sys, worker.cli; print([m for m in sys.modules if 'opentelemetry' in m])"
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", loading], capture_output=True, text=True, check=True
     )
-    assert told.stdout == "[]\n"
+    assert ended.stdout == "[]\n"

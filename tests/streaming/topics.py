@@ -1,29 +1,29 @@
-"""Topics of one test's own on a shared broker, and what a producer and a consumer see of them."""
+"""Topics of one test on a shared broker: creates them, sends to them and reads them."""
 
 import asyncio
+import functools
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.rejection import Header
-from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from tests.streaming.tailing_reader import TailingReader
 from worker.kafka.topics import create_topics
-from worker.kafka.transactions import fetch_stable_offset
 from worker.settings import Settings
 from worker.settings.environment import load
 
-PATIENCE = 30.0
-"""Seconds until a condition that does not come true is a failure; on two busy cores."""
+TIMEOUT_SECONDS = 30.0
+"""A condition that is not true after this time is a failure. Long enough for two busy cores."""
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    """Wait for a condition, never for time."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until `condition` is true. Raises `AssertionError` with `what` after TIMEOUT_SECONDS."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         result = condition()
         if isinstance(result, Awaitable):
@@ -31,7 +31,7 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
         if result:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"not within {PATIENCE:g} s: {what}")
+    raise AssertionError(f"not within {TIMEOUT_SECONDS:g} s: {what}")
 
 
 def event(number: int, **more: Any) -> bytes:
@@ -46,13 +46,23 @@ def event(number: int, **more: Any) -> bytes:
     ).encode()
 
 
+@functools.cache
+def _load(environment: frozenset[tuple[str, str]]) -> Settings:
+    return load(dict(environment))
+
+
 @dataclass
 class Topics:
-    """Three fresh topics, a group, and clients to look at them."""
+    """Three fresh topics, a group, and clients that read them.
+
+    `async with Topics(...) as topics` closes the clients. `create` and `send` work without it.
+    """
 
     servers: str
     environment: dict[str, str] = field(default_factory=dict)
     partitions: int = 2
+    _entered: bool = field(default=False, init=False, repr=False)
+    _reader: TailingReader | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         mark = uuid.uuid4().hex[:8]
@@ -70,9 +80,19 @@ class Topics:
             **self.environment,
         }
 
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._entered = False
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await reader.close()
+
     @property
     def settings(self) -> Settings:
-        return load(self.environment)
+        return _load(frozenset(self.environment.items()))
 
     def with_(self, **environment: str) -> Settings:
         return load({**self.environment, **environment})
@@ -92,12 +112,13 @@ class Topics:
         headers: Sequence[Header] = (),
     ) -> list[Any]:
         """Publish to the questions topic; round robin over partitions, or all to one."""
+        topic = self.settings.qa.questions_topic
         async with AIOKafkaProducer(
             bootstrap_servers=self.servers, max_request_size=16 * 2**20
         ) as producer:
             sent = [
                 await producer.send(
-                    self.settings.qa.questions_topic,
+                    topic,
                     value,
                     key=key,
                     partition=number % self.partitions if partition is None else partition,
@@ -108,36 +129,16 @@ class Topics:
             return [await future for future in sent]
 
     async def records(self, topic: str) -> list[Any]:
-        """All records of a topic, in order within a partition, up to its end at this moment; waits
-        for the markers of transactions that are about to end.
+        """All committed records of a topic, one partition after the other, up to its end at this
+        moment; waits for the markers of transactions that are about to end.
         """
-        async with (
-            asyncio.timeout(PATIENCE),
-            AIOKafkaConsumer(bootstrap_servers=self.servers) as everything,
-            AIOKafkaConsumer(
-                bootstrap_servers=self.servers,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",
-                max_partition_fetch_bytes=16 * 2**20,
-            ) as consumer,
-        ):
-            partitions = self.all_partitions(topic)
-            consumer.assign(partitions)
-            ends = await everything.end_offsets(partitions)
-            found: list[Any] = []
-            for partition, end in ends.items():
-                while await consumer.position(partition) < end:
-                    fetched = await consumer.getmany(partition, timeout_ms=500)
-                    found += fetched.get(partition, [])
-            return found
+        return await self._open_reader().records(self.all_partitions(topic))
 
     async def ends(self) -> dict[int, int]:
-        """Partition of the questions topic to the offset that its next record will have."""
-        async with AIOKafkaConsumer(bootstrap_servers=self.servers) as consumer:
-            partitions = self.all_partitions(self.settings.qa.questions_topic)
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            return {partition.partition: end for partition, end in ends.items()}
+        """Partition of the questions topic to the offset of its next record."""
+        partitions = self.all_partitions(self.settings.qa.questions_topic)
+        ends = await self._open_reader().ends(partitions)
+        return {partition.partition: end for partition, end in ends.items()}
 
     async def answers(self) -> list[Any]:
         return await self.records(self.settings.qa.answers_topic)
@@ -146,7 +147,7 @@ class Topics:
         return await self.records(self.settings.qa.dead_letters_topic)
 
     async def has(self, count: int) -> bool:
-        """Whether so many answers are there."""
+        """Whether the answers topic holds at least `count` answers."""
         return len(await self.answers()) >= count
 
     async def ids(self) -> list[str]:
@@ -154,23 +155,22 @@ class Topics:
 
     async def committed(self) -> dict[int, int | None]:
         """Partition of the questions topic to the group's committed offset."""
-        settings = self.settings
-        link = BrokerClient(client_for_transactions(settings.kafka))
-        await link.start()
-        try:
-            return {
-                partition.partition: await fetch_stable_offset(
-                    link, settings.kafka.group_id, partition
-                )
-                for partition in self.all_partitions(settings.qa.questions_topic)
-            }
-        finally:
-            await link.stop()
+        reader = self._open_reader()
+        return {
+            partition.partition: await reader.committed(partition)
+            for partition in self.all_partitions(self.settings.qa.questions_topic)
+        }
 
-    async def committed_are(self, expected: dict[int, int]) -> None:
+    async def committed_are(self, expected: Mapping[int, int | None]) -> None:
         """Wait until the group's committed offsets are these."""
 
         async def equal() -> bool:
             return await self.committed() == expected
 
         await until(equal, f"offsets {expected} committed")
+
+    def _open_reader(self) -> TailingReader:
+        assert self._entered, "read topics inside of `async with topics`, which closes the clients"
+        if self._reader is None:
+            self._reader = TailingReader(self.servers, self.settings.kafka)
+        return self._reader

@@ -1,4 +1,4 @@
-"""A worker as it runs in production: a process of its own, known by its port and its log."""
+"""A worker as a process, as in production; tests read its log and its HTTP port."""
 
 import json
 import os
@@ -19,13 +19,13 @@ WORKER = ("worker", "run")
 
 
 class WorkerProcess:
-    """`async with WorkerProcess(environment) as worker`: has joined its group inside.
+    """`async with WorkerProcess(environment) as worker`: the worker has joined its group inside.
 
-    At the end it is killed, if it is still there.
+    The end of the block kills a worker that still runs.
     """
 
     def __init__(self, environment: Mapping[str, str], program: Sequence[str] = WORKER) -> None:
-        """`program` is the arguments of `python -m`."""
+        """`program`: the arguments of `python -m`."""
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
             **environment,
@@ -55,16 +55,16 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.kill()
         if error is not None:
-            print(self.said[-4000:])
+            print(self.output[-4000:])
         self._log.unlink()
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text(errors="replace")
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The log's events of this name, so far."""
-        lines = [line for line in self.said.splitlines() if line.startswith("{")]
+        """The log events with this name so far."""
+        lines = [line for line in self.output.splitlines() if line.startswith("{")]
         parsed = [json.loads(line) for line in lines if line.endswith("}")]
         return [event for event in parsed if event.get("event") == name]
 
@@ -74,15 +74,15 @@ class WorkerProcess:
         return int(started["http_port"])
 
     async def ready(self) -> None:
-        await until(lambda: bool(self.events("assigned")) or self._gone, "the worker is ready")
-        assert not self._gone, self.said[-4000:]
+        await until(lambda: bool(self.events("assigned")) or self._has_ended, "the worker is ready")
+        assert not self._has_ended, self.output[-4000:]
 
     @property
-    def _gone(self) -> bool:
+    def _has_ended(self) -> bool:
         return self.process.poll() is not None
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Status and text of a page on the observing port."""
+        """Status and text of a page on the HTTP port."""
         url = f"http://127.0.0.1:{self.port}{path}"
         async with aiohttp.ClientSession() as client, client.get(url) as response:
             return response.status, await response.text()
@@ -94,7 +94,7 @@ class WorkerProcess:
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     def kill(self) -> None:
-        """SIGKILL: no goodbye to anybody."""
+        """SIGKILL; returns when the process has ended."""
         self.process.kill()
         self.process.wait()
 
@@ -102,7 +102,7 @@ class WorkerProcess:
         self.process.send_signal(number)
 
     async def ended(self) -> int:
-        """The exit code, when it has one."""
-        await until(lambda: self._gone, "the worker ends")
+        """Wait until the process has ended. Returns its exit code."""
+        await until(lambda: self._has_ended, "the worker ends")
         assert self.process.returncode is not None
         return self.process.returncode

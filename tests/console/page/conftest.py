@@ -19,10 +19,10 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="package", scope="package")
-async def topics(broker: Broker) -> Topics:
-    own = Topics(broker.bootstrap_servers, console_environment())
-    await own.create()
-    return own
+async def topics(broker: Broker) -> AsyncIterator[Topics]:
+    async with Topics(broker.bootstrap_servers, console_environment()) as topics:
+        await topics.create()
+        yield topics
 
 
 @pytest_asyncio.fixture(loop_scope="package", scope="package")
