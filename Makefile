@@ -3,7 +3,7 @@
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test-fast  the tests that need nothing but Python: no broker, no other process, no browser
-# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external)
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
 # make generate    schemas/published, the Grafana dashboard and the settings table, from the code
@@ -19,6 +19,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PINS := --constraint deploy/constraints.txt
 INPUTS := pyproject.toml deploy/constraints.txt
+
+# Test files share a few processes: most tests wait for a broker more than they compute.
+PARALLEL := --numprocesses=$(or $(JOBS),3) --dist=loadfile
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
@@ -48,12 +51,12 @@ down:
 	docker compose down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(BIN)/coverage report --skip-covered --format=total | sed 's/^/all of it, percent: /'
 
 test-fast: $(VENV)/.dev
-	$(BIN)/pytest -m "not broker and not process and not browser and not tools"
+	$(BIN)/pytest $(PARALLEL) -m "not broker and not process and not browser and not tools"
 
 test-kafka-3.9: $(VENV)/.dev
 	TEST_KAFKA_VERSION=3.9 $(BIN)/pytest tests/brokers tests/streaming/test_committing.py \

@@ -31,6 +31,7 @@ def test_the_tools_see_the_runtime_dependencies_alone(tmp_path: Path) -> None:
     assert {canonicalize_name(name) for name in seen} == set(shipped)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("reachable", [True, False])
 def test_distributions_that_could_not_be_looked_up_are_not_counted(
     tmp_path: Path, reachable: bool

@@ -16,6 +16,8 @@ from tests.brokers.fixtures import StartApacheKafka
 from worker.kafka.kafka_distribution import BrokerUnavailable
 from worker.kafka.kafka_node import free_ports
 
+pytestmark = pytest.mark.process
+
 TOPIC = "kept"
 
 

@@ -5,6 +5,8 @@ import pytest
 from tests.brokers.choose import choose_broker
 from worker.kafka.kafka_distribution import BrokerUnavailable
 
+pytestmark = pytest.mark.broker
+
 
 @pytest.mark.parametrize(
     ("chosen", "name"), [("", "apache"), ("apache", "apache"), ("external", "external")]

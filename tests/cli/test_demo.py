@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import aiohttp
+import pytest
 
 from tests.brokers.protocol import Broker
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
+
+pytestmark = pytest.mark.process
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

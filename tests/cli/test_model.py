@@ -250,12 +250,14 @@ def without_extra(*arguments: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.process
 def test_running_needs_no_extra(tiny_model: Path) -> None:
     done = without_extra("ask", "--question", "a", "--context", "b answer c")
     assert (done.code, done.err) == (0, "")
     assert without_extra("model", "list").code == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "arguments",
     [("pull", "ada/x"), ("add", "/"), ("convert", "/"), ("quantize", "default"), ("verify",)],

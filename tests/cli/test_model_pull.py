@@ -18,6 +18,8 @@ from tests.model_tools.random_weights import TINY_BERT
 from worker.models.bundle import open_bundle
 from worker.models.manifest import Pooling, Task
 
+pytestmark = pytest.mark.process
+
 REPO = "ada/tiny"
 ASK = ("ask", "--question", "a", "--context", "b answer c", "--json")
 

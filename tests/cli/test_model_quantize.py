@@ -157,6 +157,7 @@ def test_failed_quantization_leaves_no_bundle(
     assert list(models.iterdir()) == []
 
 
+@pytest.mark.process
 def test_pull_with_quantize(tmp_path: Path) -> None:
     with hub_server() as hub:
         commit = hub.put("ada/tiny", published.safetensors(DISTILBERT))

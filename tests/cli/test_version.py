@@ -6,6 +6,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import pytest
+
 from tests.cli.conftest import Command
 
 WORKER = [sys.executable, "-m", "worker"]
@@ -22,6 +24,7 @@ def test_help_documents_completion(command: Command) -> None:
     assert "--show-completion" in done.out
 
 
+@pytest.mark.process
 def test_show_completion_prints_a_bash_script() -> None:
     # The shell is detected from the parent process. `;` keeps bash from replacing itself.
     script = f"{shlex.join([*WORKER, '--show-completion', 'bash'])}; exit $?"
@@ -30,6 +33,7 @@ def test_show_completion_prints_a_bash_script() -> None:
     assert subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True).returncode == 0
 
 
+@pytest.mark.process
 def test_bash_completes_a_command() -> None:
     asked = {
         "_QA_WORKER_COMPLETE": "complete_bash",

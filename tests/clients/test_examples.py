@@ -27,6 +27,8 @@ from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
 from tests.tools import tool
 
+pytestmark = pytest.mark.process
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
@@ -95,6 +97,7 @@ async def run(command: list[str], topics: Topics) -> Completed:
     return Completed(process.returncode, out.decode(), err.decode())
 
 
+@pytest.mark.tools
 async def test_example_asks_and_prints_the_answer(
     ask: Callable[..., list[str]], topics: Topics
 ) -> None:
@@ -114,6 +117,7 @@ async def test_example_asks_and_prints_the_answer(
     assert dict(record.headers)["correlation-id"] == mark
 
 
+@pytest.mark.tools
 async def test_example_prints_the_rejection(ask: Callable[..., list[str]], topics: Topics) -> None:
     rejected = await run(ask(" ", CONTEXT), topics)
     assert rejected.code != 0

@@ -33,19 +33,27 @@ def _promtool(*arguments: str, place: Path = RULES.parent) -> str:
     return said
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_prometheus_takes_the_configuration() -> None:
     assert "1 rule files found" in _promtool("check", "config", "prometheus.yml")
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_prometheus_takes_the_rules() -> None:
     said = _promtool("check", "rules", "--lint=all", "--lint-fatal", RULES.name)
     assert f"{len(rules())} rules found" in said
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_stories_come_out() -> None:
     assert "SUCCESS" in _promtool("test", "rules", "rules_test.yml")
 
 
+@pytest.mark.process
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("threshold", "changed", "name"),
     [
@@ -176,6 +184,8 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(
     assert said["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_runbooks_command_completes_every_runbook_url(tmp_path: Path) -> None:
     section = RUNBOOK.read_text("utf-8").split("\n## Install the rules\n")[1]
     command = section.split("```sh\n")[1].split("```")[0]

@@ -21,6 +21,8 @@ from worker.kafka.kafka_node import KafkaNode, free_ports
 from worker.settings import Settings
 from worker.settings.environment import load
 
+pytestmark = [pytest.mark.process, pytest.mark.tools]
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 
@@ -195,6 +197,7 @@ def kafka(services: dict[str, Service]) -> Iterator[tuple[str, str]]:
         node.remove()
 
 
+@pytest.mark.broker
 def test_the_broker_starts_and_the_topics_are_made(
     kafka: tuple[str, str], services: dict[str, Service]
 ) -> None:

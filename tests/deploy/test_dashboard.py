@@ -34,10 +34,14 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return _compiled(tmp_path_factory.mktemp("types"), ours=dashboard(), slipped=_slipped())
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_it_has_the_types_that_grafana_has(complaints: dict[str, str]) -> None:
     assert complaints["ours"] == ""
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_mistakes_do_not_compile(complaints: dict[str, str]) -> None:
     for slip in ('"width"', "'number'", '"showHeaders"', "'expr' is missing", '"data source"'):
         assert slip in complaints["slipped"]

@@ -27,6 +27,8 @@ def image() -> Image:
     return build()
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_linter_finds_nothing_and_would_find_root(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -44,6 +46,8 @@ def test_the_base_is_pinned_by_its_digest() -> None:
     assert set(re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)) == {"${PYTHON}"}
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_worker_is_process_1_and_not_root(image: Image) -> None:
     assert image.config["User"] == "65532:65532"
     assert image.config["Entrypoint"] + image.config["Cmd"] == ["qa-worker", "run"]
@@ -51,6 +55,8 @@ def test_the_worker_is_process_1_and_not_root(image: Image) -> None:
     assert image.config["ExposedPorts"] == {f"{load({}).qa.http_port}/tcp": {}}
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_labels_name_the_version(image: Image) -> None:
     prefix = "org.opencontainers.image."
     labels = {
@@ -62,6 +68,8 @@ def test_the_labels_name_the_version(image: Image) -> None:
     assert labels["version"] == __version__
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_pinned_versions_are_installed_and_nothing_else(image: Image) -> None:
     lines = (DEPLOY / "constraints.txt").read_text().splitlines()
     pins = {_normal(name): version for name, _, version in (line.partition("==") for line in lines)}
@@ -81,18 +89,24 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_no_installer_is_left(image: Image) -> None:
     names = r".*/\(pip\|setuptools\|wheel\|ensurepip\|easy_install\)[0-9.]*\(-.*\)?"
     found = image.run("find", "/usr/local", "/opt", "-regex", names)
     assert (found.returncode, found.stdout) == (0, "")
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_every_shared_library_is_found(image: Image) -> None:
     said = image.run("sh", "-c", "find /opt -name '*.so*' -exec ldd {} +").stdout
     assert "libc.so.6 =>" in said
     assert [line for line in said.splitlines() if "not found" in line] == []
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_the_bytecode_of_a_start_is_there(image: Image) -> None:
     code = (
         "import os, sys, worker.cli.run\n"
@@ -118,6 +132,8 @@ async def running(image: Image, environment: dict[str, str]) -> AsyncIterator[No
         await asyncio.to_thread(podman, "rm", "--force", "--time=0", CONTAINER)
 
 
+@pytest.mark.process
+@pytest.mark.tools
 async def test_it_answers_without_root_on_a_read_only_file_system(
     image: Image, broker: Broker
 ) -> None:

@@ -21,6 +21,8 @@ from tests.deploy.kubernetes import (
 from tests.tools import tool
 from worker.settings.environment import variables
 
+pytestmark = [pytest.mark.process, pytest.mark.tools]
+
 OPTIONAL = (
     "container-cpu-requests-equal-limits",
     "container-ephemeral-storage-request-equals-limit",

@@ -13,6 +13,8 @@ from tests.model_tools import published_models as published
 from tests.model_tools.hub_server import HubServer, hub_server
 from worker.models.store import ModelStore
 
+pytestmark = [pytest.mark.process, pytest.mark.tools]
+
 OVERLAY = "overlays/hpa-model-volume"
 
 

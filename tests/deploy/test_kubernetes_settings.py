@@ -21,6 +21,8 @@ from worker.cli.topics import create
 from worker.inference.cpu_quota import available_cores
 from worker.settings.environment import load
 
+pytestmark = [pytest.mark.process, pytest.mark.tools]
+
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
 SCALED = [overlay for overlay in OVERLAYS if "replicas" not in the(overlay, "Deployment")["spec"]]
 

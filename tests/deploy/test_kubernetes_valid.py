@@ -11,6 +11,8 @@ from tests.deploy.kubernetes import OVERLAYS, ROOT, everything, rendered
 from tests.deploy.kubernetes_schemas import VERSIONS, write_schemas
 from tests.tools import tool
 
+pytestmark = [pytest.mark.process, pytest.mark.tools]
+
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> str:

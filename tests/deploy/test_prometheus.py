@@ -13,6 +13,8 @@ from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 from tests.tools import tool
 
+pytestmark = [pytest.mark.process, pytest.mark.tools]
+
 OF_RULES = {rule["record"] for rule in rules() if "record" in rule}
 
 

@@ -14,6 +14,8 @@ from tests.faults import evidence
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
 from tests.faults.evidence import Names, Outcome
 
+pytestmark = pytest.mark.process
+
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 

@@ -76,6 +76,7 @@ async def test_wrap_works_for_functions_and_coroutines(
     assert calls == ["before", 1, "after", "before", 2, "after"]
 
 
+@pytest.mark.process
 def test_process_dies_at_the_named_passage() -> None:
     program = (
         "from tests.faults import failpoints\n"

@@ -13,6 +13,8 @@ from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import Fault, Kind
 
+pytestmark = pytest.mark.process
+
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 

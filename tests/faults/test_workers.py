@@ -21,6 +21,7 @@ def make(tmp_path: Path) -> Callable[[], Worker]:
     return lambda: Worker(0, {**no_broker, "QA_HTTP_HOST": "127.0.0.1"}, tmp_path / "log")
 
 
+@pytest.mark.process
 async def test_worker_that_exits_is_restarted_and_reported(make: Callable[[], Worker]) -> None:
     worker = make()
     worker.start()
@@ -31,6 +32,7 @@ async def test_worker_that_exits_is_restarted_and_reported(make: Callable[[], Wo
     assert worker.killed == 0
 
 
+@pytest.mark.process
 async def test_failpoint_stays_armed_over_exits_until_a_kill(
     make: Callable[[], Worker],
 ) -> None:
@@ -45,6 +47,7 @@ async def test_failpoint_stays_armed_over_exits_until_a_kill(
     await worker.stop()
 
 
+@pytest.mark.process
 async def test_stopped_worker_is_not_restarted(make: Callable[[], Worker]) -> None:
     worker = make()
     worker.start()

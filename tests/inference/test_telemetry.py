@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 START = (
     "import worker.inference.onnx_session; from onnxruntime.quantization import quantize_dynamic"
 )

@@ -37,6 +37,7 @@ def listens(address: str) -> bool:
         return caller.connect_ex((host, int(port))) == 0
 
 
+@pytest.mark.broker
 def test_it_starts_without_network_and_leaves_nothing(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,11 +54,13 @@ def test_it_starts_without_network_and_leaves_nothing(
         broker.stop()  # once more does nothing
 
 
+@pytest.mark.broker
 def test_two_at_once_do_not_meet() -> None:
     with DevBroker() as one, DevBroker() as other:
         assert one.bootstrap_servers != other.bootstrap_servers
 
 
+@pytest.mark.broker
 def test_a_jvm_that_cannot_start_is_quoted_in_one_line(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +74,7 @@ def test_a_jvm_that_cannot_start_is_quoted_in_one_line(
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.broker
 def test_a_node_that_never_serves_is_given_up(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +86,7 @@ def test_a_node_that_never_serves_is_given_up(
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.process
 async def test_it_ends_with_its_owner_even_if_that_one_is_killed(scratch: Path) -> None:
     owner = (
         "import os, signal, tempfile\n"
@@ -100,6 +105,7 @@ async def test_it_ends_with_its_owner_even_if_that_one_is_killed(scratch: Path) 
     await until(lambda: not listens(ended.stdout.strip()) and not list(scratch.iterdir()))
 
 
+@pytest.mark.process
 def test_importing_it_brings_in_neither_java_nor_the_resolver_nor_the_model() -> None:
     importing = (
         "import sys, worker.kafka.dev_broker\n"

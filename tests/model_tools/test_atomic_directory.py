@@ -137,6 +137,7 @@ def test_directory_without_a_manifest_is_never_replaced(store: Path) -> None:
 # Several processes.
 
 
+@pytest.mark.process
 def test_next_process_removes_what_a_killed_one_left(store: Path) -> None:
     with creator(store / "large") as process:
         process.send_signal(signal.SIGKILL)
@@ -146,6 +147,7 @@ def test_next_process_removes_what_a_killed_one_left(store: Path) -> None:
     assert names(store) == ["large"]
 
 
+@pytest.mark.process
 def test_first_of_two_processes_to_finish_wins(store: Path) -> None:
     with creator(store / "large") as process:
         create(store / "large", b"first")

@@ -56,6 +56,8 @@ def broken(parsed: list[dict[str, Any]]) -> dict[str, Any]:
     return parsed[1]
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_official_parser_accepts_the_document(ours: dict[str, Any]) -> None:
     # 3.0 is the version of AsyncAPI that its tools read; that there is a 3.1 is no fault.
     assert {each["code"] for each in ours["findings"]} <= {"asyncapi-latest-version"}
@@ -70,6 +72,8 @@ def test_official_parser_accepts_the_document(ours: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_examples_match_their_messages(ours: dict[str, Any]) -> None:
     for messages in ours["operations"].values():
         for name, message in messages.items():
@@ -84,6 +88,8 @@ def test_examples_match_their_messages(ours: dict[str, Any]) -> None:
     assert not Draft7Validator(answer["payload"]).is_valid({"id": "q-1"})
 
 
+@pytest.mark.process
+@pytest.mark.tools
 def test_official_parser_rejects_broken_documents(broken: dict[str, Any]) -> None:
     errors = {each["path"] for each in broken["findings"] if each["severity"] == "error"}
     assert {path for path in BREAKS if any(error.startswith(path) for error in errors)} == (

@@ -21,6 +21,8 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.topic_requirements import check_topics
 from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, describe_topics
 
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
+
 Command = Callable[[Topics], Awaitable[object]]
 
 

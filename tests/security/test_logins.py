@@ -13,6 +13,8 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.errors import StreamingError
 
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
+
 Environment = dict[str, str]
 
 

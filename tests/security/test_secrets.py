@@ -24,6 +24,8 @@ from worker.kafka.errors import StreamingError
 from worker.observability import log_filters, logging_setup
 from worker.settings.environment import current
 
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
+
 
 def _forms(secret: str) -> Iterator[bytes]:
     """A secret as it is, and as headers, URLs and requests have it."""

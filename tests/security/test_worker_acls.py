@@ -15,6 +15,8 @@ from tests.streaming.topics import Topics, event, until
 from worker.kafka.errors import StreamingError
 from worker.streaming import session
 
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
+
 LEAST = {
     "exactly_once": ("run", "run, exactly once"),
     "at_least_once": ("run",),

@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +14,8 @@ from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.kafka.topics import create_topics
+
+pytestmark = pytest.mark.process
 
 MAX_RECORD = 1_000_000
 CONTEXT = "The mill was built by Tomas Verhoeven in 1911."

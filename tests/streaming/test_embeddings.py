@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from schemas.embedding import Embedding
 from schemas.rejection import Header
@@ -14,6 +15,8 @@ from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.models.manifest import Pooling
+
+pytestmark = pytest.mark.process
 
 NORMAL = Pooling(normalize=True)
 

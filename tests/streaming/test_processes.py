@@ -13,6 +13,8 @@ from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
+pytestmark = pytest.mark.process
+
 StartApacheKafka = Callable[..., ApacheKafka]
 
 

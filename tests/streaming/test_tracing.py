@@ -16,6 +16,8 @@ from tests.observability.collector import Collector, attributes, collecting
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
+pytestmark = pytest.mark.process
+
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{PARENT}-01".encode()
 

@@ -11,7 +11,11 @@ from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.kafka.kafka_node import free_ports
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.process,
+    pytest.mark.tools,
+]
 
 
 async def test_foreign_page_cannot_ask_read_or_frame(

@@ -13,7 +13,11 @@ from tests.console.browser import (
 )
 from tests.tools import tool_file
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.process,
+    pytest.mark.tools,
+]
 
 
 async def test_page_fits_every_width(console: ConsolePage) -> None:

@@ -21,7 +21,12 @@ from tests.inference.embeddings import DIMS, write_embedding_bundle
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.process,
+    pytest.mark.tools,
+]
+
 
 MARKUP = (
     "<img src=x onerror='window.broken = 1'> <script>window.broken = 1</script> "

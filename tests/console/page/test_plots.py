@@ -9,7 +9,12 @@ from tests.console.browser import ConsolePage
 from tests.streaming.topics import Topics, event
 from tests.streaming.worker_process import WorkerProcess
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.process,
+    pytest.mark.tools,
+]
+
 
 REJECTIONS = "#plot-rejections [data-value]"
 

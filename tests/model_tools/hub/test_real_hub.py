@@ -13,6 +13,8 @@ import pytest
 
 from tests.model_tools.commands import Machine
 
+pytestmark = pytest.mark.process
+
 REPO = "distilbert/distilbert-base-cased-distilled-squad"
 
 pytestmark = pytest.mark.skipif(
