@@ -57,9 +57,10 @@ class TailingReader:
         """The group's offset, once no transaction on it is pending. None if it has none."""
         async with self._connecting:
             if self._broker_client is None:
-                self._broker_client = BrokerClient(client_for_transactions(self._kafka))
-                self._clients.push_async_callback(self._broker_client.stop)
-                await self._broker_client.start()
+                client = BrokerClient(client_for_transactions(self._kafka))
+                self._clients.push_async_callback(client.stop)
+                await client.start()
+                self._broker_client = client
         return await fetch_stable_offset(self._broker_client, self._kafka.group_id, partition)
 
     async def close(self) -> None:
