@@ -158,4 +158,4 @@ def test_evaluate_refuses_an_embedding_model(command: Command, tmp_path: Path) -
     file.write_text('{"data": []}')
     done = command("evaluate", file)
     assert done.code == 1
-    assert "tiny-vectors is a model for embeddings" in done.err
+    assert "tiny-vectors is for embeddings; set QA_MODEL to a model for question" in done.err

@@ -14,9 +14,11 @@ from tests.faults import evidence
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
 from tests.faults.evidence import Names, Outcome
 
-pytestmark = pytest.mark.process
-
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.process,
+]
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import Fault, Kind
 
-pytestmark = pytest.mark.process
-
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.process,
+]
 
 
 def fault(

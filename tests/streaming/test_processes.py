@@ -13,7 +13,7 @@ from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.alone, pytest.mark.process]
 
 StartApacheKafka = Callable[..., ApacheKafka]
 
