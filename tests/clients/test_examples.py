@@ -27,9 +27,7 @@ from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
 from tests.tools import tool
 
-pytestmark = pytest.mark.process
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.process]
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 CONTEXT = 'The report on the "bridge" \\ 橋 was written by Anna Lindqvist in 2019.'

@@ -13,13 +13,12 @@ import pytest
 
 from tests.model_tools.commands import Machine
 
-pytestmark = pytest.mark.process
-
 REPO = "distilbert/distilbert-base-cased-distilled-squad"
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("TEST_REAL_HUB"), reason="TEST_REAL_HUB is not set"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not os.environ.get("TEST_REAL_HUB"), reason="TEST_REAL_HUB is not set"),
+]
 
 AS_THE_PIPELINE = {
     "QA_MODEL": "seed",
