@@ -45,8 +45,10 @@ class DeliverySettings(SettingsGroup):
         ge=1,
         description="Stop polling while records of this many bytes are not yet acknowledged",
     )
+    # A worker joins under a backlog within 4 s: its cold start (1.1 s), at most a heartbeat of the
+    # others (1 s), and their drain, slowed by the worker that starts.
     max_in_flight_seconds: float = Field(
-        2.0,
+        1.0,
         gt=0,
         description="Records taken and not yet answered, in seconds of the engine's measured rate; "
         "bounds how long a drain takes",
