@@ -51,14 +51,14 @@ up:
 down:
 	docker compose down --remove-orphans $(if $(VOLUMES),--volumes)
 
-# Coverage is measured where it is asked for: of the pure tests, since it costs a third of the time.
-test: test-fast
+test: $(VENV)/.dev
+	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" --cov --cov-report=
+	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(BIN)/pytest $(PARALLEL) -m "($(SLOW)) and not alone"
 	$(BIN)/pytest -m alone
 
 test-fast: $(VENV)/.dev
-	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" --cov --cov-report=
-	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
+	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))"
 
 test-kafka-3.9: $(VENV)/.dev
 	TEST_KAFKA_VERSION=3.9 $(BIN)/pytest tests/brokers tests/streaming/test_committing.py \

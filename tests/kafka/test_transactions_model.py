@@ -224,7 +224,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_answer_is_seen_once_under_any_schedule() -> None:
     run_state_machine_as_test(
-        AnySchedule, settings=settings(max_examples=100, stateful_step_count=120)
+        AnySchedule, settings=settings(max_examples=40, stateful_step_count=120)
     )
 
 

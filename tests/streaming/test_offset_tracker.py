@@ -101,7 +101,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 
 
 class Assignments(RuleBasedStateMachine):
@@ -172,7 +172,7 @@ class Assignments(RuleBasedStateMachine):
 
 
 TestAssignments = Assignments.TestCase
-TestAssignments.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAssignments.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 
 
 def added(*offsets: int) -> OffsetTracker[int]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.rejection import REPLAY_OF, Reason
@@ -29,6 +29,7 @@ async def running(shared: PartitionContext) -> AsyncIterator[PartitionProcessor]
 
 
 @given(order=st.permutations(range(6)))
+@settings(max_examples=30)
 def test_outcomes_are_delivered_in_offset_order(order: list[int]) -> None:
     async def deliver() -> list[int]:
         engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()
