@@ -150,7 +150,7 @@ def _assigned(worker: WorkerProcess) -> list[int]:
 _HEARTBEAT = {"KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms)}
 _QUICK = {"KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_HEARTBEAT_INTERVAL_MS": "1000"}
 CASES = [
-    Case("SIGKILL, defaults", "session timeout 10 s + heartbeat 3 s", _HEARTBEAT, killed),
+    Case("SIGKILL, defaults", "session timeout 10 s + heartbeat 1 s", _HEARTBEAT, killed),
     Case("SIGKILL, session 6 s, heartbeat 1 s", "6 s + 1 s", _QUICK, killed),
     Case("cut (reset) for 5 s", "the client's backoff", _HEARTBEAT, cut("cut", 5)),
     Case("black hole for 5 s", "TCP's retransmission", _HEARTBEAT, cut("stall", 5)),
