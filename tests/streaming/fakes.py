@@ -150,8 +150,13 @@ def context(
 
 
 def assignment(
-    engine: StubEngine, delivery: FakeDelivery, shared_limiter: InFlightLimiter | None = None
+    engine: StubEngine,
+    delivery: FakeDelivery,
+    shared_limiter: InFlightLimiter | None = None,
+    *,
+    drain_seconds: float = 20,
 ) -> Assignment:
     return Assignment(
-        settings(QA_DRAIN_SECONDS="20"), context(engine, delivery, shared_limiter=shared_limiter)
+        settings(QA_DRAIN_SECONDS=str(drain_seconds)),
+        context(engine, delivery, shared_limiter=shared_limiter),
     )

@@ -1,6 +1,7 @@
 """Restarts and drains of assigned partitions, with in-memory delivery."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -172,3 +173,17 @@ async def test_ending_session_accepts_no_assignment(
     assigned.on_assigned([FIRST])
     assert dict(assigned.partitions) == {}
     assert delivery.opened == [FIRST, SECOND]
+
+
+async def test_drain_that_times_out_leaves_no_unretrieved_error(delivery: FakeDelivery) -> None:
+    engine = StubEngine(holds=lambda _: True)
+    assigned = assignment(engine, delivery, drain_seconds=0.01)
+    logged: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    assigned.on_assigned([FIRST])
+    assigned.partitions[FIRST].add(record(0))
+    await until(lambda: len(engine.seen) == 1, "the record is in the engine")
+    await assigned.on_revoked()
+    await assigned.wait_closed()
+    gc.collect()
+    assert logged == []

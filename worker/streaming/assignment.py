@@ -150,7 +150,7 @@ class Assignment:
         partitions, since closing the producer would cut them off.
         """
         async with self._draining:
-            drained = asyncio.gather(*(each.drain() for each in partitions.values()))
+            drained = asyncio.create_task(_wait_drained(partitions.values()))
             waiting: list[asyncio.Future[Any]] = [drained, self._failure]
             try:
                 await asyncio.wait(
@@ -181,3 +181,8 @@ class Assignment:
         partitions.clear()
         tasks.clear()
         metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))
+
+
+async def _wait_drained(partitions: Iterable[PartitionProcessor]) -> None:
+    """In a task of its own: asyncio logs the exception of a gathering future that is cancelled."""
+    await asyncio.gather(*(each.drain() for each in partitions))
