@@ -56,7 +56,12 @@ class Backlog:
         self._tree = tree
 
     def worker(self) -> WorkerProcess:
-        environment = {**self.topics.environment, "PYTHONPATH": str(self._tree)}
+        # Safe path: else the current directory comes before that checkout.
+        environment = {
+            **self.topics.environment,
+            "PYTHONPATH": str(self._tree),
+            "PYTHONSAFEPATH": "1",
+        }
         # Left at the defaults of that checkout: what the tests shorten.
         for name in ("QA_COMMIT_INTERVAL_MS", "KAFKA_HEARTBEAT_INTERVAL_MS"):
             environment.pop(name, None)
