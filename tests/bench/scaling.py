@@ -5,8 +5,8 @@
 Twelve partitions hold a backlog; every worker has one engine thread. A second worker starts while
 the first one works: join is from the start of its process to its first assigned partition. Then it
 gets SIGTERM: leave is from the signal until the first worker has all partitions again. Throughput
-is one worker's over the whole backlog. With `--against` every round also measures the worker in
-another checkout, so that both see the same machine.
+is one worker's over the whole backlog, from its assignment to the last answer. With `--against`
+every round also measures the worker in another checkout, so that both see the same machine.
 """
 
 import argparse
@@ -76,8 +76,7 @@ class Backlog:
             for number, value in enumerate(values):
                 await producer.send(topic, value, partition=number % PARTITIONS)
 
-    async def wait_for_answers(self, count: int) -> float:
-        """When this many are there, on the monotonic clock."""
+    async def wait_for_answers(self, count: int) -> None:
         async with AIOKafkaConsumer(
             self.topics.settings.qa.answers_topic,
             bootstrap_servers=self.topics.servers,
@@ -89,7 +88,6 @@ class Backlog:
             while seen < count:
                 fetched = await consumer.getmany(timeout_ms=500)
                 seen += sum(map(len, fetched.values()))
-        return time.monotonic()
 
 
 async def measure(servers: str, tree: Path, values: list[bytes], into: Measured) -> None:
@@ -116,9 +114,11 @@ async def measure(servers: str, tree: Path, values: list[bytes], into: Measured)
     backlog = Backlog(servers, tree, environment)
     await backlog.fill(values)
     async with backlog.worker() as worker:
-        began = await backlog.wait_for_answers(STEADY_ANSWERS)
-        ended = await backlog.wait_for_answers(len(values))
-        into.alone.append((len(values) - STEADY_ANSWERS) / (ended - began))
+        await backlog.wait_for_answers(len(values))
+        # From the assignment, not from an early answer: answers leave in offset order, so a worker
+        # with much in flight has finished many more questions than it has published.
+        began = _when(worker, lambda partitions: len(partitions) == PARTITIONS)
+        into.alone.append(len(values) / (time.time() - began))
         into.rss.append(peak_rss_mib(worker.process.pid))
 
 
