@@ -5,7 +5,6 @@ pair template. The result equals that of `tokenizers` with `only_second` truncat
 without truncation state in a tokenizer that threads share.
 """
 
-import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 
 from schemas.rejection import Reason, Rejected
+from worker.inference.question_answering.graphemes import end_of_following
 from worker.inference.tokenizer import open_tokenizer, pair_template
 from worker.inference.window import Window, window_starts
 from worker.models.bundle import Bundle
@@ -27,8 +27,8 @@ class EncodedContext:
 
     ids        int64 (n,)  token ids
     starts     int64 (n,)  where a token's text starts in the context
-    ends       int64 (n,)  where it ends, exclusive, with the combining marks that the
-                           normalizer dropped after it
+    ends       int64 (n,)  where it ends, exclusive, with the marks and the format
+                           characters that the normalizer dropped after it
     word_first int64 (n,)  index of the first token of the word that the token belongs to
     word_last  int64 (n,)  index of the last token of that word
     """
@@ -72,7 +72,7 @@ class Windower:
         return EncodedContext(
             ids=np.array(encoding.ids, dtype=np.int64),
             starts=offsets[:, 0],
-            ends=_with_marks(text, offsets),
+            ends=_with_following(text, offsets),
             word_first=first,
             word_last=last,
         )
@@ -128,19 +128,16 @@ def _word_bounds(words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
     return np.repeat(begins, lengths), np.repeat(begins + lengths - 1, lengths)
 
 
-def _with_marks(text: str, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Token ends, moved after the combining marks that belong to no token.
+def _with_following(text: str, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Token ends, moved after the marks and format characters that belong to no token.
 
-    An uncased BERT normalizer drops accents: the token of a decomposed "é" ends before its
-    accent, and an answer that ended there would lose it.
+    BERT's normalizer drops format characters, an uncased one accents also: the token of a
+    decomposed "é" ends before its accent, and an answer that ended there would lose it.
     """
     ends = offsets[:, 1].copy()
     if text.isascii():
         return ends
     limits = np.append(offsets[1:, 0], len(text))
     for i in np.flatnonzero(ends < limits):
-        end, limit = int(ends[i]), int(limits[i])
-        while end < limit and unicodedata.category(text[end]).startswith("M"):
-            end += 1
-        ends[i] = end
+        ends[i] = end_of_following(text, int(ends[i]), int(limits[i]))
     return ends
