@@ -39,8 +39,8 @@ class Difference(Enum):
     return fewer."""
 
     MARKS = "marks and clusters"
-    """BERT's normalizer drops format characters, an uncased one also combining marks: they belong to
-    no token, and the pipeline cuts them off the answer. And a token may end within a grapheme
+    """BERT's normalizer drops format characters, an uncased one also combining marks. They belong
+    to no token, and the pipeline cuts them off the answer. And a token may end within a grapheme
     cluster (Hangul syllables, Indic conjuncts, emoji). We leave clusters whole."""
 
     WORD_IN_WINDOW = "words cut by windows"
