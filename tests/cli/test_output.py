@@ -18,6 +18,7 @@ import worker
 from tests.cli.conftest import Command
 from tests.cli.output import rows
 from worker import cli
+from worker.cli import terminal
 from worker.cli.errors import CommandError
 from worker.cli.terminal import Table, progress
 
@@ -95,6 +96,20 @@ def test_table_shows_texts_and_escapes_control_characters(
     assert not set(shown) & CONTROLS
 
 
+@pytest.mark.parametrize("width", [20, 40, 140])
+def test_a_narrow_table_cuts_nothing_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(terminal.out, "width", width)
+    word = "/a/long/path/without/spaces-" * 4
+    for table in (Table("Name", "Path", unbroken={"Name"}), Table()):
+        table.add_row("QA_A_NAME_THAT_IS_COPIED", word)
+        table.print()
+        lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
+        columns = ["".join(line[number].strip() for line in lines) for number in (1, 2)]
+        assert columns == ["QA_A_NAME_THAT_IS_COPIED", word]
+
+
 def test_progress_shows_its_description_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with progress() as bar:
         bar.add_task("reading a:b:c [red]:100:", speed=":bug:")
@@ -108,7 +123,7 @@ def test_ask_json_has_the_characters_of_the_context(command: Command, tiny_model
     done = command("ask", "--question", "a", "--context", context, "--json", "--top-k", "20")
     answer = json.loads(done.out)
     assert done.out.count("\n") == 1
-    assert not set(done.out) & {"\x1b", "\x07"}
+    assert not set(done.out) & CONTROLS
     for span in answer["answers"]:
         assert context[span["start"] : span["end"]] == span["answer"]
 

@@ -1,5 +1,6 @@
 """`qa-worker read`: one line out for one line in, and a run that was cut off goes on."""
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,17 @@ def test_other_settings_do_not_resume(
     done = command("read", questions)
     assert done.code == 2
     assert "QA_NO_ANSWER was false, now true, QA_TOP_K was 1, now 2; delete it" in done.err
+    assert target.read_bytes() == kept
+
+
+def test_two_runs_never_write_one_output(command: Command, questions: Path, target: Path) -> None:
+    command("read", questions)
+    kept = target.read_bytes()
+    with target.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        done = command("read", questions)
+        assert done.code == 2
+        assert "another `qa-worker read` writes it now" in done.err
     assert target.read_bytes() == kept
 
 

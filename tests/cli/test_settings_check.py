@@ -44,6 +44,11 @@ def test_valid_env_file(command: Command, env_file: Path) -> None:
     assert found["KAFKA_SASL_PASSWORD"] == 'two words # and "more"'
 
 
+def test_env_file_with_a_byte_order_mark(command: Command, env_file: Path) -> None:
+    env_file.write_bytes(b"\xef\xbb\xbfQA_TOP_K=3\r\nKAFKA_BOOTSTRAP_SERVERS=kafka:9092\r\n")
+    assert command("settings", "--check", env_file).out == "ok: 2 settings\n"
+
+
 def test_env_file_replaces_the_environment(
     command: Command, env_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

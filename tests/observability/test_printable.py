@@ -1,8 +1,10 @@
 """`printable`: control characters are escaped, all other characters stay."""
 
+import json
+
 import pytest
 
-from worker.observability.printable import printable
+from worker.observability.printable import printable, printable_json
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,18 @@ def test_other_characters_stay(text: str) -> None:
 
 def test_lines_and_tabs_stay_where_they_are_meant() -> None:
     assert printable("a\n\tb\r\n\x1b", lines=True) == "a\n\tb\\r\n\\x1b"
+
+
+def test_json_keeps_its_meaning_without_raw_controls() -> None:
+    texts = [
+        "\x1b[2J",
+        "\x9b31m\x7f\x85",
+        "\u202ex\u2066\u2028",
+        "naïve 東京 👩🏽‍🚀 \\u202e",
+        "a:100:b",
+    ]
+    document = json.dumps(texts, ensure_ascii=False)
+    shown = printable_json(document)
+    assert json.loads(shown) == texts
+    assert not set(shown) & set("\x1b\x9b\x7f\x85\u202e\u2066\u2028")
+    assert "naïve 東京 👩🏽‍🚀" in shown

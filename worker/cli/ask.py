@@ -105,7 +105,7 @@ def _context(context: str | None, file: Path | None) -> str:
         return context
     data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # a byte order mark is not text
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{file} is not UTF-8: {error.reason}") from None
 

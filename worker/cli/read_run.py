@@ -4,6 +4,7 @@ A run goes on with an output only if the file says that input, model and setting
 one output would hold answers of two models, or to questions that the input no longer has.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -95,13 +96,18 @@ def open_output(target: Path, run: ReadRun, events: int) -> Iterator[tuple[Binar
     `OSError`.
     """
     record = target.with_name(f"{target.name}.run.json")
-    is_begun = target.exists() and target.stat().st_size > 0
-    if is_begun:
-        _check(record, run, target)
-    done = _complete_lines(target, events) if is_begun else Done()
     with target.open("ab") as output:
-        if not is_begun:
+        try:
+            # Released when the file is closed, also by SIGKILL.
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _refusal(target, "another `qa-worker read` writes it now") from None
+        if output.tell():
+            _check(record, run, target)
+            done = _complete_lines(target, events)
+        else:
             _write(record, run)
+            done = Done()
         output.truncate(done.length)
         yield output, done
 
@@ -158,6 +164,6 @@ def _shown(value: Any) -> str:
 
 def _refusal(target: Path, why: str) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{target} exists and is not the beginning of this output: {why}; delete it, or name "
-        f"another file with --out"
+        f"{target} exists, and this run cannot go on with it: {why}; delete it, or name another "
+        f"file with --out"
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich import table as rich_table
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from worker.observability.printable import printable
+from worker.observability.printable import printable, printable_json
 
 _PIPED_WIDTH = 140
 """Columns of a pipe or a file, which have no width. rich would assume 80."""
@@ -47,10 +48,12 @@ _SPACES = str.maketrans("\t\n\r", "   ")
 
 
 def write_json(document: str) -> None:
-    """Write one JSON document and a line feed to stdout, in UTF-8 whatever the locale says."""
+    """Write one JSON document and a line feed to stdout, in UTF-8 whatever the locale says. What
+    parsers read is unchanged; C1 and bidirectional controls stand as JSON escapes.
+    """
     with _exit_if_pipe_is_closed(sys.stdout):
         sys.stdout.flush()  # what was printed before comes first
-        sys.stdout.buffer.write(document.encode() + b"\n")
+        sys.stdout.buffer.write(printable_json(document).encode() + b"\n")
         sys.stdout.buffer.flush()
 
 
@@ -74,16 +77,20 @@ class Table:
 
     def __init__(self, *headings: str, title: str = "", unbroken: Collection[str] = ()) -> None:
         """Without `headings` the table has no head. Cells of the columns `unbroken` stay on one
-        line, so that they can be copied.
+        line, so that they can be copied, if the terminal has room.
         """
         self._table = rich_table.Table(
             title=Text(printable(title)) if title else None, show_header=bool(headings)
         )
         for heading in headings:
-            self._table.add_column(Text(heading), no_wrap=heading in unbroken)
+            # rich's default cuts off the end of a long word.
+            self._table.add_column(Text(heading), overflow="fold")
+        self._unbroken = [number for number, heading in enumerate(headings) if heading in unbroken]
 
     def add_row(self, *cells: str | Text, style: str | None = None) -> None:
         """A `Text` is one of `marked`; `style` is a style of rich for the whole row."""
+        for _ in cells[len(self._table.columns) :]:
+            self._table.add_column(overflow="fold")
         self._table.add_row(
             *(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in cells),
             style=style,
@@ -91,6 +98,10 @@ class Table:
 
     def print(self) -> None:
         """Print the rows that were added."""
+        for column in (self._table.columns[number] for number in self._unbroken):
+            # rich cuts off what has no room and may not be wrapped.
+            longest = max((cell_len(str(cell)) for cell in column.cells), default=0)
+            column.no_wrap = longest <= out.width // 2
         out.print(self._table)
 
 

@@ -9,6 +9,8 @@ can write."""
 
 _IN_LINES = re.compile(f"[{_CONTROLS}]")
 _IN_ONE_LINE = re.compile(f"[\t\n{_CONTROLS}]")
+_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""JSON always escapes C0, and cannot hold surrogates."""
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -17,3 +19,10 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     pattern = _IN_LINES if lines else _IN_ONE_LINE
     return pattern.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def printable_json(document: str) -> str:
+    r"""The same JSON, with the control characters that JSON leaves raw as `\u009b`: the escape has
+    the same meaning to every parser, and a terminal does not obey it.
+    """
+    return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
