@@ -88,6 +88,9 @@ def test_a_rejected_setting_is_named_and_fatal(
     message = format_error(error)
     assert f"KAFKA_{setting}" in message or not setting
     assert property_ in message
+    again = StreamingError(message)
+    again.__cause__ = error
+    assert format_error(again) == message
     assert recovery_for(error) is Recovery.FATAL
 
 

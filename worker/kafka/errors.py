@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from itertools import islice
 
 from aiokafka import errors as kafka
 
@@ -120,8 +119,11 @@ def format_error(error: BaseException) -> str:
         return name
     if isinstance(error, kafka.KafkaError) and name not in message:
         message = f"{name}: {message}"
-    hints = (hint for cause in _causes(error) if (hint := _HINTS.get(type(cause))))
-    return "; ".join([message, *islice(hints, 1)])
+    for cause in _causes(error):
+        hint = _HINTS.get(type(cause), "")
+        if hint and hint not in message:  # a StreamingError repeats its cause's message
+            return f"{message}; {hint}"
+    return message
 
 
 def _causes(error: BaseException) -> list[BaseException]:
