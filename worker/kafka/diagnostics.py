@@ -43,15 +43,16 @@ async def require_advertised_broker(kafka: KafkaSettings, admin: AIOKafkaAdminCl
     ready, brokers = await advertised_brokers(admin)
     if ready:
         return
-    cause: Exception | None = None
+    reason = ""
     for host, port in brokers:
-        cause = await _connection_error(kafka, host, port)
-        if cause is None:
+        error = await _connection_error(kafka, host, port)
+        if error is None:
             return
+        reason = error.args[0]
     named = ", ".join(f"{host}:{port}" for host, port in brokers)
     raise KafkaConnectionError(
         f"{kafka.bootstrap_servers} answers, but names its brokers as {named} (their "
-        f"advertised.listeners), where this machine cannot connect: {cause.args[0]}"
+        f"advertised.listeners), where this machine cannot connect: {reason}"
     )
 
 
@@ -76,19 +77,21 @@ async def _connection_error(kafka: KafkaSettings, host: str, port: int) -> Excep
     del options["bootstrap_servers"]
     server = f"{host}:{port}"
     connection = DiagnosticConnection(host, port, **options)
+    found: Exception | None = None
     try:
         async with asyncio.timeout(DIAGNOSTIC_TIMEOUT_SECONDS):
             await connection.connect()
     except TimeoutError:
-        return KafkaConnectionError(f"{server}: no answer within {DIAGNOSTIC_TIMEOUT_SECONDS:g} s")
+        found = KafkaConnectionError(f"{server}: no answer within {DIAGNOSTIC_TIMEOUT_SECONDS:g} s")
     except (KafkaError, OSError) as error:
         if recovery_for(error) is Recovery.FATAL:
             login = f"{kafka.security_protocol}, {kafka.sasl_mechanism}"
-            return StreamingError(f"{server} rejects the login ({login}): {format_error(error)}")
-        return KafkaConnectionError(f"{server}: {_explain(error, kafka)}")
+            found = StreamingError(f"{server} rejects the login ({login}): {format_error(error)}")
+        else:
+            found = KafkaConnectionError(f"{server}: {_explain(error, kafka)}")
     finally:
         await connection.close_if_open()
-    return None
+    return found
 
 
 def _explain(error: BaseException, kafka: KafkaSettings) -> str:
