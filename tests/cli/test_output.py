@@ -1,6 +1,6 @@
 """What commands print: exact for programs; as it is, with control characters escaped, for people.
 
-The first tests walk the source: no command writes beside `worker/cli/terminal.py`.
+The first tests search the source: every command writes through `worker/cli/terminal.py`.
 """
 
 import ast
@@ -34,7 +34,7 @@ def modules() -> Iterator[tuple[str, ast.AST]]:
         yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
 
 
-def test_only_two_modules_know_rich() -> None:
+def test_only_two_modules_import_rich() -> None:
     found = set()
     for name, tree in modules():
         for node in ast.walk(tree):

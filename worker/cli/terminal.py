@@ -1,7 +1,7 @@
 """Output of the commands: for programs (`write_json`), and for people (all other functions).
 
-The only module of the commands that writes to stdout and stderr, or knows rich: `tests/cli/
-test_output.py` checks it. Output for programs passes no formatter. Output for people shows each
+The only module of the commands that writes to stdout and stderr, and that imports rich;
+`tests/cli/test_output.py` checks this. Output for programs passes no formatter. Output for people shows each
 character as it is, and control characters escaped (`printable`).
 """
 
@@ -88,7 +88,7 @@ class Table:
         self._unbroken = [number for number, heading in enumerate(headings) if heading in unbroken]
 
     def add_row(self, *cells: str | Text, style: str | None = None) -> None:
-        """A `Text` is one of `marked`; `style` is a style of rich for the whole row."""
+        """A `Text` comes from `marked`; `style` is a style of rich for the whole row."""
         for _ in cells[len(self._table.columns) :]:
             self._table.add_column(overflow="fold")
         self._table.add_row(

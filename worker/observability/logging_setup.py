@@ -72,7 +72,9 @@ def configure(level: str, style: str) -> None:
 
 
 def _escape_controls(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
-    """A field may quote a record or a broker; JSON escapes control characters, a terminal obeys."""
+    """A field may quote a record or a broker. A terminal executes the control characters of a text;
+    JSON lines have them escaped already.
+    """
     return {
         name: printable(value, lines=name == "stack") if isinstance(value, str) else value
         for name, value in fields.items()

@@ -22,7 +22,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def printable_json(document: str) -> str:
-    r"""The same JSON, with the control characters that JSON leaves raw as `\u009b`: the escape has
-    the same meaning to every parser, and a terminal does not obey it.
+    r"""The same JSON, with the control characters that JSON leaves raw as `\u009b`: parsers read
+    the escape as the same character, and terminals do not execute it.
     """
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)

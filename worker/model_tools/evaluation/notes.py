@@ -30,7 +30,8 @@ def notes(
     elif unanswerable and not knows_no_answer:
         yield (
             f"{unanswerable} of {total} questions are unanswerable, but the model's manifest does "
-            f"not say that it was trained on such questions: when it prefers no answer means little"
+            f"not say that it was trained on such questions, so its scores of the empty answer have "
+            f"no known meaning"
         )
     elif options.no_answer and not unanswerable:
         yield (
@@ -41,6 +42,6 @@ def notes(
     if unspaced:
         yield (
             f"gold answers of {unspaced} of {total} questions are in a script without spaces "
-            f"between words: F1 counts words between spaces, as the official script does, so there "
-            f"it is little more than EM"
+            f"between words: F1 counts words between spaces, as the official script does, so it "
+            f"is close to EM there"
         )
