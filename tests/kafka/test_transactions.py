@@ -77,7 +77,7 @@ class Partition:
             client or await self.client(),
             settings.kafka,
             transactional_id(self.group_id, self.source),
-            await check_topics(settings),
+            (await check_topics(settings)).limits,
         )
 
     def answer(self, text: str, *, key: bytes | None = None) -> OutputRecord:
@@ -222,7 +222,7 @@ async def test_a_record_too_large_for_its_topic_fails_the_transaction(
 ) -> None:
     producer = await partition.producer()
     await producer.init_transactions()
-    limits = await check_topics(partition.topics.settings)
+    limits = (await check_topics(partition.topics.settings)).limits
     large = partition.answer("x" * (limits[partition.answers] + RECORD_OVERHEAD))
     with pytest.raises(MessageSizeTooLargeError):
         await producer.commit([partition.answer("before"), large], partition.offset(2))

@@ -20,7 +20,22 @@ class UnstableOffsetCommit(kafka.BrokerResponseError):  # type: ignore[misc]  # 
     retriable = True
 
 
-_UNKNOWN_TO_AIOKAFKA = {88: UnstableOffsetCommit, 90: kafka.ProducerFenced}
+class InvalidRecordError(kafka.BrokerResponseError):  # type: ignore[misc]
+    """The topic takes no such record: a compacted topic one without a key, for example. aiokafka
+    does not know the error.
+    """
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "This record has failed the validation on broker and hence will be rejected"
+    retriable = False
+
+
+_UNKNOWN_TO_AIOKAFKA = {
+    87: InvalidRecordError,
+    88: UnstableOffsetCommit,
+    90: kafka.ProducerFenced,
+}
 
 
 class Recovery(Enum):
