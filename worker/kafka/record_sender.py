@@ -5,7 +5,7 @@ What a leader refuses for good is raised as `RecordsRefused`, which names the re
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -55,12 +55,14 @@ class Refusal:
 class RecordsRefused(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
     """The topic takes these records never, however often they are sent."""
 
-    def __init__(self, refusals: Mapping[int, Refusal]) -> None:
+    def __init__(self, refusals: Mapping[int, Refusal], acknowledged: Collection[int]) -> None:
         """`refusals` maps the index of a record among those that were sent. Empty: the leader did
         not say which record of a batch it means; sent again, each has a batch of its own.
+        `acknowledged` are the indexes of records that were taken before.
         """
         super().__init__("; ".join(str(each) for each in refusals.values()))
         self.refusals = refusals
+        self.acknowledged = acknowledged
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +138,19 @@ class RecordSender:
         Raises `RecordsRefused` once every target has answered; `Throttled` if the brokers throttle
         a connection beyond `deadline` (monotonic time in seconds); `KafkaError`.
         """
-        answers = await run_concurrently(
+        results = await run_concurrently(
             self._send(target, parts, deadline) for target, parts in targets.items()
         )
-        refused = [each for each in answers if each is not None]
-        if refused:
-            raise RecordsRefused({index: why for each in refused for index, why in each.items()})
+        if any(refusals is not None for _, refusals in results):
+            raise RecordsRefused(
+                {index: why for _, refusals in results for index, why in (refusals or {}).items()},
+                {index for acknowledged, _ in results for index in acknowledged},
+            )
 
     async def _send(
         self, target: TopicPartition, parts: TargetBatches, deadline: float | None
-    ) -> dict[int, Refusal] | None:
-        """Returns what the leader refuses; None if it has taken everything."""
+    ) -> tuple[Sequence[int], dict[int, Refusal] | None]:
+        """Returns the indexes that the leader has taken, and what it refuses; None if nothing."""
         first = 0
         for batch in parts.batches:
             # A repetition has the same sequence numbers, so the leader recognises the batch.
@@ -159,9 +163,10 @@ class RecordSender:
             )
             (answer,) = _answers(response)
             if answer[1] in _REFUSED:
-                return self._refusals(target, parts.indexes[first : first + batch.count], answer)
+                refused = parts.indexes[first : first + batch.count]
+                return parts.indexes[:first], self._refusals(target, refused, answer)
             first += batch.count
-        return None
+        return parts.indexes, None
 
     def _refusals(
         self, target: TopicPartition, indexes: Sequence[int], answer: Sequence[Any]

@@ -161,6 +161,8 @@ class AtLeastOncePartition:
         self._producer = producer
         self._consumer = consumer
         self._delivery = delivery
+        self._published: set[int] = set()
+        """Offsets of records whose outputs were taken beside one that was refused."""
 
     @property
     def max_bytes(self) -> int:
@@ -182,12 +184,15 @@ class AtLeastOncePartition:
 
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         with self._delivery.delivering():
+            left = [each for each in batch if each.offset not in self._published]
             try:
-                await self._producer.publish([each.output for each in batch])
+                await self._producer.publish([each.output for each in left])
             except RecordsRefused as error:
+                self._published |= {left[index].offset for index in error.acknowledged}
                 await self._producer.start()
-                refused = {batch[index].offset: why for index, why in error.refusals.items()}
+                refused = {left[index].offset: why for index, why in error.refusals.items()}
                 raise NotDelivered(refused) from error
             for processed in batch:
+                self._published.discard(processed.offset)
                 yield processed
         self._delivery.record_delivered(self._tracker)
