@@ -127,7 +127,7 @@ def test_show_prints_binary_values_in_base64(command: Command, three: Topics) ->
 
 
 def test_show_tells_that_a_value_is_omitted(command: Command, topics: Topics) -> None:
-    asyncio.run(post(topics, dead_letter(topics, b"x" * 3_000, omitted=True)))
+    asyncio.run(post(topics, dead_letter(topics, b"x" * 3_000, shrunk=1)))
     assert command("dead-letters", "show", "0:0").out.splitlines()[-1] == (
         "value:     3,000 bytes, omitted; see the question"
     )
@@ -205,9 +205,7 @@ def test_replay_prints_what_it_sent_and_skipped(command: Command, three: Topics)
 
 
 def test_replay_exits_with_1_after_permanent_skips(command: Command, topics: Topics) -> None:
-    asyncio.run(
-        post(topics, dead_letter(topics, omitted=True, question=(0, 99)), dead_letter(topics))
-    )
+    asyncio.run(post(topics, dead_letter(topics, shrunk=1, question=(0, 99)), dead_letter(topics)))
     done = command("dead-letters", "replay")
     assert (done.code, cells(done.out)) == (
         1,

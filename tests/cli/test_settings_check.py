@@ -64,7 +64,7 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         GOOD
         + "QA_TOPK=3\n"
         + "QA_MAX_PADDING=2\n"
-        + "KAFKA_LINGER_MS=soon\n"
+        + "KAFKA_MAX_POLL_RECORDS=soon\n"
         + "KAFKA_SASL_USERNAM=ada\n"
         + "KAFKA_HEAP_OPTS=-Xmx1g\n"
         + "QA_TOP_K=4\n"
@@ -78,7 +78,7 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         "line 17 is not KEY=VALUE, or its quotes are not closed",
         "unknown setting QA_TOPK; did you mean QA_TOP_K?",
         "QA_MAX_PADDING is '2': ",
-        "KAFKA_LINGER_MS is 'soon': ",
+        "KAFKA_MAX_POLL_RECORDS is 'soon': ",
         "unknown setting KAFKA_SASL_USERNAM; did you mean KAFKA_SASL_USERNAME?",
     ]
     assert len(said) == len(begins)
