@@ -1,8 +1,8 @@
 """Output of the commands: for programs (`write_json`), and for people (all other functions).
 
 The only module of the commands that writes to stdout and stderr, and that imports rich;
-`tests/cli/test_output.py` checks this. Output for programs passes no formatter. Output for people shows each
-character as it is, and control characters escaped (`printable`).
+`tests/cli/test_output.py` checks this. Output for programs passes no formatter.
+Output for people shows each character as it is, and control characters escaped (`printable`).
 """
 
 import os

@@ -30,8 +30,8 @@ def notes(
     elif unanswerable and not knows_no_answer:
         yield (
             f"{unanswerable} of {total} questions are unanswerable, but the model's manifest does "
-            f"not say that it was trained on such questions, so its scores of the empty answer have "
-            f"no known meaning"
+            f"not say that it was trained on such questions, so its scores of the empty "
+            f"answer have no known meaning"
         )
     elif options.no_answer and not unanswerable:
         yield (
