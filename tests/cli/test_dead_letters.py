@@ -185,9 +185,7 @@ def test_replay_prints_what_it_sent_and_skipped(command: Command, three: Topics)
 
 
 def test_replay_exits_with_1_after_permanent_skips(command: Command, topics: Topics) -> None:
-    asyncio.run(
-        post(topics, dead_letter(topics, shrunk=1, question=(0, 99)), dead_letter(topics))
-    )
+    asyncio.run(post(topics, dead_letter(topics, shrunk=1, question=(0, 99)), dead_letter(topics)))
     done = command("dead-letters", "replay")
     assert (done.code, cells(done.out)) == (
         1,

@@ -41,7 +41,9 @@ _AT_LEAST_ONCE = {
     "batch": Point("after", _SUBMIT, 40),
     # No request with these answers was sent.
     "publishing": Point("before", ("worker.kafka.producer:IdempotentProducer.publish",), 30),
-    "produce_sent": Point("after", ("aiokafka.conn:AIOKafkaConnection.send",), 30, "ProduceRequest"),
+    "produce_sent": Point(
+        "after", ("aiokafka.conn:AIOKafkaConnection.send",), 30, "ProduceRequest"
+    ),
     # Answers are acknowledged, their offsets are not committed.
     "acknowledged": Point("before", _CONSUMER_COMMIT, 8),
     "committed": Point("after", _CONSUMER_COMMIT, 8),

@@ -45,7 +45,9 @@ async def other_owner(topics: Topics, client: BrokerClient) -> TransactionalProd
     """A producer that has taken the fence of partition 0."""
     settings = topics.settings
     name = transactional_id(settings.kafka.group_id, partition_0(topics))
-    producer = TransactionalProducer(client, settings.kafka, name, (await check_topics(settings)).limits)
+    producer = TransactionalProducer(
+        client, settings.kafka, name, (await check_topics(settings)).limits
+    )
     await producer.init_transactions()
     return producer
 
@@ -105,7 +107,8 @@ async def test_start_offset_is_committed_before_fetching(
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        return await COMMIT(self, records, offsets)
+        seconds: float = await COMMIT(self, records, offsets)
+        return seconds
 
     monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # Before the group has an offset, "latest" may skip records.

@@ -33,7 +33,13 @@ from worker.kafka.errors import (
     format_error,
     recovery_for,
 )
-from worker.kafka.throttle import OnThrottled, Throttle, Throttled, throttle_seconds
+from worker.kafka.throttle import (
+    OnThrottled,
+    Throttle,
+    ThrottledError,
+    ignore_throttled,
+    throttle_seconds,
+)
 from worker.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -72,7 +78,7 @@ class BrokerClient:
     """
 
     def __init__(
-        self, client: AIOKafkaClient, on_throttled: OnThrottled = lambda request, seconds: None
+        self, client: AIOKafkaClient, on_throttled: OnThrottled = ignore_throttled
     ) -> None:
         self._client = client
         self._on_throttled = on_throttled
@@ -127,8 +133,8 @@ class BrokerClient:
         connection: int,
         deadline: float | None = None,
     ) -> Any:
-        """Returns the response of the partition's leader. Raises `KafkaError`; `Throttled` if the
-        leader does not read the request before `deadline` (monotonic time in seconds).
+        """Returns the response of the partition's leader. Raises `KafkaError`; `ThrottledError` if
+        the leader does not read the request before `deadline` (monotonic time in seconds).
         """
 
         async def find() -> int:
@@ -143,9 +149,7 @@ class BrokerClient:
             find, request, codes, group, self._refresh_metadata, deadline=deadline
         )
 
-    async def send_to_any_broker(
-        self, request: Any, codes: ErrorCodes, *, connection: int
-    ) -> Any:
+    async def send_to_any_broker(self, request: Any, codes: ErrorCodes, *, connection: int) -> Any:
         """Returns the response of a broker. Raises `KafkaError`."""
 
         async def find() -> int:
@@ -158,12 +162,12 @@ class BrokerClient:
         self, partitions: Collection[TopicPartition], *, connection: int
     ) -> None:
         """Wait until the leaders of all these partitions read records from the connection."""
-        while (seconds := self.throttled_seconds(partitions, connection=connection)) > 0:
+        seconds = self.throttled_seconds(partitions, connection=connection)
+        while seconds:
             await asyncio.sleep(seconds)
+            seconds = self.throttled_seconds(partitions, connection=connection)
 
-    def throttled_seconds(
-        self, partitions: Iterable[TopicPartition], *, connection: int
-    ) -> float:
+    def throttled_seconds(self, partitions: Iterable[TopicPartition], *, connection: int) -> float:
         """Seconds until the leaders of all these partitions read records from the connection."""
         group = _records_group(connection)
         links = {(self._leader(partition), group) for partition in partitions}
@@ -245,7 +249,7 @@ class BrokerClient:
             muted = self._throttle.remaining(link)
             if muted:
                 if deadline is not None and time.monotonic() + muted >= deadline:
-                    raise Throttled(f"broker {link[0]} throttles the worker for {muted:.1f} s")
+                    raise ThrottledError(f"broker {link[0]} throttles the worker for {muted:.1f} s")
                 await self._throttle.wait(link)
             if exclusive and await find() != link[0]:
                 raise NodeNotReadyError(f"broker {link[0]} no longer leads the partition")

@@ -111,9 +111,7 @@ def _names(settings: Settings) -> list[str]:
     return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
 
 
-async def _fetch_configs(
-    admin: AIOKafkaAdminClient, names: list[str]
-) -> dict[str, dict[str, str]]:
+async def _fetch_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     """Topic to its properties, without those topics that may not be described."""
     wanted = dict.fromkeys((MAX_MESSAGE_BYTES, CLEANUP_POLICY))
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs=wanted) for name in names]
