@@ -5,7 +5,15 @@ import inspect
 from typing import Any
 
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
-from schemas.rejection import ATTEMPT, MESSAGE_LIMIT, PREFIX, REASON, REPLAY_OF, VALUE_OMITTED
+from schemas.rejection import (
+    ATTEMPT,
+    LAST_OFFSET,
+    MESSAGE_LIMIT,
+    PREFIX,
+    REASON,
+    REPLAY_OF,
+    VALUE_OMITTED,
+)
 from schemas.rejection import Reason as Why
 
 Schema = dict[str, Any]
@@ -93,8 +101,15 @@ def dead_letter() -> Schema:
         "description": "Size of the value in bytes, where the value was left out because the topic "
         "does not take a record of that size.",
     }
+    last: Schema = {
+        "type": "string",
+        "pattern": _DIGITS,
+        "description": "Of a dead letter that stands for a batch that cannot be read: the last of "
+        "its offsets.",
+    }
+    optional = {VALUE_OMITTED: omitted, LAST_OFFSET: last, **_REPLAYED}
     return {
-        **_object({**added, VALUE_OMITTED: omitted, **_REPLAYED}, list(added)),
+        **_object({**added, **optional}, list(added)),
         "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
         "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
         "repeated headers: of two with one name the last counts.",

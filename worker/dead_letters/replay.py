@@ -43,7 +43,7 @@ async def read_dead_letters(
     """
     required = {settings.qa.dead_letters_topic: (Operation.READ,)}
     _, _, topic = await require_topics(settings, required)
-    async with TopicReader.open(settings.kafka) as reader:
+    async with TopicReader.open(settings) as reader:
         ranges = await _find_ranges(reader, topic, wanted)
         async with aclosing(_select(reader, ranges, wanted, on_progress)) as selected:
             async for dead_letter in selected:
@@ -68,8 +68,8 @@ class Replay:
         """Report the results that `run` would have; publish nothing."""
         questions, _, dead = await require_topics(self.settings, self._acls(Operation.READ))
         async with (
-            TopicReader.open(self.settings.kafka) as reader,
-            TopicReader.open(self.settings.kafka) as originals,
+            TopicReader.open(self.settings) as reader,
+            TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
             async for result, _ in plan:
@@ -83,8 +83,8 @@ class Replay:
         # finds everything.
         async with (
             replay_producer(self.settings.kafka, questions) as producer,
-            TopicReader.open(self.settings.kafka) as reader,
-            TopicReader.open(self.settings.kafka) as originals,
+            TopicReader.open(self.settings) as reader,
+            TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
             transaction = ReplayTransaction(producer)

@@ -10,12 +10,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from worker.kafka._aiokafka import RecordConsumer
 from worker.kafka.connection import connection_options
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError
-from worker.settings import KafkaSettings
+from worker.kafka.records import FetchedRecord, UnreadableBatch
+from worker.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 NO_PROGRESS_TIMEOUT_SECONDS = 75.0
 """More than the 60 s after which brokers abort a transaction (the default of producers'
@@ -55,10 +60,13 @@ class TopicReader:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, kafka: KafkaSettings) -> AsyncIterator[Self]:
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """Raises `StreamingError`, `KafkaError`."""
+        kafka = settings.kafka
         options = connection_options(kafka)
-        committed = AIOKafkaConsumer(
+        committed = RecordConsumer(
+            max_batch_bytes=settings.qa.max_batch_bytes,
+            skip_unreadable=True,
             **options,
             isolation_level="read_committed",
             # If retention deletes the next record meanwhile, continue at the first that is left.
@@ -160,8 +168,34 @@ class TopicReader:
                     f"{position} ({offset_range.end - position} offsets remaining): broker "
                     f"unavailable or open transaction; retry later"
                 )
-            records = fetched.get(partition, ())
-            yield position, [record for record in records if record.offset < offset_range.end]
+            readable = _without_unreadable(fetched.get(partition, ()))
+            yield position, [record for record in readable if record.offset < offset_range.end]
+
+
+def _without_unreadable(fetched: Sequence[FetchedRecord]) -> list[Any]:
+    """The records, without batches that cannot be read: a command goes on behind them.
+
+    Raises `StreamingError` where it is not known where such a batch ends.
+    """
+    records = []
+    for record in fetched:
+        if not isinstance(record, UnreadableBatch):
+            records.append(record)
+            continue
+        if not record.skipped:
+            raise StreamingError(
+                f"{record.topic} partition {record.partition} cannot be read at offset "
+                f"{record.offset}: {record.detail}; select offsets before or behind it"
+            )
+        log.warning(
+            "corrupt_batch_skipped",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            next_offset=record.next_offset,
+            reason=record.detail,
+        )
+    return records
 
 
 def clip(

@@ -15,6 +15,8 @@ from worker.kafka.records import InputRecord, OutputRecord
 
 def decode_record(kind: type[E], record: InputRecord, *, max_bytes: int) -> Envelope[E]:
     """The record's event of this type. Raises `Rejected`."""
+    if record.undecodable is not None:
+        raise record.undecodable
     return decode_event(
         kind, record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
     )
@@ -55,7 +57,7 @@ def encode_dead_letter(record: InputRecord, rejected: Rejected, topic: str) -> O
         rejected,
         topic=record.topic,
         partition=record.partition,
-        offset=record.offset,
+        offset=record.offset if record.first_offset is None else record.first_offset,
         headers=record.headers,
     )
     return OutputRecord(topic, record.key, record.value, headers, record.partition)

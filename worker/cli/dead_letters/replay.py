@@ -24,7 +24,14 @@ from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult
 from worker.settings.environment import load
 
-_PERMANENT = frozenset({SkipReason.NOT_A_DEAD_LETTER, SkipReason.VALUE_GONE, SkipReason.TOO_LARGE})
+_PERMANENT = frozenset(
+    {
+        SkipReason.NOT_A_DEAD_LETTER,
+        SkipReason.VALUE_GONE,
+        SkipReason.TOO_LARGE,
+        SkipReason.UNREADABLE,
+    }
+)
 """No later replay can send these either."""
 
 
