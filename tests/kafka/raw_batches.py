@@ -1,16 +1,20 @@
 """Record batches written byte by byte, so that tests can write what no producer would."""
 
+import asyncio
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.errors import NotLeaderForPartitionError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
 
-NOW = 1_700_000_000_000
+NOW = round(time.time() * 1000)
+"""Of all records, in milliseconds: brokers delete old ones."""
 HEADER_BYTES = 61
 CRC_AT = 17
 _ENCODE = {
@@ -100,8 +104,11 @@ async def produce(servers: str, topic: str, partition: int, batch: bytes) -> int
             timeout=10_000,
             topics=[(topic, [(partition, batch)])],
         )
-        response = await client.send(node, request)
-        ((_, ((_, error, offset, *_),)),) = response.topics
+        async with asyncio.timeout(10):
+            error = NotLeaderForPartitionError.errno
+            while error == NotLeaderForPartitionError.errno:  # as long as the topic is new
+                response = await client.send(node, request)
+                ((_, ((_, error, offset, *_),)),) = response.topics
         assert error == 0, error
         assert isinstance(offset, int)
         return offset

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from worker.kafka._aiokafka import RecordConsumer
@@ -20,8 +19,6 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.records import FetchedRecord, UnreadableBatch
 from worker.settings import Settings
 
-log = structlog.get_logger(__name__)
-
 NO_PROGRESS_TIMEOUT_SECONDS = 75.0
 """More than the 60 s after which brokers abort a transaction (the default of producers'
 transaction.timeout.ms): until then it hides the records behind it."""
@@ -30,6 +27,9 @@ _POLL_MS = 500
 
 OnProgress = Callable[[str, int, int], None]
 """Called with the topic, the number of offsets read, and the number of offsets to read."""
+
+OnUnreadable = Callable[[UnreadableBatch], None]
+"""Called for a batch that cannot be read; reading continues behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,23 @@ class TopicReader:
     """
 
     def __init__(
-        self, committed: AIOKafkaConsumer, uncommitted: AIOKafkaConsumer, poll_records: int
+        self,
+        committed: AIOKafkaConsumer,
+        uncommitted: AIOKafkaConsumer,
+        poll_records: int,
+        on_unreadable: OnUnreadable,
     ) -> None:
         """`uncommitted` sees the ends that open transactions hide from `committed`."""
         self._committed = committed
         self._uncommitted = uncommitted
         self._poll_records = poll_records
+        self._on_unreadable = on_unreadable
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+    async def open(
+        cls, settings: Settings, on_unreadable: OnUnreadable = lambda _: None
+    ) -> AsyncIterator[Self]:
         """Raises `StreamingError`, `KafkaError`."""
         kafka = settings.kafka
         options = connection_options(kafka)
@@ -79,7 +86,7 @@ class TopicReader:
             async with explain_connection_errors(kafka):
                 await committed.start()
             await uncommitted.start()
-            yield cls(committed, uncommitted, kafka.max_poll_records)
+            yield cls(committed, uncommitted, kafka.max_poll_records, on_unreadable)
         finally:
             await committed.stop()
             await uncommitted.stop()
@@ -168,34 +175,25 @@ class TopicReader:
                     f"{position} ({offset_range.end - position} offsets remaining): broker "
                     f"unavailable or open transaction; retry later"
                 )
-            readable = _without_unreadable(fetched.get(partition, ()))
+            readable = self._readable(fetched.get(partition, ()))
             yield position, [record for record in readable if record.offset < offset_range.end]
 
-
-def _without_unreadable(fetched: Sequence[FetchedRecord]) -> list[Any]:
-    """The records, without batches that cannot be read: a command goes on behind them.
-
-    Raises `StreamingError` where it is not known where such a batch ends.
-    """
-    records = []
-    for record in fetched:
-        if not isinstance(record, UnreadableBatch):
-            records.append(record)
-            continue
-        if not record.skipped:
-            raise StreamingError(
-                f"{record.topic} partition {record.partition} cannot be read at offset "
-                f"{record.offset}: {record.detail}; select offsets before or behind it"
-            )
-        log.warning(
-            "corrupt_batch_skipped",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            next_offset=record.next_offset,
-            reason=record.detail,
-        )
-    return records
+    def _readable(self, fetched: Sequence[FetchedRecord]) -> list[Any]:
+        """The records, without batches that cannot be read. Raises `StreamingError` where it is not
+        known where such a batch ends.
+        """
+        records: list[Any] = []
+        for record in fetched:
+            if not isinstance(record, UnreadableBatch):
+                records.append(record)
+            elif record.skipped:
+                self._on_unreadable(record)
+            else:
+                raise StreamingError(
+                    f"{record.topic} partition {record.partition} cannot be read at offset "
+                    f"{record.offset}: {record.detail}; select offsets before or behind it"
+                )
+        return records
 
 
 def clip(

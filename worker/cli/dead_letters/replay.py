@@ -14,6 +14,7 @@ from worker.cli.dead_letters.options import (
     Partition,
     Reasons,
     Since,
+    UnreadableReport,
     Until,
     build_filter,
     progress_bars,
@@ -56,7 +57,14 @@ def replay(
 ) -> None:
     """Send dead letters to the questions topic again. Exits with 1 if some can never be sent."""
     settings, wanted = load(), build_filter(reason, since, until, partition, offset)
-    replay = Replay(settings, wanted, max_attempts=max_attempts, again=again, limit=limit)
+    replay = Replay(
+        settings,
+        wanted,
+        max_attempts=max_attempts,
+        again=again,
+        limit=limit,
+        on_unreadable=UnreadableReport(),
+    )
     summary = _Summary(dry_run)
     with progress_bars() as on_progress:
         asyncio.run((replay.dry_run if dry_run else replay.run)(summary.add, on_progress))
