@@ -9,7 +9,7 @@ from pathlib import Path
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
-from aiokafka.errors import NotLeaderForPartitionError
+from aiokafka.errors import NotLeaderForPartitionError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
 
@@ -92,7 +92,7 @@ def with_wrong_crc(batch: bytes) -> bytes:
 
 
 async def produce(servers: str, topic: str, partition: int, batch: bytes) -> int:
-    """Send the batch as it is. Returns the offset of its first record."""
+    """Send the batch as it is. Returns the offset of its first record. Raises `KafkaError`."""
     client = AIOKafkaClient(bootstrap_servers=servers)
     await client.bootstrap()
     try:
@@ -109,7 +109,8 @@ async def produce(servers: str, topic: str, partition: int, batch: bytes) -> int
             while error == NotLeaderForPartitionError.errno:  # as long as the topic is new
                 response = await client.send(node, request)
                 ((_, ((_, error, offset, *_),)),) = response.topics
-        assert error == 0, error
+        if error:
+            raise for_code(error)(topic, partition)
         assert isinstance(offset, int)
         return offset
     finally:
