@@ -7,6 +7,8 @@ from typing import Any
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
 from schemas.rejection import (
     ATTEMPT,
+    HEADERS_OMITTED,
+    KEY_OMITTED,
     LAST_OFFSET,
     MESSAGE_LIMIT,
     PREFIX,
@@ -95,11 +97,25 @@ def dead_letter() -> Schema:
             + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
         },
     }
-    omitted: Schema = {
-        "type": "string",
-        "pattern": _DIGITS,
-        "description": "Size of the value in bytes, where the value was left out because the topic "
-        "does not take a record of that size.",
+    because = "was left out because the topic does not take the whole record."
+    omitted: dict[str, Schema] = {
+        VALUE_OMITTED: {
+            "type": "string",
+            "pattern": _DIGITS,
+            "description": f"Size in bytes of the record's value, which {because}",
+        },
+        HEADERS_OMITTED: {
+            "type": "string",
+            "pattern": _DIGITS,
+            "description": f"Number of the record's headers, each of which {because}",
+        },
+        KEY_OMITTED: {
+            "type": "string",
+            "pattern": "^([0-9]+|null)$",
+            "description": "Size in bytes of the record's key, or null: the dead letter's key is "
+            "the record's topic-partition-offset instead, because the topic does not take the "
+            "record's key, or none.",
+        },
     }
     last: Schema = {
         "type": "string",
@@ -107,9 +123,8 @@ def dead_letter() -> Schema:
         "description": "Of a dead letter that stands for a batch that cannot be read: the last of "
         "its offsets.",
     }
-    optional = {VALUE_OMITTED: omitted, LAST_OFFSET: last, **_REPLAYED}
     return {
-        **_object({**added, **optional}, list(added)),
+        **_object({**added, **omitted, LAST_OFFSET: last, **_REPLAYED}, list(added)),
         "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
         "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
         "repeated headers: of two with one name the last counts.",
