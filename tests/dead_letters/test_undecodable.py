@@ -69,4 +69,5 @@ async def test_omitted_value_of_an_undecodable_record_is_found(topics: Topics) -
     offset = await produce(topics.servers, questions, 1, POISON)
     async with TopicReader.open(topics.settings) as reader:
         found = await reader.read_one(questions, 1, offset)
+    assert found is not None
     assert (found.key, found.value) == (b"k", b"poison")

@@ -62,7 +62,7 @@ def record(
 
 
 def compressed(codec: str, data: bytes) -> bytes:
-    return _ENCODE[codec](data)
+    return bytes(_ENCODE[codec](data))
 
 
 def batch(

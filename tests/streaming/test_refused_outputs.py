@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.streaming.conftest import Running, RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topic_configs import configure
-from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event
+from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
 from worker.kafka import records
 from worker.kafka.errors import StreamingError
 

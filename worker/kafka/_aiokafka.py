@@ -183,7 +183,7 @@ class _TolerantRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is u
         behind the last one that was yielded. Raises `UnreadableBatchError`.
         """
         batch = open_batch(raw)
-        if not self._is_hidden(batch):
+        if not self._is_hidden(batch) and batch.next_offset > self.next_fetch_offset:
             plain = decompressed(raw, batch, self._max_batch_bytes)
             self._read_bytes += len(plain)
             for record in read_records(plain, batch, self.next_fetch_offset):

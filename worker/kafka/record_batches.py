@@ -1,8 +1,7 @@
 """Record batches of a fetch, read so that one bad record or batch hides no other. Pure.
 
-aiokafka's reader raises for the first record that it cannot decode, and decompresses a batch of any
-size. Here a record that cannot be decoded is an `Undecodable`, its neighbours are read, and a batch
-that cannot be read ends with an `UnreadableBatchError`.
+A record that cannot be decoded is an `UndecodableFields`, and its neighbours are read; a batch that
+cannot be read ends with an `UnreadableBatchError`.
 
 The format: https://kafka.apache.org/documentation/#messageformat
 """
@@ -18,6 +17,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from schemas.rejection import Header
 from worker.kafka.decompression import BrokenDataError, TooLargeError, decompress
+from worker.kafka.field_reader import FieldReader
 
 Batch = Any
 """aiokafka's DefaultRecordBatch (format 2) or LegacyRecordBatch, of which it has two
@@ -208,7 +208,7 @@ def _read_legacy(batch: LegacyRecordBatch, first: int) -> Iterator[DefaultRecord
 def _read_slowly(plain: bytes, first: int) -> Iterator[DefaultRecord | UndecodableFields]:
     """As `read_records`, for a batch with a record that aiokafka cannot decode."""
     header = BatchHeader(*_HEADER.unpack_from(plain))
-    reader, previous = _FieldReader(memoryview(plain), _HEADER.size), header.base_offset - 1
+    reader, previous = FieldReader(memoryview(plain), _HEADER.size), header.base_offset - 1
     for number in range(header.records):
         if previous + 1 >= header.next_offset:
             return
@@ -235,7 +235,7 @@ def _read_record(
     key = value = None
     headers: list[Header] = []
     detail = ""
-    reader = _FieldReader(body)
+    reader = FieldReader(body)
     try:
         reader.take(1)  # attributes, unused
         delta = reader.varint()
@@ -262,48 +262,3 @@ def _read_record(
     if detail:
         return UndecodableFields(offset, timestamp, key, value, tuple(headers), detail)
     return DefaultRecord(offset, timestamp, int(bool(append_time)), key, value, headers)
-
-
-class _FieldReader:
-    """Reads fields one after the other. Its methods raise `ValueError` at the first bad one."""
-
-    def __init__(self, data: memoryview, at: int = 0) -> None:
-        self._data = data
-        self._at = at
-
-    @property
-    def at_end(self) -> bool:
-        return self._at == len(self._data)
-
-    def varint(self) -> int:
-        """A zigzag varint of at most 64 bits."""
-        number = shift = 0
-        while True:
-            if self._at >= len(self._data):
-                raise ValueError("ends inside a number")
-            byte = self._data[self._at]
-            self._at += 1
-            number |= (byte & 0x7F) << shift
-            if not byte & 0x80:
-                return (number >> 1) ^ -(number & 1)
-            shift += 7
-            if shift > 63:
-                raise ValueError("has a number of more than 64 bits")
-
-    def count(self) -> int:
-        number = self.varint()
-        if number < 0:
-            raise ValueError(f"states {number} headers")
-        return number
-
-    def take(self, size: int) -> memoryview:
-        if not 0 <= size <= len(self._data) - self._at:
-            left = len(self._data) - self._at
-            raise ValueError(f"states a length of {size} where {left} bytes are left")
-        self._at += size
-        return self._data[self._at - size : self._at]
-
-    def bytes(self) -> bytes | None:
-        """NULLABLE_BYTES."""
-        size = self.varint()
-        return None if size < 0 else bytes(self.take(size))
