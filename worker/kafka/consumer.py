@@ -12,17 +12,18 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from worker.kafka._aiokafka import force_close_consumer, observe_responses
+from worker.kafka._aiokafka import RecordConsumer, force_close_consumer, observe_responses
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
-from worker.kafka.records import InputRecord
+from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
+from worker.kafka.stopped_partitions import StoppedPartitions
 from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
 from worker.observability import metrics
 from worker.settings import Settings
@@ -56,7 +57,10 @@ class GroupConsumer:
         kafka = settings.kafka
         self._topic = settings.qa.questions_topic
         self._poll_records = kafka.max_poll_records
-        self._consumer = AIOKafkaConsumer(
+        self._stopped = StoppedPartitions()
+        self._consumer = RecordConsumer(
+            max_batch_bytes=settings.qa.max_batch_bytes,
+            skip_unreadable=settings.qa.skip_corrupt_batches,
             **connection_options(kafka),
             group_id=kafka.group_id,
             enable_auto_commit=False,
@@ -74,7 +78,7 @@ class GroupConsumer:
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
-        self._consumer.subscribe([self._topic], listener=_CountingListener(listener))
+        self._consumer.subscribe([self._topic], listener=_Listener(listener, self._stopped))
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -84,6 +88,7 @@ class GroupConsumer:
         Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
         connections are closed, and the group removes this member after its session timeout.
         """
+        self._stopped.forget_all()
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -101,22 +106,29 @@ class GroupConsumer:
     async def poll(self) -> list[InputRecord]:
         """The next records, in order within each partition; an empty list after 0.5 s.
 
+        A partition stops at a corrupt batch; see `stopped`.
+
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
+        for partition in self._stopped.due():
+            with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+                self._consumer.resume(partition)
         fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
-        return [
-            InputRecord(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.key,
-                record.value,
-                record.headers,
-                record.timestamp if record.timestamp >= 0 else None,
-            )
-            for records in fetched.values()
-            for record in records
-        ]
+        records = []
+        for partition, of_partition in fetched.items():
+            for record in of_partition:
+                if isinstance(record, UnreadableBatch) and not record.skipped:
+                    self._consumer.pause(partition)
+                    self._stopped.stop(record)
+                else:
+                    self._stopped.read(partition)
+                    records.append(to_input_record(record))
+        return records
+
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """The partitions that stand still at a batch that cannot be read, and why."""
+        return self._stopped.reasons
 
     async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
         """Commit `offsets` within `seconds`. Returns whether they are committed.
@@ -153,6 +165,7 @@ class GroupConsumer:
 
     def pause(self, partition: TopicPartition) -> None:
         """Return no record of the partition, fetched or not, until `resume`."""
+        self._stopped.forget(partition)
         with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to pause
             self._consumer.pause(partition)
 
@@ -189,16 +202,18 @@ def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) ->
         on_throttled(type(request).__name__, seconds)
 
 
-class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
 
-    def __init__(self, listener: RebalanceListener) -> None:
+    def __init__(self, listener: RebalanceListener, stopped: StoppedPartitions) -> None:
         self._listener = listener
+        self._stopped = stopped
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
             metrics.REVOCATIONS.inc()
+        self._stopped.forget_all()
         await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
