@@ -15,9 +15,15 @@ import onnx
 from worker.model_tools.atomic_directory import atomic_directory
 from worker.model_tools.convert.architecture import read_architecture
 from worker.model_tools.convert.convert import convert_directory
-from worker.model_tools.manifest_writer import Provenance, copy_cards, read_config, write_manifest
+from worker.model_tools.manifest_writer import (
+    Provenance,
+    copy_cards,
+    read_config,
+    record_batch_invariance,
+    write_manifest,
+)
 from worker.model_tools.quantize.quantize import Method, describe, quantize_file
-from worker.model_tools.smoke_test import smoke_test
+from worker.model_tools.smoke_test import measure_batch_invariance, smoke_test
 from worker.model_tools.source_files import SourceFiles
 from worker.model_tools.tokenizer.build import build_tokenizer
 from worker.models.bundle import Bundle, BundleError, open_bundle
@@ -95,6 +101,18 @@ def quantize_bundle(
     return BuiltBundle(open_bundle(target))
 
 
+def try_bundle(directory: Path) -> Bundle:
+    """Run a new bundle, and record in its manifest whether its windows may share a run.
+
+    Raises `BundleError` if it does not pass the smoke test.
+    """
+    bundle = open_bundle(directory)
+    if not bundle.manifest.batch_invariant:
+        smoke_test(bundle)
+        return bundle
+    return record_batch_invariance(bundle, measure_batch_invariance(bundle))
+
+
 @contextmanager
 def _new_bundle(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """The directory to write a bundle into; it becomes `target` if it passes the smoke test.
@@ -105,7 +123,7 @@ def _new_bundle(target: Path, *, overwrite: bool) -> Iterator[Path]:
     with atomic_directory(target, replace=overwrite) as directory:
         try:
             yield directory
-            smoke_test(open_bundle(directory))
+            try_bundle(directory)
         except BundleError as error:
             error.args = (str(error).replace(str(directory), target.name),)
             raise

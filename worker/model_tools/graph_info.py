@@ -1,6 +1,6 @@
-"""Reads a graph's tensors, task and precision, and whether its outputs depend on the batch.
+"""Reads a graph's tensors, task and precision, and operators that depend on the batch.
 
-Reads the file with `onnx`; runs nothing.
+Reads the file with `onnx`; runs nothing. `batch_invariance` runs a graph in batches.
 """
 
 from collections import Counter
@@ -16,8 +16,8 @@ from worker.models.error_text import first_line
 from worker.models.manifest import Task
 
 # Dynamic operators take activation ranges over the whole batch, and MatMulNBits selects its kernel
-# by the number of rows: a window's outputs then depend on the other windows of the batch.
-BATCH_DEPENDENT = frozenset(
+# by the processor and the number of rows: batches that agree on one machine differ on another.
+_BATCH_DEPENDENT = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulNBits"}
 )
 
@@ -40,7 +40,8 @@ class GraphInfo:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     precision: str
-    batch_invariant: bool
+    batch_dependent: bool
+    """Whether an operator is known to depend on the batch. If none is, only a run tells."""
 
 
 def inspect_graph(model_file: Path) -> GraphInfo:
@@ -58,14 +59,42 @@ def inspect_graph(model_file: Path) -> GraphInfo:
     inputs = tuple(entry.name for entry in model.graph.input if entry.name not in weights)
     outputs = tuple(entry.name for entry in model.graph.output)
     check_inputs(model_file, inputs)
-    operators = {node.op_type for node in model.graph.node}
+    for entry in model.graph.input:
+        if entry.name in inputs:
+            _check_axes(model_file, entry)
     return GraphInfo(
         task=_task(model_file, outputs),
         inputs=inputs,
         outputs=outputs,
         precision=_precision(model),
-        batch_invariant=BATCH_DEPENDENT.isdisjoint(operators),
+        batch_dependent=any(node.op_type in _BATCH_DEPENDENT for node in model.graph.node),
     )
+
+
+def _check_axes(model_file: Path, entry: onnx.ValueInfoProto) -> None:
+    """Raise `BundleError` unless the input is (batch, sequence) of integers, of any length."""
+    kind = entry.type.tensor_type
+    if kind.elem_type not in (TensorProto.INT64, TensorProto.INT32):
+        name = TensorProto.DataType.Name(kind.elem_type)
+        raise BundleError(f"{model_file}: {entry.name} is {name}; export it as INT64 or INT32")
+    if not kind.HasField("shape"):
+        return
+    sizes = [axis.dim_value for axis in kind.shape.dim]
+    if len(sizes) != 2:
+        raise BundleError(
+            f"{model_file}: {entry.name} has {len(sizes)} axes; needed are batch and sequence"
+        )
+    batch, tokens = sizes
+    if tokens:
+        raise BundleError(
+            f"{model_file}: {entry.name} is fixed at {tokens} tokens; windows have any length: "
+            "export it with a dynamic sequence axis"
+        )
+    if batch > 1:
+        raise BundleError(
+            f"{model_file}: {entry.name} is fixed at {batch} windows in a batch; export it with a "
+            "dynamic batch axis"
+        )
 
 
 def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:

@@ -58,17 +58,13 @@ def refusal(file: Path, method: Method) -> str:
 # Files.
 
 
-@pytest.mark.parametrize(
-    ("method", "batch_invariant"), [(Method.PER_TOKEN, True), (Method.DYNAMIC, False)]
-)
-def test_quantized_graph_reports_its_precision(
-    tmp_path: Path, method: Method, batch_invariant: bool
-) -> None:
+@pytest.mark.parametrize("method", Method)
+def test_quantized_graph_reports_its_precision(tmp_path: Path, method: Method) -> None:
     source, target = saved(tmp_path, small_graph()), tmp_path / "int8.onnx"
     before = inspect_graph(source)
     quantize_file(source, target, method)
     facts = inspect_graph(target)
-    assert facts == replace(before, precision="int8", batch_invariant=batch_invariant)
+    assert facts == replace(before, precision="int8", batch_dependent=method is Method.DYNAMIC)
     (found,) = outputs_of(opened(target.read_bytes()), IDS)
     error = np.abs(found - np.tanh(WORDS[IDS]) @ WEIGHT)
     assert 0 < error.max() < 0.3
