@@ -23,6 +23,8 @@ from worker.model_tools.manifest_writer import (
     write_manifest,
 )
 from worker.model_tools.quantize.quantize import Method, describe, quantize_file
+from worker.model_tools.sentence_transformers.layers import write_layers
+from worker.model_tools.sentence_transformers.modules import read_modules
 from worker.model_tools.smoke_test import measure_batch_invariance, smoke_test
 from worker.model_tools.source_files import SourceFiles
 from worker.model_tools.tokenizer.build import build_tokenizer
@@ -44,6 +46,7 @@ def check_source(source: Path, files: SourceFiles) -> None:
     Raises `BundleError`.
     """
     build_tokenizer(source)
+    read_modules(source)
     if not files.is_export:
         read_architecture(read_config(source))
 
@@ -72,6 +75,7 @@ def build_bundle(
             provenance = _quantize(directory / MODEL, directory / MODEL, method, provenance)
         (directory / TOKENIZER).write_bytes(tokenizer.content)
         shutil.copyfile(source / CONFIG, directory / CONFIG)
+        write_layers(source, directory, provenance.pooling)
         copy_cards(source, directory)
         write_manifest(directory, provenance)
     return BuiltBundle(open_bundle(target), tokenizer.notes)

@@ -80,6 +80,7 @@ def write_manifest(directory: Path, provenance: Provenance) -> Manifest:
     files = sorted(path.name for path in directory.iterdir() if path.name != MANIFEST)
     try:
         manifest = Manifest(
+            format=2 if provenance.pooling and provenance.pooling.layers else 1,
             task=graph.task,
             name=provenance.name,
             source=provenance.source,

@@ -1,14 +1,16 @@
 """Selects the files of a model's repository or directory that make a bundle.
 
-Knows the names that models are published under. Opens no file.
+Knows the names that models are published under. Opens no file but modules.json.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worker.model_tools.manifest_writer import CARDS
-from worker.model_tools.pooling_config import MODULES, POOLING
+from worker.model_tools.sentence_transformers.modules import MODULES, read_modules
+from worker.model_tools.sentence_transformers.pooling import DEFAULT_POOLING
+from worker.model_tools.sentence_transformers.settings import PROMPTS, TRANSFORMER_CONFIGS
 from worker.model_tools.tokenizer.build import VOCABULARY
 from worker.model_tools.tokenizer.config import ADDED_TOKENS, SPECIAL_TOKENS, TOKENIZER_CONFIG
 from worker.models.bundle import BundleError
@@ -26,7 +28,9 @@ _OTHERS = (
     SPECIAL_TOKENS,
     ADDED_TOKENS,
     MODULES,
-    POOLING,
+    DEFAULT_POOLING.config,
+    PROMPTS,
+    *TRANSFORMER_CONFIGS,
     *CARDS,
 )
 
@@ -44,6 +48,15 @@ class SourceFiles:
     def is_export(self) -> bool:
         """Whether the weights are an ONNX graph, which is used unchanged, or must be converted."""
         return self.weights in EXPORTS
+
+    def with_modules(self, directory: Path, names: Collection[str]) -> "SourceFiles":
+        """And the files of the modules that modules.json in `directory` lists.
+
+        `names` are the files of the repository. Raises `BundleError`.
+        """
+        modules = read_modules(directory)
+        more = [name for name in modules.files(names) if name not in self.others] if modules else []
+        return replace(self, others=(*self.others, *more))
 
 
 def names_in(directory: Path) -> set[str]:

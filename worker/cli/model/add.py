@@ -47,15 +47,15 @@ def _add_bundle(
 ) -> None:
     from worker.model_tools.build import copy_bundle
     from worker.model_tools.manifest_writer import Provenance
-    from worker.model_tools.pooling_config import find_pooling
+    from worker.model_tools.sentence_transformers.pooling import find_pooling
 
     bundle = open_bundle(directory)
     target = store.target_directory(name or bundle.name)
     provenance = Provenance.of(bundle.manifest, target.name)
-    pooling = find_pooling(directory, options.pooling, options.normalize)
+    pooling = find_pooling(directory, options.pooling, options.normalize, base=provenance.pooling)
     provenance = dataclasses.replace(
         provenance,
         knows_no_answer=options.knows_no_answer or provenance.knows_no_answer,
-        pooling=pooling or provenance.pooling,
+        pooling=pooling,
     )
     print_result(copy_bundle(bundle, target, provenance, overwrite=options.replace))

@@ -37,8 +37,8 @@ def install(
     """
     from worker.model_tools.build import build_bundle
     from worker.model_tools.manifest_writer import Provenance
-    from worker.model_tools.pooling_config import find_pooling
     from worker.model_tools.quantize.quantize import Method
+    from worker.model_tools.sentence_transformers.pooling import find_pooling
 
     provenance = Provenance(
         name=target.name,

@@ -63,11 +63,15 @@ class Hub:
                 return Path(path)
 
             if offline:
-                files = select_files(names_in(download(CONFIG).parent), f"{repo} in the cache")
+                names = names_in(download(CONFIG).parent)
+                files = select_files(names, f"{repo} in the cache")
             else:
-                names = api.list_repo_files(repo, revision=resolved.resolved)
+                names = set(api.list_repo_files(repo, revision=resolved.resolved))
                 files = select_files(names, repo)
             directory = download(CONFIG).parent
+            for name in files.others:
+                download(name)
+            files = files.with_modules(directory, names)
             for name in files.others:
                 download(name)
             check_source(directory, files)
