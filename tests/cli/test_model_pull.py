@@ -14,6 +14,7 @@ from tests.model_tools import published_models as published
 from tests.model_tools.commands import Machine, complaint
 from tests.model_tools.hub_repos import MEMBER, Hold
 from tests.model_tools.hub_server import HubServer, hub_server
+from tests.model_tools.published_models import external_export
 from tests.model_tools.random_weights import TINY_BERT, TINY_DISTILBERT
 from tests.model_tools.sentence_transformers.published import DenseModule, sentence_transformers
 from worker.models.bundle import open_bundle
@@ -89,6 +90,25 @@ def test_pulled_encoder_pools_as_published(machine: Machine, hub: HubServer) -> 
     done = machine.run("ask", "--text", "b answer c", "--json", QA_MODEL="tiny")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["dims"] == 5
+
+
+def test_refused_export_names_the_other_weights(machine: Machine, hub: HubServer) -> None:
+    export = published.answering_model().replace(b"start_logits", b"other_logits")
+    hub.put(REPO, {**published.safetensors(), "onnx/model.onnx": export})
+    said = complaint(machine.run("model", "pull", REPO))
+    assert said.startswith("tiny/model.onnx: its outputs are ['end_logits', 'other_logits']; ")
+    assert said.endswith("; model.safetensors may work: pull it with --weights safetensors")
+    pulled(machine, "--weights", "safetensors")
+    assert open_bundle(machine.models / "tiny").manifest.inputs == ("input_ids", "attention_mask")
+
+
+def test_weights_beside_an_export_are_pulled(machine: Machine, hub: HubServer) -> None:
+    hub.put(REPO, external_export())
+    pulled(machine)
+    assert len(hub.asked_for("onnx/model.onnx_data")) >= 1
+    done = machine.run(*ASK, QA_MODEL="tiny")
+    assert json.loads(done.out)["answer"] == "answer"
+    pulled(machine, "--replace", "--offline")
 
 
 def test_pull_succeeds_after_a_killed_one(machine: Machine, hub: HubServer) -> None:

@@ -131,6 +131,24 @@ def test_block_quantized_matrices_are_named_by_their_bits(tmp_path: Path, bits: 
     assert found.precision == f"int{bits}"
 
 
+@pytest.mark.parametrize("operator", ["Transpose", "Identity", "Cast"])
+def test_matrices_behind_other_operators_count(tmp_path: Path, operator: str) -> None:
+    nodes = [
+        helper.make_node(operator, ["weights"], ["turned"]),
+        helper.make_node("MatMul", ["x", "turned"], ["y"]),
+    ]
+    found = facts(tmp_path, graph(nodes, [tensor("weights", TensorProto.FLOAT16)]))
+    assert found.precision == "float16"
+
+
+def test_matrices_in_constants_count(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=tensor("w", TensorProto.FLOAT16)),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    assert facts(tmp_path, graph(nodes)).precision == "float16"
+
+
 def test_lookup_tables_do_not_affect_the_precision(tmp_path: Path) -> None:
     words = numpy_helper.from_array(np.ones((1000, 4), np.float32), "words")
     nodes = [

@@ -90,8 +90,8 @@ def check_offsets(tokenizer: Tokenizer, path: Path) -> None:
         if not piece or piece.split() != [piece]:
             raise BundleError(
                 f"{path}: its token {token!r} covers {piece!r} of the text {_PROBE!r}; answers "
-                "need tokens that cover nothing but their word, as BERT's, ELECTRA's, MobileBERT's and "
-                "SqueezeBERT's do"
+                "need tokens that cover nothing but their word, as those of BERT, ELECTRA, "
+                "MobileBERT and SqueezeBERT do"
             )
         covered.update(range(start, end))
     lost = [mark for i, mark in enumerate(_PROBE) if not mark.isspace() and i not in covered]

@@ -15,6 +15,8 @@ import onnx
 from worker.model_tools.atomic_directory import atomic_directory
 from worker.model_tools.convert.architecture import read_architecture
 from worker.model_tools.convert.convert import convert_directory
+from worker.model_tools.external_data import copy_graph
+from worker.model_tools.file_content import check_contents
 from worker.model_tools.manifest_writer import (
     Provenance,
     copy_cards,
@@ -31,6 +33,9 @@ from worker.model_tools.tokenizer.build import build_tokenizer
 from worker.models.bundle import Bundle, BundleError, open_bundle
 from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
+_TINY = 64
+"""Tokens. In a window of fewer, half of which may be the question, little context is left."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltBundle:
@@ -45,6 +50,7 @@ def check_source(source: Path, files: SourceFiles) -> None:
 
     Raises `BundleError`.
     """
+    check_contents(source, files.checked)
     build_tokenizer(source)
     read_modules(source)
     if not files.is_export:
@@ -64,11 +70,12 @@ def build_bundle(
 
     Raises `BundleError`, `OSError`.
     """
+    check_contents(source, (files.weights, *files.checked))
     tokenizer = build_tokenizer(source)
     provenance = replace(provenance, max_tokens=tokenizer.max_tokens)
     with _new_bundle(target, overwrite=overwrite) as directory:
         if files.is_export:
-            shutil.copyfile(source / files.weights, directory / MODEL)
+            copy_graph(source / files.weights, directory / MODEL)
         else:
             onnx.save(convert_directory(source), directory / MODEL)
         if method:
@@ -78,7 +85,18 @@ def build_bundle(
         write_layers(source, directory, provenance.pooling)
         copy_cards(source, directory)
         write_manifest(directory, provenance)
-    return BuiltBundle(open_bundle(target), tokenizer.notes)
+    bundle = open_bundle(target)
+    return BuiltBundle(bundle, (*tokenizer.notes, *_tiny_windows(source, bundle)))
+
+
+def _tiny_windows(source: Path, bundle: Bundle) -> Iterator[str]:
+    """A note if the tokenizer's limit leaves windows of a few tokens of a model that takes more."""
+    tokens, positions = bundle.manifest.max_tokens, read_config(source)["max_position_embeddings"]
+    if tokens < min(_TINY, positions):
+        yield (
+            f"windows hold only {tokens} tokens, by model_max_length of tokenizer_config.json or "
+            f"max_seq_length of sentence-transformers; the model takes {positions}"
+        )
 
 
 def copy_bundle(

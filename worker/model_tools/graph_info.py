@@ -3,6 +3,7 @@
 Reads the file with `onnx`; runs nothing. `batch_invariance` runs a graph in batches.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from worker.models.manifest import Task
 _BATCH_DEPENDENT = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulNBits"}
 )
+
+_BEFORE_WEIGHTS = frozenset({"Cast", "DequantizeLinear", "Identity", "Transpose"})
+"""Operators between a weight and its product."""
 
 _PRECISIONS: dict[int, str] = {
     TensorProto.FLOAT: "float32",
@@ -106,22 +110,25 @@ def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:
 
 
 def _precision(model: onnx.ModelProto) -> str:
-    """The precision of most weights of matrix products. Lookup tables may have another."""
+    """The precision of most weights of matrix products. Lookup tables may have another.
+
+    Exporters leave weights in Constant nodes, and behind nodes that transpose or convert them.
+    """
     names = {name for node in model.graph.node if "MatMul" in node.op_type for name in node.input}
     names |= {name for node in model.graph.node if node.op_type == "Gemm" for name in node.input}
-    names |= {
-        name
+    for node in reversed(model.graph.node):
+        if node.op_type in _BEFORE_WEIGHTS and names.intersection(node.output):
+            names.update(node.input)
+    constants = [
+        attribute.t
         for node in model.graph.node
-        if node.op_type == "DequantizeLinear" and names.intersection(node.output)
-        for name in node.input
-    }
+        if node.op_type == "Constant" and names.intersection(node.output)
+        for attribute in node.attribute
+        if attribute.name == "value"
+    ]
     weights: Counter[int] = Counter()
-    for tensor in model.graph.initializer:
-        if tensor.name in names:
-            size = 1
-            for dimension in tensor.dims:
-                size *= dimension
-            weights[tensor.data_type] += size
+    for tensor in (*constants, *(each for each in model.graph.initializer if each.name in names)):
+        weights[tensor.data_type] += math.prod(tensor.dims)
     if any(node.op_type == "MatMulNBits" for node in model.graph.node):
         return _bits(model)
     known = [(size, _PRECISIONS[kind]) for kind, size in weights.items() if kind in _PRECISIONS]

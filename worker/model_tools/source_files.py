@@ -21,6 +21,9 @@ EXPORTS = (f"onnx/{MODEL}", MODEL)
 """ONNX exports in the precision of the weights. Quantized files beside them, as
 `model_quantized.onnx`, do not name their method and are not used."""
 
+ACCEPTED = (*EXPORTS, SAFETENSORS)
+"""Files of weights that become a bundle, the preferred one first."""
+
 _OTHERS = (
     CONFIG,
     TOKENIZER,
@@ -39,15 +42,30 @@ _PICKLE = "pytorch_model.bin"
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """Names within the repository: the file of the weights, and the other files."""
+    """Names within the repository: the file of the weights, and the other files.
+
+    `alternative` is another file of weights, which can be used if `weights` cannot.
+    """
 
     weights: str
     others: tuple[str, ...]
+    alternative: str | None = None
 
     @property
     def is_export(self) -> bool:
         """Whether the weights are an ONNX graph, which is used unchanged, or must be converted."""
         return self.weights in EXPORTS
+
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """The other files that are read; cards and licences are only copied."""
+        return tuple(name for name in self.others if name not in CARDS)
+
+    def with_weights(self, names: Sequence[str]) -> "SourceFiles":
+        """And the files beside the weights that hold a part of them."""
+        folder = Path(self.weights).parent
+        more = [(folder / name).as_posix() for name in names]
+        return replace(self, others=(*self.others, *more))
 
     def with_modules(self, directory: Path, names: Collection[str]) -> "SourceFiles":
         """And the files of the modules that modules.json in `directory` lists.
@@ -67,7 +85,7 @@ def names_in(directory: Path) -> set[str]:
 
 
 def select_files(
-    names: Collection[str], where: str, accepted: Sequence[str] = (*EXPORTS, SAFETENSORS)
+    names: Collection[str], where: str, accepted: Sequence[str] = ACCEPTED
 ) -> SourceFiles:
     """The first of the `accepted` weights that is among `names`, and the files that belong to it.
 
@@ -86,7 +104,8 @@ def select_files(
     others = [name for name in _OTHERS if name in names]
     if TOKENIZER not in names:
         others.append(VOCABULARY)
-    return SourceFiles(weights, tuple(others))
+    alternative = SAFETENSORS if weights != SAFETENSORS and SAFETENSORS in names else None
+    return SourceFiles(weights, tuple(others), alternative)
 
 
 def _explain_missing_weights(names: Collection[str], accepted: Sequence[str]) -> str:

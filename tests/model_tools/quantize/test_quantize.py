@@ -150,6 +150,19 @@ def test_graph_without_linear_layers_is_refused(tmp_path: Path, method: Method) 
     assert "has no linear layer to quantize" in refusal(source, method)
 
 
+@pytest.mark.parametrize("method", Method)
+def test_optimized_graph_is_quantized(tmp_path: Path, method: Method) -> None:
+    # As onnxruntime saves it: operators of its own, behind which no type is inferred.
+    model = small_graph()
+    model.graph.node[1].CopyFrom(node("FastGelu", "picked", "bent", domain="com.microsoft"))
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    source = saved(tmp_path, model)
+    quantize_file(source, tmp_path / "int8.onnx", method)
+    (expected,) = outputs_of(opened(source.read_bytes()), IDS)
+    (found,) = outputs_of(opened((tmp_path / "int8.onnx").read_bytes()), IDS)
+    assert 0 < np.abs(found - expected).max() < 0.3
+
+
 def test_inconvertible_opset_is_refused_with_a_workaround(
     tmp_path: Path,
 ) -> None:

@@ -39,7 +39,14 @@ def add(
     # Not the path: bundles are copied to other machines, and a path tells about this one.
     source = directory.resolve().name
     files = select_files(names_in(directory), str(directory), EXPORTS)
-    install(directory, files, store.target_directory(name or source), options, source=source)
+    install(
+        directory,
+        files,
+        store.target_directory(name or source),
+        options,
+        source=source,
+        alternative="use `qa-worker model convert`",
+    )
 
 
 def _add_bundle(
