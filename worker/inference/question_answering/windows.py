@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.rejection import Reason, Rejected
+from worker.inference.question_answering.added_tokens import AddedTokens
 from worker.inference.question_answering.graphemes import end_of_following
 from worker.inference.text_encoder import TextEncoder
-from worker.inference.tokenizer import open_tokenizer, pair_template
+from worker.inference.tokenizer import check_offsets, open_tokenizer, pair_template
 from worker.inference.window import Window, window_starts
-from worker.models.bundle import Bundle
+from worker.models.bundle import Bundle, BundleError
 
 SPECIAL_TOKENS = 3
 """[CLS] question [SEP] context [SEP]"""
@@ -50,6 +51,11 @@ class Windower:
         """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
         tokenizer = open_tokenizer(bundle.tokenizer_file)
         self._template = pair_template(tokenizer, bundle.tokenizer_file)
+        check_offsets(tokenizer, bundle.tokenizer_file)
+        try:
+            self._added = AddedTokens(tokenizer)
+        except BundleError as error:
+            raise BundleError(f"{bundle.tokenizer_file}: {error}") from None
         self._encoder = TextEncoder(tokenizer)
         self._max_tokens = max_tokens
 
@@ -81,7 +87,7 @@ class Windower:
         Stops after `max_tokens`: a context that has more is not whole.
         """
         tokens = self._encoder.encode(text, max_tokens=max_tokens)
-        first, last = _word_bounds(tokens.begins)
+        first, last = _word_bounds(self._added.word_begins(text, tokens))
         return EncodedContext(
             ids=tokens.ids,
             starts=tokens.offsets[:, 0],
