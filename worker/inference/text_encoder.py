@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
@@ -22,6 +23,10 @@ PIECE = 16_384
 _LEAST_MARGIN = 64
 """Code points. What a tokenizer of the BERT family makes of a character depends on its neighbours
 and on the added tokens that it may be a part of."""
+
+
+_NEXT_WORD = regex.compile(r"[ \t\n\r\p{Z}\p{P}$+<=>^`|~][^ \t\n\r\p{Z}\p{C}\p{M}]|\p{Han}")
+"""Where a word begins, to tokenizers of the BERT family. A wrong guess costs time only."""
 
 
 class _DependsOnDistantTextError(Exception):
@@ -125,8 +130,9 @@ class TextEncoder:
                 return
             cut = tokens.last_word_until(end - self._margin)
             if cut <= len(known):
-                # A long word, or much white space.
-                end = base + 2 * (end - base)
+                # A long word, or much white space: up to the next word.
+                word = _NEXT_WORD.search(text, end - self._margin)
+                end = max(word.end() + 2 * self._margin, end + self._piece) if word else len(text)
                 continue
             yield tokens.slice(len(known), cut), False
             position = int(tokens.offsets[cut, 0])
