@@ -19,7 +19,6 @@ from schemas.event import Event, Outcome
 from schemas.rejection import Header, Reason, Rejected
 
 E = TypeVar("E", bound=Event[Any])
-R = TypeVar("R", bound=Outcome)
 
 TRACE = frozenset({"traceparent", "tracestate"})
 """Headers of W3C Trace Context, in lower case."""
@@ -81,7 +80,7 @@ class Envelope(Generic[E]):
             packed_metadata=pydantic_core.to_json(self.event.metadata),
         )
 
-    def with_metadata(self, outcome: R) -> R:
+    def with_metadata(self, outcome: Outcome) -> Outcome:
         """The outcome with the metadata that `packed` took out of the event."""
         if self.packed_metadata is None:
             return outcome

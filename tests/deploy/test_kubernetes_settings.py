@@ -77,9 +77,11 @@ def test_the_memory_request_is_a_quarter_more_than_was_measured(overlay: str) ->
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_memory_limit_is_more_than_the_largest_records_took(overlay: str) -> None:
-    measured = figures("peak_memory")["largest_records"]
+    measured = figures("peak_memory")
+    # The figure is of the default model; add what a model of DistilBERT-base's size takes more.
+    larger_model = measured["base_size"] - measured["default_model"]
     limit = quantity(worker(overlay)["resources"]["limits"]["memory"])
-    assert limit > 1.05 * measured * 2**20
+    assert limit > 1.25 * (measured["largest_records"] + larger_model) * 2**20
     assert "QA_MAX_RECORD_BYTES" not in settings(overlay), "the figure is of the default"
 
 

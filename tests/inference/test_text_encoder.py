@@ -82,9 +82,9 @@ TOKENIZERS: dict[str, Callable[[], Tokenizer]] = {
 }
 
 
-@pytest.fixture(params=TOKENIZERS.values(), ids=TOKENIZERS.keys(), scope="module")
+@pytest.fixture(params=list(TOKENIZERS), scope="module")
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
-    return request.param()
+    return TOKENIZERS[request.param]()
 
 
 def at_once(tokenizer: Tokenizer, text: str) -> Tokens:
