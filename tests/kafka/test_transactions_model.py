@@ -81,12 +81,17 @@ def outcome(number: int) -> OutputRecord:
 async def fence_then_fetch(client: BrokerClient, producer: TransactionalProducer) -> int:
     """As the worker begins with a partition."""
     await producer.init_transactions()
-    return await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+    return await _committed(client)
+
+
+async def _committed(client: BrokerClient) -> int:
+    committed = await fetch_stable_offset(client, KAFKA.group_id, PARTITION)
+    return 0 if committed is None else int(committed.offset)
 
 
 async def fetch_then_fence(client: BrokerClient, producer: TransactionalProducer) -> int:
     """The wrong order: the previous owner can still commit after the offset was fetched."""
-    offset = await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+    offset = await _committed(client)
     await producer.init_transactions()
     return offset
 

@@ -53,7 +53,7 @@ def client_for_transactions(kafka: KafkaSettings) -> AIOKafkaClient:
     options = connection_options(kafka)
     # A response that takes longer than the transaction may take comes too late to be used.
     options["request_timeout_ms"] = min(kafka.request_timeout_ms, kafka.transaction_timeout_ms)
-    return AIOKafkaClient(**options)
+    return AIOKafkaClient(**options, metadata_max_age_ms=kafka.metadata_max_age_ms)
 
 
 class BrokerClient:

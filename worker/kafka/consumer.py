@@ -7,7 +7,8 @@ when to commit is decided in worker/streaming.
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -15,12 +16,28 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import OffsetAndMetadata
 
-from worker.kafka._aiokafka import force_close_consumer
+from worker.kafka._aiokafka import (
+    fetch_committed,
+    force_close_consumer,
+    group_generation,
+    send_from_consumer,
+)
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.records import InputRecord
+from worker.kafka.start_offsets import GroupStart, next_offset
+from worker.kafka.topic_ids import read_topic_ids
+from worker.kafka.topics import topic_names
 from worker.observability import metrics
 from worker.settings import Settings
 
@@ -30,6 +47,17 @@ _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartition
 
 _POLL_MS = 500
 """A poll without records returns after this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionEnd:
+    """Where a partition ends."""
+
+    readable: int
+    """The offset after the last record that can be read: with read_committed, the last stable
+    offset, which lies before the first record of an open transaction."""
+    high_watermark: int
+    """The offset after the last replicated record, as far as the consumer was told."""
 
 
 class RebalanceListener(Protocol):
@@ -48,16 +76,20 @@ class RebalanceListener(Protocol):
 class GroupConsumer:
     """Consumes the questions topic as a member of the group."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, start: GroupStart) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
+        self._start = start
+        self._generation = -1, ""
+        self._topics = topic_names(settings)
         self._topic = settings.qa.questions_topic
         self._poll_records = kafka.max_poll_records
         self._consumer = AIOKafkaConsumer(
             **connection_options(kafka),
             group_id=kafka.group_id,
             enable_auto_commit=False,
-            auto_offset_reset=kafka.auto_offset_reset,
+            auto_offset_reset="none",  # see start_offsets.py
+            metadata_max_age_ms=kafka.metadata_max_age_ms,
             isolation_level=kafka.isolation_level,
             partition_assignment_strategy=[_ASSIGNORS[kafka.partition_assignment_strategy]],
             session_timeout_ms=kafka.session_timeout_ms,
@@ -70,7 +102,9 @@ class GroupConsumer:
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
-        self._consumer.subscribe([self._topic], listener=_CountingListener(listener))
+        self._consumer.subscribe(
+            [self._topic], listener=_CountingListener(listener, self._assigned)
+        )
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -99,7 +133,16 @@ class GroupConsumer:
 
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
+        try:
+            fetched = await self._consumer.getmany(
+                timeout_ms=_POLL_MS, max_records=self._poll_records
+            )
+        except OffsetOutOfRangeError as error:
+            ((partition, position),) = error.args[0].items()
+            await self._go_on_from(partition, position)
+            return []
+        except NoOffsetForPartitionError:
+            return []  # a partition that is assigned while this member leaves: it is not held
         return [
             InputRecord(
                 record.topic,
@@ -122,9 +165,15 @@ class GroupConsumer:
         """
         if not offsets:
             return True
+        with_metadata = {
+            partition: OffsetAndMetadata(offset, self.offset_metadata)
+            for partition, offset in offsets.items()
+        }
         try:
+            if group_generation(self._consumer) != self._generation:
+                raise CommitFailedError("the group removed this member")
             async with asyncio.timeout(seconds):
-                await self._consumer.commit(dict(offsets))
+                await self._consumer.commit(with_metadata)
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance: other members own the partitions now.
             outcome, reason = "rebalanced", format_error(error)
@@ -147,10 +196,12 @@ class GroupConsumer:
         """
         return int(await self._consumer.position(partition))
 
-    def pause(self, partition: TopicPartition) -> None:
+    def hold(self, partition: TopicPartition) -> None:
         """Return no record of the partition, fetched or not, until `resume`."""
-        with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to pause
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to hold
             self._consumer.pause(partition)
+            # Any position: without one, aiokafka would look for one and fail.
+            self._consumer.seek(partition, 0)
 
     def resume(self, partition: TopicPartition, offset: int) -> bool:
         """Fetch from `offset` on. Returns False if the partition was revoked meanwhile."""
@@ -161,29 +212,89 @@ class GroupConsumer:
             return False
         return True
 
-    async def committed(self, partition: TopicPartition) -> int | None:
+    async def committed(self, partition: TopicPartition) -> OffsetAndMetadata | None:
         """The group's committed offset, or None. Raises `KafkaError`."""
-        offset: int | None = await self._consumer.committed(partition)
-        return offset
+        return await fetch_committed(self._consumer, partition)
 
-    async def end_offsets(
+    async def start_offset(
+        self, partition: TopicPartition, committed: OffsetAndMetadata | None
+    ) -> int:
+        """Where to `resume` a partition that was assigned.
+
+        Raises `KafkaError`, and `StreamingError` if `committed` belongs to a deleted topic.
+        """
+        beginning = 0
+        if committed is None:
+            beginning = (await self._consumer.beginning_offsets([partition]))[partition]
+        return self._start.offset(partition, committed, beginning)
+
+    @property
+    def offset_metadata(self) -> str:
+        """What is committed beside each offset."""
+        return self._start.topic_ids.offset_metadata(self._topic)
+
+    async def check_topics(self) -> None:
+        """Raises `StreamingError` if a topic was deleted, or deleted and created again;
+        `KafkaError`.
+        """
+        if not self._start.topic_ids.ids:
+            return
+        response = await send_from_consumer(self._consumer, TopicMetadataRequest(self._topics))
+        self._start.topic_ids.check(read_topic_ids(response))
+
+    async def ends(
         self, partitions: Collection[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """The offset after the last record of each partition. Contacts the brokers even without
-        partitions, so it also shows that they answer. Raises `KafkaError`.
+    ) -> dict[TopicPartition, PartitionEnd]:
+        """Where the partitions end. Contacts the brokers even without partitions, so it also shows
+        that they answer. Raises `KafkaError`.
         """
         if not partitions:
             await self._consumer.topics()
             return {}
-        offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
-        return offsets
+        readable = await self._consumer.end_offsets(list(partitions))
+        assigned = self._consumer.assignment()  # it may have changed meanwhile
+        watermarks = {each: self._consumer.highwater(each) for each in assigned}
+        return {
+            partition: PartitionEnd(end, max(end, watermarks.get(partition) or 0))
+            for partition, end in readable.items()
+        }
+
+    def _assigned(self) -> None:
+        self._generation = group_generation(self._consumer)
+
+    async def _go_on_from(self, partition: TopicPartition, position: int) -> None:
+        """The brokers refused `position`: the partition begins behind it or ends before it.
+
+        Raises `StreamingError` if it ends before it; `KafkaError`.
+        """
+        beginning = (await self._consumer.beginning_offsets([partition]))[partition]
+        end = (await self._consumer.end_offsets([partition]))[partition]
+        try:
+            if await self._consumer.position(partition) != position:
+                return  # this error is older than the position
+            following = next_offset(partition, position, beginning, end)
+            self._consumer.seek(partition, following)
+        except IllegalStateError:
+            return  # revoked meanwhile
+        if following > position:
+            labels = partition.topic, str(partition.partition)
+            metrics.EXPIRED_OFFSETS.labels(*labels).inc(following - position)
+            log.error(
+                "records_expired",
+                topic=partition.topic,
+                partition=partition.partition,
+                from_offset=position,
+                to_offset=following,
+            )
 
 
 class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
 
-    def __init__(self, listener: RebalanceListener) -> None:
+    def __init__(self, listener: RebalanceListener, on_assigned: Callable[[], None]) -> None:
+        """`on_assigned` is called before the listener."""
         self._listener = listener
+        self._on_assigned = on_assigned
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # aiokafka also calls this before the first assignment, without partitions.
@@ -193,4 +304,5 @@ class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         metrics.REBALANCES.inc()
+        self._on_assigned()
         self._listener.on_assigned(assigned)

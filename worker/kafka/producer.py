@@ -40,6 +40,7 @@ class IdempotentProducer:
         compression = None if kafka.compression_type == "none" else kafka.compression_type
         self._producer = AIOKafkaProducer(
             **connection_options(kafka),
+            metadata_max_age_ms=kafka.metadata_max_age_ms,
             enable_idempotence=True,
             acks="all",
             linger_ms=kafka.linger_ms,

@@ -25,6 +25,7 @@ from aiokafka.protocol.transaction import (
     InitProducerIdRequest,
     TxnOffsetCommitRequest,
 )
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
 from worker.kafka.errors import Recovery, recovery_for
@@ -51,19 +52,40 @@ def transactional_id(group_id: str, partition: TopicPartition) -> str:
 
 async def fetch_stable_offset(
     client: BrokerClient, group_id: str, partition: TopicPartition
-) -> int | None:
+) -> OffsetAndMetadata | None:
     """The offset that the group has committed for the partition, or None.
 
     Waits until no open transaction holds an offset of the partition (KIP-447). Raises `KafkaError`.
     """
+    found = await fetch_committed_offsets(client, group_id, [partition])
+    return found.get(partition)
+
+
+async def fetch_committed_offsets(
+    client: BrokerClient,
+    group_id: str,
+    partitions: Sequence[TopicPartition],
+    *,
+    require_stable: bool = True,
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The offsets that the group has committed for partitions of one topic, without those that have
+    none.
+
+    With `require_stable`, waits until no open transaction holds one of them. Raises `KafkaError`.
+    """
+    topic, numbers = partitions[0].topic, [each.partition for each in partitions]
     response = await client.send_to_group_coordinator(
         group_id,
-        StableOffsetFetchRequest(group_id, partition),
+        StableOffsetFetchRequest(group_id, topic, numbers, require_stable=require_stable),
         lambda response: [response.error_code, *_partition_errors(response.topics, field=4)],
-        connection=partition.partition,
+        connection=numbers[0],
     )
-    ((_, ((_, offset, *_),), _),) = response.topics
-    return None if offset < 0 else int(offset)
+    return {
+        TopicPartition(name, number): OffsetAndMetadata(offset, metadata or "")
+        for name, entries, _ in response.topics
+        for number, offset, _, metadata, *_ in entries
+        if offset >= 0
+    }
 
 
 class TransactionalProducer:
@@ -77,8 +99,11 @@ class TransactionalProducer:
         kafka: KafkaSettings,
         transactional_id: str,
         limits: Mapping[str, int],
+        offset_metadata: str = "",
     ) -> None:
-        """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`."""
+        """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`.
+        `offset_metadata` is committed beside each offset.
+        """
         self._client = client
         self._connection = client.next_connection()
         self._group_id = kafka.group_id
@@ -86,6 +111,7 @@ class TransactionalProducer:
         self._timeout_ms = kafka.transaction_timeout_ms
         self._compression = kafka.compression_type
         self._limits = limits
+        self._offset_metadata = offset_metadata
         self._producer = (-1, -1)  # id and epoch
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._usable = False
@@ -177,7 +203,8 @@ class TransactionalProducer:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)
         await self._send(request, lambda response: [response.error_code])
         topics = _by_topic(
-            (partition, (partition.partition, offset, "")) for partition, offset in offsets.items()
+            (partition, (partition.partition, offset, self._offset_metadata))
+            for partition, offset in offsets.items()
         )
         await self._client.send_to_group_coordinator(
             self._group_id,

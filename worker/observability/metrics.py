@@ -53,7 +53,18 @@ DISCARDED_RECORDS = Counter(
 )
 LAG = Gauge(
     "qa_lag_records",
-    "Records of an assigned partition from its position to its end",
+    "Records of an assigned partition from its position to its high watermark",
+    ["topic", "partition"],
+)
+HELD_UP_RECORDS = Gauge(
+    "qa_held_up_records",
+    "The part of the lag that cannot be read: records of an assigned partition from the first one "
+    "of an open transaction to the high watermark",
+    ["topic", "partition"],
+)
+EXPIRED_OFFSETS = Counter(
+    "qa_expired_offsets",
+    "Offsets that the group has not read and the topic's retention has deleted",
     ["topic", "partition"],
 )
 POSITION = Gauge(

@@ -172,7 +172,7 @@ class Assignment:
     ) -> None:
         for partition, processor in partitions.items():
             processor.close()
-            for gauge in (metrics.LAG, metrics.POSITION):
+            for gauge in (metrics.LAG, metrics.HELD_UP_RECORDS, metrics.POSITION):
                 gauge.remove(partition.topic, str(partition.partition))
         for task in tasks.values():
             task.cancel()

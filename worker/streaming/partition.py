@@ -75,6 +75,7 @@ class PartitionProcessor:
         labels = partition.topic, str(partition.partition)
         self._records = metrics.CONSUMED_RECORDS.labels(*labels)
         self._answers = metrics.ANSWERS.labels(*labels)
+        metrics.EXPIRED_OFFSETS.labels(*labels)  # from 0 on, see metrics.py
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
         self._changed = asyncio.Event()

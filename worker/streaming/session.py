@@ -13,6 +13,7 @@ import structlog
 
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
+from worker.kafka.start_offsets import GroupStart
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -39,6 +40,7 @@ class KafkaSession:
         self,
         settings: Settings,
         limits: Mapping[str, int],
+        start: GroupStart,
         engine: Engine,
         health: Health,
         dead_letter_limit: DeadLetterLimit,
@@ -51,7 +53,7 @@ class KafkaSession:
         qa = settings.qa
         self._health = health
         self._engine = engine
-        self._consumer = GroupConsumer(settings)
+        self._consumer = GroupConsumer(settings, start)
         self._delivery = create_delivery(settings, limits, self._consumer, traces)
         self._limiter = InFlightLimiter(
             engine,

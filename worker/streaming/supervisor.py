@@ -12,6 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
+from worker.kafka.group_start import find_group_start
+from worker.kafka.start_offsets import GroupStart
 from worker.kafka.topic_requirements import check_topics
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -51,6 +53,7 @@ class WorkerSupervisor:
             records=qa.dead_letter_limit_records, ratio=qa.dead_letter_limit_ratio
         )
         self._opened = False
+        self._start: GroupStart | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once `stop` was set and what was in flight is published and committed.
@@ -88,9 +91,12 @@ class WorkerSupervisor:
         slowest member's drain, so it must not delay a stop.
         """
         limits = await check_topics(self._settings)
+        if self._start is None:
+            self._start = await find_group_start(self._settings)
         session = KafkaSession(
             self._settings,
             limits,
+            self._start,
             self._engine,
             self._health,
             self._dead_letter_limit,

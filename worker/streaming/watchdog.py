@@ -12,6 +12,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from worker.kafka.consumer import PartitionEnd
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -25,10 +26,12 @@ CHECK_SECONDS = 5.0
 """Time between two checks; a broker's response may take twice that."""
 
 
-class EndOffsets(Protocol):
-    async def end_offsets(
+class Topics(Protocol):
+    async def check_topics(self) -> None: ...
+
+    async def ends(
         self, partitions: Collection[TopicPartition]
-    ) -> dict[TopicPartition, int]: ...
+    ) -> dict[TopicPartition, PartitionEnd]: ...
 
 
 class Trackers(Protocol):
@@ -42,7 +45,7 @@ class Watchdog:
     def __init__(
         self,
         qa: WorkerSettings,
-        consumer: EndOffsets,
+        consumer: Topics,
         assignment: Trackers,
         limiter: InFlightLimiter,
         health: Health,
@@ -71,11 +74,15 @@ class Watchdog:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _measure_lag(self) -> int:
-        """The lag of all partitions together; 0 if the brokers do not answer."""
+        """The records of all partitions together that can be read; 0 if the brokers do not answer.
+
+        Raises `StreamingError` if a topic was deleted, or deleted and created again.
+        """
         asked = self._assignment.trackers
         try:
             async with asyncio.timeout(2 * CHECK_SECONDS):
-                ends = await self._consumer.end_offsets(asked)
+                await self._consumer.check_topics()
+                ends = await self._consumer.ends(asked)
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
@@ -88,9 +95,12 @@ class Watchdog:
             # Only if the assignment is still the one that was asked about.
             if asked.get(partition) is not tracker or tracker.position is None:
                 continue
-            lag = max(0, ends[partition] - tracker.position)
+            end = ends[partition]
+            readable = max(0, end.readable - tracker.position)
+            held_up = end.high_watermark - max(end.readable, tracker.position)
             labels = partition.topic, str(partition.partition)
-            metrics.LAG.labels(*labels).set(lag)
+            metrics.LAG.labels(*labels).set(readable + max(0, held_up))
+            metrics.HELD_UP_RECORDS.labels(*labels).set(max(0, held_up))
             metrics.POSITION.labels(*labels).set(tracker.position)
-            total += lag
+            total += readable
         return total

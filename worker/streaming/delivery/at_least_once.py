@@ -9,12 +9,9 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
-import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from worker.kafka.consumer import GroupConsumer
-from worker.kafka.errors import format_error
 from worker.kafka.producer import IdempotentProducer
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
@@ -27,8 +24,6 @@ from worker.streaming.delivery.base import (
     end_traces,
 )
 from worker.streaming.offset_tracker import StartOffsets
-
-log = structlog.get_logger(__name__)
 
 COMMIT_TIMEOUT_SECONDS = 5.0
 """For one commit: after a drain of 15 s (the default) it ends within the rebalance's 25 s."""
@@ -72,6 +67,7 @@ class AtLeastOnce:
 
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
         self._trackers[partition] = tracker
+        self._consumer.hold(partition)
         return AtLeastOncePartition(partition, tracker, self._producer, self._consumer, self)
 
     def record_delivered(self, tracker: Tracker) -> None:
@@ -136,17 +132,11 @@ class AtLeastOncePartition:
         self._delivery = delivery
 
     async def start(self) -> StartOffsets | None:
-        try:
-            committed = await self._consumer.committed(self._partition)
-            return StartOffsets(committed, await self._consumer.position(self._partition))
-        except KafkaError as error:
-            # Records arrive without it; only the commit of an idle partition is missing.
-            log.info(
-                "start_offset_unknown",
-                partition=self._partition.partition,
-                error=format_error(error),
-            )
+        committed = await self._consumer.committed(self._partition)
+        offset = await self._consumer.start_offset(self._partition, committed)
+        if not self._consumer.resume(self._partition, offset):
             return None
+        return StartOffsets(None if committed is None else committed.offset, offset)
 
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         futures = []

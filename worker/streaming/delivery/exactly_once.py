@@ -3,7 +3,7 @@
 Each input partition has a transactional id of its own as its fence. A partition starts with three
 steps: (1) InitProducerId for that id fences the previous owner and aborts its open transaction,
 (2) the group's stable offset is read, (3) the consumer starts fetching there. Before (3) the
-partition is paused, so nothing is read that a previous owner may still commit.
+partition is held, so nothing is read that a previous owner may still commit.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class ExactlyOnce:
         await asyncio.Event().wait()
 
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
-        self._consumer.pause(partition)
+        self._consumer.hold(partition)
         return ExactlyOncePartition(
             partition,
             tracker,
@@ -70,6 +70,7 @@ class ExactlyOnce:
                 self._kafka,
                 transactional_id(self._kafka.group_id, partition),
                 self._limits,
+                self._consumer.offset_metadata,
             ),
             self._client,
             self._consumer,
@@ -116,11 +117,10 @@ class ExactlyOncePartition:
 
     async def start(self) -> StartOffsets | None:
         await self._producer.init_transactions()
-        offset = await fetch_stable_offset(self._client, self._group_id, self._partition)
-        if offset is None:
-            # Commit the starting position before reading: after a failed first transaction the
-            # reset policy ("latest") could otherwise skip what was already read.
-            offset = await self._consumer.position(self._partition)
+        committed = await fetch_stable_offset(self._client, self._group_id, self._partition)
+        offset = await self._consumer.start_offset(self._partition, committed)
+        if committed is None:
+            # Before reading: a group with an offset of one partition is not new to the others.
             await self._producer.commit([], {self._partition: offset})
         if not self._consumer.resume(self._partition, offset):
             return None
