@@ -73,13 +73,13 @@ async def _ranges(settings: Settings, partitions: Sequence[TopicPartition]) -> l
 
 def _report(settings: Settings, ranges: Sequence[OffsetRange]) -> None:
     """Say what a group without offsets means: it is new, or its offsets have expired."""
-    records = sum(each.length for each in ranges)
-    reset = settings.kafka.auto_offset_reset
-    (log.warning if records else log.info)(
-        "group_without_offsets",
-        group=settings.kafka.group_id,
-        topic=settings.qa.questions_topic,
-        reset=reset,
-        records=records,
-        what="skipped" if reset == "latest" else "read from the oldest on",
-    )
+    if records := sum(each.length for each in ranges):
+        reset = settings.kafka.auto_offset_reset
+        log.warning(
+            "group_without_offsets",
+            group=settings.kafka.group_id,
+            topic=settings.qa.questions_topic,
+            reset=reset,
+            records=records,
+            what="skipped" if reset == "latest" else "read from the oldest on",
+        )

@@ -1,7 +1,8 @@
 """Lag, contact with the brokers, and the decision to give up.
 
 Asks the brokers where the partitions end and tells Health what it learns. It ends the worker when
-waiting cannot help: brokers away for too long, or work that is pending and never completes.
+waiting cannot help: a topic that was deleted, brokers away for too long, or work that is pending
+and never completes.
 """
 
 import asyncio
