@@ -62,6 +62,8 @@ def test_the_stories_come_out() -> None:
         ("unless on", "or on", "all brokers are down for ten minutes"),
         (":max[5m]) > 0", ":max[5m]) > 9999", "a poison record stops one worker after the other"),
         ("- 2 * sum", "- 0 * sum", "a rolling restart of three workers"),
+        (">= partition", "< partition", "a stalled partition with an open transaction behind"),
+        ("increase(qa_expired", "0 * increase(qa_expired", "retention overtakes the group"),
     ],
 )
 def test_a_story_notices_a_change(tmp_path: Path, threshold: str, changed: str, name: str) -> None:
