@@ -15,7 +15,6 @@ from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
     EndTxnRequest,
-    TxnOffsetCommitRequest,
 )
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -30,7 +29,7 @@ from hypothesis.stateful import (
 from tests.kafka.model_broker import ModelBroker
 from worker.kafka import broker_client
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.protocol import StableOffsetFetchRequest
+from worker.kafka.protocol import StableOffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.records import OutputRecord
 from worker.kafka.transactions import (
     TransactionalProducer,

@@ -81,7 +81,11 @@ async def test_an_offset_of_a_deleted_topic_is_refused(topics: Topics) -> None:
     group_id = settings.kafka.group_id
     await client.start()
     producer = TransactionalProducer(
-        client, settings.kafka, transactional_id(group_id, source), {}, f"{ids.cluster}/deleted"
+        client,
+        settings.kafka,
+        transactional_id(group_id, source),
+        {},
+        offset_metadata=f"{ids.cluster}/deleted",
     )
     await producer.init_transactions()
     await topics.send([event(n) for n in range(20)], partition=0)

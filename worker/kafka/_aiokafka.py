@@ -91,7 +91,7 @@ async def fetch_committed(
     return committed
 
 
-def group_generation(consumer: AIOKafkaConsumer) -> tuple[int, str]:
+def group_member(consumer: AIOKafkaConsumer) -> tuple[int, str]:
     """Generation of the group and member id; -1 and an empty string after the group removed this
     member. A commit with these is accepted for a group without members: it would overwrite offsets
     that an operator has reset meanwhile.

@@ -28,7 +28,7 @@ from aiokafka.structs import OffsetAndMetadata
 from worker.kafka._aiokafka import (
     fetch_committed,
     force_close_consumer,
-    group_generation,
+    group_member,
     send_from_consumer,
 )
 from worker.kafka.connection import connection_options
@@ -80,7 +80,7 @@ class GroupConsumer:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._start = start
-        self._generation = -1, ""
+        self._member = -1, ""
         self._topics = topic_names(settings)
         self._topic = settings.qa.questions_topic
         self._poll_records = kafka.max_poll_records
@@ -170,8 +170,8 @@ class GroupConsumer:
             for partition, offset in offsets.items()
         }
         try:
-            if group_generation(self._consumer) != self._generation:
-                raise CommitFailedError("the group removed this member")
+            if group_member(self._consumer) != self._member:
+                raise IllegalStateError("the group has removed this member")
             async with asyncio.timeout(seconds):
                 await self._consumer.commit(with_metadata)
         except (CommitFailedError, IllegalStateError) as error:
@@ -229,6 +229,13 @@ class GroupConsumer:
         return self._start.offset(partition, committed, beginning)
 
     @property
+    def member(self) -> tuple[int, str]:
+        """Generation and member id of the assignment. A commit under them fails once the group has
+        removed this member.
+        """
+        return self._member
+
+    @property
     def offset_metadata(self) -> str:
         """What is committed beside each offset."""
         return self._start.topic_ids.offset_metadata(self._topic)
@@ -260,7 +267,7 @@ class GroupConsumer:
         }
 
     def _assigned(self) -> None:
-        self._generation = group_generation(self._consumer)
+        self._member = group_member(self._consumer)
 
     async def _go_on_from(self, partition: TopicPartition, position: int) -> None:
         """The brokers refused `position`: the partition begins behind it or ends before it.

@@ -2,13 +2,18 @@
 
 - OffsetFetch v7 with `require_stable` (KIP-447), from Kafka 2.5 on: committed offsets that no open
   transaction can change any more.
+- TxnOffsetCommit v3 with member and generation of the group (KIP-447), from Kafka 2.5 on: the
+  coordinator refuses it from a member that the group has removed.
 - Metadata v10 with authorized operations (KIP-430) and topic ids (KIP-516), from Kafka 2.8 on.
 
-No upstream issue found for either; remove each when aiokafka has it.
+No upstream issue found for any; remove each when aiokafka has it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -20,6 +25,7 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+from aiokafka.structs import OffsetAndMetadata
 
 _NO_TAGS: dict[int, bytes] = {}
 
@@ -90,6 +96,92 @@ class StableOffsetFetchRequest(Request[OffsetFetchRequest_v7]):  # type: ignore[
     def build(self, request_struct_class: type[OffsetFetchRequest_v7]) -> OffsetFetchRequest_v7:
         topics = [(self._topic, self._partitions, _NO_TAGS)]
         return request_struct_class(self._group_id, topics, self._require_stable, _NO_TAGS)
+
+
+class TxnOffsetCommitResponse_v3(Response):  # type: ignore[misc]
+    API_KEY = 28
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "errors",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partition_errors",
+                    CompactArray(
+                        ("partition", Int32), ("error_code", Int16), ("tags", TaggedFields)
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class TxnOffsetCommitRequest_v3(RequestStruct):  # type: ignore[misc]
+    API_KEY = 28
+    API_VERSION = 3
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = TxnOffsetCommitResponse_v3
+    SCHEMA = Schema(
+        ("transactional_id", CompactString("utf-8")),
+        ("group_id", CompactString("utf-8")),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        ("generation_id", Int32),
+        ("member_id", CompactString("utf-8")),
+        ("group_instance_id", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class TxnOffsetCommitRequest(Request[TxnOffsetCommitRequest_v3]):  # type: ignore[misc]
+    """The group's offsets of a transaction. `member` is the generation and the member id; with -1
+    and an empty string the coordinator does not check the membership.
+    """
+
+    API_KEY = 28
+
+    def __init__(
+        self,
+        transactional_id: str,
+        group_id: str,
+        producer: tuple[int, int],
+        member: tuple[int, str],
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+    ) -> None:
+        """`producer` is the producer id and epoch."""
+        self._ids = transactional_id, group_id, *producer, *member
+        self._offsets = offsets
+
+    def build(
+        self, request_struct_class: type[TxnOffsetCommitRequest_v3]
+    ) -> TxnOffsetCommitRequest_v3:
+        by_topic: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for partition, (offset, metadata) in self._offsets.items():
+            entry = partition.partition, offset, -1, metadata, _NO_TAGS
+            by_topic[partition.topic].append(entry)
+        topics = [(topic, entries, _NO_TAGS) for topic, entries in by_topic.items()]
+        return request_struct_class(*self._ids, None, topics, _NO_TAGS)
 
 
 class MetadataResponse_v10(Response):  # type: ignore[misc]

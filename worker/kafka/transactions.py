@@ -23,13 +23,12 @@ from aiokafka.protocol.transaction import (
     AddPartitionsToTxnRequest,
     EndTxnRequest,
     InitProducerIdRequest,
-    TxnOffsetCommitRequest,
 )
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
 from worker.kafka.errors import Recovery, recovery_for
-from worker.kafka.protocol import StableOffsetFetchRequest
+from worker.kafka.protocol import StableOffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.records import (
     BATCH_BYTES,
     OutputRecord,
@@ -99,10 +98,14 @@ class TransactionalProducer:
         kafka: KafkaSettings,
         transactional_id: str,
         limits: Mapping[str, int],
+        member: tuple[int, str] = (-1, ""),
         offset_metadata: str = "",
     ) -> None:
         """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`.
-        `offset_metadata` is committed beside each offset.
+
+        `member` is the generation and the member id under which offsets are committed; without
+        them, the group's membership is not checked. `offset_metadata` is committed beside each
+        offset.
         """
         self._client = client
         self._connection = client.next_connection()
@@ -111,6 +114,7 @@ class TransactionalProducer:
         self._timeout_ms = kafka.transaction_timeout_ms
         self._compression = kafka.compression_type
         self._limits = limits
+        self._member = member
         self._offset_metadata = offset_metadata
         self._producer = (-1, -1)  # id and epoch
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
@@ -202,13 +206,15 @@ class TransactionalProducer:
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)
         await self._send(request, lambda response: [response.error_code])
-        topics = _by_topic(
-            (partition, (partition.partition, offset, self._offset_metadata))
+        with_metadata = {
+            partition: OffsetAndMetadata(offset, self._offset_metadata)
             for partition, offset in offsets.items()
-        )
+        }
         await self._client.send_to_group_coordinator(
             self._group_id,
-            TxnOffsetCommitRequest(self._id, self._group_id, *self._producer, topics),
+            TxnOffsetCommitRequest(
+                self._id, self._group_id, self._producer, self._member, with_metadata
+            ),
             lambda response: _partition_errors(response.errors, field=1),
             connection=self._connection,
         )

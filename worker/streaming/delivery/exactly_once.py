@@ -70,6 +70,7 @@ class ExactlyOnce:
                 self._kafka,
                 transactional_id(self._kafka.group_id, partition),
                 self._limits,
+                self._consumer.member,
                 self._consumer.offset_metadata,
             ),
             self._client,
