@@ -32,6 +32,7 @@ from worker.kafka._aiokafka import (
     send_from_consumer,
 )
 from worker.kafka.connection import connection_options
+from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.records import InputRecord
@@ -117,7 +118,7 @@ class GroupConsumer:
         task = asyncio.current_task()
         assert task is not None
         try:
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "answer to leaving the group"):
                 await self._consumer.stop()
         except (KafkaError, TimeoutError):
             await force_close_consumer(self._consumer)
@@ -172,13 +173,13 @@ class GroupConsumer:
         try:
             if group_member(self._consumer) != self._member:
                 raise IllegalStateError("the group has removed this member")
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "answer to the commit"):
                 await self._consumer.commit(with_metadata)
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance: other members own the partitions now.
             outcome, reason = "rebalanced", format_error(error)
-        except TimeoutError:
-            outcome, reason = "timed_out", f"no answer within {seconds:g} s"
+        except TimeoutError as error:
+            outcome, reason = "timed_out", format_error(error)
         except KafkaError as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise

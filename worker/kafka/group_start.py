@@ -5,7 +5,6 @@ that looked later would find what the first one has committed, and take the rest
 partitions for new ones.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -13,6 +12,7 @@ from aiokafka import TopicPartition
 
 from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.deadline import deadline
 from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.start_offsets import GroupStart
 from worker.kafka.topic_ids import DELETED, TopicIds, read_topic_ids
@@ -30,7 +30,8 @@ async def find_group_start(settings: Settings) -> GroupStart:
     ids = await _find_topic_ids(settings)
     client = BrokerClient(client_for_transactions(kafka))
     try:
-        async with asyncio.timeout(kafka.request_timeout_ms / 1000):
+        seconds = kafka.request_timeout_ms / 1000
+        async with deadline(seconds, "offsets from the group coordinator"):
             await client.start()
             questions = settings.qa.questions_topic
             numbers = await client.partitions(questions)
