@@ -51,7 +51,7 @@ def test_a_topic_without_an_id_is_not_checked() -> None:
 
 
 def test_ids_read_as_kafka_prints_them() -> None:
-    topics = [
+    topics: list[tuple[object, ...]] = [
         (0, "q", -2, -1, False, [], 0, {}),
         (3, "a", 0, 0, False, [], 0, {}),
         (29, "not-authorized", 0, 0, False, [], 0, {}),

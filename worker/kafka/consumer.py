@@ -7,13 +7,11 @@ when to commit is decided in worker/streaming.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
@@ -35,6 +33,7 @@ from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
 from worker.kafka.records import InputRecord
 from worker.kafka.start_offsets import GroupStart, next_offset
 from worker.kafka.topic_ids import read_topic_ids
@@ -59,19 +58,6 @@ class PartitionEnd:
     offset, which lies before the first record of an open transaction."""
     high_watermark: int
     """The offset after the last replicated record, as far as the consumer was told."""
-
-
-class RebalanceListener(Protocol):
-    """Rebalances are eager: each revokes all partitions before it assigns any.
-
-    Neither method may raise: aiokafka would log the error and continue.
-    """
-
-    async def on_revoked(self) -> None:
-        """All partitions are revoked. The group waits until this returns."""
-
-    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        """These partitions, and no others, are assigned from now on."""
 
 
 class GroupConsumer:
@@ -103,9 +89,7 @@ class GroupConsumer:
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
-        self._consumer.subscribe(
-            [self._topic], listener=_CountingListener(listener, self._assigned)
-        )
+        self._consumer.subscribe([self._topic], listener=CountingListener(listener, self._assigned))
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -294,23 +278,3 @@ class GroupConsumer:
                 from_offset=position,
                 to_offset=following,
             )
-
-
-class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
-
-    def __init__(self, listener: RebalanceListener, on_assigned: Callable[[], None]) -> None:
-        """`on_assigned` is called before the listener."""
-        self._listener = listener
-        self._on_assigned = on_assigned
-
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        # aiokafka also calls this before the first assignment, without partitions.
-        if revoked:
-            metrics.REVOCATIONS.inc()
-        await self._listener.on_revoked()
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        metrics.REBALANCES.inc()
-        self._on_assigned()
-        self._listener.on_assigned(assigned)
