@@ -45,7 +45,9 @@ async def other_owner(topics: Topics, client: BrokerClient) -> TransactionalProd
     """A producer that has taken the fence of partition 0."""
     settings = topics.settings
     name = transactional_id(settings.kafka.group_id, partition_0(topics))
-    producer = TransactionalProducer(client, settings.kafka, name, await check_topics(settings))
+    producer = TransactionalProducer(
+        client, settings.kafka, name, (await check_topics(settings)).limits
+    )
     await producer.init_transactions()
     return producer
 

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,6 +29,7 @@ from worker.kafka._aiokafka import (
     fetch_committed,
     force_close_consumer,
     group_member,
+    observe_responses,
     send_from_consumer,
 )
 from worker.kafka.connection import connection_options
@@ -36,6 +39,7 @@ from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
 from worker.kafka.records import InputRecord
 from worker.kafka.start_offsets import GroupStart, next_offset
+from worker.kafka.throttle import OnThrottled, throttle_seconds
 from worker.kafka.topic_ids import read_topic_ids
 from worker.kafka.topics import topic_names
 from worker.observability import metrics
@@ -63,7 +67,12 @@ class PartitionEnd:
 class GroupConsumer:
     """Consumes the questions topic as a member of the group."""
 
-    def __init__(self, settings: Settings, start: GroupStart) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        start: GroupStart,
+        on_throttled: OnThrottled = lambda request, seconds: None,
+    ) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._start = start
@@ -85,6 +94,7 @@ class GroupConsumer:
             max_poll_interval_ms=kafka.max_poll_interval_ms,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
+        observe_responses(self._consumer, partial(_report_throttled, on_throttled))
 
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
@@ -278,3 +288,9 @@ class GroupConsumer:
                 from_offset=position,
                 to_offset=following,
             )
+
+
+def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:
+    seconds = throttle_seconds(response)
+    if seconds:
+        on_throttled(type(request).__name__, seconds)

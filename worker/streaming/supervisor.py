@@ -90,12 +90,12 @@ class WorkerSupervisor:
         Topics are checked for each session, since they may change. Joining can take as long as the
         slowest member's drain, so it must not delay a stop.
         """
-        limits = await check_topics(self._settings)
+        topics = await check_topics(self._settings)
         if self._start is None:
             self._start = await find_group_start(self._settings)
         session = KafkaSession(
             self._settings,
-            limits,
+            topics,
             self._start,
             self._engine,
             self._health,
