@@ -39,7 +39,7 @@ from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
 from worker.kafka.records import InputRecord
 from worker.kafka.start_offsets import GroupStart, next_offset
-from worker.kafka.throttle import OnThrottled, throttle_seconds
+from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
 from worker.kafka.topic_ids import read_topic_ids
 from worker.kafka.topics import topic_names
 from worker.observability import metrics
@@ -71,7 +71,7 @@ class GroupConsumer:
         self,
         settings: Settings,
         start: GroupStart,
-        on_throttled: OnThrottled = lambda request, seconds: None,
+        on_throttled: OnThrottled = ignore_throttled,
     ) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
