@@ -33,6 +33,12 @@ class Reason(StrEnum):
     """The model failed on this event when it ran alone, or its output is not finite."""
     INTERNAL_ERROR = "internal_error"
     """The worker failed on this event because of a bug; its log has the traceback."""
+    UNDECODABLE = "undecodable"
+    """The record violates Kafka's format: the name of a header is not UTF-8, for example. Key,
+    value and headers are what could be read."""
+    UNREADABLE_BATCH = "unreadable_batch"
+    """A batch of records is corrupt or decompresses to too much. The dead letter stands for all of
+    its records, from its offset to `qa.offset.last`."""
     ANSWER_TOO_LARGE = "answer_too_large"
     """The outcome, usually because of its metadata, exceeds the limit of the answers topic."""
     ANSWER_REFUSED = "answer_refused"
@@ -65,6 +71,9 @@ KEY_OMITTED = "qa.key.omitted"
 """Size in bytes of the question's key, or `null` if it has none: the dead letter's key is the
 question's topic-partition-offset instead."""
 OMITTED = (VALUE_OMITTED, HEADERS_OMITTED, KEY_OMITTED)
+LAST_OFFSET = "qa.offset.last"
+"""The last offset for which the dead letter of an unreadable batch stands, in decimal."""
+
 _ADDED = (
     f"{PREFIX}topic",
     f"{PREFIX}partition",

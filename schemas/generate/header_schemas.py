@@ -9,6 +9,7 @@ from schemas.rejection import (
     ATTEMPT,
     HEADERS_OMITTED,
     KEY_OMITTED,
+    LAST_OFFSET,
     MESSAGE_LIMIT,
     PREFIX,
     REASON,
@@ -116,8 +117,14 @@ def dead_letter() -> Schema:
             "record's key, or none.",
         },
     }
+    last: Schema = {
+        "type": "string",
+        "pattern": _DIGITS,
+        "description": "Of a dead letter that stands for a batch that cannot be read: the last of "
+        "its offsets.",
+    }
     return {
-        **_object({**added, **omitted, **_REPLAYED}, list(added)),
+        **_object({**added, **omitted, LAST_OFFSET: last, **_REPLAYED}, list(added)),
         "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
         "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
         "repeated headers: of two with one name the last counts.",

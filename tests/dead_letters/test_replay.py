@@ -216,7 +216,7 @@ async def test_reading_applies_the_filter(topics: Topics) -> None:
 async def test_reading_stops_at_the_end_offsets_of_its_start(topics: Topics) -> None:
     await post(topics, dead_letter(topics), dead_letter(topics))
     name, watched = topics.settings.qa.dead_letters_topic, []
-    async with TopicReader.open(topics.settings.kafka) as reader:
+    async with TopicReader.open(topics.settings) as reader:
         ranges = await reader.ranges(name, topics.partitions)
         await post(topics, dead_letter(topics))
         await post(topics, dead_letter(topics), partition=1)

@@ -21,6 +21,7 @@ from tests.brokers.apache import ApacheKafka, Listener
 from tests.brokers.quotas import set_quota
 from tests.faults.disk import SmallDisk
 from tests.faults.proxy import Proxy
+from tests.kafka.raw_batches import produce
 from worker.kafka.kafka_node import free_ports
 
 NODES = 3
@@ -155,6 +156,15 @@ class Cluster:
             return True
 
         await _until(alter, f"quota of {client_id} set")
+
+    async def produce(self, topic: str, partition: int, batch: bytes) -> None:
+        """Send a batch as it is. Brokers that are down meanwhile may receive it twice."""
+
+        async def send() -> bool:
+            await produce(self.servers, topic, partition, batch)
+            return True
+
+        await _until(send, f"a batch sent to {topic}")
 
     async def in_sync(self, *topics: str) -> None:
         """Wait until every partition of these topics has all its replicas in sync."""

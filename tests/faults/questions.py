@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 from schemas.rejection import Reason
 
+POISONED = 1_000_000_000
+"""From this number on, a header of the record has a name that is not UTF-8."""
+
+TEXT = b" lives here."
+"""In the context of every valid question."""
+
 _SHARES = {"bad": 0.06, "large": 0.03}
 
 LARGE_BYTES = 20_000
@@ -48,6 +54,8 @@ class Question:
 
 
 def question(number: int) -> Question:
+    if number >= POISONED:
+        return Question(b"poisoned", b"{}", None, frozenset({Reason.UNDECODABLE.value}))
     chance = random.Random(number)  # the same in every call and every run
     key = f"key-{chance.randrange(_KEYS)}".encode()
     share = chance.random()

@@ -140,6 +140,11 @@ class SkipReason(StrEnum):
     NOT_A_DEAD_LETTER = "not a worker's dead letter"
     VALUE_GONE = "value no longer available"
     TOO_LARGE = "too large for the questions topic"
+    UNREADABLE = "the question's record could not be read"
+
+
+_WITHOUT_QUESTION = (Reason.UNDECODABLE, Reason.UNREADABLE_BATCH)
+"""Their dead letters have the question's value only as far as it could be read."""
 
 
 def skip_reason(
@@ -148,6 +153,9 @@ def skip_reason(
     """`replayed` holds the positions of replayed dead letters, as `str(position)`."""
     if not dead_letter.reason or dead_letter.question is None:
         return SkipReason.NOT_A_DEAD_LETTER
+    unread = dead_letter.value is None and dead_letter.omitted_bytes is None
+    if dead_letter.reason in _WITHOUT_QUESTION and unread:
+        return SkipReason.UNREADABLE
     if str(dead_letter.position) in replayed:
         return SkipReason.REPLAYED
     return SkipReason.MAX_ATTEMPTS if dead_letter.attempt >= max_attempts else None

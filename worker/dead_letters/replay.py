@@ -21,7 +21,7 @@ from worker.dead_letters.transaction import ReplayResult, ReplayTransaction, rep
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord, partition_for
-from worker.kafka.topic_reader import OffsetRange, OnProgress, TopicReader, clip
+from worker.kafka.topic_reader import OffsetRange, OnProgress, OnUnreadable, TopicReader, clip
 from worker.kafka.topic_requirements import require_topics
 from worker.kafka.topics import Topic
 from worker.settings import Settings
@@ -35,7 +35,10 @@ OnResult = Callable[[ReplayResult], None]
 
 
 async def read_dead_letters(
-    settings: Settings, wanted: DeadLetterFilter, on_progress: OnProgress
+    settings: Settings,
+    wanted: DeadLetterFilter,
+    on_progress: OnProgress,
+    on_unreadable: OnUnreadable = lambda _: None,
 ) -> AsyncGenerator[DeadLetter, None]:
     """The dead letters that `wanted` selects, up to the end offsets at the start.
 
@@ -43,7 +46,7 @@ async def read_dead_letters(
     """
     required = {settings.qa.dead_letters_topic: (Operation.READ,)}
     _, _, topic = await require_topics(settings, required)
-    async with TopicReader.open(settings.kafka) as reader:
+    async with TopicReader.open(settings, on_unreadable) as reader:
         ranges = await _find_ranges(reader, topic, wanted)
         async with aclosing(_select(reader, ranges, wanted, on_progress)) as selected:
             async for dead_letter in selected:
@@ -63,13 +66,14 @@ class Replay:
     """Also replay dead letters that were replayed before."""
     limit: int | None
     """Maximum number of dead letters to replay."""
+    on_unreadable: OnUnreadable = lambda _: None
 
     async def dry_run(self, on_result: OnResult, on_progress: OnProgress) -> None:
         """Report the results that `run` would have; publish nothing."""
         questions, _, dead = await require_topics(self.settings, self._acls(Operation.READ))
         async with (
-            TopicReader.open(self.settings.kafka) as reader,
-            TopicReader.open(self.settings.kafka) as originals,
+            TopicReader.open(self.settings, self.on_unreadable) as reader,
+            TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
             async for result, _ in plan:
@@ -83,8 +87,8 @@ class Replay:
         # finds everything.
         async with (
             replay_producer(self.settings.kafka, questions) as producer,
-            TopicReader.open(self.settings.kafka) as reader,
-            TopicReader.open(self.settings.kafka) as originals,
+            TopicReader.open(self.settings, self.on_unreadable) as reader,
+            TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
             transaction = ReplayTransaction(producer)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
@@ -26,6 +26,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka._aiokafka import (
+    RecordConsumer,
     fetch_committed,
     force_close_consumer,
     group_member,
@@ -35,10 +36,12 @@ from worker.kafka._aiokafka import (
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.out_of_range import go_on_from
 from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
-from worker.kafka.records import InputRecord
-from worker.kafka.start_offsets import GroupStart, next_offset
+from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
+from worker.kafka.start_offsets import GroupStart
+from worker.kafka.stopped_partitions import StoppedPartitions
 from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
 from worker.kafka.topic_ids import read_topic_ids
 from worker.kafka.topics import topic_names
@@ -80,7 +83,10 @@ class GroupConsumer:
         self._topics = topic_names(settings)
         self._topic = settings.qa.questions_topic
         self._poll_records = kafka.max_poll_records
-        self._consumer = AIOKafkaConsumer(
+        self._stopped = StoppedPartitions()
+        self._consumer = RecordConsumer(
+            max_batch_bytes=settings.qa.max_batch_bytes,
+            skip_unreadable=settings.qa.skip_corrupt_batches,
             **connection_options(kafka),
             group_id=kafka.group_id,
             enable_auto_commit=False,
@@ -99,7 +105,8 @@ class GroupConsumer:
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
-        self._consumer.subscribe([self._topic], listener=CountingListener(listener, self._assigned))
+        counting = CountingListener(listener, self._assigned, self._stopped.forget_all)
+        self._consumer.subscribe([self._topic], listener=counting)
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -109,6 +116,7 @@ class GroupConsumer:
         Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
         connections are closed, and the group removes this member after its session timeout.
         """
+        self._stopped.forget_all()
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -126,31 +134,38 @@ class GroupConsumer:
     async def poll(self) -> list[InputRecord]:
         """The next records, in order within each partition; an empty list after 0.5 s.
 
+        A partition stops at a corrupt batch; see `stopped`.
+
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
+        for partition in self._stopped.due():
+            with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+                self._consumer.resume(partition)
         try:
             fetched = await self._consumer.getmany(
                 timeout_ms=_POLL_MS, max_records=self._poll_records
             )
         except OffsetOutOfRangeError as error:
             ((partition, position),) = error.args[0].items()
-            await self._go_on_from(partition, position)
+            await go_on_from(self._consumer, partition, position)
             return []
         except NoOffsetForPartitionError:
             return []  # a partition that is assigned while this member leaves: it is not held
-        return [
-            InputRecord(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.key,
-                record.value,
-                record.headers,
-                record.timestamp if record.timestamp >= 0 else None,
-            )
-            for records in fetched.values()
-            for record in records
-        ]
+        records = []
+        for partition, of_partition in fetched.items():
+            for record in of_partition:
+                if isinstance(record, UnreadableBatch) and not record.skipped:
+                    self._consumer.pause(partition)
+                    self._stopped.stop(record)
+                else:
+                    self._stopped.read(partition)
+                    records.append(to_input_record(record))
+        return records
+
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """The partitions that stand still at a batch that cannot be read, and why."""
+        return self._stopped.reasons
 
     async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
         """Commit `offsets` within `seconds`. Returns whether they are committed.
@@ -193,6 +208,7 @@ class GroupConsumer:
 
     def hold(self, partition: TopicPartition) -> None:
         """Return no record of the partition, fetched or not, until `resume`."""
+        self._stopped.forget(partition)
         with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to hold
             self._consumer.pause(partition)
             # Any position: without one, aiokafka would look for one and fail.
@@ -263,31 +279,6 @@ class GroupConsumer:
 
     def _assigned(self) -> None:
         self._member = group_member(self._consumer)
-
-    async def _go_on_from(self, partition: TopicPartition, position: int) -> None:
-        """The brokers refused `position`: the partition begins behind it or ends before it.
-
-        Raises `StreamingError` if it ends before it; `KafkaError`.
-        """
-        beginning = (await self._consumer.beginning_offsets([partition]))[partition]
-        end = (await self._consumer.end_offsets([partition]))[partition]
-        try:
-            if await self._consumer.position(partition) != position:
-                return  # this error is older than the position
-            following = next_offset(partition, position, beginning, end)
-            self._consumer.seek(partition, following)
-        except IllegalStateError:
-            return  # revoked meanwhile
-        if following > position:
-            labels = partition.topic, str(partition.partition)
-            metrics.EXPIRED_OFFSETS.labels(*labels).inc(following - position)
-            log.error(
-                "records_expired",
-                topic=partition.topic,
-                partition=partition.partition,
-                from_offset=position,
-                to_offset=following,
-            )
 
 
 def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:

@@ -64,7 +64,7 @@ async def _find_topic_ids(settings: Settings) -> TopicIds:
 
 
 async def _ranges(settings: Settings, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
-    async with TopicReader.open(settings.kafka) as reader:
+    async with TopicReader.open(settings) as reader:
         return await reader.ranges(
             settings.qa.questions_topic,
             len(partitions),

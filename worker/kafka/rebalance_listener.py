@@ -25,15 +25,22 @@ class RebalanceListener(Protocol):
 class CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
 
-    def __init__(self, listener: RebalanceListener, on_assigned: Callable[[], None]) -> None:
-        """`on_assigned` is called before the listener."""
+    def __init__(
+        self,
+        listener: RebalanceListener,
+        on_assigned: Callable[[], None],
+        on_revoked: Callable[[], None],
+    ) -> None:
+        """`on_assigned` and `on_revoked` are called before the listener."""
         self._listener = listener
         self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
             metrics.REVOCATIONS.inc()
+        self._on_revoked()
         await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from schemas.rejection import Header
+from schemas.rejection import LAST_OFFSET, Header, Reason, Rejected
+from worker.kafka.record_batches import UndecodableFields
 
 BATCH_BYTES = 64 * 1024
 """Maximum size of a batch before compression; a larger record has a batch of its own."""
@@ -136,6 +138,10 @@ class InputRecord:
     headers: Sequence[Header]
     produced_ms: int | None = None
     """The record's creation or append time in milliseconds since 1970, if it has one."""
+    undecodable: Rejected | None = None
+    """Why the record could not be decoded; key, value and headers are what could be read of it."""
+    first_offset: int | None = None
+    """Of a record that stands for all records from this offset to `offset`: they cannot be read."""
 
     @property
     def size(self) -> int:
@@ -146,3 +152,88 @@ class InputRecord:
     def default_id(self) -> str:
         """The id of an event that has none of its own."""
         return str(RecordPosition(self.topic, self.partition, self.offset))
+
+
+@dataclass(frozen=True, slots=True)
+class UndecodableRecord:
+    """A record that cannot be decoded, with the fields of a ConsumerRecord as far as they could be
+    read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+    detail: str
+    """Why; one line."""
+
+    @classmethod
+    def of(cls, read: UndecodableFields, topic: str, partition: int) -> "UndecodableRecord":
+        return cls(
+            topic,
+            partition,
+            read.offset,
+            read.timestamp,
+            read.key,
+            read.value,
+            read.headers,
+            read.detail,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableBatch:
+    """A batch, or the rest of one, that cannot be read, in the place of its records."""
+
+    topic: str
+    partition: int
+    offset: int
+    """The first that was not read."""
+    next_offset: int | None
+    """Behind the batch; None if its header cannot be trusted."""
+    detail: str
+    """Why; one line."""
+    skipped: bool
+    """Whether reading continues at `next_offset`; otherwise the next fetch reads the batch again.
+    """
+
+
+FetchedRecord: TypeAlias = (
+    "ConsumerRecord[bytes | None, bytes | None] | UndecodableRecord | UnreadableBatch"
+)
+
+
+def to_input_record(fetched: FetchedRecord) -> InputRecord:
+    """`fetched` is not an `UnreadableBatch` unless that was skipped: then the record stands for all
+    records of the batch.
+    """
+    if isinstance(fetched, UnreadableBatch):
+        assert fetched.next_offset is not None
+        last = fetched.next_offset - 1
+        detail = f"the batch of offsets {fetched.offset} to {last} cannot be read: {fetched.detail}"
+        return InputRecord(
+            fetched.topic,
+            fetched.partition,
+            last,
+            None,
+            None,
+            ((LAST_OFFSET, str(last).encode()),),
+            undecodable=Rejected(Reason.UNREADABLE_BATCH, detail),
+            first_offset=fetched.offset,
+        )
+    undecodable = None
+    if isinstance(fetched, UndecodableRecord):
+        undecodable = Rejected(Reason.UNDECODABLE, fetched.detail)
+    return InputRecord(
+        fetched.topic,
+        fetched.partition,
+        fetched.offset,
+        fetched.key,
+        fetched.value,
+        fetched.headers,
+        fetched.timestamp if fetched.timestamp >= 0 else None,
+        undecodable,
+    )

@@ -6,7 +6,7 @@ end it. A worker is ready while it is a member of the consumer group.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -24,6 +24,9 @@ class Health:
     """Unix time in seconds."""
     ready: bool = False
     """Whether the worker is a member of the group and takes records."""
+    stopped_partitions: Mapping[str, str] = field(default_factory=dict)
+    """Partitions that stand still at a corrupt batch, and why. The others go on, and a restart of
+    the worker would not help: the worker stays alive and ready."""
     last_contact_timestamp: float = field(init=False)
     """Unix time of the last answer from a broker; until the first, of the creation."""
     _last_progress: float = field(init=False)

@@ -72,6 +72,11 @@ POSITION = Gauge(
     "Offset of an assigned partition below which every record is delivered",
     ["topic", "partition"],
 )
+PARTITION_STOPPED = Gauge(
+    "qa_partition_stopped",
+    "1 for an assigned partition that stands still at a corrupt batch, otherwise absent",
+    ["topic", "partition"],
+)
 
 # Records out.
 ANSWERS = Counter(

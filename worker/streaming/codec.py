@@ -26,6 +26,8 @@ from worker.kafka.records import InputRecord, OutputRecord
 
 def decode_record(kind: type[E], record: InputRecord, *, max_bytes: int) -> Envelope[E]:
     """The record's event of this type. Raises `Rejected`."""
+    if record.undecodable is not None:
+        raise record.undecodable
     return decode_event(
         kind, record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
     )
@@ -77,7 +79,7 @@ def encode_dead_letter(
         rejected,
         topic=record.topic,
         partition=record.partition,
-        offset=record.offset,
+        offset=record.offset if record.first_offset is None else record.first_offset,
         headers=record.headers,
     )
     key = record.key

@@ -34,6 +34,10 @@ class Topics(Protocol):
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, PartitionEnd]: ...
 
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """Partitions that cannot be read on, and why."""
+
 
 class Trackers(Protocol):
     @property
@@ -75,7 +79,7 @@ class Watchdog:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _measure_lag(self) -> int:
-        """The records of all partitions together that can be read; 0 if the brokers do not answer.
+        """The records of all partitions that can be read, together; 0 if the brokers do not answer.
 
         Raises `StreamingError` if a topic was deleted, or deleted and created again.
         """
@@ -93,7 +97,10 @@ class Watchdog:
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
         self._health.broker_contact()
-        total = 0
+        total, stopped = 0, self._consumer.stopped
+        self._health.stopped_partitions = {
+            f"{each.topic} partition {each.partition}": why for each, why in stopped.items()
+        }
         for partition, tracker in self._assignment.trackers.items():
             # Only if the assignment is still the one that was asked about.
             if asked.get(partition) is not tracker or tracker.position is None:
@@ -105,5 +112,7 @@ class Watchdog:
             metrics.LAG.labels(*labels).set(readable + max(0, held_up))
             metrics.HELD_UP_RECORDS.labels(*labels).set(max(0, held_up))
             metrics.POSITION.labels(*labels).set(tracker.position)
-            total += readable
+            if partition not in stopped:
+                # No restart of the worker would make the partition go on.
+                total += readable
         return total

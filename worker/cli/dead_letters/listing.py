@@ -15,6 +15,7 @@ from worker.cli.dead_letters.options import (
     Partition,
     Reasons,
     Since,
+    UnreadableReport,
     Until,
     build_filter,
     progress_bars,
@@ -62,7 +63,9 @@ async def _rows(
     settings: Settings, wanted: DeadLetterFilter, limit: int | None, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async with aclosing(read_dead_letters(settings, wanted, on_progress)) as dead_letters:
+    async with aclosing(
+        read_dead_letters(settings, wanted, on_progress, UnreadableReport())
+    ) as dead_letters:
         async for dead_letter in dead_letters:
             rows.append(_row(dead_letter))
             if len(rows) == limit:

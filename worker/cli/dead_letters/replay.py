@@ -12,6 +12,7 @@ from worker.cli.dead_letters.options import (
     Partition,
     Reasons,
     Since,
+    UnreadableReport,
     Until,
     build_filter,
     progress_bars,
@@ -22,7 +23,14 @@ from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult
 from worker.settings.environment import load
 
-_PERMANENT = frozenset({SkipReason.NOT_A_DEAD_LETTER, SkipReason.VALUE_GONE, SkipReason.TOO_LARGE})
+_PERMANENT = frozenset(
+    {
+        SkipReason.NOT_A_DEAD_LETTER,
+        SkipReason.VALUE_GONE,
+        SkipReason.TOO_LARGE,
+        SkipReason.UNREADABLE,
+    }
+)
 """No later replay can send these either."""
 
 
@@ -47,7 +55,14 @@ def replay(
 ) -> None:
     """Send dead letters to the questions topic again. Exits with 1 if some can never be sent."""
     settings, wanted = load(), build_filter(reason, since, until, partition, offset)
-    replay = Replay(settings, wanted, max_attempts=max_attempts, again=again, limit=limit)
+    replay = Replay(
+        settings,
+        wanted,
+        max_attempts=max_attempts,
+        again=again,
+        limit=limit,
+        on_unreadable=UnreadableReport(),
+    )
     summary = _Summary(dry_run)
     with progress_bars() as on_progress:
         asyncio.run((replay.dry_run if dry_run else replay.run)(summary.add, on_progress))

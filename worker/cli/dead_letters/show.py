@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.dead_letters.formatting import format_bytes, format_time
+from worker.cli.dead_letters.options import UnreadableReport
 from worker.cli.errors import CommandError
 from worker.cli.terminal import print_line, print_lines
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
@@ -42,7 +43,9 @@ def show_dead_letter(
 
 async def _find(settings: Settings, partition: int, offset: int) -> DeadLetter | None:
     wanted = DeadLetterFilter(partition=partition, first=offset, last=offset)
-    async with aclosing(read_dead_letters(settings, wanted, lambda *_: None)) as dead_letters:
+    async with aclosing(
+        read_dead_letters(settings, wanted, lambda *_: None, UnreadableReport())
+    ) as dead_letters:
         async for dead_letter in dead_letters:
             return dead_letter
     return None
