@@ -38,9 +38,10 @@ class Difference(Enum):
     tokens of score 0 that are no spans: the end before the start, too long, or from [CLS]. We
     return fewer."""
 
-    MARKS = "combining marks"
-    """An uncased normalizer drops combining marks, so the last letter's mark belongs to no token
-    and the pipeline cuts it off the answer. We leave letters whole."""
+    MARKS = "marks and clusters"
+    """BERT's normalizer drops format characters, an uncased one also combining marks. They belong
+    to no token, and the pipeline cuts them off the answer. And a token may end within a grapheme
+    cluster (Hangul syllables, Indic conjuncts, emoji). We leave clusters whole."""
 
     WORD_IN_WINDOW = "words cut by windows"
     """The pipeline grows an answer to the part of its word that stands in the window. We grow it

@@ -169,7 +169,8 @@ def _places(
         starts = np.where(both, bounds[firsts, 0], starts)
         ends = np.where(both, bounds[lasts, 1], ends)
     if Difference.MARKS not in differences and not encoded.context.isascii():
-        ends = encoded.behind_marks[ends]
+        starts = encoded.cluster_starts[starts]
+        ends = encoded.cluster_ends[encoded.behind_marks[ends]]
     return starts, ends
 
 

@@ -3,16 +3,17 @@
 Straight from `tokenizers`' own pair encoding, truncation and overflow: no code of the reader.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from tests.parity.classes import Difference
+from tests.parity.words import follows
 
 Ints = NDArray[np.int64]
 Differences = frozenset[Difference]
@@ -65,9 +66,11 @@ class Encoded:
 
     @cached_property
     def behind_marks(self) -> Ints:
-        """For each place where a token may end, the place behind the marks that follow it."""
+        """For each place where a token may end, the place behind the marks and format characters
+        that follow it.
+        """
         text = self.context
-        is_mark = np.array([unicodedata.category(c).startswith("M") for c in text], dtype=bool)
+        is_mark = np.array([follows(character) for character in text], dtype=bool)
         for window in self.windows:
             for start, end in window.offsets[window.in_context].tolist():
                 is_mark[start:end] = False
@@ -76,6 +79,24 @@ class Encoded:
             if is_mark[place]:
                 behind[place] = behind[place + 1]
         return behind
+
+    @cached_property
+    def cluster_starts(self) -> Ints:
+        """For each place, where the grapheme cluster begins that it divides; else itself."""
+        borders = self._cluster_borders
+        places = np.arange(len(self.context) + 1)
+        return borders[np.searchsorted(borders, places, side="right") - 1]
+
+    @cached_property
+    def cluster_ends(self) -> Ints:
+        """For each place, where the grapheme cluster ends that it divides; else itself."""
+        borders = self._cluster_borders
+        return borders[np.searchsorted(borders, np.arange(len(self.context) + 1))]
+
+    @cached_property
+    def _cluster_borders(self) -> Ints:
+        lengths = [len(cluster) for cluster in regex.findall(r"\X", self.context)]
+        return np.cumsum([0, *lengths])
 
 
 class Encoder:

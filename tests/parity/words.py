@@ -22,6 +22,10 @@ _IDEOGRAPHS = (
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
+_STANDING_APART = frozenset(
+    "\u200b\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
 
 
 class Kind(Enum):
@@ -63,9 +67,21 @@ def kind(character: str) -> Kind:
     return Kind.LETTER
 
 
+def follows(character: str) -> bool:
+    """Whether it belongs to the character before it, by rule WB4 of Unicode Standard Annex 29.
+
+    Combining marks, and format characters: but not those that stand before others (the Arabic
+    number sign), the zero-width space, and the brackets of bidirectional text.
+    """
+    category = unicodedata.category(character)
+    if category != "Cf":
+        return category.startswith("M")
+    return character not in _STANDING_APART
+
+
 def words_of(text: str) -> Words:
     """A word is a character that stands alone, or a run of letters with nothing but dropped
-    characters between them, from its first letter to its last.
+    characters between them, from its first letter to its last and the format characters behind it.
     """
     starts, ends = set(), set()
     before = Kind.SPACE
@@ -73,14 +89,15 @@ def words_of(text: str) -> Words:
     for place, character in enumerate(text):
         now = kind(character)
         if now is Kind.DROPPED:
+            if end == place and follows(character):
+                end = place + 1
             continue
-        if before is Kind.LETTER and now is not Kind.LETTER:
-            ends.add(end)
-        if now is Kind.ALONE or (now is Kind.LETTER and before is not Kind.LETTER):
-            starts.add(place)
-        if now is Kind.ALONE:
-            ends.add(place + 1)
+        if before is not Kind.LETTER or now is not Kind.LETTER:
+            if before is not Kind.SPACE:
+                ends.add(end)
+            if now is not Kind.SPACE:
+                starts.add(place)
         before, end = now, place + 1
-    if before is Kind.LETTER:
+    if before is not Kind.SPACE:
         ends.add(end)
     return Words(frozenset(starts), frozenset(ends))
