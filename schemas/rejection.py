@@ -42,7 +42,7 @@ class Reason(StrEnum):
     ANSWER_TOO_LARGE = "answer_too_large"
     """The outcome, usually because of its metadata, exceeds the limit of the answers topic."""
     ANSWER_REFUSED = "answer_refused"
-    """The answers topic's broker refuses the outcome: its key or value fails a check of the topic."""
+    """The answers topic's broker refuses the outcome: it fails a check of the topic."""
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of an event, not an error of the program

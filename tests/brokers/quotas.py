@@ -65,7 +65,7 @@ class _AlterClientQuotas(Request[AlterClientQuotasRequest_v0]):  # type: ignore[
 
 
 async def set_quota(servers: str, client_id: str, **rates: float | None) -> None:
-    """`producer_byte_rate`, `consumer_byte_rate` in bytes per second and broker; None removes it."""
+    """`producer_byte_rate`, `consumer_byte_rate`: bytes per second and broker; None: no quota."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     try:

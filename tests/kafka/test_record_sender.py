@@ -9,13 +9,13 @@ from aiokafka.errors import InvalidTimestampError
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.record_sender import RecordSender, RecordsRefused
+from worker.kafka.record_sender import RecordSender, RecordsRefusedError
 from worker.kafka.records import OutputRecord
 
 Answer = Callable[[list[bytes]], Sequence[Any]]
 """From the values of a batch to a partition's entry in the response, without its number."""
 
-OK = (0, 0, -1, 0, [], None)
+OK: tuple[Any, ...] = (0, 0, -1, 0, [], None)
 
 
 class Leader:
@@ -67,7 +67,7 @@ async def send_with(sender: RecordSender, *values: bytes) -> None:
 
 
 async def test_a_refusal_names_the_record_with_the_brokers_words() -> None:
-    with pytest.raises(RecordsRefused, match="INVALID_RECORD") as caught:
+    with pytest.raises(RecordsRefusedError, match="INVALID_RECORD") as caught:
         await send(Leader(refuses(b"b", 87)), b"a", b"b", b"c")
     ((index, refusal),) = caught.value.refusals.items()
     assert (index, refusal.too_large) == (1, False)
@@ -81,11 +81,11 @@ async def test_an_unnamed_record_is_found_in_a_batch_of_its_own(code: int) -> No
         BrokerClient(leader), {"answers": 10**6}, compression="none", timeout_ms=1000
     )
     sender.begin(7, 0)
-    with pytest.raises(RecordsRefused) as caught:
+    with pytest.raises(RecordsRefusedError) as caught:
         await send_with(sender, b"a", b"b", b"c")
     assert caught.value.refusals == {}
     sender.begin(8, 0)
-    with pytest.raises(RecordsRefused) as caught:
+    with pytest.raises(RecordsRefusedError) as caught:
         await send_with(sender, b"a", b"b", b"c")
     assert [(i, r.too_large) for i, r in caught.value.refusals.items()] == [(1, code != 87)]
     assert leader.batches == [[b"a", b"b", b"c"], [b"a"], [b"b"]]

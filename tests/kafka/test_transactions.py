@@ -15,7 +15,7 @@ from aiokafka.errors import (
 
 from tests.streaming.topics import Topics, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
-from worker.kafka.record_sender import RecordsRefused
+from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import OutputRecord
 from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
@@ -224,7 +224,7 @@ async def test_a_record_too_large_for_its_topic_fails_the_transaction(
     await producer.init_transactions()
     limits = (await check_topics(partition.topics.settings)).limits
     large = partition.answer("x" * limits[partition.answers])
-    with pytest.raises(RecordsRefused) as caught:
+    with pytest.raises(RecordsRefusedError) as caught:
         await producer.commit([partition.answer("before"), large], partition.offset(2))
     assert {index: why.too_large for index, why in caught.value.refusals.items()} == {1: True}
     await producer.init_transactions()

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from tests.streaming.conftest import Running, RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topic_configs import configure
-from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
+from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event
 from worker.kafka import records
+from worker.kafka import topics as kafka_topics
 from worker.kafka.errors import StreamingError
 
 NO_JSON = b"[" * 2_000
@@ -30,8 +31,11 @@ def restarts() -> float:
     return sum(REGISTRY.get_sample_value(name) or 0.0 for name in names)
 
 
-async def committed(topics: Topics, **expected: int) -> None:
-    await topics.committed_are({int(name[1:]): offset for name, offset in expected.items()})
+@pytest.fixture
+def configs_unknown(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker does not learn the topics' configuration, as without DESCRIBE_CONFIGS."""
+    for name in ("CLEANUP_POLICY", "MAX_MESSAGE_BYTES"):
+        monkeypatch.setattr(kafka_topics, name, "no.such.property")
 
 
 async def test_a_compacted_topic_gets_a_key_for_a_question_without_one(
@@ -44,7 +48,7 @@ async def test_a_compacted_topic_gets_a_key_for_a_question_without_one(
     await topics.send([event(2)], key=b"own", partition=0)
     with capture_logs() as logs:
         async with running(topics.settings, StubEngine()):
-            await committed(topics, p0=4, p1=0)
+            await topics.committed_are({0: 4, 1: 0})
     named = [each["topic"] for each in logs if each["event"] == "topic_compacted"]
     assert named == [qa.answers_topic, qa.dead_letters_topic]
     keys = {json.loads(each.value)["id"]: each.key for each in await topics.answers()}
@@ -55,18 +59,18 @@ async def test_a_compacted_topic_gets_a_key_for_a_question_without_one(
     assert dict(dead_letter.headers)["qa.key.omitted"] == b"null"
 
 
+@pytest.mark.usefixtures("configs_unknown")
 async def test_a_refused_answer_becomes_a_dead_letter_and_others_answers(
     topics: Topics, running: Running
 ) -> None:
+    await configure(topics.servers, topics.settings.qa.answers_topic, cleanup_policy="compact")
+    for number in range(0, 6, 3):
+        await topics.send([event(number)], partition=0)
+        await topics.send([event(number + 1)], key=None, partition=0)
+        await topics.send([event(number + 2)], partition=1)
+    before = restarts()
     async with running(topics.settings, StubEngine()):
-        # Too late for the check at the start.
-        await configure(topics.servers, topics.settings.qa.answers_topic, cleanup_policy="compact")
-        before = restarts()
-        for number in range(0, 6, 3):
-            await topics.send([event(number)], partition=0)
-            await topics.send([event(number + 1)], key=None, partition=0)
-            await topics.send([event(number + 2)], partition=1)
-        await committed(topics, p0=4, p1=2)
+        await topics.committed_are({0: 4, 1: 2})
     assert restarts() == before
     assert sorted(await topics.ids()) == ["q-0", "q-2", "q-3", "q-5"]
     dead_letters = await topics.dead_letters()
@@ -77,16 +81,17 @@ async def test_a_refused_answer_becomes_a_dead_letter_and_others_answers(
     assert "INVALID_RECORD: Compacted topic cannot accept message without key" in message
 
 
+@pytest.mark.usefixtures("configs_unknown")
 async def test_a_refused_dead_letter_becomes_a_pointer_to_its_record(
     topics: Topics, running: Running
 ) -> None:
+    topic = topics.settings.qa.dead_letters_topic
+    await configure(topics.servers, topic, cleanup_policy="compact")
+    await topics.send([NO_JSON], key=None, headers=[("own", b"1")], partition=0)
+    await topics.send([event(1)], partition=0)
+    before = restarts()
     async with running(topics.settings, StubEngine()):
-        topic = topics.settings.qa.dead_letters_topic
-        await configure(topics.servers, topic, cleanup_policy="compact")
-        before = restarts()
-        await topics.send([NO_JSON], key=None, headers=[("own", b"1")], partition=0)
-        await topics.send([event(1)], partition=0)
-        await committed(topics, p0=2, p1=0)
+        await topics.committed_are({0: 2, 1: 0})
     assert restarts() == before
     assert await topics.ids() == ["q-1"]
     (dead_letter,) = await topics.dead_letters()
@@ -120,24 +125,25 @@ async def test_a_dead_letter_of_any_shape_fits_its_topic(
     await topics.send([event(1)], partition=0)
     before = restarts()
     async with running(topics.settings, StubEngine()):
-        await committed(topics, p0=2, p1=0)
+        await topics.committed_are({0: 2, 1: 0})
     assert restarts() == before
     (dead_letter,) = await topics.dead_letters()
     found = {name for name, _ in dead_letter.headers if name.endswith(".omitted")}
     assert found == omitted
 
 
-async def test_a_limit_lowered_while_the_worker_runs_holds_nothing_up(
+@pytest.mark.usefixtures("configs_unknown")
+async def test_a_limit_that_the_worker_does_not_know_holds_nothing_up(
     topics: Topics, running: Running
 ) -> None:
     qa = topics.settings.qa
+    for topic in (qa.answers_topic, qa.dead_letters_topic):
+        await configure(topics.servers, topic, max_message_bytes=1_500)
+    large = event(1, metadata={"fill": "x" * 2_000})
+    await topics.send([event(0), large, *(event(n) for n in range(2, 20))], partition=0)
+    before = restarts()
     async with running(topics.settings, StubEngine()):
-        await configure(topics.servers, qa.answers_topic, max_message_bytes=1_500)
-        await configure(topics.servers, qa.dead_letters_topic, max_message_bytes=1_500)
-        before = restarts()
-        large = event(1, metadata={"fill": "x" * 2_000})
-        await topics.send([event(0), large, *(event(n) for n in range(2, 20))], partition=0)
-        await committed(topics, p0=20, p1=0)
+        await topics.committed_are({0: 20, 1: 0})
     assert restarts() == before
     assert await topics.ids() == [f"q-{n}" for n in range(20) if n != 1]
     (dead_letter,) = await topics.dead_letters()
@@ -162,9 +168,7 @@ async def test_refused_timestamps_end_the_worker_with_words_about_the_clock(
     ahead = SimpleNamespace(time=lambda: time.time() + 7_200)
     monkeypatch.setattr(records, "time", ahead)
     await topics.send([event(0)], partition=0)
-    with pytest.raises(
-        StreamingError, match=r"refuses this machine's timestamps: .* Set the clock"
-    ):
+    with pytest.raises(StreamingError, match=r"this machine's timestamps: .* Set the clock"):
         async with running(topics.settings, StubEngine()) as worker:
             await _ended(worker)
 

@@ -29,7 +29,13 @@ from worker.kafka._aiokafka import fetch_partitions
 from worker.kafka.connection import connection_options
 from worker.kafka.error_codes import UnstableOffsetCommit
 from worker.kafka.errors import Recovery, format_error, recovery_for
-from worker.kafka.throttle import OnThrottled, Throttle, Throttled, throttle_seconds
+from worker.kafka.throttle import (
+    OnThrottled,
+    Throttle,
+    ThrottledError,
+    ignore_throttled,
+    throttle_seconds,
+)
 from worker.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -68,7 +74,7 @@ class BrokerClient:
     """
 
     def __init__(
-        self, client: AIOKafkaClient, on_throttled: OnThrottled = lambda request, seconds: None
+        self, client: AIOKafkaClient, on_throttled: OnThrottled = ignore_throttled
     ) -> None:
         self._client = client
         self._on_throttled = on_throttled
@@ -123,8 +129,8 @@ class BrokerClient:
         connection: int,
         deadline: float | None = None,
     ) -> Any:
-        """Returns the response of the partition's leader. Raises `KafkaError`; `Throttled` if the
-        leader does not read the request before `deadline` (monotonic time in seconds).
+        """Returns the response of the partition's leader. Raises `KafkaError`; `ThrottledError` if
+        the leader does not read the request before `deadline` (monotonic time in seconds).
         """
 
         async def find() -> int:
@@ -152,8 +158,10 @@ class BrokerClient:
         self, partitions: Collection[TopicPartition], *, connection: int
     ) -> None:
         """Wait until the leaders of all these partitions read records from the connection."""
-        while (seconds := self.throttled_seconds(partitions, connection=connection)) > 0:
+        seconds = self.throttled_seconds(partitions, connection=connection)
+        while seconds:
             await asyncio.sleep(seconds)
+            seconds = self.throttled_seconds(partitions, connection=connection)
 
     def throttled_seconds(self, partitions: Iterable[TopicPartition], *, connection: int) -> float:
         """Seconds until the leaders of all these partitions read records from the connection."""
@@ -237,7 +245,7 @@ class BrokerClient:
             muted = self._throttle.remaining(link)
             if muted:
                 if deadline is not None and time.monotonic() + muted >= deadline:
-                    raise Throttled(f"broker {link[0]} throttles the worker for {muted:.1f} s")
+                    raise ThrottledError(f"broker {link[0]} throttles the worker for {muted:.1f} s")
                 await self._throttle.wait(link)
             if exclusive and await find() != link[0]:
                 raise NodeNotReadyError(f"broker {link[0]} no longer leads the partition")

@@ -24,7 +24,7 @@ from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
 from worker.kafka.stopped_partitions import StoppedPartitions
-from worker.kafka.throttle import OnThrottled, throttle_seconds
+from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
 from worker.observability import metrics
 from worker.settings import Settings
 
@@ -52,9 +52,7 @@ class RebalanceListener(Protocol):
 class GroupConsumer:
     """Consumes the questions topic as a member of the group."""
 
-    def __init__(
-        self, settings: Settings, on_throttled: OnThrottled = lambda request, seconds: None
-    ) -> None:
+    def __init__(self, settings: Settings, on_throttled: OnThrottled = ignore_throttled) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._topic = settings.qa.questions_topic

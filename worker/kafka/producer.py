@@ -1,6 +1,6 @@
 """The idempotent producer of at-least-once delivery. Committing offsets is the caller's task.
 
-aiokafka's own producer hides which record a leader refuses, and after a refusal it cannot go on: the
+aiokafka's own producer hides which record a leader refuses, and cannot go on after a refusal: the
 sequence numbers of the records behind it have a gap for ever.
 """
 
@@ -50,7 +50,7 @@ class IdempotentProducer:
 
     async def publish(self, records: Sequence[OutputRecord]) -> None:
         """Returns once all in-sync replicas have the records. Waits without a deadline for the
-        leaders. Raises `RecordsRefused` and other `KafkaError`s.
+        leaders. Raises `RecordsRefusedError` and other `KafkaError`s.
         """
         if not self._usable:
             raise IllegalOperation("call start() first, and after an error")

@@ -1,6 +1,6 @@
-"""Sends records to the leaders of their target partitions, in idempotent batches of one producer id.
+"""Sends records to the leaders of their target partitions, in idempotent batches of one producer.
 
-What a leader refuses for good is raised as `RecordsRefused`, which names the records.
+What a leader refuses for good is raised as `RecordsRefusedError`, which names the records.
 """
 
 import asyncio
@@ -54,8 +54,8 @@ class Refusal:
         return f"{self.topic} refuses the record: {self.error}: {self.reason}"
 
 
-class RecordsRefused(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
-    """The topic takes these records never, however often they are sent."""
+class RecordsRefusedError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
+    """Their topics never take these records, however often they are sent."""
 
     def __init__(self, refusals: Mapping[int, Refusal], acknowledged: Collection[int]) -> None:
         """`refusals` maps the index of a record among those that were sent. Empty: the leader did
@@ -137,14 +137,14 @@ class RecordSender:
     ) -> None:
         """Send to all targets side by side, each one's batches in their order.
 
-        Raises `RecordsRefused` once every target has answered; `Throttled` if the brokers throttle
-        a connection beyond `deadline` (monotonic time in seconds); `KafkaError`.
+        Raises `RecordsRefusedError` once every target has answered; `ThrottledError` if the brokers
+        throttle a connection beyond `deadline` (monotonic time in seconds); `KafkaError`.
         """
         results = await run_concurrently(
             self._send(target, parts, deadline) for target, parts in targets.items()
         )
         if any(refusals is not None for _, refusals in results):
-            raise RecordsRefused(
+            raise RecordsRefusedError(
                 {index: why for _, refusals in results for index, why in (refusals or {}).items()},
                 {index for acknowledged, _ in results for index in acknowledged},
             )

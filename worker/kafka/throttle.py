@@ -15,7 +15,11 @@ OnThrottled = Callable[[str, float], None]
 """Called with the name of a request's class, and the seconds for which its connection is muted."""
 
 
-class Throttled(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
+def ignore_throttled(_request: str, _seconds: float) -> None:
+    """The `OnThrottled` of commands that report no quota."""
+
+
+class ThrottledError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
     """A quota delays the request beyond its deadline. It was not sent."""
 
 
@@ -40,7 +44,7 @@ class Throttle:
 
     async def wait(self, connection: Hashable) -> None:
         """Wait until the broker reads from the connection."""
-        while (remaining := self.remaining(connection)) > 0:
+        while (remaining := self.remaining(connection)) > 0:  # noqa: ASYNC110 - the time is known
             await asyncio.sleep(remaining)
 
 

@@ -111,7 +111,7 @@ class TransactionalProducer:
         needs. Returns the transaction's duration in seconds, with the time for which the brokers
         throttle these connections after it.
 
-        Raises `RecordsRefused`, `Throttled` and other `KafkaError`s, or `TimeoutError`
+        Raises `RecordsRefusedError`, `ThrottledError` and other `KafkaError`s, or `TimeoutError`
         after KAFKA_TRANSACTION_TIMEOUT_MS.
         """
         if not self._usable:

@@ -27,7 +27,7 @@ from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import (
     DeliveredRecord,
     Delivery,
-    NotDelivered,
+    NotDeliveredError,
     ProcessedRecord,
     Tracker,
 )
@@ -191,7 +191,7 @@ class PartitionProcessor:
             try:
                 async for processed in self._delivery.deliver(batch):
                     self._complete(processed, started, started_ns)
-            except NotDelivered as error:
+            except NotDeliveredError as error:
                 # Before the dead-letter limit's error: the batch is taken again.
                 self._replace(error.refused)
                 return

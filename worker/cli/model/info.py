@@ -53,8 +53,10 @@ def _format(value: object) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
+        case []:
+            return "none"
         case list():
-            return ", ".join(map(str, value))
+            return ", ".join(map(_format, value))
         case dict():
             return ", ".join(f"{key}: {_format(entry)}" for key, entry in value.items())
     return str(value)

@@ -16,14 +16,14 @@ from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
 from worker.kafka.producer import IdempotentProducer, client_for_producers
-from worker.kafka.record_sender import RecordsRefused
+from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import BATCH_BYTES
 from worker.kafka.throttle import OnThrottled
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
 from worker.streaming.delivery.base import (
     CommitPolicy,
-    NotDelivered,
+    NotDeliveredError,
     PartitionDelivery,
     Partitions,
     ProcessedRecord,
@@ -187,11 +187,11 @@ class AtLeastOncePartition:
             left = [each for each in batch if each.offset not in self._published]
             try:
                 await self._producer.publish([each.output for each in left])
-            except RecordsRefused as error:
+            except RecordsRefusedError as error:
                 self._published |= {left[index].offset for index in error.acknowledged}
                 await self._producer.start()
                 refused = {left[index].offset: why for index, why in error.refusals.items()}
-                raise NotDelivered(refused) from error
+                raise NotDeliveredError(refused) from error
             for processed in batch:
                 self._published.discard(processed.offset)
                 yield processed

@@ -25,7 +25,7 @@ class ProcessedRecord:
     reason: Reason | None
 
 
-class NotDelivered(Exception):  # noqa: N818 - the partition delivers something else instead
+class NotDeliveredError(Exception):
     """The brokers took nothing of the batch, or not all, and the delivery can go on."""
 
     def __init__(self, refused: Mapping[int, Refusal]) -> None:
@@ -85,7 +85,7 @@ class PartitionDelivery(Protocol):
 
     def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         """Publish `batch` in its order. Yields each record once the brokers acknowledged it; the
-        caller completes it in the tracker before it asks for the next. Raises `NotDelivered`,
+        caller completes it in the tracker before it asks for the next. Raises `NotDeliveredError`,
         `KafkaError` and `TimeoutError`.
         """
 

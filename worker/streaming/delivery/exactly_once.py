@@ -15,8 +15,8 @@ from aiokafka.errors import ProducerFenced
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.deadline import deadline
-from worker.kafka.record_sender import RecordsRefused
-from worker.kafka.throttle import OnThrottled, Throttled
+from worker.kafka.record_sender import RecordsRefusedError
+from worker.kafka.throttle import OnThrottled, ThrottledError
 from worker.kafka.transaction_size import TransactionSize
 from worker.kafka.transactions import (
     TransactionalProducer,
@@ -28,7 +28,7 @@ from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
 from worker.streaming.delivery.base import (
     CommitPolicy,
-    NotDelivered,
+    NotDeliveredError,
     PartitionDelivery,
     Partitions,
     ProcessedRecord,
@@ -156,14 +156,14 @@ class ExactlyOncePartition:
         outputs = [each.output for each in batch]
         try:
             seconds = await self._producer.commit(outputs, {self._partition: offset})
-        except RecordsRefused as error:
+        except RecordsRefusedError as error:
             await self._fence_again()
             refused = {batch[index].offset: why for index, why in error.refusals.items()}
-            raise NotDelivered(refused) from error
-        except Throttled as error:
+            raise NotDeliveredError(refused) from error
+        except ThrottledError as error:
             self._size.aborted()
             await self._fence_again()
-            raise NotDelivered({}) from error
+            raise NotDeliveredError({}) from error
         except TimeoutError:
             self._size.aborted()
             raise
