@@ -28,9 +28,6 @@ log = structlog.get_logger(__name__)
 
 _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
 
-_POLL_MS = 500
-"""A poll without records returns after this time."""
-
 
 class RebalanceListener(Protocol):
     """Rebalances are eager: each revokes all partitions before it assigns any.
@@ -52,7 +49,6 @@ class GroupConsumer:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._topic = settings.qa.questions_topic
-        self._poll_records = kafka.max_poll_records
         self._consumer = AIOKafkaConsumer(
             **connection_options(kafka),
             group_id=kafka.group_id,
@@ -94,12 +90,19 @@ class GroupConsumer:
             if task.cancelling():
                 raise
 
-    async def poll(self) -> list[InputRecord]:
-        """The next records, in order within each partition; an empty list after 0.5 s.
+    async def poll(
+        self, partitions: Collection[TopicPartition] | None, *, max_records: int, seconds: float
+    ) -> list[InputRecord]:
+        """The next records of these partitions, or of all (None), in order within each partition;
+        an empty list after `seconds`. Records of the others stay fetched.
 
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
+        if partitions is not None and not partitions:
+            return []  # aiokafka would take it for all
+        fetched = await self._consumer.getmany(
+            *(partitions or ()), timeout_ms=round(seconds * 1000), max_records=max_records
+        )
         return [
             InputRecord(
                 record.topic,

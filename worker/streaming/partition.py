@@ -70,6 +70,7 @@ class PartitionProcessor:
         self.tracker: Tracker = OffsetTracker()
         self.made_progress = False
         """Whether a delivery has succeeded."""
+        self.in_flight_bytes = 0
         self._context = context
         self._delivery = context.delivery.open(partition, self.tracker)
         labels = partition.topic, str(partition.partition)
@@ -114,6 +115,7 @@ class PartitionProcessor:
         context = self._context
         self._records.inc()
         context.limiter.acquire(record.size)
+        self.in_flight_bytes += record.size
         self._idle.clear()
         trace = context.traces.start(record.topic, record.partition, record.offset, record.headers)
         processing = asyncio.create_task(context.processor.process(record, trace))
@@ -152,6 +154,7 @@ class PartitionProcessor:
                 traces.end(delivered.trace, DROPPED)
         self._processed.clear()
         self._processing.clear()
+        self.in_flight_bytes = 0
         self._idle.set()
 
     def _collect_processed(self, _: "asyncio.Task[ProcessedRecord]") -> None:
@@ -219,6 +222,7 @@ class PartitionProcessor:
         outcome = str(reason) if reason else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
+        self.in_flight_bytes -= each.record.size
         if counts(each):
             self._context.dead_letter_limit.count(reason)
         if reason is None:

@@ -77,7 +77,12 @@ class KafkaSession:
             batch_records=qa.commit_records,
         )
         self._assignment = Assignment(settings, context)
-        self._poller = RecordPoller(self._consumer, self._limiter, self._assignment)
+        self._poller = RecordPoller(
+            self._consumer,
+            self._limiter,
+            self._assignment,
+            max_records=settings.kafka.max_poll_records,
+        )
         self._watchdog = Watchdog(qa, self._consumer, self._assignment, self._limiter, health)
         self._tasks: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
