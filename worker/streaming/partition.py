@@ -133,14 +133,16 @@ class PartitionProcessor:
         self._changed.set()
         await self._idle.wait()
 
-    def close(self) -> None:
-        """Discard what is in flight: the partition's next owner processes it again.
+    def close(self) -> int:
+        """Discard what is in flight: the partition's next owner processes it again. Returns the
+        number of records.
 
         Cancels the processing, which reaches the engine. The caller cancels `run`.
         """
         if self._closed:
-            return
+            return 0
         self._closed = True
+        discarded = len(self._processed) + len(self._processing)
         traces = self._context.traces
         for each in (*self._processed, *self._processing):
             if not each.processing.cancel() and not each.processing.cancelled():
@@ -156,6 +158,7 @@ class PartitionProcessor:
         self._processing.clear()
         self.in_flight_bytes = 0
         self._idle.set()
+        return discarded
 
     def _collect_processed(self, _: "asyncio.Task[ProcessedRecord]") -> None:
         while self._processing and self._processing[0].processing.done():

@@ -24,6 +24,7 @@ from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.silence import SilenceGuard
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class KafkaSession:
         dead_letter_limit: DeadLetterLimit,
         decoders: Executor,
         traces: TraceDispatcher,
+        silence: SilenceGuard,
     ) -> None:
         """`limits` maps topics to `max.message.bytes`; `decoders` runs JSON that is too large for
         the event loop.
@@ -83,9 +85,15 @@ class KafkaSession:
             self._assignment,
             max_records=settings.kafka.max_poll_records,
         )
-        self._watchdog = Watchdog(qa, self._consumer, self._assignment, self._limiter, health)
+        self._watchdog = Watchdog(
+            qa, self._consumer, self._assignment, self._limiter, health, silence
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def records_in_flight(self) -> int:
+        return self._limiter.records
 
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""
