@@ -42,6 +42,7 @@ def wide_reader(
         yield reader
 
 
+@pytest.mark.long
 @given(contexts=CONTEXTS)
 @settings(max_examples=60, deadline=None)
 def test_what_shares_a_batch_does_not_change_an_answer(

@@ -10,6 +10,7 @@ from tests.inference.fuzz import fault, fuzz, small_bundle
 from tests.streaming.stub_engine import MODEL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_event_comes_to_an_exact_answer_or_a_typed_rejection(
     tmp_path: Path, threads: int

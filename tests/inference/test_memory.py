@@ -37,6 +37,7 @@ def _jobs() -> int:
     return sum(isinstance(thing, Job) for thing in gc.get_objects())
 
 
+@pytest.mark.long
 def test_an_answered_question_leaves_nothing(
     reader: InferenceEngine, jobs_left: Callable[[], int]
 ) -> None:
@@ -47,6 +48,7 @@ def test_an_answered_question_leaves_nothing(
     assert jobs_left() <= 1
 
 
+@pytest.mark.long
 def test_a_rejected_question_leaves_nothing(
     reader: InferenceEngine, jobs_left: Callable[[], int]
 ) -> None:

@@ -30,6 +30,7 @@ def alone(bundle: Bundle, questions: list[Question]) -> Answers:
     return read(bundle, questions, "alone", threads=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
 def test_order_company_and_threads_change_nothing(

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from aiokafka import errors as kafka
 
+from worker.kafka.error_codes import GroupMaxSizeReached, InvalidRecord, UnstableOffsetCommit
 from worker.kafka.errors import (
     FATAL,
     RETRY,
     Recovery,
     StreamingError,
-    UnstableOffsetCommit,
-    error_for_code,
     format_error,
     recovery_for,
 )
@@ -62,11 +61,37 @@ def test_a_fatal_cause_is_fatal(error: Exception) -> None:
 
 
 def test_error_codes_that_aiokafka_does_not_know() -> None:
-    assert error_for_code(47) is kafka.InvalidProducerEpoch
-    assert error_for_code(88) is UnstableOffsetCommit
-    assert error_for_code(90) is kafka.ProducerFenced
-    # Kafka's newest codes have no class: they reset, they do not stop the worker.
-    assert recovery_for(error_for_code(120)()) is Recovery.RESET
+    assert kafka.for_code(47) is kafka.InvalidProducerEpoch
+    assert kafka.for_code(90) is kafka.ProducerFenced
+    assert kafka.for_code(87) is InvalidRecord
+    assert format_error(InvalidRecord("a")) == "[Error 87] InvalidRecord: a"
+    # A code newer than Kafka 4.4 keeps its number. It resets, it does not stop the worker.
+    newest = kafka.for_code(200)("no")
+    assert "[Error 200]" in format_error(newest)
+    assert recovery_for(newest) is Recovery.RESET
+
+
+@pytest.mark.parametrize(
+    ("error", "setting", "property_"),
+    [
+        (kafka.InvalidTransactionTimeout(), "TRANSACTION_TIMEOUT_MS", "transaction.max.timeout.ms"),
+        (kafka.InvalidSessionTimeoutError(), "SESSION_TIMEOUT_MS", "group.min.session.timeout.ms"),
+        (kafka.InconsistentGroupProtocolError(), "PARTITION_ASSIGNMENT_STRATEGY", ""),
+        (GroupMaxSizeReached(), "", "group.max.size"),
+        # As aiokafka wraps it.
+        (kafka.KafkaError(repr(GroupMaxSizeReached())), "", "group.max.size"),
+    ],
+)
+def test_a_rejected_setting_is_named_and_fatal(
+    error: Exception, setting: str, property_: str
+) -> None:
+    message = format_error(error)
+    assert f"KAFKA_{setting}" in message or not setting
+    assert property_ in message
+    again = StreamingError(message)
+    again.__cause__ = error
+    assert format_error(again) == message
+    assert recovery_for(error) is Recovery.FATAL
 
 
 def test_format_error_is_one_line_with_the_class_of_a_kafka_error() -> None:

@@ -222,9 +222,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "PAUSES", (0.0,))
 
 
+@pytest.mark.long
 def test_every_answer_is_seen_once_under_any_schedule() -> None:
     run_state_machine_as_test(
-        AnySchedule, settings=settings(max_examples=40, stateful_step_count=120)
+        AnySchedule, settings=settings(max_examples=30, stateful_step_count=120)
     )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,12 +56,14 @@ def open_or_reject(
         return rejected.reason
 
 
+@pytest.mark.long
 @given(KINDS, st.binary(max_size=200), HEADERS)
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_are_decoded_or_rejected(kind: Kind, value: bytes, headers: list[Header]) -> None:
     open_or_reject(kind, value, headers)
 
 
+@pytest.mark.long
 @given(
     KINDS,
     st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=5),

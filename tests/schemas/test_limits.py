@@ -92,6 +92,7 @@ def test_number_length_limit_and_round_trip() -> None:
     assert back(opened(question(b"1" * 4300))) == int("1" * 4300)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "value",
     [

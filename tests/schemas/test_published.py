@@ -85,6 +85,7 @@ _EVENTS = _FIELDS.map(lambda fields: {**_GOOD, **fields}) | _FIELDS
 _KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
 
 
+@pytest.mark.long
 @given(_KINDS, _EVENTS | _VALUES)
 @settings(max_examples=300)
 def test_schema_and_worker_accept_the_same_events(kind: Kind, event: Any) -> None:

@@ -120,6 +120,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 @settings(max_examples=100, deadline=None)
 def test_metadata_is_any_json(metadata: dict[str, Any]) -> None:

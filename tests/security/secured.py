@@ -15,7 +15,7 @@ USER = "qa-worker"
 PASSWORD = "s3cret-of-the-worker"
 KEY_PASSWORD = "s3cret-of-the-key"
 SESSION_MS = 1000
-"""The broker ends an OAUTHBEARER connection that does not authenticate again in this time."""
+"""The broker closes an OAUTHBEARER connection that does not authenticate again in this time."""
 
 _JAAS = "org.apache.kafka.common.security"
 

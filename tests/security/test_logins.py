@@ -21,11 +21,11 @@ Environment = dict[str, str]
 async def _answers(topics: Topics, environment: Environment, count: int = 4) -> None:
     """Sends four questions, of which there then are `count` answers."""
     await topics.send([event(n) for n in range(4)])
-    pipeline = RunningWorker(topics.with_(**environment), StubEngine())
-    await pipeline.ready()
+    worker = RunningWorker(topics.with_(**environment), StubEngine())
+    await worker.ready()
     await until(lambda: topics.has(count), "all is answered")
-    pipeline.stop.set()
-    await pipeline.task
+    worker.stop.set()
+    await worker.task
 
 
 async def _refused(topics: Topics, environment: Environment) -> str:
@@ -63,22 +63,22 @@ async def test_oauth_reconnects_when_the_broker_ends_a_session(
     kafka: Secured, topics: Topics
 ) -> None:
     """aiokafka cannot re-authenticate, so the broker closes the connection at the login's end."""
-    reader = StubEngine()
+    engine = StubEngine()
     async with token_endpoint(USER) as endpoint:
         endpoint.seconds = 2.0
         scope = {"KAFKA_SASL_OAUTHBEARER_SCOPE": "kafka"}
         settings = topics.with_(**kafka.bearer(endpoint.url, SECRET), **scope)
-        pipeline = RunningWorker(settings, reader)
-        await pipeline.ready()
+        worker = RunningWorker(settings, engine)
+        await worker.ready()
         at_first = len(endpoint.given)
         sent = 0
         while len(endpoint.given) < at_first + 3:
             await topics.send([event(sent)], partition=0)
             sent += 1
-            await until(lambda: topics.has(sent) or pipeline.task.done(), "it is answered")  # noqa: B023
-            assert not pipeline.task.done(), pipeline.task.result()
-        pipeline.stop.set()
-        await pipeline.task
+            await until(lambda: topics.has(sent) or worker.task.done(), "it is answered")  # noqa: B023
+            assert not worker.task.done(), worker.task.result()
+        worker.stop.set()
+        await worker.task
     assert await topics.ids() == [f"q-{n}" for n in range(sent)]
     assert set(endpoint.scopes) == {"kafka"}
 

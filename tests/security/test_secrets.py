@@ -43,7 +43,7 @@ def _found(secret: str, text: str) -> list[str]:
 
 
 class _Said:
-    """What pipelines have said since this began: logs at debug, errors, metrics, settings."""
+    """What workers have said since this began: logs at debug, errors, metrics, settings."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         logging_setup.configure("debug", "json")
@@ -55,11 +55,11 @@ class _Said:
         options = connection_options(settings.kafka)
         self._more += f"{settings!r}\n{settings}\n{current(settings)}\n{options['ssl_context']}\n"
         try:
-            pipeline = RunningWorker(settings, StubEngine())
-            await pipeline.ready()
+            worker = RunningWorker(settings, StubEngine())
+            await worker.ready()
             await until(lambda: topics.has(4), "all is answered")
-            pipeline.stop.set()
-            await pipeline.task
+            worker.stop.set()
+            await worker.task
         except StreamingError as error:
             self._more += f"{error!r} {error.__cause__!r} {error.__context__!r}\n"
 

@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KafkaConnectionError as error:
         servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
         _print_error(
-            f"no broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS): {format_error(error)}"
+            f"cannot connect to {servers} (KAFKA_BOOTSTRAP_SERVERS): {format_error(error)}"
         )
         sys.exit(1)
     except _EXPECTED as error:

@@ -18,17 +18,13 @@ from aiokafka.errors import (
     IncompatibleBrokerVersion,
     KafkaError,
     LeaderNotAvailableError,
+    for_code,
 )
 
 from worker.kafka._aiokafka import fetch_partitions
 from worker.kafka.connection import connection_options
-from worker.kafka.errors import (
-    Recovery,
-    UnstableOffsetCommit,
-    error_for_code,
-    format_error,
-    recovery_for,
-)
+from worker.kafka.error_codes import UnstableOffsetCommit
+from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -157,7 +153,7 @@ class BrokerClient:
                 )
                 for code in codes(response):
                     if code:
-                        raise error_for_code(code)
+                        raise for_code(code)
             except NotImplementedError as error:
                 raise IncompatibleBrokerVersion(
                     f"transactions need Kafka 2.5 or newer: {error}"

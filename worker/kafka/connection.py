@@ -12,7 +12,7 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
     if not kafka.bootstrap_servers:
         raise SettingsError("KAFKA_BOOTSTRAP_SERVERS is not set; give it host:port of a broker")
     options: dict[str, Any] = {
-        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "client_id": kafka.client_id,
         "request_timeout_ms": kafka.request_timeout_ms,
         "security_protocol": kafka.security_protocol,

@@ -19,6 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from worker.kafka._aiokafka import force_close_consumer
 from worker.kafka.connection import connection_options
+from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
@@ -79,7 +80,7 @@ class GroupConsumer:
         task = asyncio.current_task()
         assert task is not None
         try:
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "answer to leaving the group"):
                 await self._consumer.stop()
         except (KafkaError, TimeoutError):
             await force_close_consumer(self._consumer)
@@ -126,13 +127,13 @@ class GroupConsumer:
         if not offsets:
             return True
         try:
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "answer to the commit"):
                 await self._consumer.commit(dict(offsets))
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance: other members own the partitions now.
             outcome, reason = "rebalanced", format_error(error)
-        except TimeoutError:
-            outcome, reason = "timed_out", f"no answer within {seconds:g} s"
+        except TimeoutError as error:
+            outcome, reason = "timed_out", format_error(error)
         except KafkaError as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise

@@ -5,10 +5,11 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import get_ip_port_afi
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from worker.kafka._aiokafka import DiagnosticConnection
+from worker.kafka._aiokafka import DiagnosticConnection, advertised_brokers
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
 from worker.settings import KafkaSettings
@@ -34,34 +35,63 @@ async def explain_connection_errors(kafka: KafkaSettings) -> AsyncIterator[None]
         raise
 
 
+async def require_advertised_broker(kafka: KafkaSettings, admin: AIOKafkaAdminClient) -> None:
+    """Raises `KafkaConnectionError` if no broker can be reached where the brokers say they are.
+
+    A client uses the bootstrap servers only to learn these addresses (`advertised.listeners`).
+    """
+    ready, brokers = await advertised_brokers(admin)
+    if ready:
+        return
+    reason = ""
+    for host, port in brokers:
+        error = await _connection_error(kafka, host, port)
+        if error is None:
+            return
+        reason = error.args[0]
+    named = ", ".join(f"{host}:{port}" for host, port in brokers)
+    raise KafkaConnectionError(
+        f"{kafka.bootstrap_servers} answers, but names its brokers as {named} (their "
+        f"advertised.listeners), where this machine cannot connect: {reason}"
+    )
+
+
 async def find_connection_error(kafka: KafkaSettings) -> Exception | None:
     """Connect to each bootstrap server, with certificates read from their files. Returns the first
     rejected login, a `StreamingError`, else the last server's error; None if a connection succeeds.
     Raises `SettingsError`.
     """
-    options = connection_options(kafka)
     found: Exception | None = None
-    for server in options.pop("bootstrap_servers"):
+    for server in connection_options(kafka)["bootstrap_servers"]:
         host, port, _ = get_ip_port_afi(server)
-        connection = DiagnosticConnection(host, port, **options)
-        try:
-            async with asyncio.timeout(DIAGNOSTIC_TIMEOUT_SECONDS):
-                await connection.connect()
-        except TimeoutError:
-            found = KafkaConnectionError(
-                f"{server}: no answer within {DIAGNOSTIC_TIMEOUT_SECONDS:g} s"
-            )
-        except (KafkaError, OSError) as error:
-            if recovery_for(error) is Recovery.FATAL:
-                login = f"{kafka.security_protocol}, {kafka.sasl_mechanism}"
-                return StreamingError(
-                    f"{server} rejects the login ({login}): {format_error(error)}"
-                )
-            found = KafkaConnectionError(f"{server}: {_explain(error, kafka)}")
+        found = await _connection_error(kafka, host, port)
+        if found is None or isinstance(found, StreamingError):
+            return found
+    return found
+
+
+async def _connection_error(kafka: KafkaSettings, host: str, port: int) -> Exception | None:
+    """Connect to one broker. Returns `StreamingError` for a rejected login, `KafkaConnectionError`
+    for any other error, None for none.
+    """
+    options = connection_options(kafka)
+    del options["bootstrap_servers"]
+    server = f"{host}:{port}"
+    connection = DiagnosticConnection(host, port, **options)
+    found: Exception | None = None
+    try:
+        async with asyncio.timeout(DIAGNOSTIC_TIMEOUT_SECONDS):
+            await connection.connect()
+    except TimeoutError:
+        found = KafkaConnectionError(f"{server}: no answer within {DIAGNOSTIC_TIMEOUT_SECONDS:g} s")
+    except (KafkaError, OSError) as error:
+        if recovery_for(error) is Recovery.FATAL:
+            login = f"{kafka.security_protocol}, {kafka.sasl_mechanism}"
+            found = StreamingError(f"{server} rejects the login ({login}): {format_error(error)}")
         else:
-            return None
-        finally:
-            await connection.close_if_open()
+            found = KafkaConnectionError(f"{server}: {_explain(error, kafka)}")
+    finally:
+        await connection.close_if_open()
     return found
 
 

@@ -1,26 +1,17 @@
 """Classifies Kafka errors by how the worker recovers, and formats them as one line."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 from aiokafka import errors as kafka
+
+from worker.kafka.error_codes import GroupMaxSizeReached
 
 
 class StreamingError(Exception):
     """The worker, or a command that reads or writes its topics, cannot continue; one line that says
     why and what to do.
     """
-
-
-class UnstableOffsetCommit(kafka.BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped
-    """An open transaction may still commit this offset. aiokafka does not know the error."""
-
-    errno = 88
-    message = "UNSTABLE_OFFSET_COMMIT"
-    description = "There are unstable offsets that need to be cleared"
-    retriable = True
-
-
-_UNKNOWN_TO_AIOKAFKA = {88: UnstableOffsetCommit, 90: kafka.ProducerFenced}
 
 
 class Recovery(Enum):
@@ -58,6 +49,7 @@ FATAL = (
     kafka.DelegationTokenNotFound,
     kafka.DelegationTokenOwnerMismatch,
     kafka.DelegationTokenRequestNotAllowed,
+    GroupMaxSizeReached,
     kafka.GroupAuthorizationFailedError,
     kafka.IllegalArgumentError,
     kafka.IllegalSaslStateError,
@@ -93,31 +85,55 @@ FATAL = (
 )
 
 
+_HINTS: Mapping[type[kafka.KafkaError], str] = {
+    kafka.InvalidTransactionTimeout: "KAFKA_TRANSACTION_TIMEOUT_MS is above the brokers' "
+    "transaction.max.timeout.ms; lower it",
+    kafka.InvalidSessionTimeoutError: "KAFKA_SESSION_TIMEOUT_MS is outside the brokers' "
+    "group.min.session.timeout.ms to group.max.session.timeout.ms",
+    GroupMaxSizeReached: "the group has as many members as the brokers' group.max.size allows; "
+    "run fewer workers or raise it",
+    kafka.InconsistentGroupProtocolError: "the group's members use another "
+    "KAFKA_PARTITION_ASSIGNMENT_STRATEGY; use theirs, or another KAFKA_GROUP_ID",
+}
+"""What to change, where the brokers' answer names neither our setting nor their property."""
+
+
 def recovery_for(error: BaseException) -> Recovery:
     """Fatal, if the error or its cause is; RESET by default, also for errors that are not Kafka's
     (timeouts, sockets).
     """
-    # aiokafka wraps an error of its coordination task in a plain KafkaError.
-    causes = (error, error.__cause__, error.__context__)
-    if any(isinstance(cause, FATAL) for cause in causes):
+    if any(isinstance(cause, FATAL) for cause in _causes(error)):
         return Recovery.FATAL
     if isinstance(error, RETRY) or getattr(error, "retriable", False):
         return Recovery.RETRY
     return Recovery.RESET
 
 
-def error_for_code(code: int) -> type[kafka.KafkaError]:
-    """The class for a broker's error code, also for codes that aiokafka does not know."""
-    found: type[kafka.KafkaError] = _UNKNOWN_TO_AIOKAFKA.get(code) or kafka.for_code(code)
-    return found
-
-
 def format_error(error: BaseException) -> str:
-    """The error's message on one line; a Kafka error's class name comes first."""
+    """The error's message on one line; a Kafka error's class name comes first, what to change
+    last.
+    """
     message = " ".join(str(error).split())
     name = type(error).__name__
     if not message:
         return name
     if isinstance(error, kafka.KafkaError) and name not in message:
-        return f"{name}: {message}"
+        message = f"{name}: {message}"
+    for cause in _causes(error):
+        hint = _HINTS.get(type(cause), "")
+        if hint and hint not in message:  # a StreamingError repeats its cause's message
+            return f"{message}; {hint}"
     return message
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and what aiokafka wrapped in it.
+
+    An error of its coordination task is the cause of a plain `KafkaError`. A code that JoinGroup
+    does not expect is only named in the text of one, as the `repr` of the error.
+    """
+    causes = [error, error.__cause__, error.__context__]
+    if type(error) is kafka.KafkaError and error.args:
+        text = str(error.args[0])
+        causes += [kind() for kind in _HINTS if text.startswith(f"{kind.__name__}(")]
+    return [cause for cause in causes if cause is not None]

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
 from worker.kafka._aiokafka import force_close_producer
 from worker.kafka.connection import connection_options
+from worker.kafka.deadline import deadline
 from worker.kafka.records import BATCH_BYTES, OutputRecord, partition_for
 from worker.settings import KafkaSettings
 
@@ -58,7 +59,7 @@ class IdempotentProducer:
         connections are then closed, too.
         """
         try:
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "acknowledgement of what was sent"):
                 await self._producer.stop()
         except TimeoutError:
             await force_close_producer(self._producer)

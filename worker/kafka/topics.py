@@ -10,7 +10,7 @@ from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedErr
 
 from worker.kafka.acl import format_missing
 from worker.kafka.connection import connection_options
-from worker.kafka.diagnostics import explain_connection_errors
+from worker.kafka.diagnostics import explain_connection_errors, require_advertised_broker
 from worker.kafka.errors import StreamingError
 from worker.settings import KafkaSettings, Settings
 
@@ -41,6 +41,7 @@ async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
     try:
         async with explain_connection_errors(kafka):
             await admin.start()
+        await require_advertised_broker(kafka, admin)
         yield admin
     finally:
         await admin.close()

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from worker.settings.base import MIB, SettingsGroup, require_below
+from worker.settings.bootstrap import parse_bootstrap_servers
 
 
 class KafkaSettings(SettingsGroup):
@@ -99,6 +100,11 @@ class KafkaSettings(SettingsGroup):
     compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none", description="none, gzip, snappy, lz4 or zstd; for answers and dead letters"
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _normalize_servers(cls, text: str | None) -> str | None:
+        return text and ",".join(parse_bootstrap_servers(text))
 
     @model_validator(mode="after")
     def _check_timeouts(self) -> "KafkaSettings":

@@ -74,6 +74,7 @@ def test_a_blank_context_holds_no_answer(reader: InferenceEngine, blank: str) ->
     assert answer.windows == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_answer_is_the_same_alone_and_among_others(
     reader: InferenceEngine, default_bundle: Bundle, threads: int

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,12 +38,14 @@ SEVERAL = st.builds(
 )
 
 
+@pytest.mark.long
 @given(SINGLE, OPTIONS)
 @settings(max_examples=150, deadline=None)
 def test_one_window_gives_the_pipelines_spans(read: Case, options: SpanOptions) -> None:
     assert rank_spans(read.text, read.context, read.read, options) == reference(read, options)
 
 
+@pytest.mark.long
 @given(SEVERAL, OPTIONS)
 @settings(max_examples=150, deadline=None)
 def test_several_windows_give_the_references_spans(read: Case, options: SpanOptions) -> None:

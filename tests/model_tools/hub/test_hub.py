@@ -87,6 +87,7 @@ def test_invalid_tokenizer_is_refused_before_the_weights(server: HubServer, hub:
 # Integrity.
 
 
+@pytest.mark.long
 def test_interrupted_download_resumes(server: HubServer, hub: Hub) -> None:
     files = published.export(unused_rows=TEN_MB // 8 + 1000)
     server.put(REPO, files)

@@ -161,6 +161,7 @@ def rows_of(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Floats]:
     return st.lists(row, min_size=1, max_size=9).map(lambda rows: np.array(rows, np.float32))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", SESSIONS)
 @given(x=rows_of(NUMBERS), other=rows_of(NUMBERS), data=st.data())
 def test_row_is_bit_equal_in_any_batch(
@@ -174,6 +175,7 @@ def test_row_is_bit_equal_in_any_batch(
     assert outputs_of(session, beside)[0][len(other)].tobytes() == alone.tobytes()
 
 
+@pytest.mark.long
 @given(x=rows_of(TAME))
 def test_error_is_bounded_by_the_step(x: Floats) -> None:
     (found,) = outputs_of(SESSIONS["plain"], x)
@@ -181,6 +183,7 @@ def test_error_is_bounded_by_the_step(x: Floats) -> None:
     assert_within(found, x, steps)
 
 
+@pytest.mark.long
 @given(x=rows_of(TAME))
 def test_error_after_gelu_is_bounded_by_the_finer_step(x: Floats) -> None:
     found, bent = outputs_of(SESSIONS["gelu"], x)

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.consumer import GroupConsumer
+from worker.kafka.deadline import deadline
 from worker.kafka.transactions import (
     TransactionalProducer,
     fetch_stable_offset,
@@ -85,7 +86,7 @@ class ExactlyOnce:
         # A partition that still sends while the connections close would open new ones.
         partitions.close()
         await partitions.wait_closed()
-        async with asyncio.timeout(seconds):
+        async with deadline(seconds, "end of the requests in flight"):
             await self._client.stop()
 
 
