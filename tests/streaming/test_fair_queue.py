@@ -18,8 +18,10 @@ STEPS = st.lists(
 )
 
 
-def queue() -> FairQueue[str, Item]:
-    return FairQueue(lambda item: item[1])
+def queue(turn_cost: int = 0) -> FairQueue[str, Item]:
+    items: FairQueue[str, Item] = FairQueue(lambda item: item[1])
+    items.turn_cost = turn_cost
+    return items
 
 
 def take(items: FairQueue[str, Item], refused: frozenset[str] = frozenset()) -> tuple[str, Item]:
@@ -28,11 +30,11 @@ def take(items: FairQueue[str, Item], refused: frozenset[str] = frozenset()) -> 
     return key, items.pop(key)
 
 
-@given(STEPS)
+@given(steps=STEPS, turn_cost=st.integers(0, 50))
 def test_items_keep_their_order_and_none_is_lost(
-    steps: list[tuple[str, int] | frozenset[str]],
+    steps: list[tuple[str, int] | frozenset[str]], turn_cost: int
 ) -> None:
-    items, waiting = queue(), {key: list[Item]() for key in KEYS}
+    items, waiting = queue(turn_cost), {key: list[Item]() for key in KEYS}
     number = 0
     for step in steps:
         if isinstance(step, tuple):
@@ -55,12 +57,13 @@ def test_items_keep_their_order_and_none_is_lost(
     before=st.lists(COSTS, max_size=50),
     costs=st.lists(st.tuples(COSTS, COSTS), min_size=1, max_size=100),
     idle_costs=st.lists(COSTS, max_size=10),
+    turn_cost=st.integers(0, 50),
 )
 def test_keys_with_items_receive_the_same_cost(
-    before: list[int], costs: list[tuple[int, int]], idle_costs: list[int]
+    before: list[int], costs: list[tuple[int, int]], idle_costs: list[int], turn_cost: int
 ) -> None:
     # `a` was alone for some time; `c` has a few items and then none. Neither matters.
-    items = queue()
+    items = queue(turn_cost)
     for number, cost in enumerate(before):
         items.append("a", (number, cost))
         take(items)
@@ -75,7 +78,8 @@ def test_keys_with_items_receive_the_same_cost(
         key, (_, cost) = take(items)
         received[key] += max(1, cost)
         difference = abs(received["a"] - received["b"])
-        assert difference <= max(1, largest["a"]) + max(1, largest["b"])
+        turns = [turn_cost + max(1, each) for each in largest.values()]
+        assert difference <= sum(turns)
 
 
 def test_a_key_that_comes_late_is_next_and_then_takes_turns() -> None:
@@ -86,6 +90,16 @@ def test_a_key_that_comes_late_is_next_and_then_takes_turns() -> None:
     for number in range(3):
         items.append("b", (number, 10))
     assert [take(items)[0] for _ in range(6)] == ["b", "a", "b", "a", "b", "a"]
+
+
+def test_a_turn_continues_until_its_cost_is_received() -> None:
+    items = queue(turn_cost=30)
+    for number in range(12):
+        items.append("a", (number, 10))
+        items.append("b", (number, 10))
+    assert "".join(take(items)[0] for _ in range(9)) == "aaabbbaaa"
+    items.append("c", (0, 10))
+    assert "".join(take(items)[0] for _ in range(7)) == "cbbbaaa"
 
 
 def test_a_refused_key_is_not_owed_what_others_received() -> None:

@@ -28,6 +28,14 @@ POLL_SECONDS = 0.5
 BLOCKED_POLL_SECONDS = 0.05
 """The same while records of other partitions wait until their partitions have delivered some."""
 
+TURN_SHARE = 0.1
+"""A partition's turn, as a share of the tokens that may be in flight. By the defaults about the
+work of a commit interval: with shorter turns of more partitions each transaction would hold fewer
+records, and there would be more of them."""
+
+BYTES_PER_TOKEN = 4
+"""About: the tokens of a record are known only to the engine."""
+
 
 class Consumer(Protocol):
     async def poll(
@@ -87,6 +95,8 @@ class RecordPoller:
 
         `blocked`: those that wait had no capacity just now, so there is time to wait for others.
         """
+        if self._polled.in_turn and not blocked:
+            return  # polled again when the turn ends
         assigned = self._assignment.partitions
         # None: of any partition, also of one that is assigned meanwhile.
         asked: list[TopicPartition] | None = None
@@ -115,7 +125,8 @@ class RecordPoller:
     def _add_next(self) -> bool:
         """Hand over the record whose turn it is. Returns False if there is none, or no capacity."""
         # A revoked partition drains what it has in flight; its next owner reads the rest.
-        self._polled.retain(set(self._assignment.partitions.values()))
+        self._polled.retain(self._assignment.partitions.values())
+        self._polled.turn_cost = int(TURN_SHARE * self._limiter.token_limit * BYTES_PER_TOKEN)
         partition = self._polled.choose(self._within_share)
         if partition is None:
             return False
