@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.rejection import Reason, Rejected, dead_letter_headers
 from tests.brokers.protocol import Broker
+from tests.kafka.raw_batches import batch, produce, record
 from tests.streaming.topics import Topics
 from worker.client import QuestionClient
 from worker.kafka.records import RecordPosition
@@ -24,6 +25,9 @@ FOREIGN = [
     b'{"specversion": "1.0", "source": "/qa-worker/qa.questions", "data": {"id": "structured"}}',
     None,
 ]
+
+POISON = batch([record(0, b"{}", headers=[(b"na\xffme", b"v")])])
+BOMB = batch([record(n, b"a" * 1024 * 1024) for n in range(17)], codec="zstd")
 
 
 @pytest.fixture
@@ -45,6 +49,9 @@ async def test_foreign_records_on_the_output_topics_are_ignored(topics: Topics) 
     ):
         question = await client.send(b"{}")
         rejected_question = await client.send(b"{")
+        for raw in (POISON, BOMB):
+            for number in range(topics.partitions):
+                await produce(topics.servers, qa.answers_topic, number, raw)
         for value in FOREIGN:
             await producer.send_and_wait(qa.answers_topic, value, key=b"k")
             await producer.send_and_wait(qa.dead_letters_topic, value, key=b"k")

@@ -15,9 +15,11 @@ from pydantic_core import from_json
 from schemas.answer import Source
 from schemas.dead_letter import parse_dead_letter_headers
 from schemas.rejection import Header
+from worker.kafka._aiokafka import RecordConsumer
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.connection import connection_options
-from worker.kafka.records import RecordPosition
+from worker.kafka.errors import StreamingError
+from worker.kafka.records import RecordPosition, UnreadableBatch
 from worker.kafka.topic_requirements import require_topics
 from worker.settings import Settings
 
@@ -68,7 +70,12 @@ class QuestionClient:
         producer = AIOKafkaProducer(
             **options, enable_idempotence=True, max_request_size=_MAX_REQUEST_BYTES
         )
-        consumer = AIOKafkaConsumer(**options, isolation_level="read_committed")
+        consumer = RecordConsumer(
+            max_batch_bytes=qa.max_batch_bytes,
+            skip_unreadable=True,
+            **options,
+            isolation_level="read_committed",
+        )
         try:
             await producer.start()
             await consumer.start()
@@ -108,7 +115,7 @@ class QuestionClient:
     async def wait_for_result(
         self, question: RecordPosition, *, timeout_seconds: float
     ) -> QuestionResult:
-        """Raises `TimeoutError`, `KafkaError`."""
+        """Raises `TimeoutError`, `KafkaError`, `StreamingError` (a topic cannot be read)."""
         async with asyncio.timeout(timeout_seconds), self._arrived:
             await self._arrived.wait_for(
                 lambda: question in self._results or self._collecting.done()
@@ -131,7 +138,17 @@ class QuestionClient:
                 self._arrived.notify_all()
 
     def _parse(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
-        """The question's position and result; `None` if the record is not from a worker."""
+        """The question's position and result; `None` if the record is not from a worker.
+
+        Raises `StreamingError` where the topic cannot be read on.
+        """
+        if isinstance(record, UnreadableBatch):
+            if record.skipped:
+                return None
+            raise StreamingError(
+                f"{record.topic} partition {record.partition} cannot be read at offset "
+                f"{record.offset}: {record.detail}"
+            )
         if record.topic == self._answers_topic:
             try:
                 source = Source.model_validate(from_json(record.value or b"")["source"])

@@ -36,13 +36,14 @@ from worker.cli.terminal import progress
 from worker.inference.cpu_quota import available_cores
 from worker.inference.options import InferenceOptions
 from worker.inference.window import Window
+from worker.model_tools.build import try_bundle
 from worker.model_tools.convert.convert import WEIGHTS, convert_directory
 from worker.model_tools.evaluation.compare import batch_difference
 from worker.model_tools.evaluation.squad import EvaluationResult, Example, load_squad, score
 from worker.model_tools.evaluation.unbatched import UnbatchedReader
 from worker.model_tools.manifest_writer import Provenance, write_manifest
 from worker.model_tools.quantize.quantize import Method, quantize_file
-from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from worker.models.bundle import DEFAULT_BUNDLE, Bundle
 from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 CALIBRATING = 48
@@ -217,7 +218,7 @@ def _bundle(source: Path, directory: Path, make: Callable[[Path], None]) -> Bund
     for name in (CONFIG, TOKENIZER):
         shutil.copyfile(source / name, directory / name)
     write_manifest(directory, Provenance(name=directory.name))
-    return open_bundle(directory)
+    return try_bundle(directory)
 
 
 def _base_size(directory: Path) -> Path:

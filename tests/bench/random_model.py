@@ -13,6 +13,7 @@ from pathlib import Path
 import onnx
 
 from tests.model_tools.random_weights import DISTILBERT_BASE, random_weights
+from worker.model_tools.build import try_bundle
 from worker.model_tools.convert.architecture import read_architecture
 from worker.model_tools.convert.convert import convert
 from worker.model_tools.manifest_writer import Provenance, write_manifest
@@ -35,6 +36,7 @@ def write_bundle(directory: Path) -> None:
     write_manifest(
         directory, Provenance(name="distilbert-base-random", method=describe(Method.PER_TOKEN))
     )
+    try_bundle(directory)
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ def test_info_shows_scores_and_pooling(command: Command, models: Path, tmp_path:
     )
     out = command("model", "info", directory).out
     assert "EM 81.2500, F1 88.5000 on 2 questions of dev, joint" in out
-    assert cells(out, "pooling") == ["pooling", "mode: cls, normalize: no"]
+    assert cells(out, "pooling") == ["pooling", "mode: cls, layers: none, normalize: no"]
 
 
 def test_info_marks_files_that_do_not_match(command: Command, models: Path) -> None:

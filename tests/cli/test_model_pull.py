@@ -14,9 +14,11 @@ from tests.model_tools import published_models as published
 from tests.model_tools.commands import Machine, complaint
 from tests.model_tools.hub_repos import MEMBER, Hold
 from tests.model_tools.hub_server import HubServer, hub_server
-from tests.model_tools.random_weights import TINY_BERT
+from tests.model_tools.published_models import external_export
+from tests.model_tools.random_weights import TINY_BERT, TINY_DISTILBERT
+from tests.model_tools.sentence_transformers.published import DenseModule, sentence_transformers
 from worker.models.bundle import open_bundle
-from worker.models.manifest import Pooling, Task
+from worker.models.manifest import Task
 
 pytestmark = pytest.mark.process
 
@@ -74,17 +76,39 @@ def test_pulled_weights_are_converted(machine: Machine, hub: HubServer) -> None:
 
 
 def test_pulled_encoder_pools_as_published(machine: Machine, hub: HubServer) -> None:
-    normalize = {"idx": 2, "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
+    dense = DenseModule(in_features=TINY_DISTILBERT["dim"], out_features=5)
     files = {
         **published.safetensors(head=False),
-        "modules.json": json.dumps([normalize]).encode(),
-        "1_Pooling/config.json": json.dumps({"pooling_mode_cls_token": True}).encode(),
+        **sentence_transformers(Pooling="cls", Dense=dense, Normalize=None),
     }
     hub.put(REPO, files)
     pulled(machine)
     manifest = open_bundle(machine.models / "tiny").manifest
     assert manifest.task is Task.EMBEDDINGS
-    assert manifest.pooling == Pooling(mode="cls", normalize=True)
+    assert manifest.pooling is not None
+    assert (manifest.pooling.mode, manifest.pooling.normalize) == ("cls", True)
+    done = machine.run("ask", "--text", "b answer c", "--json", QA_MODEL="tiny")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["dims"] == 5
+
+
+def test_refused_export_names_the_other_weights(machine: Machine, hub: HubServer) -> None:
+    export = published.answering_model().replace(b"start_logits", b"other_logits")
+    hub.put(REPO, {**published.safetensors(), "onnx/model.onnx": export})
+    said = complaint(machine.run("model", "pull", REPO))
+    assert said.startswith("tiny/model.onnx: its outputs are ['end_logits', 'other_logits']; ")
+    assert said.endswith("; model.safetensors may work: pull it with --weights safetensors")
+    pulled(machine, "--weights", "safetensors")
+    assert open_bundle(machine.models / "tiny").manifest.inputs == ("input_ids", "attention_mask")
+
+
+def test_weights_beside_an_export_are_pulled(machine: Machine, hub: HubServer) -> None:
+    hub.put(REPO, external_export())
+    pulled(machine)
+    assert len(hub.asked_for("onnx/model.onnx_data")) >= 1
+    done = machine.run(*ASK, QA_MODEL="tiny")
+    assert json.loads(done.out)["answer"] == "answer"
+    pulled(machine, "--replace", "--offline")
 
 
 def test_pull_succeeds_after_a_killed_one(machine: Machine, hub: HubServer) -> None:

@@ -14,11 +14,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from schemas.rejection import PREFIX, REASON
 from tests.faults.cluster import OFFSETS_PARTITIONS, TIMEOUT_SECONDS, Cluster
 from tests.faults.traffic import NUMBER
+from worker.kafka._aiokafka import RecordConsumer
 
 Position = tuple[int, int]
 """Partition and offset of a question."""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
+
+_MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 _SETTLE_TRIES = 15
 """Every 0.2 s: brokers answer EndTxn before all partitions have the marker."""
@@ -134,8 +137,12 @@ async def _read(
     cluster: Cluster, partitions: list[TopicPartition], isolation: Isolation
 ) -> list[ConsumerRecord[bytes, bytes]]:
     """All records, in order within a partition, up to the end offset at this isolation level."""
-    async with AIOKafkaConsumer(
-        bootstrap_servers=cluster.servers, isolation_level=isolation, auto_offset_reset="earliest"
+    async with RecordConsumer(
+        bootstrap_servers=cluster.servers,
+        isolation_level=isolation,
+        auto_offset_reset="earliest",
+        max_batch_bytes=_MAX_BATCH_BYTES,
+        skip_unreadable=False,
     ) as consumer:
         consumer.assign(partitions)
         found: list[ConsumerRecord[bytes, bytes]] = []

@@ -12,9 +12,17 @@ from aiokafka import TopicPartition
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
 from tests.faults.evidence import Names
 from tests.faults.failpoints import POINTS
-from tests.faults.questions import SMALL_LIMIT
+from tests.faults.questions import (
+    POISONED,
+    SMALL_DEAD_LETTER_LIMIT,
+    SMALL_LIMIT,
+    TEXT,
+    question,
+)
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind
-from tests.faults.workers import Worker, armed, unopenable
+from tests.faults.traffic import NUMBER
+from tests.faults.workers import CLIENT_ID, Worker, armed, unopenable
+from tests.kafka.raw_batches import batch, record
 from worker.kafka.transactions import transactional_id
 
 _REACH_SECONDS = 20.0
@@ -24,6 +32,9 @@ _DISK_SECONDS = 20.0
 """For a node to exit because its disk is full."""
 
 _SLOW_BYTES_PER_SECOND = 200_000
+
+_QUOTA_BYTES_PER_SECOND = 8_000
+"""Of each broker, for all workers together: less than their answers take."""
 
 DONE = "done"
 NOT_REACHED = "not reached"
@@ -48,7 +59,8 @@ async def inject(world: World, fault: Fault) -> str:
 
 def target(fault: Fault) -> str:
     """What the fault uses exclusively: faults with the same target run one after another."""
-    if fault.kind in (Kind.JOIN, Kind.SMALL_LIMIT):
+    alone = Kind.JOIN, Kind.SMALL_LIMIT, Kind.SMALL_DEAD_LETTERS, Kind.QUOTA, Kind.POISON_HEADER
+    if fault.kind in alone:
         return fault.kind
     if fault.kind.startswith("broker"):
         return "brokers"
@@ -229,13 +241,54 @@ async def _disk_full(world: World, fault: Fault) -> str | None:
 # Topics.
 
 
+async def _poison_header(world: World, fault: Fault) -> None:
+    number = POISONED + fault.number
+    poisoned, names = question(number), world.names
+    headers = [(NUMBER.encode(), str(number).encode()), (b"na\xffme", b"")]
+    raw = batch([record(0, poisoned.value, key=poisoned.key, headers=headers)])
+    partition = int(names.partitions * fault.chance)
+    await world.cluster.produce(names.questions, partition, raw)
+
+
+async def _corrupt_batch(world: World, fault: Fault) -> str | None:
+    """The worker reads the batch again after `RETRY_SECONDS`."""
+    proxies = world.cluster.proxies[fault.slot]
+    for proxy in proxies:
+        proxy.corrupt(TEXT)
+    try:
+        async with asyncio.timeout(_REACH_SECONDS):
+            while not any(proxy.has_corrupted for proxy in proxies):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        return NOT_REACHED
+    finally:
+        for proxy in proxies:
+            await proxy.restore()
+    return None
+
+
 async def _small_limit(world: World, fault: Fault) -> None:
-    cluster, answers = world.cluster, world.names.answers
-    await cluster.limit_messages(answers, SMALL_LIMIT)
+    await _limit(world, fault, world.names.answers, SMALL_LIMIT)
+
+
+async def _small_dead_letters(world: World, fault: Fault) -> None:
+    await _limit(world, fault, world.names.dead_letters, SMALL_DEAD_LETTER_LIMIT)
+
+
+async def _limit(world: World, fault: Fault, topic: str, max_bytes: int) -> None:
+    await world.cluster.limit_messages(topic, max_bytes)
     try:
         await asyncio.sleep(fault.seconds)
     finally:
-        await cluster.limit_messages(answers, None)
+        await world.cluster.limit_messages(topic, None)
+
+
+async def _quota(world: World, fault: Fault) -> None:
+    await world.cluster.limit_rate(CLIENT_ID, _QUOTA_BYTES_PER_SECOND)
+    try:
+        await asyncio.sleep(fault.seconds)
+    finally:
+        await world.cluster.limit_rate(CLIENT_ID, None)
 
 
 _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
@@ -257,4 +310,8 @@ _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
     Kind.ROLLING_RESTART: _rolling_restart,
     Kind.DISK_FULL: _disk_full,
     Kind.SMALL_LIMIT: _small_limit,
+    Kind.SMALL_DEAD_LETTERS: _small_dead_letters,
+    Kind.QUOTA: _quota,
+    Kind.POISON_HEADER: _poison_header,
+    Kind.CORRUPT_BATCH: _corrupt_batch,
 }

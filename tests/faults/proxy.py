@@ -31,6 +31,7 @@ class Proxy:
         self._flows.set()
         self._delay = 0.0
         self._bytes_per_second: float | None = None
+        self._corrupted: bytes | None = None
 
     @property
     def connections(self) -> int:
@@ -49,6 +50,14 @@ class Proxy:
     def slow(self, delay: float, bytes_per_second: float | None = None) -> None:
         """Delay each chunk of up to 64 KiB by `delay` seconds, both ways; limit the rate."""
         self._delay, self._bytes_per_second = delay, bytes_per_second
+
+    def corrupt(self, text: bytes) -> None:
+        """Invert a byte of the next chunk for a worker that contains `text`, once."""
+        self._corrupted = text
+
+    @property
+    def has_corrupted(self) -> bool:
+        return self._corrupted is None
 
     def stall(self) -> None:
         """A black hole: connections stay open and new ones are accepted, but no data arrives. Data
@@ -72,6 +81,7 @@ class Proxy:
     async def restore(self) -> None:
         """Undo all faults, for existing and new connections."""
         self.slow(0.0)
+        self._corrupted = None
         self._flows.set()
         if self._server is None:
             await self.start()
@@ -109,11 +119,20 @@ class Proxy:
             if wait:
                 await asyncio.sleep(wait)
             await self._flows.wait()
+            if to == "worker":
+                chunk = self._maybe_corrupt(chunk)
             if to not in link.ended:
                 sink.write(chunk)
                 await sink.drain()
         await self._flows.wait()
         link.half_close(to)
+
+    def _maybe_corrupt(self, chunk: bytes) -> bytes:
+        text = self._corrupted
+        if text is None or (at := chunk.find(text)) < 0:
+            return chunk
+        self._corrupted = None
+        return chunk[:at] + bytes([chunk[at] ^ 0xFF]) + chunk[at + 1 :]
 
 
 class _Link:

@@ -66,6 +66,16 @@ async def test_slow_delays_both_directions_and_limits_the_rate(proxy: Proxy) -> 
     ends[1].close()
 
 
+async def test_corrupt_changes_one_byte_once(proxy: Proxy) -> None:
+    proxy.corrupt(b"ello")
+    ends = await call(proxy)
+    assert await ends[0].readexactly(5) == b"h\x9allo"
+    assert proxy.has_corrupted
+    ends[1].write(b"hello")
+    assert await received(ends)
+    ends[1].close()
+
+
 async def test_stall_holds_data_and_new_connections_until_restored(
     proxy: Proxy,
 ) -> None:

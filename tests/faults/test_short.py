@@ -35,6 +35,8 @@ MAIN_KINDS = [
     fault(1, Kind.BLACK_HOLE, seconds=2.5),
     fault(0, Kind.SMALL_LIMIT, seconds=1.0),
     fault(0, Kind.TRANSACTION_COORDINATOR, seconds=0.5),
+    fault(0, Kind.POISON_HEADER),
+    fault(2, Kind.CORRUPT_BATCH),
 ]
 
 # A fence matters for a worker that was suspended with answers in flight; offsets in the transaction

@@ -30,10 +30,11 @@ from worker.cli.terminal import progress
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
 from worker.inference.ordered import map_ordered
+from worker.model_tools.build import try_bundle
 from worker.model_tools.convert.architecture import read_architecture
 from worker.model_tools.convert.convert import convert
 from worker.model_tools.manifest_writer import Provenance, write_manifest
-from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from worker.models.bundle import DEFAULT_BUNDLE, Bundle
 from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 MAX_TOKENS = 48
@@ -168,7 +169,7 @@ def small_bundle(directory: Path) -> Bundle:
     (directory / CONFIG).write_text(json.dumps(config))
     shutil.copyfile(DEFAULT_BUNDLE / TOKENIZER, directory / TOKENIZER)
     write_manifest(directory, Provenance(name="small"))
-    return open_bundle(directory)
+    return try_bundle(directory)
 
 
 def main() -> None:

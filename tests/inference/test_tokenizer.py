@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, Unigram, WordPiece
-from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel, Metaspace
 from tokenizers.processors import BertProcessing, RobertaProcessing, TemplateProcessing
 
 from tests.inference.bundles import WORDS, bert_tokenizer, write_bundle
+from worker.inference.embedding.windows import TextWindower
 from worker.inference.question_answering.windows import Windower
 from worker.models.bundle import BundleError, open_bundle
 
@@ -159,3 +160,62 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, content: bytes) ->
     (directory / "tokenizer.json").write_bytes(content)
     with pytest.raises(BundleError, match=r"tokenizer\.json"):
         Windower(bundle, max_tokens=32)
+
+
+# What tokens cover.
+
+
+def with_template(tokenizer: Tokenizer) -> Tokenizer:
+    """BERT's template around another family's way to split texts."""
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
+    )
+    return tokenizer
+
+
+def albert_tokenizer() -> Tokenizer:
+    pieces = ["[CLS]", "[SEP]", "<unk>", "▁", *"abcdefghij,-"]
+    tokenizer = Tokenizer(Unigram([(piece, -1.0) for piece in pieces], unk_id=2))
+    tokenizer.pre_tokenizer = Metaspace()
+    return with_template(tokenizer)
+
+
+def byte_level_tokenizer() -> Tokenizer:
+    pieces = ["[CLS]", "[SEP]", *sorted(ByteLevel.alphabet()), "Ġc"]
+    ids = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(BPE(ids, [("Ġ", "c")]))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    return with_template(tokenizer)
+
+
+def forgetful_tokenizer() -> Tokenizer:
+    ids = {piece: number for number, piece in enumerate(["[CLS]", "[SEP]", *"abcdefghij"])}
+    tokenizer = Tokenizer(BPE(ids, []))
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return with_template(tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "message"),
+    [
+        (albert_tokenizer(), "its token '▁' covers ' ' of the text 'ab  cd, ef"),
+        (byte_level_tokenizer(), "its token 'Ġ' covers ' ' of the text"),
+        (forgetful_tokenizer(), "no token covers ',' of the text"),
+    ],
+    ids=["metaspace", "byte level", "without an unknown token"],
+)
+def test_tokens_that_cover_other_than_words_are_refused(
+    tmp_path: Path, tokenizer: Tokenizer, message: str
+) -> None:
+    with pytest.raises(BundleError) as caught:
+        opened(tokenizer, tmp_path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_embeddings_need_no_offsets(tmp_path: Path) -> None:
+    bundle = open_bundle(write_bundle(tmp_path / "bundle", tokenizer=albert_tokenizer()))
+    (window,) = TextWindower(bundle, max_tokens=32).split("ab", max_windows=1)
+    assert (window.ids[0], window.ids[-1]) == (0, 1)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.external_data_helper import set_external_data
 from safetensors.numpy import save
 
 from tests.inference.bundles import SPECIALS, WORDS, bert_tokenizer
@@ -35,6 +38,22 @@ def export(*, unused_rows: int = 0, place: str = "onnx/model.onnx") -> Files:
         "onnx/model_quantized.onnx": b"quantized by an unknown method",
         "pytorch_model.bin": b"a pickle",
     }
+
+
+def external_export(size: int = 0) -> Files:
+    """An export whose weights lie beside the graph; `size` cuts their file."""
+    model = onnx.load_from_string(answering_model())
+    content = b""
+    for tensor in model.graph.initializer:
+        raw = numpy_helper.to_array(tensor).tobytes()
+        set_external_data(tensor, "model.onnx_data", offset=len(content), length=len(raw))
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+        content += raw
+    files = export()
+    files["onnx/model.onnx"] = model.SerializeToString()
+    files["onnx/model.onnx_data"] = content[: size or None]
+    return files
 
 
 def safetensors(config: Config = TINY_DISTILBERT, *, head: bool = True) -> Files:

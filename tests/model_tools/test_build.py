@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -16,6 +17,9 @@ from worker.model_tools.manifest_writer import Provenance
 from worker.model_tools.source_files import names_in, select_files
 from worker.models.bundle import BundleError, open_bundle
 from worker.models.manifest import MANIFEST, Task
+
+_UP = b"../../../../x/y"
+_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"
 
 
 @pytest.fixture
@@ -124,7 +128,7 @@ def test_outputs_must_have_one_row_per_token(source: Path, target: Path) -> None
     opset = [helper.make_opsetid("", 13)]
     export = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
     files = {**published.export(), "onnx/model.onnx": export}
-    assert "give 3 rows" in refusal(source, files, target)
+    assert "give logits of shape (3,) and (3,) for 8 tokens" in refusal(source, files, target)
 
 
 def test_invalid_graph_is_refused(source: Path, target: Path) -> None:
@@ -146,6 +150,64 @@ def test_bundle_that_does_not_run_is_not_copied(tmp_path: Path, target: Path) ->
     with pytest.raises(BundleError, match="do not run"):
         copy_bundle(bundle, target, Provenance.of(bundle.manifest, "large"))
     assert not target.exists()
+
+
+def test_weights_beside_the_graph_are_joined(source: Path, target: Path) -> None:
+    bundle = made(source, published.external_export(), target).bundle
+    plain = made(source, published.export(), target.with_name("plain")).bundle
+    assert not (target / "model.onnx_data").exists()
+    joined, expected = (onnx.load(each.model_file) for each in (bundle, plain))
+    for one, other in zip(joined.graph.initializer, expected.graph.initializer, strict=True):
+        np.testing.assert_array_equal(numpy_helper.to_array(one), numpy_helper.to_array(other))
+
+
+def test_missing_and_short_weights_are_named(source: Path, target: Path) -> None:
+    assert "onnx/model.onnx_data: ends before the weights of" in refusal(
+        source, published.external_export(size=40), target
+    )
+    (source / "onnx/model.onnx_data").unlink()
+    files = published.external_export()
+    del files["onnx/model.onnx_data"]
+    assert refusal(source, files, target).endswith(
+        "its weights are in model.onnx_data, which is missing"
+    )
+
+
+def test_weights_in_another_directory_are_refused(source: Path, target: Path) -> None:
+    files = published.external_export()
+    files["onnx/model.onnx"] = files["onnx/model.onnx"].replace(
+        b"model.onnx_data", b"../../../../x/y"
+    )
+    assert "its weights are in '../../../../x/y', not beside it" in refusal(source, files, target)
+
+
+@pytest.mark.parametrize("name", ["onnx/model.onnx", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            _POINTER,
+            "a git-lfs pointer",
+        ),
+        (b"\n<!DOCTYPE html><html>", "an HTML page in place of the file; download it again"),
+        (b"", "the file is empty; download it again"),
+    ],
+)
+def test_other_contents_are_named(
+    source: Path, target: Path, name: str, content: bytes, message: str
+) -> None:
+    target.parent.mkdir()
+    assert f"{source / name}: {message}" in refusal(
+        source, {**published.export(), name: content}, target
+    )
+
+
+@pytest.mark.parametrize(("limit", "noted"), [(12, True), (63, True), (64, False)])
+def test_tiny_windows_are_noted(source: Path, target: Path, limit: int, noted: bool) -> None:
+    config = json.dumps({"model_max_length": limit}).encode()
+    notes = made(source, {**published.export(), "tokenizer_config.json": config}, target).notes
+    text = f"windows hold only {limit} tokens, by model_max_length of tokenizer_config.json or"
+    assert [note.startswith(text) for note in notes] == [True] * noted
 
 
 def test_overwriting_replaces_the_bundle(source: Path, target: Path) -> None:

@@ -64,7 +64,7 @@ def test_task_follows_from_the_heads(tmp_path: Path, model: Model) -> None:
     assert found.outputs == (LOGITS if model.has_head else ("last_hidden_state",))
     types = ("token_type_ids",) if model.config["model_type"] == "bert" else ()
     assert found.inputs == ("input_ids", "attention_mask", *types)
-    assert (found.precision, found.batch_invariant) == ("float32", True)
+    assert found.precision == "float32"
 
 
 def test_extra_outputs_are_ignored(tmp_path: Path) -> None:
@@ -131,6 +131,24 @@ def test_block_quantized_matrices_are_named_by_their_bits(tmp_path: Path, bits: 
     assert found.precision == f"int{bits}"
 
 
+@pytest.mark.parametrize("operator", ["Transpose", "Identity", "Cast"])
+def test_matrices_behind_other_operators_count(tmp_path: Path, operator: str) -> None:
+    nodes = [
+        helper.make_node(operator, ["weights"], ["turned"]),
+        helper.make_node("MatMul", ["x", "turned"], ["y"]),
+    ]
+    found = facts(tmp_path, graph(nodes, [tensor("weights", TensorProto.FLOAT16)]))
+    assert found.precision == "float16"
+
+
+def test_matrices_in_constants_count(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=tensor("w", TensorProto.FLOAT16)),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    assert facts(tmp_path, graph(nodes)).precision == "float16"
+
+
 def test_lookup_tables_do_not_affect_the_precision(tmp_path: Path) -> None:
     words = numpy_helper.from_array(np.ones((1000, 4), np.float32), "words")
     nodes = [
@@ -154,26 +172,48 @@ def test_precision_is_that_of_most_weights(tmp_path: Path) -> None:
 
 def test_default_model_matches_its_manifest(tmp_path: Path) -> None:
     found = inspect_graph(DEFAULT_BUNDLE / MODEL)
-    assert (found.precision, found.batch_invariant) == ("int8", True)
+    assert found.precision == "int8"
 
 
-# Whether windows change each other.
+# The axes of the inputs.
 
 
 @pytest.mark.parametrize(
-    "operator", ["DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulNBits"]
+    ("axes", "message"),
+    [
+        (["batch", 384], "input_ids is fixed at 384 tokens; windows have any length: export it"),
+        ([4, "sequence"], "input_ids is fixed at 4 windows in a batch; export it with a dynamic"),
+        (["batch"], "input_ids has 1 axes; needed are batch and sequence"),
+    ],
 )
-def test_dynamic_ranges_make_outputs_batch_dependent(tmp_path: Path, operator: str) -> None:
+def test_inputs_of_one_size_are_refused(
+    tmp_path: Path, axes: Sequence[str | int], message: str
+) -> None:
+    model = graph([])
+    model.graph.input[0].CopyFrom(
+        helper.make_tensor_value_info("input_ids", TensorProto.INT64, axes)
+    )
+    assert message in refusal(tmp_path, model)
+
+
+def test_inputs_of_floats_are_refused(tmp_path: Path) -> None:
+    model = graph([])
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    assert refusal(tmp_path, model).endswith("input_ids is FLOAT; export it as INT64 or INT32")
+
+
+# Operators that depend on the batch, whatever a run on this processor gives.
+
+
+@pytest.mark.parametrize(
+    ("operator", "dependent"),
+    [("DynamicQuantizeLinear", True), ("MatMulNBits", True), ("QuantizeLinear", False)],
+)
+def test_operators_that_depend_on_the_batch_are_known(
+    tmp_path: Path, operator: str, dependent: bool
+) -> None:
     node = helper.make_node(operator, ["x"], ["y"], bits=8)
-    assert not facts(tmp_path, graph([node])).batch_invariant
-
-
-def test_fixed_ranges_are_batch_invariant(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("QuantizeLinear", ["x", "scale"], ["y"]),
-        helper.make_node("DequantizeLinear", ["y", "scale"], ["z"]),
-    ]
-    assert facts(tmp_path, graph(nodes)).batch_invariant
+    assert facts(tmp_path, graph([node])).batch_dependent is dependent
 
 
 # Invalid graphs.

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from schemas.question import Question
 from tests.inference.bundles import SPECIALS, bert_tokenizer
 from tests.model_tools.random_weights import Config, Weights, random_weights, write_model
+from worker.model_tools.build import try_bundle
 from worker.model_tools.convert.convert import convert_directory
 from worker.model_tools.manifest_writer import Provenance, write_manifest
-from worker.models.bundle import Bundle, open_bundle
+from worker.models.bundle import Bundle
 
 CLS, SEP = SPECIALS.index("[CLS]"), SPECIALS.index("[SEP]")
 
@@ -98,7 +99,7 @@ def word_bundle(directory: Path, config: Config, weights: Weights) -> Bundle:
     words = [word(number) for number in range(len(SPECIALS), config["vocab_size"])]
     bert_tokenizer(words).save(str(directory / "tokenizer.json"))
     write_manifest(directory, Provenance(name="words"))
-    return open_bundle(directory)
+    return try_bundle(directory)
 
 
 def spread_weights(config: Config) -> Weights:

@@ -71,6 +71,15 @@ async def test_healthz_fails_on_a_stall(served: Served) -> None:
     assert (status, body) == (503, "stalled: work is pending, no record completes")
 
 
+async def test_probes_name_a_stopped_partition_and_pass(served: Served) -> None:
+    served.health.ready = True
+    served.health.stopped_partitions = {"q partition 3": "offset 17: its CRC is wrong"}
+    for path in ("/healthz", "/readyz"):
+        status, _, body = await served.get(path)
+        line = "q partition 3 is stopped at offset 17: its CRC is wrong"
+        assert (status, body) == (200, f"ok\n{line}")
+
+
 async def test_a_worker_that_is_not_ready_is_alive(served: Served) -> None:
     served.health.ready = False
     assert (await served.get("/healthz"))[0] == 200

@@ -95,10 +95,12 @@ async def test_max_message_bytes_without_describe_configs(kafka: Secured) -> Non
     restricted = Topics(privileged.servers, {**privileged.environment, **kafka.sasl()})
     for use in ("run", "run, exactly once"):
         await grant(restricted.servers, *documented(use, restricted.settings))
-    assert set((await check_topics(restricted.settings)).values()) == {DEFAULT_MAX_MESSAGE_BYTES}
+    assert set((await check_topics(restricted.settings)).limits.values()) == {
+        DEFAULT_MAX_MESSAGE_BYTES
+    }
     more = "run, with topics that take more than Kafka's default of 1 MiB"
     await grant(restricted.servers, *documented(more, restricted.settings))
-    known = await check_topics(restricted.settings)
-    actual = await check_topics(privileged.settings)
+    known = (await check_topics(restricted.settings)).limits
+    actual = (await check_topics(privileged.settings)).limits
     for topic in (restricted.settings.qa.answers_topic, restricted.settings.qa.dead_letters_topic):
         assert known[topic] == actual[topic] > DEFAULT_MAX_MESSAGE_BYTES

@@ -21,7 +21,7 @@ from worker.dead_letters.transaction import ReplayResult, ReplayTransaction, rep
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import OutputRecord, partition_for
-from worker.kafka.topic_reader import OffsetRange, OnProgress, TopicReader, clip
+from worker.kafka.topic_reader import OffsetRange, OnProgress, OnUnreadable, TopicReader, clip
 from worker.kafka.topic_requirements import require_topics
 from worker.kafka.topics import Topic
 from worker.settings import Settings
@@ -35,7 +35,10 @@ OnResult = Callable[[ReplayResult], None]
 
 
 async def read_dead_letters(
-    settings: Settings, wanted: DeadLetterFilter, on_progress: OnProgress
+    settings: Settings,
+    wanted: DeadLetterFilter,
+    on_progress: OnProgress,
+    on_unreadable: OnUnreadable = lambda _: None,
 ) -> AsyncGenerator[DeadLetter, None]:
     """The dead letters that `wanted` selects, up to the end offsets at the start.
 
@@ -43,7 +46,7 @@ async def read_dead_letters(
     """
     required = {settings.qa.dead_letters_topic: (Operation.READ,)}
     _, _, topic = await require_topics(settings, required)
-    async with TopicReader.open(settings.kafka) as reader:
+    async with TopicReader.open(settings, on_unreadable) as reader:
         ranges = await _find_ranges(reader, topic, wanted)
         async with aclosing(_select(reader, ranges, wanted, on_progress)) as selected:
             async for dead_letter in selected:
@@ -63,13 +66,14 @@ class Replay:
     """Also replay dead letters that were replayed before."""
     limit: int | None
     """Maximum number of dead letters to replay."""
+    on_unreadable: OnUnreadable = lambda _: None
 
     async def dry_run(self, on_result: OnResult, on_progress: OnProgress) -> None:
         """Report the results that `run` would have; publish nothing."""
         questions, _, dead = await require_topics(self.settings, self._acls(Operation.READ))
         async with (
-            TopicReader.open(self.settings.kafka) as reader,
-            TopicReader.open(self.settings.kafka) as originals,
+            TopicReader.open(self.settings, self.on_unreadable) as reader,
+            TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
             async for result, _ in plan:
@@ -83,8 +87,8 @@ class Replay:
         # finds everything.
         async with (
             replay_producer(self.settings.kafka, questions) as producer,
-            TopicReader.open(self.settings.kafka) as reader,
-            TopicReader.open(self.settings.kafka) as originals,
+            TopicReader.open(self.settings, self.on_unreadable) as reader,
+            TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
         ):
             transaction = ReplayTransaction(producer)
@@ -130,17 +134,20 @@ class Replay:
     async def _build_record(
         self, dead_letter: DeadLetter, originals: TopicReader, questions: Topic
     ) -> tuple[ReplayResult, OutputRecord | None]:
-        value = dead_letter.value
-        if dead_letter.omitted_bytes is not None:
+        whole = dead_letter
+        if not dead_letter.is_complete:
             assert dead_letter.question is not None  # `skip_reason` is None
             position = dead_letter.question
             original = await originals.read_one(position.topic, position.partition, position.offset)
-            # A topic that was deleted and created again has another record at the offset.
-            expected = (dead_letter.key, dead_letter.omitted_bytes)
-            if original is None or (original.key, len(original.value or b"")) != expected:
+            completed = original and dead_letter.complete(
+                original.key, original.value, original.headers
+            )
+            if completed is None:
                 return ReplayResult(dead_letter, SkipReason.VALUE_GONE), None
-            value = original.value
-        record = to_replay_record(dead_letter, value, questions.name)
+            whole = completed
+            if whole.attempt >= self.max_attempts:
+                return ReplayResult(dead_letter, SkipReason.MAX_ATTEMPTS), None
+        record = to_replay_record(whole, questions.name)
         if record.size > questions.max_message_bytes:
             return ReplayResult(dead_letter, SkipReason.TOO_LARGE), None
         partition = partition_for(record, range(questions.partitions))

@@ -7,6 +7,7 @@ copy of the weights, and do not wait for each other. Input and output are plain 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -28,6 +29,12 @@ OUTPUTS = {
     Task.EMBEDDINGS: ("last_hidden_state",),
 }
 """Names of the graph's outputs for each task, in the order of `Outputs`."""
+
+_INTEGERS: dict[str, type[np.signedinteger[Any]]] = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+"""onnxruntime's names of the types that an input may have."""
 
 _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
 """Of onnxruntime's rewrites: its fused addition and layer norm takes three times as long on a CPU
@@ -57,9 +64,13 @@ class OnnxSession:
         """Raises `BundleError` if the graph does not open or does not match its manifest, and
         `ProviderError` if no provider can run it.
         """
+        self.model_file = bundle.model_file
         self._session = _open(bundle, wanted)
         self.provider = _used(self._session, wanted)
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        entries = self._session.get_inputs()
+        self._inputs = {entry.name: _INTEGERS.get(entry.type, np.int64) for entry in entries}
+        # Some exports fix the batch at one window; their windows run one after the other.
+        self._single = any(entry.shape and entry.shape[0] == 1 for entry in entries)
         outputs = {entry.name for entry in self._session.get_outputs()}
         check_inputs(bundle.model_file, self._inputs)
         self._outputs = OUTPUTS[bundle.manifest.task]
@@ -74,8 +85,10 @@ class OnnxSession:
         """Return the outputs of each window, without padding. Blocks the calling thread only.
 
         Windows are padded on the right to the longest, so the inputs are
-        (len(windows), longest) int64.
+        (len(windows), longest) integers.
         """
+        if self._single and len(windows) > 1:
+            return [self.run([window])[0] for window in windows]
         longest = max(len(window) for window in windows)
         shape = (len(windows), longest)
         ids = np.full(shape, self._pad, dtype=np.int64)
@@ -86,7 +99,13 @@ class OnnxSession:
             types[row, : len(window)] = window.types
             mask[row, : len(window)] = 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-        arrays = self._session.run(self._outputs, {name: feed[name] for name in self._inputs})
+        arrays = self._session.run(
+            self._outputs,
+            {name: feed[name].astype(kind, copy=False) for name, kind in self._inputs.items()},
+        )
+        if len(self._outputs) > 1:
+            # Some exports keep the last axis of a logit, which has one entry.
+            arrays = [array[..., 0] if array.shape[2:] == (1,) else array for array in arrays]
         return [
             tuple(array[row, : len(window)].astype(np.float32, copy=False) for array in arrays)
             for row, window in enumerate(windows)

@@ -1,4 +1,7 @@
-"""Opens tokenizers, and checks that they encode pairs as the BERT family does."""
+"""Opens tokenizers, and checks that they encode texts and pairs as the BERT family does.
+
+Tokenizers are judged by what they do to a few texts, not by their names.
+"""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,6 +11,9 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.models import WordPiece
 
 from worker.models.bundle import BundleError
+
+_PROBE = "ab  cd, ef\ngh-ij"
+"""Words with one space, two, a line break and punctuation between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,32 @@ def pair_template(tokenizer: Tokenizer, path: Path) -> PairTemplate:
             "BERT family is supported: 0 up to the first [SEP], then all 1 or all 0"
         )
     return PairTemplate(cls=pair.ids[0], sep=pair.ids[-1], context_type=types[1])
+
+
+def check_offsets(tokenizer: Tokenizer, path: Path) -> None:
+    """Raise `BundleError` unless tokens cover their words, the whole words and nothing else.
+
+    Answers are slices of the context by the offsets of tokens. The tokens of SentencePiece (ALBERT,
+    DeBERTa-v3) and of byte-level BPE (ModernBERT) cover the space before their word. `path` is the
+    tokenizer's file, for the message.
+    """
+    encoding = tokenizer.encode(_PROBE, add_special_tokens=False)
+    covered: set[int] = set()
+    for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+        piece = _PROBE[start:end]
+        if not piece or piece.split() != [piece]:
+            raise BundleError(
+                f"{path}: its token {token!r} covers {piece!r} of the text {_PROBE!r}; answers "
+                "need tokens that cover nothing but their word, as those of BERT, ELECTRA, "
+                "MobileBERT and SqueezeBERT do"
+            )
+        covered.update(range(start, end))
+    lost = [mark for i, mark in enumerate(_PROBE) if not mark.isspace() and i not in covered]
+    if lost:
+        raise BundleError(
+            f"{path}: no token covers {lost[0]!r} of the text {_PROBE!r}; answers need tokens that "
+            "cover the whole text"
+        )
 
 
 def _parts(pair: Encoding) -> list[str]:

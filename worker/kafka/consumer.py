@@ -8,20 +8,23 @@ when to commit is decided in worker/streaming.
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from worker.kafka._aiokafka import force_close_consumer
+from worker.kafka._aiokafka import RecordConsumer, force_close_consumer, observe_responses
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
-from worker.kafka.records import InputRecord
+from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
+from worker.kafka.stopped_partitions import StoppedPartitions
+from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
 from worker.observability import metrics
 from worker.settings import Settings
 
@@ -46,11 +49,14 @@ class RebalanceListener(Protocol):
 class GroupConsumer:
     """Consumes the questions topic as a member of the group."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_throttled: OnThrottled = ignore_throttled) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._topic = settings.qa.questions_topic
-        self._consumer = AIOKafkaConsumer(
+        self._stopped = StoppedPartitions()
+        self._consumer = RecordConsumer(
+            max_batch_bytes=settings.qa.max_batch_bytes,
+            skip_unreadable=settings.qa.skip_corrupt_batches,
             **connection_options(kafka),
             group_id=kafka.group_id,
             enable_auto_commit=False,
@@ -63,11 +69,12 @@ class GroupConsumer:
             max_poll_interval_ms=kafka.max_poll_interval_ms,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
+        observe_responses(self._consumer, partial(_report_throttled, on_throttled))
 
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
-        self._consumer.subscribe([self._topic], listener=_CountingListener(listener))
+        self._consumer.subscribe([self._topic], listener=_Listener(listener, self._stopped))
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -77,6 +84,7 @@ class GroupConsumer:
         Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
         connections are closed, and the group removes this member after its session timeout.
         """
+        self._stopped.forget_all()
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -97,26 +105,33 @@ class GroupConsumer:
         """The next records of these partitions, or of all (None), in order within each partition;
         an empty list after `seconds`. Records of the others stay fetched.
 
+        A partition stops at a corrupt batch; see `stopped`.
+
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
         if partitions is not None and not partitions:
             return []  # aiokafka would take it for all
+        for partition in self._stopped.due():
+            with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+                self._consumer.resume(partition)
         fetched = await self._consumer.getmany(
             *(partitions or ()), timeout_ms=round(seconds * 1000), max_records=max_records
         )
-        return [
-            InputRecord(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.key,
-                record.value,
-                record.headers,
-                record.timestamp if record.timestamp >= 0 else None,
-            )
-            for records in fetched.values()
-            for record in records
-        ]
+        records = []
+        for partition, of_partition in fetched.items():
+            for record in of_partition:
+                if isinstance(record, UnreadableBatch) and not record.skipped:
+                    self._consumer.pause(partition)
+                    self._stopped.stop(record)
+                else:
+                    self._stopped.read(partition)
+                    records.append(to_input_record(record))
+        return records
+
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """The partitions that stand still at a batch that cannot be read, and why."""
+        return self._stopped.reasons
 
     async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
         """Commit `offsets` within `seconds`. Returns whether they are committed.
@@ -153,6 +168,7 @@ class GroupConsumer:
 
     def pause(self, partition: TopicPartition) -> None:
         """Return no record of the partition, fetched or not, until `resume`."""
+        self._stopped.forget(partition)
         with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to pause
             self._consumer.pause(partition)
 
@@ -183,16 +199,24 @@ class GroupConsumer:
         return offsets
 
 
-class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:
+    seconds = throttle_seconds(response)
+    if seconds:
+        on_throttled(type(request).__name__, seconds)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
 
-    def __init__(self, listener: RebalanceListener) -> None:
+    def __init__(self, listener: RebalanceListener, stopped: StoppedPartitions) -> None:
         self._listener = listener
+        self._stopped = stopped
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         # aiokafka also calls this before the first assignment, without partitions.
         if revoked:
             metrics.REVOCATIONS.inc()
+        self._stopped.forget_all()
         await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

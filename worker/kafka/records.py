@@ -3,16 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from schemas.rejection import Header
-
-RECORD_OVERHEAD = 512
-"""Upper bound, in bytes, of the fields of a batch and a record (61 + at most 36) and of the lengths
-of headers: a broker must never reject a record that fits by our count."""
+from schemas.rejection import LAST_OFFSET, Header, Reason, Rejected
+from worker.kafka.record_batches import UndecodableFields
 
 BATCH_BYTES = 64 * 1024
 """Maximum size of a batch before compression; a larger record has a batch of its own."""
@@ -41,8 +39,15 @@ class OutputRecord:
 
     @property
     def size(self) -> int:
-        """Upper bound of the record's bytes in a batch of its own."""
-        return _payload_bytes(self.key, self.value, self.headers) + RECORD_OVERHEAD
+        """Bytes of the record in a batch of its own, as the broker compares them with
+        `max.message.bytes`: the encoded key, value and headers with their lengths, the batch's 61
+        bytes, and at most 21 for the record's own fields. Never less than the true size.
+        """
+        return int(
+            DefaultRecordBatchBuilder.estimate_size_in_bytes(
+                self.key, self.value, list(self.headers)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +75,28 @@ def partition_for(record: OutputRecord, partitions: Sequence[int]) -> int:
     return partitions[number % len(partitions)]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records of a target partition, encoded."""
+
+    data: bytes
+    count: int
+
+
 def build_batches(
-    records: Sequence[OutputRecord], state: tuple[int, int, int], size: int, compression: str
-) -> list[bytes]:
-    """Encoded transactional batches of at most `size` bytes, or of one larger record. `state` is
-    the producer's id, its epoch, and the first record's sequence number.
+    records: Sequence[OutputRecord],
+    state: tuple[int, int, int],
+    size: int,
+    compression: str,
+    *,
+    transactional: bool,
+) -> list[Batch]:
+    """Batches of at most `size` bytes before compression, or of one larger record. `state` is the
+    producer's id, its epoch, and the first record's sequence number.
     """
     producer_id, epoch, sequence = state
     now = int(time.time() * 1000)
-    batches: list[bytes] = []
+    batches: list[Batch] = []
     builder: Any = None
     count = 0
     for record in records:
@@ -86,12 +104,12 @@ def build_batches(
             count, now, record.key, record.value, list(record.headers)
         ):
             if builder is not None:
-                batches.append(bytes(builder.build()))
+                batches.append(Batch(bytes(builder.build()), count))
                 sequence, count = next_sequence(sequence, count), 0
             builder = DefaultRecordBatchBuilder(
                 magic=2,
                 compression_type=_CODECS[compression],
-                is_transactional=1,
+                is_transactional=int(transactional),
                 producer_id=producer_id,
                 producer_epoch=epoch,
                 base_sequence=sequence,
@@ -99,7 +117,7 @@ def build_batches(
             )
         count += 1
     if builder is not None:
-        batches.append(bytes(builder.build()))
+        batches.append(Batch(bytes(builder.build()), count))
     return batches
 
 
@@ -120,6 +138,10 @@ class InputRecord:
     headers: Sequence[Header]
     produced_ms: int | None = None
     """The record's creation or append time in milliseconds since 1970, if it has one."""
+    undecodable: Rejected | None = None
+    """Why the record could not be decoded; key, value and headers are what could be read of it."""
+    first_offset: int | None = None
+    """Of a record that stands for all records from this offset to `offset`: they cannot be read."""
 
     @property
     def size(self) -> int:
@@ -130,3 +152,88 @@ class InputRecord:
     def default_id(self) -> str:
         """The id of an event that has none of its own."""
         return str(RecordPosition(self.topic, self.partition, self.offset))
+
+
+@dataclass(frozen=True, slots=True)
+class UndecodableRecord:
+    """A record that cannot be decoded, with the fields of a ConsumerRecord as far as they could be
+    read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+    detail: str
+    """Why; one line."""
+
+    @classmethod
+    def of(cls, read: UndecodableFields, topic: str, partition: int) -> "UndecodableRecord":
+        return cls(
+            topic,
+            partition,
+            read.offset,
+            read.timestamp,
+            read.key,
+            read.value,
+            read.headers,
+            read.detail,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableBatch:
+    """A batch, or the rest of one, that cannot be read, in the place of its records."""
+
+    topic: str
+    partition: int
+    offset: int
+    """The first that was not read."""
+    next_offset: int | None
+    """Behind the batch; None if its header cannot be trusted."""
+    detail: str
+    """Why; one line."""
+    skipped: bool
+    """Whether reading continues at `next_offset`; otherwise the next fetch reads the batch again.
+    """
+
+
+FetchedRecord: TypeAlias = (
+    "ConsumerRecord[bytes | None, bytes | None] | UndecodableRecord | UnreadableBatch"
+)
+
+
+def to_input_record(fetched: FetchedRecord) -> InputRecord:
+    """`fetched` is not an `UnreadableBatch` unless that was skipped: then the record stands for all
+    records of the batch.
+    """
+    if isinstance(fetched, UnreadableBatch):
+        assert fetched.next_offset is not None
+        last = fetched.next_offset - 1
+        detail = f"the batch of offsets {fetched.offset} to {last} cannot be read: {fetched.detail}"
+        return InputRecord(
+            fetched.topic,
+            fetched.partition,
+            last,
+            None,
+            None,
+            ((LAST_OFFSET, str(last).encode()),),
+            undecodable=Rejected(Reason.UNREADABLE_BATCH, detail),
+            first_offset=fetched.offset,
+        )
+    undecodable = None
+    if isinstance(fetched, UndecodableRecord):
+        undecodable = Rejected(Reason.UNDECODABLE, fetched.detail)
+    return InputRecord(
+        fetched.topic,
+        fetched.partition,
+        fetched.offset,
+        fetched.key,
+        fetched.value,
+        fetched.headers,
+        fetched.timestamp if fetched.timestamp >= 0 else None,
+        undecodable,
+    )

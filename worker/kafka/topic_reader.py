@@ -12,10 +12,12 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from worker.kafka._aiokafka import RecordConsumer
 from worker.kafka.connection import connection_options
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError
-from worker.settings import KafkaSettings
+from worker.kafka.records import FetchedRecord, UnreadableBatch
+from worker.settings import Settings
 
 NO_PROGRESS_TIMEOUT_SECONDS = 75.0
 """More than the 60 s after which brokers abort a transaction (the default of producers'
@@ -25,6 +27,9 @@ _POLL_MS = 500
 
 OnProgress = Callable[[str, int, int], None]
 """Called with the topic, the number of offsets read, and the number of offsets to read."""
+
+OnUnreadable = Callable[[UnreadableBatch], None]
+"""Called for a batch that cannot be read; reading continues behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +51,29 @@ class TopicReader:
     """
 
     def __init__(
-        self, committed: AIOKafkaConsumer, uncommitted: AIOKafkaConsumer, poll_records: int
+        self,
+        committed: AIOKafkaConsumer,
+        uncommitted: AIOKafkaConsumer,
+        poll_records: int,
+        on_unreadable: OnUnreadable,
     ) -> None:
         """`uncommitted` sees the ends that open transactions hide from `committed`."""
         self._committed = committed
         self._uncommitted = uncommitted
         self._poll_records = poll_records
+        self._on_unreadable = on_unreadable
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, kafka: KafkaSettings) -> AsyncIterator[Self]:
+    async def open(
+        cls, settings: Settings, on_unreadable: OnUnreadable = lambda _: None
+    ) -> AsyncIterator[Self]:
         """Raises `StreamingError`, `KafkaError`."""
+        kafka = settings.kafka
         options = connection_options(kafka)
-        committed = AIOKafkaConsumer(
+        committed = RecordConsumer(
+            max_batch_bytes=settings.qa.max_batch_bytes,
+            skip_unreadable=True,
             **options,
             isolation_level="read_committed",
             # If retention deletes the next record meanwhile, continue at the first that is left.
@@ -71,7 +86,7 @@ class TopicReader:
             async with explain_connection_errors(kafka):
                 await committed.start()
             await uncommitted.start()
-            yield cls(committed, uncommitted, kafka.max_poll_records)
+            yield cls(committed, uncommitted, kafka.max_poll_records, on_unreadable)
         finally:
             await committed.stop()
             await uncommitted.stop()
@@ -160,8 +175,25 @@ class TopicReader:
                     f"{position} ({offset_range.end - position} offsets remaining): broker "
                     f"unavailable or open transaction; retry later"
                 )
-            records = fetched.get(partition, ())
-            yield position, [record for record in records if record.offset < offset_range.end]
+            readable = self._readable(fetched.get(partition, ()))
+            yield position, [record for record in readable if record.offset < offset_range.end]
+
+    def _readable(self, fetched: Sequence[FetchedRecord]) -> list[Any]:
+        """The records, without batches that cannot be read. Raises `StreamingError` where it is not
+        known where such a batch ends.
+        """
+        records: list[Any] = []
+        for record in fetched:
+            if not isinstance(record, UnreadableBatch):
+                records.append(record)
+            elif record.skipped:
+                self._on_unreadable(record)
+            else:
+                raise StreamingError(
+                    f"{record.topic} partition {record.partition} cannot be read at offset "
+                    f"{record.offset}: {record.detail}; select offsets before or behind it"
+                )
+        return records
 
 
 def clip(

@@ -1,8 +1,9 @@
-"""Reads a graph's tensors, task and precision, and whether its outputs depend on the batch.
+"""Reads a graph's tensors, task and precision, and operators that depend on the batch.
 
-Reads the file with `onnx`; runs nothing.
+Reads the file with `onnx`; runs nothing. `batch_invariance` runs a graph in batches.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from worker.models.error_text import first_line
 from worker.models.manifest import Task
 
 # Dynamic operators take activation ranges over the whole batch, and MatMulNBits selects its kernel
-# by the number of rows: a window's outputs then depend on the other windows of the batch.
-BATCH_DEPENDENT = frozenset(
+# by the processor and the number of rows: batches that agree on one machine differ on another.
+_BATCH_DEPENDENT = frozenset(
     {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "MatMulNBits"}
 )
+
+_BEFORE_WEIGHTS = frozenset({"Cast", "DequantizeLinear", "Identity", "Transpose"})
+"""Operators between a weight and its product."""
 
 _PRECISIONS: dict[int, str] = {
     TensorProto.FLOAT: "float32",
@@ -40,7 +44,8 @@ class GraphInfo:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     precision: str
-    batch_invariant: bool
+    batch_dependent: bool
+    """Whether an operator is known to depend on the batch. If none is, only a run tells."""
 
 
 def inspect_graph(model_file: Path) -> GraphInfo:
@@ -58,14 +63,42 @@ def inspect_graph(model_file: Path) -> GraphInfo:
     inputs = tuple(entry.name for entry in model.graph.input if entry.name not in weights)
     outputs = tuple(entry.name for entry in model.graph.output)
     check_inputs(model_file, inputs)
-    operators = {node.op_type for node in model.graph.node}
+    for entry in model.graph.input:
+        if entry.name in inputs:
+            _check_axes(model_file, entry)
     return GraphInfo(
         task=_task(model_file, outputs),
         inputs=inputs,
         outputs=outputs,
         precision=_precision(model),
-        batch_invariant=BATCH_DEPENDENT.isdisjoint(operators),
+        batch_dependent=any(node.op_type in _BATCH_DEPENDENT for node in model.graph.node),
     )
+
+
+def _check_axes(model_file: Path, entry: onnx.ValueInfoProto) -> None:
+    """Raise `BundleError` unless the input is (batch, sequence) of integers, of any length."""
+    kind = entry.type.tensor_type
+    if kind.elem_type not in (TensorProto.INT64, TensorProto.INT32):
+        name = TensorProto.DataType.Name(kind.elem_type)
+        raise BundleError(f"{model_file}: {entry.name} is {name}; export it as INT64 or INT32")
+    if not kind.HasField("shape"):
+        return
+    sizes = [axis.dim_value for axis in kind.shape.dim]
+    if len(sizes) != 2:
+        raise BundleError(
+            f"{model_file}: {entry.name} has {len(sizes)} axes; needed are batch and sequence"
+        )
+    batch, tokens = sizes
+    if tokens:
+        raise BundleError(
+            f"{model_file}: {entry.name} is fixed at {tokens} tokens; windows have any length: "
+            "export it with a dynamic sequence axis"
+        )
+    if batch > 1:
+        raise BundleError(
+            f"{model_file}: {entry.name} is fixed at {batch} windows in a batch; export it with a "
+            "dynamic batch axis"
+        )
 
 
 def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:
@@ -77,22 +110,25 @@ def _task(model_file: Path, outputs: tuple[str, ...]) -> Task:
 
 
 def _precision(model: onnx.ModelProto) -> str:
-    """The precision of most weights of matrix products. Lookup tables may have another."""
+    """The precision of most weights of matrix products. Lookup tables may have another.
+
+    Exporters leave weights in Constant nodes, and behind nodes that transpose or convert them.
+    """
     names = {name for node in model.graph.node if "MatMul" in node.op_type for name in node.input}
     names |= {name for node in model.graph.node if node.op_type == "Gemm" for name in node.input}
-    names |= {
-        name
+    for node in reversed(model.graph.node):
+        if node.op_type in _BEFORE_WEIGHTS and names.intersection(node.output):
+            names.update(node.input)
+    constants = [
+        attribute.t
         for node in model.graph.node
-        if node.op_type == "DequantizeLinear" and names.intersection(node.output)
-        for name in node.input
-    }
+        if node.op_type == "Constant" and names.intersection(node.output)
+        for attribute in node.attribute
+        if attribute.name == "value"
+    ]
     weights: Counter[int] = Counter()
-    for tensor in model.graph.initializer:
-        if tensor.name in names:
-            size = 1
-            for dimension in tensor.dims:
-                size *= dimension
-            weights[tensor.data_type] += size
+    for tensor in (*constants, *(each for each in model.graph.initializer if each.name in names)):
+        weights[tensor.data_type] += math.prod(tensor.dims)
     if any(node.op_type == "MatMulNBits" for node in model.graph.node):
         return _bits(model)
     known = [(size, _PRECISIONS[kind]) for kind, size in weights.items() if kind in _PRECISIONS]

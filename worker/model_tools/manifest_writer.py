@@ -6,7 +6,7 @@ where the files come from, `atomic_directory` when they appear under their name.
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,10 @@ class Provenance:
 
 
 def write_manifest(directory: Path, provenance: Provenance) -> Manifest:
-    """Write the manifest of the files in `directory`. Raises `BundleError`."""
+    """Write the manifest of the files in `directory`. Raises `BundleError`.
+
+    Its `batch_invariant` is what the operators allow, until `record_batch_invariance`.
+    """
     missing = [name for name in REQUIRED if not (directory / name).is_file()]
     if missing:
         raise BundleError(f"{directory}: {', '.join(missing)} is missing; a bundle needs it")
@@ -77,13 +80,14 @@ def write_manifest(directory: Path, provenance: Provenance) -> Manifest:
     files = sorted(path.name for path in directory.iterdir() if path.name != MANIFEST)
     try:
         manifest = Manifest(
+            format=2 if provenance.pooling and provenance.pooling.layers else 1,
             task=graph.task,
             name=provenance.name,
             source=provenance.source,
             revision=provenance.revision,
             precision=graph.precision,
             method=provenance.method,
-            batch_invariant=graph.batch_invariant,
+            batch_invariant=not graph.batch_dependent,
             files=file_hashes(directory, files),
             inputs=graph.inputs,
             outputs=graph.outputs,
@@ -109,10 +113,20 @@ def record_scores(bundle: Bundle, scores: RecordedScores) -> None:
         for each in bundle.manifest.scores
         if (each.data, each.decoder) != (scores.data, scores.decoder)
     ]
-    manifest = bundle.manifest.model_copy(update={"scores": (*kept, scores)})
+    _update(bundle, scores=(*kept, scores))
+
+
+def record_batch_invariance(bundle: Bundle, batch_invariant: bool) -> Bundle:
+    """Write into the manifest whether windows may share a run."""
+    return _update(bundle, batch_invariant=batch_invariant)
+
+
+def _update(bundle: Bundle, **fields: object) -> Bundle:
+    manifest = bundle.manifest.model_copy(update=fields)
     written = bundle.directory / f".{MANIFEST}"
     written.write_bytes(manifest.to_json())
     written.replace(bundle.directory / MANIFEST)
+    return replace(bundle, manifest=manifest)
 
 
 def copy_cards(source: Path, directory: Path) -> None:

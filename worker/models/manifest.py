@@ -43,13 +43,55 @@ class RecordedScores(BaseModel):
     decoder: str
 
 
+class DenseLayer(BaseModel):
+    """A linear layer and an activation, as the `Dense` module of sentence-transformers.
+
+    weight  numpy file, (outputs, inputs)
+    bias    numpy file, (outputs,)
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["dense"] = "dense"
+    weight: FileName
+    bias: FileName | None = None
+    activation: Literal["identity", "relu", "sigmoid", "tanh"] = "identity"
+
+
+class LayerNormLayer(BaseModel):
+    """A layer norm, as the `LayerNorm` module of sentence-transformers.
+
+    weight, bias  numpy files, (dims,) each
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["layer_norm"] = "layer_norm"
+    weight: FileName
+    bias: FileName
+
+
+PoolingLayer = Annotated[DenseLayer | LayerNormLayer, Field(discriminator="kind")]
+
+
 class Pooling(BaseModel):
-    """How token vectors become one vector: their mean or that of [CLS], normalized or not."""
+    """How token vectors become one vector.
+
+    mode       their mean, or the vector of [CLS]
+    layers     applied to that vector, in order
+    normalize  whether the result is scaled to length 1
+    """
 
     model_config = ConfigDict(frozen=True)
 
     mode: Literal["mean", "cls"] = "mean"
+    layers: tuple[PoolingLayer, ...] = ()
     normalize: bool = False
+
+    @property
+    def files(self) -> set[str]:
+        """The files of the layers."""
+        return {name for layer in self.layers for name in (layer.weight, layer.bias) if name}
 
 
 class Manifest(BaseModel):
@@ -57,7 +99,9 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = Field(
+        1, description="2 if there are pooling layers, which older workers would leave out"
+    )
     task: Task
     name: Name
     source: str | None = Field(None, description="where the weights are from: a hub id, a path")
@@ -85,6 +129,11 @@ class Manifest(BaseModel):
             raise ValueError(f"files: {', '.join(missing)} is not listed")
         if (self.task is Task.EMBEDDINGS) != (self.pooling is not None):
             raise ValueError("pooling: required for embeddings, not allowed for other tasks")
+        layers = self.pooling.files if self.pooling else set()
+        if bool(layers) != (self.format == 2):
+            raise ValueError("format: 2 with pooling layers, else 1")
+        if missing := sorted(layers - set(self.files)):
+            raise ValueError(f"files: {', '.join(missing)} is not listed")
         return self
 
     @property

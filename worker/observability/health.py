@@ -6,7 +6,7 @@ end it. A worker is ready while it is a member of the consumer group.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -24,10 +24,14 @@ class Health:
     """Unix time in seconds."""
     ready: bool = False
     """Whether the worker is a member of the group and takes records."""
+    stopped_partitions: Mapping[str, str] = field(default_factory=dict)
+    """Partitions that stand still at a corrupt batch, and why. The others go on, and a restart of
+    the worker would not help: the worker stays alive and ready."""
     last_contact_timestamp: float = field(init=False)
     """Unix time of the last answer from a broker; until the first, of the creation."""
     _last_progress: float = field(init=False)
     _last_contact: float = field(init=False)
+    _throttled_until: float = field(init=False, default=float("-inf"))
     _work_pending: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -36,15 +40,29 @@ class Health:
 
     def record_completed(self) -> None:
         """The brokers acknowledged the answer or the dead letter of a record."""
-        self._last_progress = self.clock()
+        self._last_progress = max(self.clock(), self._throttled_until)
 
     def broker_contact(self) -> None:
         """A broker answered. After an outage, pending work gets its full time again."""
         now = self.clock()
         if now - self._last_contact > self.contact_after:
             self._last_progress = now
-        self._last_contact = now
+        self._last_contact = max(now, self._throttled_until)
         self.last_contact_timestamp = self.wall_clock()
+
+    def throttled(self, seconds: float) -> None:
+        """A broker answered that a quota delays the worker's requests for `seconds` from now on:
+        pending work gets its full time after that.
+        """
+        self.broker_contact()
+        self._throttled_until = max(self._throttled_until, self.clock() + seconds)
+        self._last_progress = max(self._last_progress, self._throttled_until)
+        self._last_contact = max(self._last_contact, self._throttled_until)
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether a quota delays the worker's requests, so that brokers seem silent."""
+        return self.clock() < self._throttled_until
 
     def set_work_pending(self, pending: bool) -> None:
         """Whether records are in flight, or an assigned partition has lag."""
@@ -54,8 +72,8 @@ class Health:
 
     @property
     def seconds_since_contact(self) -> float:
-        """Seconds since the last answer from a broker."""
-        return self.clock() - self._last_contact
+        """Seconds since the last answer from a broker, or since the end of a throttle."""
+        return max(0.0, self.clock() - self._last_contact)
 
     @property
     def stalled(self) -> bool:

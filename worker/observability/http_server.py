@@ -59,11 +59,15 @@ class OpsServer:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return _probe(not self._health.stalled, "stalled: work is pending, no record completes")
+        failure = "stalled: work is pending, no record completes"
+        return self._probe(not self._health.stalled, failure)
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _probe(self._health.ready, "not ready: starting, joining the group, or draining")
+        failure = "not ready: starting, joining the group, or draining"
+        return self._probe(self._health.ready, failure)
 
-
-def _probe(passes: bool, failure: str) -> web.Response:
-    return web.Response(text="ok" if passes else failure, status=200 if passes else 503)
+    def _probe(self, passes: bool, failure: str) -> web.Response:
+        lines = ["ok" if passes else failure]
+        for partition, why in self._health.stopped_partitions.items():
+            lines.append(f"{partition} is stopped at {why}")
+        return web.Response(text="\n".join(lines), status=200 if passes else 503)

@@ -4,14 +4,17 @@ Lines of libraries, which log through the standard library, take the same shape.
 worker logs is listed in README.md beside this file.
 """
 
+import io
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from worker.observability.log_filters import RateLimitRepeats, RedactSasl
+from worker.observability.printable import printable
 
 
 def configure(level: str, style: str) -> None:
@@ -38,7 +41,8 @@ def configure(level: str, style: str) -> None:
         ]
     else:
         renderers = [
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            _escape_controls,
+            structlog.dev.ConsoleRenderer(exception_formatter=_printable_traceback),
         ]
     structlog.configure(
         processors=[
@@ -65,3 +69,19 @@ def configure(level: str, style: str) -> None:
     root.setLevel(level.upper())
     # A line for each request to the HTTP port is not an event of the worker.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _escape_controls(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """A field may quote a record or a broker. A terminal executes the control characters of a text;
+    JSON lines have them escaped already.
+    """
+    return {
+        name: printable(value, lines=name == "stack") if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+
+
+def _printable_traceback(output: TextIO, error: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    output.write(printable(text.getvalue(), lines=True))

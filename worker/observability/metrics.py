@@ -61,6 +61,11 @@ POSITION = Gauge(
     "Offset of an assigned partition below which every record is delivered",
     ["topic", "partition"],
 )
+PARTITION_STOPPED = Gauge(
+    "qa_partition_stopped",
+    "1 for an assigned partition that stands still at a corrupt batch, otherwise absent",
+    ["topic", "partition"],
+)
 
 # Records out.
 ANSWERS = Counter(
@@ -125,6 +130,14 @@ SESSION_FAILURES = Counter("qa_session_failures", "Sessions that failed, or coul
 PARTITION_RESTARTS = Counter(
     "qa_partition_restarts", "Partitions restarted with a new fence after a failed transaction"
 )
+THROTTLE_TIME = Counter(
+    "qa_throttle_time_seconds",
+    "Time for which the brokers told the worker to wait because of a quota (throttle_time_ms), "
+    "summed over its connections",
+    ["request"],
+)
+for _request in ("produce", "fetch", "other"):
+    THROTTLE_TIME.labels(_request)
 COMMITS = Counter(
     "qa_commits", "Attempts to commit offsets or a transaction, by outcome", ["outcome"]
 )

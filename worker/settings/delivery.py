@@ -19,6 +19,18 @@ class TopicSettings(SettingsGroup):
         MIB, ge=1, description="Maximum size of an input record's value; larger ones are rejected"
     )
 
+    max_batch_bytes: int = Field(
+        16 * MIB,
+        ge=MIB,
+        description="Maximum size to which a batch of input records may decompress; a larger one "
+        "is rejected whole",
+    )
+    skip_corrupt_batches: bool = Field(
+        False,
+        description="Reject a batch of input records that is corrupt (a wrong CRC) and continue "
+        "behind it; off: its partition stops there",
+    )
+
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
         topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]

@@ -105,10 +105,10 @@ class WorkerSupervisor:
         delay a stop.
         """
         settings = self._read_settings()
-        limits = await check_topics(settings)
+        topics = await check_topics(settings)
         session = KafkaSession(
             settings,
-            limits,
+            topics,
             self._engine,
             self._health,
             self._dead_letter_limit,

@@ -27,10 +27,14 @@ CHECK_SECONDS = 5.0
 """Time between two checks; a broker's response may take twice that."""
 
 
-class EndOffsets(Protocol):
+class Offsets(Protocol):
     async def end_offsets(
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, int]: ...
+
+    @property
+    def stopped(self) -> Mapping[TopicPartition, str]:
+        """Partitions that cannot be read on, and why."""
 
 
 class Trackers(Protocol):
@@ -44,7 +48,7 @@ class Watchdog:
     def __init__(
         self,
         qa: WorkerSettings,
-        consumer: EndOffsets,
+        consumer: Offsets,
         assignment: Trackers,
         limiter: InFlightLimiter,
         health: Health,
@@ -78,7 +82,7 @@ class Watchdog:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _measure_lag(self) -> int:
-        """The lag of all partitions together; 0 if the brokers do not answer."""
+        """The lag of all partitions that can be read, together; 0 if the brokers do not answer."""
         asked = self._assignment.trackers
         try:
             async with asyncio.timeout(2 * CHECK_SECONDS):
@@ -86,12 +90,17 @@ class Watchdog:
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
+            if self._health.is_throttled:
+                return 0  # the request waits for the end of the quota's delay
             seconds = round(self._health.seconds_since_contact)
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
         self._health.broker_contact()
         self._silence.answered()
-        total = 0
+        total, stopped = 0, self._consumer.stopped
+        self._health.stopped_partitions = {
+            f"{each.topic} partition {each.partition}": why for each, why in stopped.items()
+        }
         for partition, tracker in self._assignment.trackers.items():
             # Only if the assignment is still the one that was asked about.
             if asked.get(partition) is not tracker or tracker.position is None:
@@ -100,5 +109,7 @@ class Watchdog:
             labels = partition.topic, str(partition.partition)
             metrics.LAG.labels(*labels).set(lag)
             metrics.POSITION.labels(*labels).set(tracker.position)
-            total += lag
+            if partition not in stopped:
+                # No restart of the worker would make the partition go on.
+                total += lag
         return total

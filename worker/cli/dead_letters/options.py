@@ -13,6 +13,7 @@ from rich.progress import TaskID
 from schemas.rejection import Reason
 from worker.cli.terminal import progress
 from worker.dead_letters.dead_letter import DeadLetterFilter
+from worker.kafka.records import UnreadableBatch
 from worker.kafka.topic_reader import OnProgress
 
 Reasons = Annotated[
@@ -79,6 +80,24 @@ def progress_bars() -> Iterator[OnProgress]:
             bar.update(tasks[topic], completed=done, total=total)
 
         yield on_progress
+
+
+class UnreadableReport:
+    """Prints a line on stderr for each batch that a command leaves out, once."""
+
+    def __init__(self) -> None:
+        self._reported: set[tuple[str, int, int]] = set()
+
+    def __call__(self, batch: UnreadableBatch) -> None:
+        position = batch.topic, batch.partition, batch.offset
+        if position in self._reported or batch.next_offset is None:
+            return
+        self._reported.add(position)
+        typer.echo(
+            f"qa-worker: {batch.topic} partition {batch.partition}: offsets {batch.offset} to "
+            f"{batch.next_offset - 1} cannot be read and are left out: {batch.detail}",
+            err=True,
+        )
 
 
 def _parse_reason(name: str) -> Reason:

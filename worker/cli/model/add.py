@@ -39,7 +39,14 @@ def add(
     # Not the path: bundles are copied to other machines, and a path tells about this one.
     source = directory.resolve().name
     files = select_files(names_in(directory), str(directory), EXPORTS)
-    install(directory, files, store.target_directory(name or source), options, source=source)
+    install(
+        directory,
+        files,
+        store.target_directory(name or source),
+        options,
+        source=source,
+        alternative="use `qa-worker model convert`",
+    )
 
 
 def _add_bundle(
@@ -47,15 +54,15 @@ def _add_bundle(
 ) -> None:
     from worker.model_tools.build import copy_bundle
     from worker.model_tools.manifest_writer import Provenance
-    from worker.model_tools.pooling_config import find_pooling
+    from worker.model_tools.sentence_transformers.pooling import find_pooling
 
     bundle = open_bundle(directory)
     target = store.target_directory(name or bundle.name)
     provenance = Provenance.of(bundle.manifest, target.name)
-    pooling = find_pooling(directory, options.pooling, options.normalize)
+    pooling = find_pooling(directory, options.pooling, options.normalize, base=provenance.pooling)
     provenance = dataclasses.replace(
         provenance,
         knows_no_answer=options.knows_no_answer or provenance.knows_no_answer,
-        pooling=pooling or provenance.pooling,
+        pooling=pooling,
     )
     print_result(copy_bundle(bundle, target, provenance, overwrite=options.replace))

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from worker.cli.terminal import err, out
+from worker.cli.terminal import print_line, print_note
+from worker.models.bundle import BundleError
+from worker.models.manifest import MODEL
 
 if TYPE_CHECKING:
     from worker.model_tools.build import BuiltBundle
@@ -30,15 +32,17 @@ def install(
     *,
     source: str,
     revision: str | None = None,
+    alternative: str = "",
 ) -> None:
     """Build the bundle `target` from `files` in `directory`, and print the result.
 
-    `source` and `revision` are recorded in the manifest. Raises `BundleError`, `OSError`.
+    `source` and `revision` are recorded in the manifest; `alternative` says how to use the other
+    weights, if there are any and the export is refused. Raises `BundleError`, `OSError`.
     """
     from worker.model_tools.build import build_bundle
     from worker.model_tools.manifest_writer import Provenance
-    from worker.model_tools.pooling_config import find_pooling
     from worker.model_tools.quantize.quantize import Method
+    from worker.model_tools.sentence_transformers.pooling import find_pooling
 
     provenance = Provenance(
         name=target.name,
@@ -48,19 +52,23 @@ def install(
         pooling=find_pooling(directory, options.pooling, options.normalize),
     )
     method = Method(options.quantize) if options.quantize else None
-    print_result(
-        build_bundle(directory, files, target, provenance, method=method, overwrite=options.replace)
-    )
+    try:
+        built = build_bundle(
+            directory, files, target, provenance, method=method, overwrite=options.replace
+        )
+    except BundleError as error:
+        if files.alternative and str(error).startswith(f"{target.name}/{MODEL}: "):
+            raise BundleError(f"{error}; {files.alternative} may work: {alternative}") from None
+        raise
+    print_result(built)
 
 
 def print_result(built: "BuiltBundle") -> None:
     """Print the bundle on stdout, and notes on choices to check on stderr."""
     for note in built.notes:
-        err.print(f"note: {note}", markup=False, soft_wrap=True)
+        print_note(f"note: {note}")
     bundle = built.bundle
-    out.print(
+    print_line(
         f"{bundle.name}: {bundle.manifest.task}, {bundle.manifest.precision}, in {bundle.directory}"
-        f" (QA_MODEL={bundle.name})",
-        markup=False,
-        soft_wrap=True,
+        f" (QA_MODEL={bundle.name})"
     )

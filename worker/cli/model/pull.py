@@ -1,6 +1,6 @@
 """`qa-worker model pull`: downloads a model from the Hugging Face Hub and builds a bundle."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ def pull(
     pooling: PoolingMode = None,
     normalize: Normalize = None,
     quantize: Quantize = None,
+    weights: Annotated[
+        Literal["onnx", "safetensors"] | None,
+        typer.Option(help="which weights; default: the ONNX export, if there is one"),
+    ] = None,
 ) -> None:
     """Download a model from the Hugging Face Hub: an ONNX export, or weights to convert.
 
@@ -40,11 +44,13 @@ def pull(
     require_models_extra()
     from worker.model_tools.atomic_directory import ensure_available
     from worker.model_tools.hub.download import Hub
+    from worker.model_tools.source_files import ACCEPTED, EXPORTS, SAFETENSORS
 
     target = ModelStore(load().qa.models).target_directory(name or repo.rpartition("/")[2])
     # Before the download, which can take minutes.
     ensure_available(target, replace=replace)
-    download = Hub().fetch(repo, revision, offline=offline)
+    accepted = {None: ACCEPTED, "onnx": EXPORTS, "safetensors": (SAFETENSORS,)}[weights]
+    download = Hub().fetch(repo, revision, offline=offline, accepted=accepted)
     options = ModelOptions(replace, knows_no_answer, pooling, normalize, quantize)
     install(
         download.directory,
@@ -53,4 +59,5 @@ def pull(
         options,
         source=repo,
         revision=download.commit,
+        alternative="pull it with --weights safetensors",
     )

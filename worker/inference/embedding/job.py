@@ -3,7 +3,8 @@
 from schemas.answer import ModelInfo
 from schemas.embedding import Embedding
 from schemas.text import Text
-from worker.inference.embedding.pooling import Doubles, combine, pool, shortest_floats
+from worker.inference.embedding.layers import Doubles, load_layers
+from worker.inference.embedding.pooling import combine, pool, shortest_floats
 from worker.inference.embedding.windows import TextWindower
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
@@ -22,6 +23,7 @@ class EmbeddingTask:
         """`max_tokens` bounds a window. Raises `BundleError`."""
         assert bundle.manifest.pooling is not None
         self.pooling: Pooling = bundle.manifest.pooling
+        self.layers = load_layers(bundle)
         self.windower = TextWindower(bundle, max_tokens=max_tokens)
         self.max_windows = options.max_windows
 
@@ -29,10 +31,15 @@ class EmbeddingTask:
         return TextJob(event, self)
 
     def check(self, window: Window, outputs: Outputs) -> None:
-        """Raises `ValueError` unless there is a vector for each token."""
+        """Raises `ValueError` unless there is a vector for each token that the layers take."""
         (vectors,) = outputs
         if vectors.ndim != 2 or len(vectors) != len(window):
             raise ValueError(f"token vectors of shape {vectors.shape} for {len(window)} tokens")
+        if self.layers and vectors.shape[1] != self.layers[0].inputs:
+            raise ValueError(
+                f"token vectors of {vectors.shape[1]} numbers, but "
+                f"{self.layers[0].layer.weight} takes {self.layers[0].inputs}"
+            )
 
 
 class TextJob(Job[Embedding]):
@@ -62,6 +69,7 @@ class TextJob(Job[Embedding]):
             [self._pooled[index] for index in range(len(self.windows))],
             [window.count for window in self.windows],
             self._task.pooling,
+            self._task.layers,
         )
         return Embedding(
             id=self._text.id or "",

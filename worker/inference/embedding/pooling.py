@@ -2,7 +2,7 @@
 
 On one window the result is that of sentence-transformers: its mean pooling counts the special
 tokens too, and its normalization divides by the Euclidean norm. sentence-transformers truncates
-longer texts; here they are the mean of their windows.
+longer texts; here they are the mean of their windows, to which the layers after the pooling apply.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.inference.embedding.layers import Doubles, Layer
 from worker.models.manifest import Pooling
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 LEAST_NORM = 1e-12
 """Smallest divisor of the normalization, as in torch's `normalize`: zeros stay zeros."""
@@ -41,15 +41,23 @@ def pool(vectors: Floats, pooling: Pooling) -> Doubles:
     return mean
 
 
-def combine(pooled: Sequence[Doubles], tokens: Sequence[int], pooling: Pooling) -> Floats:
+def combine(
+    pooled: Sequence[Doubles],
+    tokens: Sequence[int],
+    pooling: Pooling,
+    layers: Sequence[Layer] = (),
+) -> Floats:
     """The mean of the windows' vectors, (dims,), each weighted by its number of text tokens.
 
     So every token weighs the same, also those of the short last window; special tokens do not add
-    to the weight. Normalized at the end, if `pooling` says so. Raises `VectorError`.
+    to the weight. Then `layers`, which may change the number of dims; normalized at the end, if
+    `pooling` says so. Raises `VectorError`.
     """
     if not np.isfinite(pooled).all():
         raise VectorError("the model returned vectors that are not finite")
     vector: Doubles = np.average(pooled, axis=0, weights=tokens) if len(pooled) > 1 else pooled[0]
+    for layer in layers:
+        vector = layer(vector)
     if pooling.normalize:
         vector = vector / max(float(np.linalg.norm(vector)), LEAST_NORM)
     return vector.astype(np.float32)

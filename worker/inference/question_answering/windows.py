@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 
 from schemas.rejection import Reason, Rejected
-from worker.inference.tokenizer import open_tokenizer, pair_template
+from worker.inference.question_answering.added_tokens import AddedTokens
+from worker.inference.tokenizer import check_offsets, open_tokenizer, pair_template
 from worker.inference.window import Window, window_starts
-from worker.models.bundle import Bundle
+from worker.models.bundle import Bundle, BundleError
 
 SPECIAL_TOKENS = 3
 """[CLS] question [SEP] context [SEP]"""
@@ -47,6 +48,11 @@ class Windower:
         """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
         self._tokenizer = open_tokenizer(bundle.tokenizer_file)
         self._template = pair_template(self._tokenizer, bundle.tokenizer_file)
+        check_offsets(self._tokenizer, bundle.tokenizer_file)
+        try:
+            self._added = AddedTokens(self._tokenizer)
+        except BundleError as error:
+            raise BundleError(f"{bundle.tokenizer_file}: {error}") from None
         self._max_tokens = max_tokens
 
     def tokenize_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
@@ -67,8 +73,7 @@ class Windower:
         """The context's tokens; none if the tokenizer drops all of its characters."""
         encoding = self._encode(text)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        words = np.array(encoding.word_ids, dtype=np.int64)
-        first, last = _word_bounds(words)
+        first, last = _word_bounds(self._added.word_numbers(text, encoding))
         return EncodedContext(
             ids=np.array(encoding.ids, dtype=np.int64),
             starts=offsets[:, 0],

@@ -22,6 +22,7 @@ from worker.model_tools.convert.tensors import (
     plain_names,
 )
 from worker.model_tools.convert.weights import Floats, SafetensorsFile
+from worker.model_tools.external_data import MAX_BYTES
 from worker.model_tools.manifest_writer import read_config
 from worker.models.bundle import BundleError
 from worker.models.manifest import Task
@@ -30,9 +31,6 @@ WEIGHTS = "model.safetensors"
 
 GRAPH_VERSION = "1"
 """Written into the file. Not the package's version, so that equal graphs give equal files."""
-
-MAX_BYTES = 2**31 - 2**20
-"""Of weights: a protobuf message holds 2 GiB, and the nodes take less than 1 MiB."""
 
 
 def convert_directory(directory: Path) -> onnx.ModelProto:

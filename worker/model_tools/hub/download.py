@@ -4,6 +4,7 @@ The hub's own client does the transfer. Its settings apply as everywhere: cache,
 bars, tokens (HF_TOKEN or a login), HF_ENDPOINT, HF_HUB_OFFLINE.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from huggingface_hub import HfApi, constants, is_offline_mode
 
 from worker import __version__
 from worker.model_tools.build import check_source
+from worker.model_tools.external_data import external_files
 from worker.model_tools.hub.errors import HubError, HubRequest, translate_hub_errors
-from worker.model_tools.source_files import SourceFiles, names_in, select_files
+from worker.model_tools.source_files import ACCEPTED, SourceFiles, names_in, select_files
 from worker.models.manifest import CONFIG
 
 
@@ -34,9 +36,17 @@ class Hub:
     token: str | bool | None = None
     """`None`: HF_TOKEN or the user's login. `False`: no token."""
 
-    def fetch(self, repo: str, revision: str | None = None, *, offline: bool = False) -> Download:
+    def fetch(
+        self,
+        repo: str,
+        revision: str | None = None,
+        *,
+        offline: bool = False,
+        accepted: Sequence[str] = ACCEPTED,
+    ) -> Download:
         """The files of `repo` that a bundle needs, at a branch, tag, commit or refs/pr/N.
 
+        `accepted` are the names of weights, the preferred one first.
         Downloads only what the cache lacks; offline it sends no request. Downloads the weights
         last, after the configuration and the tokenizer have been checked. All files are of one
         commit. Raises `HubError`, other `BundleError`s and `OSError`.
@@ -63,15 +73,25 @@ class Hub:
                 return Path(path)
 
             if offline:
-                files = select_files(names_in(download(CONFIG).parent), f"{repo} in the cache")
+                names = names_in(download(CONFIG).parent)
+                files = select_files(names, f"{repo} in the cache", accepted)
             else:
-                names = api.list_repo_files(repo, revision=resolved.resolved)
-                files = select_files(names, repo)
+                names = set(api.list_repo_files(repo, revision=resolved.resolved))
+                files = select_files(names, repo, accepted)
             directory = download(CONFIG).parent
             for name in files.others:
                 download(name)
+            files = files.with_modules(directory, names)
+            for name in files.others:
+                download(name)
             check_source(directory, files)
-            download(files.weights)
+            weights = download(files.weights)
+            if files.is_export:
+                files = files.with_weights(external_files(weights))
+                for name in files.others:
+                    if name not in names:
+                        raise HubError(f"{repo}: {files.weights} needs {name}, which is missing")
+                    download(name)
             if not offline:
                 self._verify(api, repo, resolved.resolved, files)
         return Download(directory, resolved.resolved, files)

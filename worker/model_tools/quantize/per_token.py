@@ -39,6 +39,8 @@ MICROSOFT = "com.microsoft"
 
 _LEVELS = 127
 _ZERO = 128
+_GELUS = frozenset({"BiasGelu", "FastGelu", "Gelu"})
+"""Operators of GELU: the standard's, and those of graphs that onnxruntime has optimized."""
 _GELU_LOWEST = 0.17
 """GELU's minimum is -0.16997, at -0.7518."""
 _GELU_ZERO = 16
@@ -64,9 +66,7 @@ class _GraphRewriter:
         self._quantized: set[str] = set()
         self._outer_axes = _outer_axes(model)
         self._outers: dict[tuple[str, ...], str] = {}
-        self._gelus = {
-            output for node in model.graph.node if node.op_type == "Gelu" for output in node.output
-        }
+        self._gelus = _gelu_outputs(model.graph)
 
     def rewrite(self) -> onnx.ModelProto:
         graph = self._model.graph
@@ -211,6 +211,16 @@ def _to_int8(matrix: Floats, *, axis: int) -> tuple[NDArray[np.int8], Floats]:
     largest = np.abs(matrix).max(axis=axis, keepdims=True)
     scales = np.maximum(largest / _LEVELS, np.finfo(np.float32).tiny).astype(np.float32)
     return np.rint(matrix / scales).astype(np.int8), scales.ravel()
+
+
+def _gelu_outputs(graph: onnx.GraphProto) -> set[str]:
+    """The outputs of GELUs, in other shapes too."""
+    outputs: set[str] = set()
+    for node in graph.node:
+        shaped = node.op_type in ("Flatten", "Reshape") and node.input[0] in outputs
+        if node.op_type in _GELUS or shaped:
+            outputs.update(node.output)
+    return outputs
 
 
 def _outer_axes(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from onnx import version_converter
 from worker.model_tools.graph_info import inspect_graph
 from worker.model_tools.quantize.layers import linear_layers
 from worker.model_tools.quantize.per_token import quantize_per_token
+from worker.model_tools.quantize.simplify import simplify
 from worker.models.bundle import BundleError
 
 OPSET = 20
@@ -34,12 +35,15 @@ def quantize_file(source: Path, target: Path, method: Method) -> None:
     if precision != "float32":
         raise BundleError(f"{source}: is {precision}; only float32 is quantized")
     model = onnx.load(source)
+    if method is Method.PER_TOKEN:
+        model = _at_opset(model, source)
+    simplify(model)
     if not linear_layers(model):
         raise BundleError(f"{source}: has no linear layer to quantize")
     if method is Method.PER_TOKEN:
-        onnx.save(quantize_per_token(_at_opset(model, source)), target)
+        onnx.save(quantize_per_token(model), target)
     else:
-        _quantize_dynamic(source, target)
+        _quantize_dynamic(model, source, target)
 
 
 def describe(method: Method) -> str:
@@ -67,11 +71,26 @@ def _at_opset(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
         ) from None
 
 
-def _quantize_dynamic(source: Path, target: Path) -> None:
+def _quantize_dynamic(model: onnx.ModelProto, source: Path, target: Path) -> None:
+    """Raises `BundleError` for a graph that onnxruntime's tool cannot quantize."""
     # The import takes a second.
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch, "model.onnx")
-        quantize_dynamic(source, result, per_channel=True, weight_type=QuantType.QInt8)
+        try:
+            quantize_dynamic(
+                model,
+                result,
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                # Behind operators of onnxruntime's own the tool infers no types; the weights that
+                # are quantized are of this one.
+                extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+            )
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise BundleError(
+                f"{source}: onnxruntime does not quantize it ({reason}); use --method per-token"
+            ) from None
         onnx.save(onnx.load(result), target)

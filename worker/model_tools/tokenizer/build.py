@@ -5,12 +5,13 @@ the worker can use is decided by `worker.inference.tokenizer`, which opens them.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from worker.inference.tokenizer import open_tokenizer, pair_template
+from worker.model_tools.sentence_transformers.settings import read_text_settings
 from worker.model_tools.tokenizer.config import (
     TOKENIZER_CONFIG,
     TokenizerConfig,
@@ -66,9 +67,9 @@ def build_tokenizer(directory: Path) -> BuiltTokenizer:
     Raises `BundleError` if the worker cannot use it.
     """
     if (directory / TOKENIZER).is_file():
-        return _published(directory)
+        return _with_text_settings(_published(directory), directory)
     if (directory / VOCABULARY).is_file():
-        return build_from_vocabulary(directory)
+        return _with_text_settings(build_from_vocabulary(directory), directory)
     others = [name for name in _OTHER_VOCABULARIES if (directory / name).is_file()]
     if others:
         raise BundleError(
@@ -135,6 +136,22 @@ def _published(directory: Path) -> BuiltTokenizer:
         and (configured := getattr(config, field)) != normalizer[key]
     )
     return BuiltTokenizer(content, config.max_tokens, notes)
+
+
+def _with_text_settings(built: BuiltTokenizer, directory: Path) -> BuiltTokenizer:
+    """The tokenizer that does what sentence-transformers does to a text before its own."""
+    settings = read_text_settings(directory)
+    content = json.loads(built.content)
+    normalizer = content.get("normalizer")
+    if settings.lowercase and not (normalizer or {}).get("lowercase"):
+        steps = [{"type": "Lowercase"}, *([normalizer] if normalizer else [])]
+        content["normalizer"] = {"type": "Sequence", "normalizers": steps}
+        built = replace(built, content=json.dumps(content, indent=2, ensure_ascii=False).encode())
+    return replace(
+        built,
+        max_tokens=settings.max_tokens or built.max_tokens,
+        notes=(*built.notes, *settings.notes),
+    )
 
 
 def _supported_config(directory: Path) -> TokenizerConfig:
