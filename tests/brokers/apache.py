@@ -5,6 +5,7 @@ one of them: killed, ended cleanly, suspended, started again. Topics are left to
 """
 
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,15 @@ class ApacheKafka:
     def port(self, listener: str, node: int) -> int:
         """Where the node listens; for a `Listener`, what stands behind the advertised port."""
         return self._ports[listener][node]
+
+    def advertise(self, listener: str, port: int, node: int = 0) -> None:
+        """From its next start the node names this port to clients of the listener."""
+        properties = self._nodes[node].properties
+        written = properties.read_text()
+        address = rf"^advertised\.listeners=.*{listener}://127\.0\.0\.1:(\d+)"
+        before = re.search(address, written, re.MULTILINE)
+        assert before is not None, written
+        properties.write_text(f"{written[: before.start(1)]}{port}{written[before.end(1) :]}")
 
     def wait_for_end(self, node: int, seconds: float) -> None:
         """Waits for a node that ends by itself. Raises `subprocess.TimeoutExpired`."""

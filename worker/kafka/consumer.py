@@ -32,9 +32,6 @@ log = structlog.get_logger(__name__)
 
 _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
 
-_POLL_MS = 500
-"""A poll without records returns after this time."""
-
 
 class RebalanceListener(Protocol):
     """Rebalances are eager: each revokes all partitions before it assigns any.
@@ -56,7 +53,6 @@ class GroupConsumer:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._topic = settings.qa.questions_topic
-        self._poll_records = kafka.max_poll_records
         self._stopped = StoppedPartitions()
         self._consumer = RecordConsumer(
             max_batch_bytes=settings.qa.max_batch_bytes,
@@ -103,17 +99,24 @@ class GroupConsumer:
             if task.cancelling():
                 raise
 
-    async def poll(self) -> list[InputRecord]:
-        """The next records, in order within each partition; an empty list after 0.5 s.
+    async def poll(
+        self, partitions: Collection[TopicPartition] | None, *, max_records: int, seconds: float
+    ) -> list[InputRecord]:
+        """The next records of these partitions, or of all (None), in order within each partition;
+        an empty list after `seconds`. Records of the others stay fetched.
 
         A partition stops at a corrupt batch; see `stopped`.
 
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
+        if partitions is not None and not partitions:
+            return []  # aiokafka would take it for all
         for partition in self._stopped.due():
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.resume(partition)
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
+        fetched = await self._consumer.getmany(
+            *(partitions or ()), timeout_ms=round(seconds * 1000), max_records=max_records
+        )
         records = []
         for partition, of_partition in fetched.items():
             for record in of_partition:

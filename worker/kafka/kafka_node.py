@@ -57,7 +57,8 @@ class KafkaNode:
     ) -> None:
         self._port = port
         self._directory = Path(tempfile.mkdtemp(prefix="qa-worker-kafka-"))
-        self._properties = self._directory / "server.properties"
+        self.properties = self._directory / "server.properties"
+        """The configuration file, read at each launch."""
         self._output = self._directory / "output"
         self._java = [str(java), *_JVM_OPTIONS, *jvm_options, "-cp", class_path]
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,8 +78,8 @@ class KafkaNode:
         `options` go to Kafka's storage tool. Raises `BrokerUnavailable` where that fails.
         """
         properties = {"log.dirs": str(self._directory / "data")} | properties
-        self._properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
-        main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+        self.properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
+        main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.properties)]
         ended = subprocess.run(  # noqa: S603
             [*self._java, *main, *options], capture_output=True, text=True, check=False
         )
@@ -89,7 +90,7 @@ class KafkaNode:
         """Starts the JVM, with more options for this run, and does not wait for it."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [*self._java, *jvm_options, "kafka.Kafka", str(self._properties)],
+                [*self._java, *jvm_options, "kafka.Kafka", str(self.properties)],
                 cwd=self._directory,  # where a crash leaves its report
                 stdin=subprocess.DEVNULL,
                 stdout=output,
