@@ -37,7 +37,19 @@ from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from worker.settings.delivery import DeliverySettings
 
 TEXTS = ("1,", "a ", ".", "x", " ", "東", "😀", "é", "a\u0301 ", "ﷺ", "a\u200c,", "‼\u200d", "🇫")
-TEXTS += ("zqx ", "the ", "\u1100", "ก\u0e33", "a\u00ad", "\u200b", "क\u094d", "x" * 99 + " ", "")
+TEXTS += (
+    "zqx ",
+    "the ",
+    "\u1100",
+    "ก\u0e33",
+    "a\u00ad",
+    "\u200b",
+    "क\u094d",
+    "각",
+    "ΐ",
+    "x" * 99 + " ",
+    "",
+)
 METADATA = ("", "[]", "{}", "0", "1.5", "300", '"ab"', '{"":0}', "[0]", "[[]]", '{"a":[]}', '"é"')
 OPTIONS: tuple[dict[str, object], ...] = (
     {},
@@ -95,7 +107,7 @@ class Shape:
 KINDS = {
     "one-letter words": Shape(("a ",)),
     "a token for each byte": Shape(("1,",)),
-    "one long word": Shape(("é",)),
+    "one long word": Shape(("ΐ",)),
     "metadata": Shape(("a",), '{"":0}', share=0.0),
     "most windows and spans": Shape(("1,",), part=0.09, options=1),
 }

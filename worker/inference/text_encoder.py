@@ -60,6 +60,15 @@ class Tokens:
         place = int(np.searchsorted(self.offsets[words, 0], position, side="right"))
         return int(words[place - 1]) if place else 0
 
+    def divides_word(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """For each of `m` positions whether the characters before and after it are of one word,
+        bool (m,).
+        """
+        words = np.flatnonzero(self.begins)
+        starts, ends = self.offsets[words, 0], self.offsets[np.append(words[1:], len(self)) - 1, 1]
+        word = np.searchsorted(starts, positions, side="left") - 1
+        return (word >= 0) & (positions < np.append(ends, 0)[word])
+
 
 _NOTHING = Tokens(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0, np.bool_))
 

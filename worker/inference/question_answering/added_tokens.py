@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from worker.inference.text_encoder import Tokens
+from worker.inference.text_encoder import TextEncoder, Tokens
 from worker.models.bundle import BundleError
 
 
@@ -38,11 +38,11 @@ class AddedTokens:
                     f"answers would begin or end with; set {side} to false"
                 )
         self._ids = np.array(sorted(added), dtype=np.int64)
-        self._plain = _without_added_tokens(tokenizer) if added else None
+        self._plain = TextEncoder(_without_added_tokens(tokenizer)) if added else None
 
     def word_begins(self, text: str, tokens: Tokens) -> NDArray[np.bool_]:
-        """Whether each of the `n` tokens of `text` is the first of its word, bool (n,)."""
-        if self._plain is None or not len(tokens):
+        """For each of the `n` tokens whether it is the first of its word in `text`, bool (n,)."""
+        if self._plain is None:
             return tokens.begins
         added = np.isin(tokens.ids, self._ids)
         if not added.any():
@@ -52,13 +52,10 @@ class AddedTokens:
         gaps = np.flatnonzero(offsets[1:, 0] != offsets[:-1, 1]) + 1
         for first, last in pairwise([0, *gaps.tolist(), len(tokens)]):
             if added[first:last].any():
-                stretch = text[offsets[first, 0] : offsets[last - 1, 1]]
-                plain = self._plain.encode(stretch, add_special_tokens=False)
-                for token in range(first + 1, last):
-                    position = int(offsets[token, 0] - offsets[first, 0])
-                    word = plain.char_to_word(position)
-                    if word is not None and word == plain.char_to_word(position - 1):
-                        begins[token] = False
+                start, end = offsets[first, 0], offsets[last - 1, 1]
+                plain = self._plain.encode(text[start:end])
+                borders = offsets[first + 1 : last, 0] - start
+                begins[first + 1 : last] &= ~plain.divides_word(borders)
         return begins
 
 
