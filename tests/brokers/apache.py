@@ -61,7 +61,7 @@ class ApacheKafka:
 
     def start(self) -> None:
         java = find_java()
-        archive = ClassArchive.of(java, suite_class_path())
+        archive = ClassArchive.find(java, suite_class_path())
         if not archive.path.exists():
             with DevBroker(suite_distribution()):
                 pass  # it writes the archive when it ends
@@ -110,7 +110,7 @@ class ApacheKafka:
         """Same ports, same data; kills it first if it still runs. Returns when it serves again."""
         self._nodes[node].kill()
         self._nodes[node].launch()
-        self._nodes[node].wait_until_it_knows({node})
+        self._nodes[node].wait_until_serving({node})
 
     def _start(self, java: JavaRuntime, jvm_options: Sequence[str]) -> None:
         names = ["PLAINTEXT", "CONTROLLER", *(listener.name for listener in self._listeners)]
@@ -133,7 +133,7 @@ class ApacheKafka:
             with ThreadPoolExecutor(self._count) as pool:
                 list(pool.map(launch, range(self._count)))
             for node in self._nodes:
-                node.wait_until_it_knows(set(range(self._count)))
+                node.wait_until_serving(set(range(self._count)))
         except BaseException:
             self.stop()
             raise

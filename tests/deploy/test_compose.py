@@ -191,7 +191,7 @@ def kafka(services: dict[str, Service]) -> Iterator[tuple[str, str]]:
     try:
         node.format(environment["CLUSTER_ID"], properties)
         node.launch()
-        node.wait_until_it_knows({int(environment["KAFKA_NODE_ID"])})
+        node.wait_until_serving({int(environment["KAFKA_NODE_ID"])})
         yield f"127.0.0.1:{inside}", f"127.0.0.1:{outside}"
     finally:
         node.remove()
