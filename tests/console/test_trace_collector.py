@@ -78,7 +78,7 @@ def test_stages_stay_ordered_when_the_clock_is_set_back() -> None:
 async def test_a_question_is_identified_by_its_correlation_id() -> None:
     collector = TraceCollector(Latencies(time.monotonic))
     traces = TraceDispatcher(collector)
-    with collector.asking(b"mine") as asked:
+    with collector.watch(b"mine") as asked:
         others = begin(traces, [(MARK, b"another"), ("x", None)])
         assert not asked.seen
         mine = begin(traces, [("x", b"y"), (MARK, b"mine")])
@@ -93,7 +93,7 @@ async def test_a_question_is_identified_by_its_correlation_id() -> None:
 async def test_a_dropped_record_is_traced_again() -> None:
     collector = TraceCollector(latencies := Latencies(time.monotonic))
     traces = TraceDispatcher(collector)
-    with collector.asking(b"mine") as asked:
+    with collector.watch(b"mine") as asked:
         traces.end(begin(traces, [(MARK, b"mine")]), DROPPED)
         assert (asked.dropped, asked.trace.done()) == (1, False)
         assert latencies.quantiles(0.5) == [None]

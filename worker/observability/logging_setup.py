@@ -1,7 +1,7 @@
 """Sets up logging: JSON lines, or coloured lines on a terminal. A log line is an event with fields.
 
-Lines of libraries, which log through the standard library, take the same shape. Which events the
-worker logs is listed in README.md beside this file.
+Libraries log through the standard library; their lines get the same format. README.md beside this
+file lists the events that the worker logs.
 """
 
 import logging
@@ -15,7 +15,7 @@ from worker.observability.log_filters import RateLimitRepeats, RedactSasl
 
 
 def configure(level: str, style: str) -> None:
-    """Log to stderr from now on.
+    """Configures structlog and the standard library's root logger to log to stderr.
 
     `level` is a value of QA_LOG_LEVEL, `style` one of QA_LOG_FORMAT: `json`, `console`, or `auto`
     (`console` if stderr is a terminal, else `json`).
@@ -29,7 +29,7 @@ def configure(level: str, style: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks without local variables, which hold users' texts, and passwords.
+    # Local variables are omitted from tracebacks: they contain users' texts and passwords.
     renderers: list[Processor]
     if style == "json":
         renderers = [
@@ -63,5 +63,5 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # A line for each request to the HTTP port is not an event of the worker.
+    # Drops the line that aiohttp logs at level info for each request to the HTTP port.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
