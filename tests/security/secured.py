@@ -98,5 +98,5 @@ def secured(directory: Path) -> Iterator[Secured]:
         )
         scram += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
     listeners = [Listener("TLS", protocol="SSL"), Listener("LOGIN", protocol="SASL_SSL")]
-    with ApacheKafka(properties=properties, listeners=listeners, format=scram) as kafka:
+    with ApacheKafka(properties=properties, listeners=listeners, format_options=scram) as kafka:
         yield Secured(kafka, authority)
