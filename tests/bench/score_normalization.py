@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.parity.against_transformers_spans import our_windows
+from tests.parity.worker_spans import worker_windows
 from worker.cli.terminal import progress
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.question_answering.spans import (
@@ -106,7 +106,7 @@ def _read(
     """The examples that are not rejected, with the logits of their windows."""
 
     def read(example: Example) -> tuple[Example, EncodedContext, list[WindowLogits]] | None:
-        cut = our_windows(windower, example, max_tokens=max_tokens, stride=stride)
+        cut = worker_windows(windower, example, max_tokens=max_tokens, stride=stride)
         if cut is None:
             return None
         context, windows = cut
