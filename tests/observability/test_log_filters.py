@@ -1,4 +1,4 @@
-"""Client libraries' log lines: credentials never pass, repeats pass at a limited rate."""
+"""Filters for log lines of client libraries: no credentials, a limited rate of repeats."""
 
 import logging
 
