@@ -41,7 +41,7 @@ def test_other_messages_and_the_workers_own_lines_are_not_limited() -> None:
     assert repeats.filter(line("one"))
     assert repeats.filter(line("another"))
     assert repeats.filter(line("one", logger="aiokafka.consumer"))
-    assert all(repeats.filter(line("ours", logger="worker.streaming")) for _ in range(3))
+    assert all(repeats.filter(line("own", logger="worker.streaming")) for _ in range(3))
 
 
 def test_configured_logging_limits_repeats(configured: Configure) -> None:

@@ -50,7 +50,7 @@ def main() -> None:
     try:
         complete(results, examples, arguments.model, arguments.threads)
         if read_origin(results).weights_sha256 != weights:
-            raise ResultsError(f"{results} was made with other weights; remove it")
+            raise ResultsError(f"{results} is from other weights: remove it and run again")
     except ResultsError as error:
         sys.exit(str(error))
     with tempfile.TemporaryDirectory() as scratch:

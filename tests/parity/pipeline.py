@@ -117,7 +117,7 @@ def append_results(
     if not path.exists() or not path.stat().st_size:
         path.write_text(origin_line(origin), encoding="utf-8")
     if read_origin(path) != origin:
-        raise ResultsError(f"{path} was made with other weights or settings; remove it")
+        raise ResultsError(f"{path} is from other weights or settings: remove it and run again")
     with path.open("a", encoding="utf-8") as file:
         for example in examples:
             file.write(result_line(pipeline.run(example, settings)))

@@ -2,8 +2,8 @@
 
 A record has a span from its poll to its commit, a child of the producer's `traceparent`, with a
 child span for each stage; its answer carries that span's context. A micro-batch holds windows of
-several records, so it has a trace of its own, linked to and from theirs. OpenTelemetry's own
-`OTEL_...` variables set the endpoint, the sampling and the batching of the export.
+several records, so it has a separate trace, with links from and to the spans of these records.
+OpenTelemetry's `OTEL_...` variables set the endpoint, the sampling and the batching of the export.
 
 The span of a record starts at the poll, since the answer carries its context. Its child spans are
 created when the record is committed, from the times in its `RecordTrace`. Names and attributes
