@@ -4,7 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.rejection import ATTEMPT, PREFIX, REASON, VALUE_OMITTED, Header, split_headers
+from schemas.rejection import (
+    ATTEMPT,
+    HEADERS_OMITTED,
+    KEY_OMITTED,
+    PREFIX,
+    REASON,
+    VALUE_OMITTED,
+    Header,
+    split_headers,
+)
 
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 
@@ -24,6 +33,10 @@ class DeadLetterHeaders:
     """How many times the event had been replayed."""
     omitted_bytes: int | None
     """Size of the event's value if the dead letter does not have it."""
+    omitted_headers: int | None
+    """Number of the event's headers if the dead letter does not have them."""
+    omitted_key: str | None
+    """None if the dead letter's key is the event's; else the size of that in bytes, or `null`."""
 
 
 def parse_dead_letter_headers(headers: Sequence[Header]) -> DeadLetterHeaders:
@@ -40,9 +53,18 @@ def parse_dead_letter_headers(headers: Sequence[Header]) -> DeadLetterHeaders:
         reason=_text(added.get(REASON)),
         message=_text(added.get(f"{PREFIX}exception.message")),
         event=event,
-        attempt=_number(dict(event_headers).get(ATTEMPT)) or 0,
+        attempt=replay_attempt(event_headers),
         omitted_bytes=(_number(added[VALUE_OMITTED]) or 0) if VALUE_OMITTED in added else None,
+        omitted_headers=(_number(added[HEADERS_OMITTED]) or 0)
+        if HEADERS_OMITTED in added
+        else None,
+        omitted_key=_text(added[KEY_OMITTED]) if KEY_OMITTED in added else None,
     )
+
+
+def replay_attempt(event_headers: Sequence[Header]) -> int:
+    """How many times the event with these headers had been replayed."""
+    return _number(dict(event_headers).get(ATTEMPT)) or 0
 
 
 def _text(header: bytes | None) -> str:

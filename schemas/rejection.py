@@ -35,6 +35,8 @@ class Reason(StrEnum):
     """The worker failed on this event because of a bug; its log has the traceback."""
     ANSWER_TOO_LARGE = "answer_too_large"
     """The outcome, usually because of its metadata, exceeds the limit of the answers topic."""
+    ANSWER_REFUSED = "answer_refused"
+    """The answers topic's broker refuses the outcome: it fails a check of the topic."""
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of an event, not an error of the program
@@ -49,15 +51,26 @@ class Rejected(Exception):  # noqa: N818 - an outcome of an event, not an error 
 MESSAGE_LIMIT = 1_000
 """Limit of `detail` in a header, in characters: a message may quote its input."""
 
+SHORT_MESSAGE_LIMIT = 100
+"""The same for a dead letter that has not even its question's headers."""
+
 PREFIX = "__connect.errors."
+MESSAGE = f"{PREFIX}exception.message"
 REASON = "qa.reason"
 VALUE_OMITTED = "qa.value.omitted"
+"""Size in bytes of the question's value, which the dead letter does not have."""
+HEADERS_OMITTED = "qa.headers.omitted"
+"""Number of the question's headers, which the dead letter does not have."""
+KEY_OMITTED = "qa.key.omitted"
+"""Size in bytes of the question's key, or `null` if it has none: the dead letter's key is the
+question's topic-partition-offset instead."""
+OMITTED = (VALUE_OMITTED, HEADERS_OMITTED, KEY_OMITTED)
 _ADDED = (
     f"{PREFIX}topic",
     f"{PREFIX}partition",
     f"{PREFIX}offset",
     f"{PREFIX}exception.class.name",
-    f"{PREFIX}exception.message",
+    MESSAGE,
     REASON,
 )
 
@@ -75,7 +88,7 @@ def split_headers(
 
     The inverse of `dead_letter_headers`, also for a question that already had such headers.
     """
-    expected = {*_ADDED, VALUE_OMITTED}
+    expected = {*_ADDED, *OMITTED}
     own: list[Header] = []
     added: dict[str, bytes | None] = {}
     for name, text in reversed(headers):
@@ -85,8 +98,8 @@ def split_headers(
         else:
             own.append((name, text))
         if name == REASON:
-            # VALUE_OMITTED is added after the reason; one before it came with the question.
-            expected.discard(VALUE_OMITTED)
+            # These are added after the reason; one before it came with the question.
+            expected.difference_update(OMITTED)
     return own[::-1], added
 
 

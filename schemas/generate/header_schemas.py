@@ -5,7 +5,16 @@ import inspect
 from typing import Any
 
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
-from schemas.rejection import ATTEMPT, MESSAGE_LIMIT, PREFIX, REASON, REPLAY_OF, VALUE_OMITTED
+from schemas.rejection import (
+    ATTEMPT,
+    HEADERS_OMITTED,
+    KEY_OMITTED,
+    MESSAGE_LIMIT,
+    PREFIX,
+    REASON,
+    REPLAY_OF,
+    VALUE_OMITTED,
+)
 from schemas.rejection import Reason as Why
 
 Schema = dict[str, Any]
@@ -87,14 +96,28 @@ def dead_letter() -> Schema:
             + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
         },
     }
-    omitted: Schema = {
-        "type": "string",
-        "pattern": _DIGITS,
-        "description": "Size of the value in bytes, where the value was left out because the topic "
-        "does not take a record of that size.",
+    because = "was left out because the topic does not take the whole record."
+    omitted: dict[str, Schema] = {
+        VALUE_OMITTED: {
+            "type": "string",
+            "pattern": _DIGITS,
+            "description": f"Size in bytes of the record's value, which {because}",
+        },
+        HEADERS_OMITTED: {
+            "type": "string",
+            "pattern": _DIGITS,
+            "description": f"Number of the record's headers, each of which {because}",
+        },
+        KEY_OMITTED: {
+            "type": "string",
+            "pattern": "^([0-9]+|null)$",
+            "description": "Size in bytes of the record's key, or null: the dead letter's key is "
+            "the record's topic-partition-offset instead, because the topic does not take the "
+            "record's key, or none.",
+        },
     }
     return {
-        **_object({**added, VALUE_OMITTED: omitted, **_REPLAYED}, list(added)),
+        **_object({**added, **omitted, **_REPLAYED}, list(added)),
         "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
         "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
         "repeated headers: of two with one name the last counts.",

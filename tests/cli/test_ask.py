@@ -52,6 +52,12 @@ def test_context_from_a_file(command: Command, tmp_path: Path) -> None:
     assert "▸Ada Lovelace◂" in command("ask", *QUESTION, "--context-file", file).out
 
 
+def test_a_byte_order_mark_is_not_text(command: Command) -> None:
+    content = b"\xef\xbb\xbf" + CONTEXT.encode()
+    done = command("ask", *QUESTION, "--context-file", "-", "--json", stdin=content)
+    assert json.loads(done.out)["start"] == CONTEXT.index("Ada")
+
+
 def test_context_from_stdin(command: Command) -> None:
     done = command("ask", *QUESTION, "--context-file", "-", stdin=CONTEXT.encode())
     assert "▸Ada Lovelace◂" in done.out

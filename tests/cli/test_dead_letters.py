@@ -1,6 +1,7 @@
 """`qa-worker dead-letters`: what `list` and `show` print, and what a replay reports."""
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
@@ -126,7 +127,7 @@ def test_show_prints_binary_values_in_base64(command: Command, three: Topics) ->
 
 
 def test_show_tells_that_a_value_is_omitted(command: Command, topics: Topics) -> None:
-    asyncio.run(post(topics, dead_letter(topics, b"x" * 3_000, omitted=True)))
+    asyncio.run(post(topics, dead_letter(topics, b"x" * 3_000, shrunk=1)))
     assert command("dead-letters", "show", "0:0").out.splitlines()[-1] == (
         "value:     3,000 bytes, omitted; see the question"
     )
@@ -143,6 +144,25 @@ def test_control_characters_are_escaped(command: Command, topics: Topics) -> Non
         assert done.code == 0
         assert not set(done.out) & set("\x1b\x07\u202e\r")
     assert done.out.splitlines()[-1] == r"\x1b]0;title\x07\x1b[2J\u202e[bold]b[/bold]" + r"\r"
+
+
+def test_texts_are_shown_as_they_are(command: Command, topics: Topics) -> None:
+    text = "chr7:100:200 [bold]b[/bold] :rocket: \u200d"
+    message = text.encode()
+    headers: list[Header] = [("a:100:b", f"{text}\nreason:    forged\t".encode())]
+    letter = dead_letter(topics, f"{text}\n\tsecond".encode(), key=message, headers=headers)
+    forged = [
+        (name, message if name == "__connect.errors.exception.message" else value)
+        for name, value in letter.headers
+    ]
+    asyncio.run(post(topics, dataclasses.replace(letter, headers=forged)))
+    shown = command("dead-letters", "show", "0:0").out.split("\n")
+    assert f"message:   {text}" in shown
+    assert f"key:       {text}" in shown
+    assert rf"  a:100:b: {text}\nreason:    forged\t" in shown
+    assert shown[-3:] == [text, "\tsecond", ""]
+    assert json.loads(command("dead-letters", "list", "--json").out)["message"] == text
+    assert cells(command("dead-letters", "list").out)[0][6] == text
 
 
 @pytest.mark.parametrize("place", ["0:2", "1:9"])
@@ -185,9 +205,7 @@ def test_replay_prints_what_it_sent_and_skipped(command: Command, three: Topics)
 
 
 def test_replay_exits_with_1_after_permanent_skips(command: Command, topics: Topics) -> None:
-    asyncio.run(
-        post(topics, dead_letter(topics, omitted=True, question=(0, 99)), dead_letter(topics))
-    )
+    asyncio.run(post(topics, dead_letter(topics, shrunk=1, question=(0, 99)), dead_letter(topics)))
     done = command("dead-letters", "replay")
     assert (done.code, cells(done.out)) == (
         1,

@@ -76,3 +76,38 @@ def test_default_model_answers_our_texts(command: Command, tmp_path: Path) -> No
     )
     shown = cells(command("evaluate", file).out)
     assert (shown["EM"], shown["model"]) == ("100.0000", "default (int8)")
+
+
+def test_unanswerable_questions_are_scored_apart(
+    command: Command, tmp_path: Path, tiny_model: Path
+) -> None:
+    file = squad(tmp_path, ("a", "b answer c", ["answer"]), ("a", "b answer c", []))
+    done = command("evaluate", file)
+    shown = cells(done.out)
+    assert shown["EM, F1 of 1 answerable"] == "100.0000, 100.0000"
+    assert shown["EM, F1 of 1 unanswerable"] == "0.0000, 0.0000"
+    assert "every question answered" in done.out
+    assert done.err.startswith("note: 1 of 2 questions are unanswerable and count as wrong: ")
+
+
+def test_questions_that_share_an_id_are_scored_each(
+    command: Command, tmp_path: Path, tiny_model: Path
+) -> None:
+    file = squad(tmp_path, ("a", "b answer c", ["answer"]), ("a", "b second c", ["second"]))
+    file.write_text(file.read_text().replace('"id": "1"', '"id": "0"'))
+    shown = cells(command("evaluate", file).out)
+    assert (shown["EM"], shown["rejected"]) == ("100.0000", "0")
+
+
+def test_a_broken_file_is_one_line_with_the_place(
+    command: Command, tmp_path: Path, tiny_model: Path
+) -> None:
+    file = squad(tmp_path, ("a", "b answer c", ["answer"]))
+    file.write_text(file.read_text().replace('"text": "answer"', '"text": null'))
+    for arguments in (("evaluate", file), ("model", "verify", "--data", file)):
+        done = command(*arguments)
+        assert (done.code, done.out) == (1, "")
+        assert done.err == (
+            f"qa-worker: {file}: not a SQuAD file: data[0].paragraphs[0].qas[0].answers[0].text is "
+            f"null, not a text\n"
+        )

@@ -64,6 +64,7 @@ def test_record_replaces_scores(command: Command, tiny: Path, data: Path) -> Non
         assert (scores.questions, scores.exact_match, scores.f1) == (3, 33.3333, 50.0)
         assert scores.data == "squad.json"
         assert "answers of at most 15 tokens" in scores.decoder
+        assert scores.decoder.endswith("every question answered")
     assert "EM 33.3333, F1 50.0000 on 3 questions" in command("model", "info", tiny).out
 
 
@@ -97,4 +98,18 @@ def test_record_needs_data_and_question_answering(
 
 def test_other_data_file_is_an_error(command: Command, tiny: Path) -> None:
     said = complaint(command("model", "verify", "--data", tiny / MANIFEST))
-    assert "manifest.json: not a SQuAD file" in said
+    assert "manifest.json: not a SQuAD file: data is missing" in said
+
+
+def test_unanswerable_questions_are_scored_apart(
+    command: Command, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = Question(question="a", context="b answer c")
+    file = squad(tmp_path, (question, ["answer"]), (question, []))
+    done = command("model", "verify", "--data", file, "--record")
+    assert rows(done.out)["of 1 unanswerable"] == "0.0000, 0.0000"
+    assert "note: 1 of 2 questions are unanswerable and count as wrong: " in done.err
+    monkeypatch.setenv("QA_NO_ANSWER", "true")
+    done = command("model", "verify", "--data", file)
+    assert "no answer allowed, threshold 0" in done.out
+    assert "the model's manifest does not say that it was trained on such questions" in done.err

@@ -1,5 +1,6 @@
 """`qa-worker read`: one line out for one line in, and a run that was cut off goes on."""
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.answer import Answer
-from tests.cli.conftest import Command
-from tests.inference.bundles import POISON
+from tests.cli.conftest import KNOWN, Command
+from tests.inference.bundles import POISON, write_bundle
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -26,7 +27,7 @@ LINES = [
     line(id="poisoned", context=f"b {POISON}"),
     line(id="last", context="b " * 100),
 ]
-NAMES = ["first", "line-2", "line-3", "line-4", "poisoned", "last"]
+NAMES = ["first", "line-2", "line-3", "blank", "poisoned", "last"]
 
 
 @pytest.fixture
@@ -49,8 +50,9 @@ def test_read_writes_one_outcome_per_line_in_order(
     command: Command, questions: Path, target: Path
 ) -> None:
     done = command("read", questions)
-    assert (done.code, done.out) == (0, "")
-    assert "6 read, 3 rejected, 0 already done" in done.err
+    assert (done.code, done.out) == (1, "")
+    assert "6 read, 0 already done" in done.err
+    assert "3 of 6 events are rejected, the first in line 3: not_json: " in done.err
     assert [outcome["id"] for outcome in outcomes(target)] == NAMES
 
 
@@ -64,8 +66,12 @@ def test_rejections_keep_their_line_and_reason(
     command: Command, questions: Path, target: Path
 ) -> None:
     command("read", questions)
-    rejected = [outcome.get("rejected", {}).get("reason") for outcome in outcomes(target)]
-    assert rejected == [None, None, "not_json", "schema", "model_failed", None]
+    rejected = [
+        (outcome["line"], outcome["rejected"]["reason"])
+        for outcome in outcomes(target)
+        if "rejected" in outcome
+    ]
+    assert rejected == [(3, "not_json"), (5, "schema"), (6, "model_failed")]
 
 
 def test_read_resumes_after_any_cut(command: Command, questions: Path, target: Path) -> None:
@@ -75,7 +81,7 @@ def test_read_resumes_after_any_cut(command: Command, questions: Path, target: P
     for cut in [0, 1, 5, 20, ends[0] - 1, ends[0], ends[0] + 1, ends[2], ends[4] + 30, ends[5]]:
         target.write_bytes(whole[:cut])
         done = command("read", questions)
-        assert (done.code, target.read_bytes() == whole) == (0, True), f"cut at {cut}"
+        assert (done.code, target.read_bytes() == whole) == (1, True), f"cut at {cut}"
         there = sum(end <= cut for end in ends)
         assert f"{6 - there} read" in done.err
         assert f"{there} already done" in done.err
@@ -86,32 +92,18 @@ def test_read_of_a_finished_file_changes_nothing(
 ) -> None:
     command("read", questions)
     whole = target.read_bytes()
-    assert "0 read, 0 rejected, 6 already done" in command("read", questions).err
+    assert "0 read, 6 already done" in command("read", questions).err
     assert target.read_bytes() == whole
 
 
 def test_out_names_the_output_file(command: Command, questions: Path, tmp_path: Path) -> None:
     out = tmp_path / "elsewhere.jsonl"
-    assert command("read", questions, "--out", out).code == 0
+    assert command("read", questions, "--out", out).code == 1
     assert [outcome["id"] for outcome in outcomes(out)] == NAMES
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"precious",
-        b"precious\n",
-        b"precious\nand cut",
-        b'{"id": "another"}\n',
-        b'{"id": ["first"]}\n',
-        b'{"name": "first"}\n',
-        b"[1]\n",
-        b"\xff\xfe\n",
-        b'{"id": "first"}\n' * 2,
-        b'{"id": "last"}\n' * 7,
-        b"[",
-        b'{"identity": 1',
-    ],
+    "content", [b"precious", b"precious\n", b'{"id": "first"}\n', b"[", b'{"id":'], ids=repr
 )
 def test_read_never_changes_an_unrelated_file(
     command: Command, questions: Path, target: Path, content: bytes
@@ -119,20 +111,198 @@ def test_read_never_changes_an_unrelated_file(
     target.write_bytes(content)
     done = command("read", questions)
     assert (done.code, done.out) == (2, "")
-    assert "is not the output of this input" in done.err
+    assert f"{target}.run.json is missing" in done.err
     assert target.read_bytes() == content
 
 
-def test_read_never_changes_the_output_of_another_input(
-    command: Command, questions: Path, target: Path
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"precious\n", "its line 1 is not an outcome"),
+        (b"[1]\n", "its line 1 is not an outcome"),
+        (b'{"id": "first"}\n{"name": "x"}\n', "its line 2 is not an outcome"),
+        (b'{"id": "first", "rejected": 5, "line": 1}\n', "its line 1 is not an outcome"),
+        (b"\xff\xfe\n", "its line 1 is not an outcome"),
+        (b'{"id": "first"}\n' * 7, "it has 7 lines for 6 events"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_read_never_changes_a_file_that_replaced_its_output(
+    command: Command, questions: Path, target: Path, content: bytes, problem: str
 ) -> None:
-    questions.write_text(line(context="answer first"))
-    command("read", str(questions))
+    command("read", questions)
+    target.write_bytes(content)
+    done = command("read", questions)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert target.read_bytes() == content
+
+
+def test_a_changed_input_is_not_resumed(command: Command, questions: Path, target: Path) -> None:
+    command("read", questions)
     kept = target.read_bytes()
-    assert json.loads(kept)["id"] == "line-1"
-    questions.write_text("\n".join([line(context="something else"), line()]))
-    assert command("read", str(questions)).code == 2
+    # The answer to another question of the same context could look the same.
+    questions.write_text(questions.read_text().replace('"question": "a"', '"question": "c"', 1))
+    done = command("read", questions)
+    assert (done.code, "the input has changed; delete it" in done.err) == (2, True)
     assert target.read_bytes() == kept
+
+
+def test_another_model_does_not_resume(
+    command: Command,
+    questions: Path,
+    target: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command("read", questions)
+    target.write_bytes(kept := target.read_bytes().partition(b"\n")[0] + b"\n")
+    monkeypatch.setenv("QA_MODEL", str(write_bundle(tmp_path / "other", name="other")))
+    done = command("read", questions)
+    assert (done.code, "the model was tiny, now other; delete it" in done.err) == (2, True)
+    monkeypatch.setenv(
+        "QA_MODEL", str(write_bundle(tmp_path / "new", name="tiny", tokenizer=KNOWN))
+    )
+    done = command("read", questions)
+    assert (done.code, "the files of the model tiny have changed" in done.err) == (2, True)
+    assert target.read_bytes() == kept
+
+
+def test_other_settings_do_not_resume(
+    command: Command, questions: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("read", questions)
+    kept = target.read_bytes()
+    monkeypatch.setenv("QA_THREADS", "1")  # changes no outcome
+    assert "0 read, 6 already done" in command("read", questions).err
+    monkeypatch.setenv("QA_TOP_K", "2")
+    monkeypatch.setenv("QA_NO_ANSWER", "true")
+    done = command("read", questions)
+    assert done.code == 2
+    assert "QA_NO_ANSWER was false, now true, QA_TOP_K was 1, now 2; delete it" in done.err
+    assert target.read_bytes() == kept
+
+
+def test_two_runs_never_write_one_output(command: Command, questions: Path, target: Path) -> None:
+    command("read", questions)
+    kept = target.read_bytes()
+    with target.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        done = command("read", questions)
+        assert done.code == 2
+        assert "another `qa-worker read` writes it now" in done.err
+    assert target.read_bytes() == kept
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}"])
+def test_a_damaged_record_of_the_run_is_refused(
+    command: Command, questions: Path, target: Path, content: bytes
+) -> None:
+    command("read", questions)
+    kept = target.read_bytes()
+    target.with_name(f"{target.name}.run.json").write_bytes(content)
+    done = command("read", questions)
+    assert (done.code, "does not say what it was made from" in done.err) == (2, True)
+    assert target.read_bytes() == kept
+
+
+def test_rejected_lines_keep_their_ids_and_numbers(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    own = [
+        "keep",
+        17,
+        1.5,
+        10**300,
+        "",
+        None,
+        True,
+        ["x"],
+        {"x": 1},
+        "é\u202e",
+    ]
+    lines = [json.dumps({"id": name, "question": " ", "context": "b"}) for name in own]
+    lines += [
+        '{"id": "\\ud83d", "question": "a", "context": "b"}',
+        '{"input_data": {"id": "azure", "question": " ", "context": "b"}}',
+        '{"specversion": "1.0", "id": "event", "data": {"question": " ", "context": "b"}}',
+        '{"specversion": "1.0", "id": "event", "data": {"id": "data", "question": " "}}',
+        '["id"]',
+        "[" * 9_999,
+        '{"id": ' + "9" * 5_000 + "}",
+    ]
+    file.write_text("\n\n".join(lines), "utf-8")
+    assert command("read", file).code == 1
+    written = outcomes(file.with_suffix(".answers.jsonl"))
+    assert [outcome["line"] for outcome in written] == [2 * n + 1 for n in range(len(lines))]
+    assert all(outcome["rejected"]["reason"] in ("schema", "not_json") for outcome in written)
+    ids = [outcome["id"] for outcome in written]
+    assert ids[:4] == ["keep", 17, 1.5, 10**300]
+    assert ids[4:9] == [f"line-{n}" for n in (9, 11, 13, 15, 17)]
+    assert ids[9:] == [
+        "é\u202e",
+        "line-21",
+        "azure",
+        "event",
+        "data",
+        "line-29",
+        "line-31",
+        "line-33",
+    ]
+
+
+@pytest.mark.parametrize("rejected", [0, 1, 2])
+def test_read_exits_with_1_if_a_line_is_rejected(
+    command: Command, tmp_path: Path, rejected: int
+) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join([line(question=" ")] * rejected + [line()] * (2 - rejected)))
+    for _ in range(2):  # in this run, or before
+        done = command("read", file)
+        assert done.code == (1 if rejected else 0)
+        said = (
+            f"{rejected} of 2 events are rejected, the first in line 1: schema: question: is blank"
+        )
+        assert (said in done.err) is (rejected > 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfONE\nTWO\n",
+        b"ONE\r\nTWO\r\n",
+        b"ONE\r\nTWO",
+        b"ONE \nTWO\n\n",
+    ],
+    ids=["byte order mark", "carriage returns", "no last line feed", "spaces"],
+)
+def test_shapes_of_json_lines(command: Command, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "in.jsonl"
+    # U+2028 ends no line.
+    one, two = line(id="one").encode(), line(id="two", context="b\u2028answer").encode()
+    file.write_bytes(content.replace(b"ONE", one).replace(b"TWO", two))
+    assert command("read", file).code == 0
+    assert [each["id"] for each in outcomes(file.with_suffix(".answers.jsonl"))] == ["one", "two"]
+
+
+@pytest.mark.parametrize("document", [[{"question": "a"}] * 2, {"question": "a"}])
+def test_one_json_document_on_several_lines_is_refused(
+    command: Command, tmp_path: Path, document: Any
+) -> None:
+    file = tmp_path / "in.json"
+    file.write_text(json.dumps(document, indent=2))
+    said = f"qa-worker: {file} is one JSON document, not JSON Lines; write each event on a line"
+    done = command("read", file)
+    assert (done.code, done.err) == (1, f"{said} of its own\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_other_encodings_are_refused(command: Command, tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text(line(), encoding)
+    done = command("read", file)
+    assert done.code == 1
+    assert done.err == f"qa-worker: {file} is {encoding.upper()}; convert it to UTF-8\n"
+    assert not file.with_suffix(".answers.jsonl").exists()
 
 
 def test_input_and_output_must_differ(command: Command, questions: Path) -> None:

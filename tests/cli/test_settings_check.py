@@ -44,6 +44,11 @@ def test_valid_env_file(command: Command, env_file: Path) -> None:
     assert found["KAFKA_SASL_PASSWORD"] == 'two words # and "more"'
 
 
+def test_env_file_with_a_byte_order_mark(command: Command, env_file: Path) -> None:
+    env_file.write_bytes(b"\xef\xbb\xbfQA_TOP_K=3\r\nKAFKA_BOOTSTRAP_SERVERS=kafka:9092\r\n")
+    assert command("settings", "--check", env_file).out == "ok: 2 settings\n"
+
+
 def test_env_file_replaces_the_environment(
     command: Command, env_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +64,7 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         GOOD
         + "QA_TOPK=3\n"
         + "QA_MAX_PADDING=2\n"
-        + "KAFKA_LINGER_MS=soon\n"
+        + "KAFKA_MAX_POLL_RECORDS=soon\n"
         + "KAFKA_SASL_USERNAM=ada\n"
         + "KAFKA_HEAP_OPTS=-Xmx1g\n"
         + "QA_TOP_K=4\n"
@@ -73,7 +78,7 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         "line 17 is not KEY=VALUE, or its quotes are not closed",
         "unknown setting QA_TOPK; did you mean QA_TOP_K?",
         "QA_MAX_PADDING is '2': ",
-        "KAFKA_LINGER_MS is 'soon': ",
+        "KAFKA_MAX_POLL_RECORDS is 'soon': ",
         "unknown setting KAFKA_SASL_USERNAM; did you mean KAFKA_SASL_USERNAME?",
     ]
     assert len(said) == len(begins)

@@ -11,9 +11,8 @@ from tests.streaming.topics import Topics
 from worker.dead_letters.dead_letter import DeadLetterFilter
 from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult
-from worker.kafka.producer import encode_value, serialize_value
 from worker.kafka.records import InputRecord, OutputRecord
-from worker.streaming.codec import drop_value, encode_dead_letter
+from worker.streaming.codec import encode_dead_letter, shrink_dead_letter
 
 NOW = round(time.time() * 1000) - 60_000
 """A minute ago, in milliseconds: brokers reject future timestamps and delete old records."""
@@ -27,12 +26,22 @@ def dead_letter(
     reason: Reason = Reason.SCHEMA,
     question: tuple[int, int] = (0, 0),
     headers: Sequence[Header] = (),
-    omitted: bool = False,
+    shrunk: int = 0,
 ) -> OutputRecord:
+    """The dead letter of a question; `shrunk` times because the topic did not take it."""
     qa = topics.settings.qa
     record = InputRecord(qa.questions_topic, *question, key, value, headers)
     made = encode_dead_letter(record, Rejected(reason, f"it is {reason}"), qa.dead_letters_topic)
-    return drop_value(made) if omitted else made
+    for _ in range(shrunk):
+        smaller = shrink_dead_letter(record, made)
+        assert smaller is not None
+        made = smaller
+    return made
+
+
+# aiokafka asserts that a record has a key or a value; a dead letter may have neither. The assertion
+# runs before the value is serialized.
+_NULL_VALUE = object()
 
 
 async def post(
@@ -41,13 +50,13 @@ async def post(
     """Publish them to one partition of the dead-letter topic."""
     async with AIOKafkaProducer(
         bootstrap_servers=topics.servers,
-        value_serializer=serialize_value,
+        value_serializer=lambda value: None if value is _NULL_VALUE else value,
         max_request_size=16 * 2**20,
     ) as producer:
         for number, each in enumerate(dead_letters):
             await producer.send_and_wait(
                 each.topic,
-                encode_value(each.value),
+                _NULL_VALUE if each.value is None else each.value,
                 key=each.key,
                 headers=list(each.headers),
                 partition=partition,

@@ -23,7 +23,7 @@ from worker.dead_letters.dead_letter import (
     to_replay_record,
 )
 from worker.kafka.records import InputRecord, RecordPosition
-from worker.streaming.codec import drop_value, encode_dead_letter
+from worker.streaming.codec import encode_dead_letter, shrink_dead_letter
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,10 @@ BYTES = st.none() | st.binary(max_size=5)
 def rejected(question: InputRecord, *, omitted: bool = False) -> DeadLetter:
     """The dead letter of a rejected question."""
     sent = encode_dead_letter(question, Rejected(Reason.SCHEMA, "no field"), "dead")
-    if omitted:
-        sent = drop_value(sent)
+    if omitted and question.value is not None:
+        smaller = shrink_dead_letter(question, sent)
+        assert smaller is not None
+        sent = smaller
     return DeadLetter.from_record(Record(tuple(sent.headers), sent.key, sent.value))
 
 
@@ -74,8 +76,32 @@ def test_dead_letter_restores_its_question_with_any_headers(
     assert dead_letter.question == RecordPosition("in", 3, 41)
     assert (dead_letter.position, dead_letter.timestamp_ms) == (RecordPosition("dead", 1, 7), 1_000)
     assert (dead_letter.key, dead_letter.value) == (key, None if omitted else value)
-    assert dead_letter.omitted_bytes == (len(value or b"") if omitted else None)
+    assert dead_letter.omitted_bytes == (len(value) if omitted and value is not None else None)
     assert dead_letter.size == len(value or b"")
+
+
+@given(HEADERS, BYTES, BYTES, st.booleans(), st.integers(0, 4))
+def test_a_dead_letter_of_any_form_is_completed_by_its_question_alone(
+    headers: tuple[Header, ...],
+    key: bytes | None,
+    value: bytes | None,
+    requires_key: bool,
+    shrinks: int,
+) -> None:
+    question = InputRecord("in", 3, 41, key, value, headers)
+    refused = Rejected(Reason.SCHEMA, "no field")
+    sent = encode_dead_letter(question, refused, "dead", requires_key=requires_key)
+    for _ in range(shrinks):
+        sent = shrink_dead_letter(question, sent) or sent
+    dead_letter = DeadLetter.from_record(Record(tuple(sent.headers), sent.key, sent.value))
+    assert dead_letter.is_complete or shrinks
+    whole = dead_letter if dead_letter.is_complete else dead_letter.complete(key, value, headers)
+    assert whole is not None
+    assert (whole.question_key, whole.value, whole.question_headers) == (key, value, headers)
+    assert (whole.reason, whole.question) == ("schema", RecordPosition("in", 3, 41))
+    if not dead_letter.is_complete:
+        assert dead_letter.complete((key or b"") + b"x", value, headers) is None
+        assert dead_letter.complete(key, (value or b"") + b"x", headers) is None
 
 
 @given(HEADERS, BYTES, BYTES)
@@ -83,7 +109,7 @@ def test_replay_record_is_the_question_with_two_more_headers(
     headers: tuple[Header, ...], key: bytes | None, value: bytes | None
 ) -> None:
     dead_letter = rejected(InputRecord("in", 3, 41, key, value, headers))
-    again = to_replay_record(dead_letter, dead_letter.value, "questions")
+    again = to_replay_record(dead_letter, "questions")
     assert (again.topic, again.key, again.value, again.source_partition) == (
         "questions",
         key,
@@ -104,7 +130,7 @@ def test_attempts_are_counted_up_to_the_maximum(most: int) -> None:
     while (dead_letter := rejected(question)) and skip_reason(
         dead_letter, replayed=(), max_attempts=most
     ) is None:
-        again = to_replay_record(dead_letter, b"v", "in")
+        again = to_replay_record(dead_letter, "in")
         question, rounds = replace(question, headers=again.headers), rounds + 1
     assert rounds == dead_letter.attempt == most
 

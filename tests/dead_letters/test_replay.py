@@ -136,12 +136,12 @@ async def test_omitted_value_is_read_from_the_question(
     name = topics.settings.qa.questions_topic
     await post(
         topics,
-        dead_letter(topics, large, question=(1, 1), omitted=True),
+        dead_letter(topics, large, question=(1, 1), shrunk=1),
         # Another record at that offset, or none.
-        dead_letter(topics, large, question=(1, 0), omitted=True),
-        dead_letter(topics, large, question=(1, 2), key=b"another", omitted=True),
-        dead_letter(topics, large, question=(1, 99), omitted=True),
-        dead_letter(topics, large, question=(7, 1), omitted=True),
+        dead_letter(topics, large, question=(1, 0), shrunk=1),
+        dead_letter(topics, large, question=(1, 2), key=b"another", shrunk=1),
+        dead_letter(topics, large, question=(1, 99), shrunk=1),
+        dead_letter(topics, large, question=(7, 1), shrunk=1),
         dead_letter(topics, b"z", question=(1, 3)),
     )
     gone = "value no longer available"
@@ -164,7 +164,7 @@ async def test_omitted_value_is_read_from_the_question(
 
 async def test_omitted_value_of_a_missing_topic_is_gone(topics: Topics) -> None:
     elsewhere = Topics(topics.servers, {**topics.environment, "QA_QUESTIONS_TOPIC": "no-such"})
-    await post(topics, dead_letter(elsewhere, omitted=True))
+    await post(topics, dead_letter(elsewhere, shrunk=1))
     assert await replay(topics) == ["0:0 value no longer available"]
 
 

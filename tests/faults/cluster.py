@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from tests.brokers.apache import ApacheKafka, Listener
+from tests.brokers.quotas import set_quota
 from tests.faults.disk import SmallDisk
 from tests.faults.proxy import Proxy
 from worker.kafka.kafka_node import free_ports
@@ -145,6 +146,15 @@ class Cluster:
             return all(not code for answer in answers for code, *_ in answer.resources)
 
         await _until(alter, f"max.message.bytes of {topic} set")
+
+    async def limit_rate(self, client_id: str, bytes_per_second: float | None) -> None:
+        """Set the quota on what clients of this id produce; `None` removes it."""
+
+        async def alter() -> bool:
+            await set_quota(self.servers, client_id, producer_byte_rate=bytes_per_second)
+            return True
+
+        await _until(alter, f"quota of {client_id} set")
 
     async def in_sync(self, *topics: str) -> None:
         """Wait until every partition of these topics has all its replicas in sync."""

@@ -39,8 +39,11 @@ _CONSUMER_COMMIT = ("worker.kafka.consumer:AIOKafkaConsumer.commit",)
 _AT_LEAST_ONCE = {
     # The engine has the record.
     "batch": Point("after", _SUBMIT, 40),
-    # The producer has buffered an answer.
-    "send": Point("after", ("worker.kafka.producer:IdempotentProducer.send",), 40),
+    # No request with these answers was sent.
+    "publishing": Point("before", ("worker.kafka.producer:IdempotentProducer.publish",), 30),
+    "produce_sent": Point(
+        "after", ("aiokafka.conn:AIOKafkaConnection.send",), 30, "ProduceRequest"
+    ),
     # Answers are acknowledged, their offsets are not committed.
     "acknowledged": Point("before", _CONSUMER_COMMIT, 8),
     "committed": Point("after", _CONSUMER_COMMIT, 8),

@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
 from tests.faults.evidence import Names
 from tests.faults.failpoints import POINTS
-from tests.faults.questions import SMALL_LIMIT
+from tests.faults.questions import SMALL_DEAD_LETTER_LIMIT, SMALL_LIMIT
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind
-from tests.faults.workers import Worker, armed, unopenable
+from tests.faults.workers import CLIENT_ID, Worker, armed, unopenable
 from worker.kafka.transactions import transactional_id
 
 _REACH_SECONDS = 20.0
@@ -24,6 +24,9 @@ _DISK_SECONDS = 20.0
 """For a node to exit because its disk is full."""
 
 _SLOW_BYTES_PER_SECOND = 200_000
+
+_QUOTA_BYTES_PER_SECOND = 8_000
+"""Of each broker, for all workers together: less than their answers take."""
 
 DONE = "done"
 NOT_REACHED = "not reached"
@@ -48,7 +51,7 @@ async def inject(world: World, fault: Fault) -> str:
 
 def target(fault: Fault) -> str:
     """What the fault uses exclusively: faults with the same target run one after another."""
-    if fault.kind in (Kind.JOIN, Kind.SMALL_LIMIT):
+    if fault.kind in (Kind.JOIN, Kind.SMALL_LIMIT, Kind.SMALL_DEAD_LETTERS, Kind.QUOTA):
         return fault.kind
     if fault.kind.startswith("broker"):
         return "brokers"
@@ -230,12 +233,27 @@ async def _disk_full(world: World, fault: Fault) -> str | None:
 
 
 async def _small_limit(world: World, fault: Fault) -> None:
-    cluster, answers = world.cluster, world.names.answers
-    await cluster.limit_messages(answers, SMALL_LIMIT)
+    await _limit(world, fault, world.names.answers, SMALL_LIMIT)
+
+
+async def _small_dead_letters(world: World, fault: Fault) -> None:
+    await _limit(world, fault, world.names.dead_letters, SMALL_DEAD_LETTER_LIMIT)
+
+
+async def _limit(world: World, fault: Fault, topic: str, max_bytes: int) -> None:
+    await world.cluster.limit_messages(topic, max_bytes)
     try:
         await asyncio.sleep(fault.seconds)
     finally:
-        await cluster.limit_messages(answers, None)
+        await world.cluster.limit_messages(topic, None)
+
+
+async def _quota(world: World, fault: Fault) -> None:
+    await world.cluster.limit_rate(CLIENT_ID, _QUOTA_BYTES_PER_SECOND)
+    try:
+        await asyncio.sleep(fault.seconds)
+    finally:
+        await world.cluster.limit_rate(CLIENT_ID, None)
 
 
 _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
@@ -257,4 +275,6 @@ _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
     Kind.ROLLING_RESTART: _rolling_restart,
     Kind.DISK_FULL: _disk_full,
     Kind.SMALL_LIMIT: _small_limit,
+    Kind.SMALL_DEAD_LETTERS: _small_dead_letters,
+    Kind.QUOTA: _quota,
 }

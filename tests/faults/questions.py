@@ -18,6 +18,15 @@ LARGE_BYTES = 20_000
 SMALL_LIMIT = 8_000
 """`max.message.bytes` that accepts all answers except large ones."""
 
+OVERSIZED_BYTES = 2_000
+"""Value, or key, of some invalid records."""
+
+SMALL_DEAD_LETTER_LIMIT = 900
+"""`max.message.bytes` that accepts a dead letter without such a value or key, and a pointer."""
+
+_LARGE_KEYS = 0.2
+"""Share of the invalid records."""
+
 _KEYS = 40
 """Enough for answers of each input partition to reach all output partitions."""
 
@@ -44,6 +53,8 @@ def question(number: int) -> Question:
     share = chance.random()
     if share < _SHARES["bad"]:
         value, reason = _bad(number, chance)
+        if chance.random() < _LARGE_KEYS:
+            key = key.ljust(OVERSIZED_BYTES)
         return Question(key, value, None, frozenset({reason}))
     is_large = share < _SHARES["bad"] + _SHARES["large"]
     word = f"Person{number}"
@@ -61,6 +72,7 @@ def _bad(number: int, chance: random.Random) -> tuple[bytes | None, str]:
     return chance.choice(
         [
             (b"{", Reason.NOT_JSON.value),
+            (b"{".ljust(OVERSIZED_BYTES), Reason.NOT_JSON.value),
             (json.dumps({"id": f"q-{number}"}).encode(), Reason.SCHEMA.value),
             (None, Reason.NULL_VALUE.value),
         ]

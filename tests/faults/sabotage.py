@@ -39,8 +39,8 @@ def _no_offsets() -> None:
     commit = _replace(_COMMIT, None)
     deliver = _replace(f"{_FENCED}.deliver", None)
 
-    async def commit_records(self: Any, records: Sequence[Any], *_: Any) -> None:
-        await commit(self, records)
+    async def commit_records(self: Any, records: Sequence[Any], *_: Any) -> Any:
+        return await commit(self, records)
 
     async def deliver_then_commit(self: Any, batch: Sequence[Any]) -> AsyncIterator[Any]:
         async for processed in deliver(self, batch):

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     ROLLING_RESTART = "broker: rolling restart"
     DISK_FULL = "broker: disk full"
     SMALL_LIMIT = "topic: max.message.bytes too small"
+    SMALL_DEAD_LETTERS = "topic: dead letters too large"
+    QUOTA = "quota: producer_byte_rate of the workers"
 
 
 # Relative frequency, and range of the duration in seconds. A session times out after 1.5 s, a
@@ -58,6 +60,8 @@ _KINDS: dict[Kind, tuple[int, tuple[float, float]]] = {
     Kind.ROLLING_RESTART: (1, (0, 0)),
     Kind.DISK_FULL: (1, (0, 2)),
     Kind.SMALL_LIMIT: (1, (2, 5)),
+    Kind.SMALL_DEAD_LETTERS: (1, (3, 8)),
+    Kind.QUOTA: (1, (3, 8)),
 }
 
 

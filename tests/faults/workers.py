@@ -17,6 +17,8 @@ from pathlib import Path
 from tests.faults.cluster import TIMEOUT_SECONDS
 from tests.faults.failpoints import FAILPOINT, UNOPENABLE
 
+CLIENT_ID = "qa-worker-faults"
+
 _RESTART_SECONDS = 0.2
 """Between the end of a process and the next start; CrashLoopBackOff starts without a delay too."""
 
@@ -42,6 +44,7 @@ class Worker:
         """Processes that ended by SIGKILL, from the suite or from a failpoint."""
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
+            "KAFKA_CLIENT_ID": CLIENT_ID,
             **environment,
         }
         self._process: subprocess.Popen[bytes] | None = None

@@ -66,7 +66,7 @@ def test_the_check_finds_what_the_one_module_does() -> None:
     uses = {use for _, use in private_uses(ast.parse(ALLOWED.read_text()))}
     assert {
         "consumer._fetcher",
-        "producer._sender",
+        "consumer._client",
         "client._wait_on_metadata",
         "admin._send_request",
         "DiagnosticConnection(AIOKafkaConnection)",

@@ -11,12 +11,12 @@ from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
     KafkaConnectionError,
-    MessageSizeTooLargeError,
 )
 
 from tests.streaming.topics import Topics, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
-from worker.kafka.records import RECORD_OVERHEAD, OutputRecord
+from worker.kafka.record_sender import RecordsRefusedError
+from worker.kafka.records import OutputRecord
 from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
@@ -77,7 +77,7 @@ class Partition:
             client or await self.client(),
             settings.kafka,
             transactional_id(self.group_id, self.source),
-            await check_topics(settings),
+            (await check_topics(settings)).limits,
         )
 
     def answer(self, text: str, *, key: bytes | None = None) -> OutputRecord:
@@ -222,10 +222,11 @@ async def test_a_record_too_large_for_its_topic_fails_the_transaction(
 ) -> None:
     producer = await partition.producer()
     await producer.init_transactions()
-    limits = await check_topics(partition.topics.settings)
-    large = partition.answer("x" * (limits[partition.answers] + RECORD_OVERHEAD))
-    with pytest.raises(MessageSizeTooLargeError):
+    limits = (await check_topics(partition.topics.settings)).limits
+    large = partition.answer("x" * limits[partition.answers])
+    with pytest.raises(RecordsRefusedError) as caught:
         await producer.commit([partition.answer("before"), large], partition.offset(2))
+    assert {index: why.too_large for index, why in caught.value.refusals.items()} == {1: True}
     await producer.init_transactions()
     assert await partition.committed() is None
     await producer.commit([], partition.offset(2))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
-from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
@@ -30,7 +29,7 @@ from hypothesis.stateful import (
 from tests.kafka.model_broker import ModelBroker
 from worker.kafka import broker_client
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.protocol import StableOffsetFetchRequest
+from worker.kafka.protocol import ProduceRequest, StableOffsetFetchRequest
 from worker.kafka.records import OutputRecord
 from worker.kafka.transactions import (
     TransactionalProducer,

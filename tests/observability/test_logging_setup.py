@@ -121,3 +121,20 @@ def test_http_requests_are_not_logged(configured: Configure) -> None:
     lines = configured()
     logging.getLogger("aiohttp.access").info("GET /healthz")
     assert lines() == []
+
+
+def test_console_lines_escape_control_characters(
+    configured: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured(style="console")
+    evil = "\x1b]0;owned\x07\r\u202e"
+    # structlog quotes a value with spaces, and so escapes it; this one has none.
+    structlog.get_logger("worker.test").info("odd", header=evil)
+    try:
+        raise ValueError(evil)
+    except ValueError:
+        logging.getLogger("other").exception(evil)
+    logged = capsys.readouterr().err
+    assert not set(logged) & {"\x07", "\r", "\u202e"}
+    assert "\x1b]" not in logged
+    assert logged.count(r"\x1b]0;owned\x07\r\u202e") == 3

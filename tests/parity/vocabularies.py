@@ -20,7 +20,8 @@ from rich.table import Table
 from tokenizers import Tokenizer
 
 from worker.cli.terminal import err, out
-from worker.model_tools.evaluation.squad import DataError, load_squad
+from worker.model_tools.evaluation.squad import load_squad
+from worker.model_tools.evaluation.squad_document import DataError
 from worker.model_tools.tokenizer.build import build_from_vocabulary
 from worker.models.bundle import BundleError
 from worker.models.manifest import TOKENIZER

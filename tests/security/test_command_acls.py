@@ -95,10 +95,12 @@ async def test_max_message_bytes_without_describe_configs(kafka: SecureBroker) -
     restricted = Topics(privileged.servers, {**privileged.environment, **kafka.sasl()})
     for heading in ("run", "run, exactly once"):
         await grant(restricted.servers, *documented_acls(heading, restricted.settings))
-    assert set((await check_topics(restricted.settings)).values()) == {DEFAULT_MAX_MESSAGE_BYTES}
+    assert set((await check_topics(restricted.settings)).limits.values()) == {
+        DEFAULT_MAX_MESSAGE_BYTES
+    }
     heading = "run, with topics that take more than Kafka's default of 1 MiB"
     await grant(restricted.servers, *documented_acls(heading, restricted.settings))
-    limits = await check_topics(restricted.settings)
-    expected = await check_topics(privileged.settings)
+    limits = (await check_topics(restricted.settings)).limits
+    expected = (await check_topics(privileged.settings)).limits
     for topic in (restricted.settings.qa.answers_topic, restricted.settings.qa.dead_letters_topic):
         assert limits[topic] == expected[topic] > DEFAULT_MAX_MESSAGE_BYTES

@@ -148,7 +148,7 @@ def test_variables_without_our_prefix_are_ignored() -> None:
         ("QA_LOG_LEVEL", "loud"),
         ("QA_DELIVERY", "at_most_once"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
-        ("KAFKA_LINGER_MS", "-1"),
+        ("KAFKA_MAX_POLL_RECORDS", "-1"),
         ("KAFKA_COMPRESSION_TYPE", "brotli"),
     ],
 )

@@ -25,6 +25,8 @@ from worker.streaming.processor import RecordProcessor
 QUESTIONS = "qa.questions"
 FIRST, SECOND = TopicPartition(QUESTIONS, 0), TopicPartition(QUESTIONS, 1)
 NO_JSON = b"{"
+MAX_BYTES = 100_000
+"""Of the outputs of one delivery."""
 
 
 def record(
@@ -74,6 +76,7 @@ class FakeDelivery:
 
 class FakePartitionDelivery:
     commits_idle_position = True
+    max_bytes = MAX_BYTES
 
     def __init__(self, delivery: FakeDelivery, partition: TopicPartition, tracker: Tracker) -> None:
         self.min_interval = delivery.min_interval

@@ -8,12 +8,13 @@ import pytest
 from schemas.answer import Answer, ModelInfo, Source
 from schemas.question import Question
 from schemas.rejection import Header, Reason, Rejected
-from worker.kafka.records import RECORD_OVERHEAD, InputRecord
+from worker.kafka.records import InputRecord
 from worker.streaming.codec import (
     decode_record,
-    drop_value,
     encode_dead_letter,
     encode_outcome_record,
+    omitted_parts,
+    shrink_dead_letter,
 )
 
 RECORD = InputRecord(
@@ -134,21 +135,40 @@ def test_dead_letter_headers_name_reason_and_position() -> None:
     assert named["__connect.errors.offset"] == b"17"
 
 
-def test_dead_letter_reduced_states_the_omitted_bytes() -> None:
-    dead_letter = encode_dead_letter(RECORD, REJECTED, "dead")
-    assert dead_letter.value is not None
-    reduced = drop_value(dead_letter)
-    assert reduced.value is None
-    assert replace(reduced, value=dead_letter.value, headers=dead_letter.headers) == dead_letter
-    assert list(reduced.headers) == [
-        *dead_letter.headers,
-        ("qa.value.omitted", str(len(dead_letter.value)).encode()),
+def test_a_dead_letter_shrinks_to_a_pointer_in_steps() -> None:
+    rejected = Rejected(Reason.SCHEMA, "long " * 200)
+    forms = [encode_dead_letter(RECORD, rejected, "dead")]
+    while (smaller := shrink_dead_letter(RECORD, forms[-1])) is not None:
+        forms.append(smaller)
+    assert [omitted_parts(form) for form in forms] == [
+        [],
+        ["value"],
+        ["value", "headers"],
+        ["value", "headers", "key"],
     ]
+    whole, no_value, no_headers, pointer = forms
+    assert whole.value is not None
+    assert list(no_value.headers) == [
+        *whole.headers,
+        ("qa.value.omitted", str(len(whole.value)).encode()),
+    ]
+    assert no_headers.key == RECORD.key
+    named = dict(pointer.headers)
+    assert pointer.key == b"qa.questions-3-17"
+    assert (named["qa.reason"], named["__connect.errors.offset"]) == (b"schema", b"17")
+    assert (named["qa.headers.omitted"], named["qa.key.omitted"]) == (b"3", b"4")
+    assert len(named["__connect.errors.exception.message"] or b"") == 100
+    # Whatever the record, the pointer fits the smallest limit that makes sense.
+    assert pointer.size < 700
 
 
-def test_output_record_size_includes_the_overhead() -> None:
-    record = replace(RECORD, headers=[("é", None)])
-    dead_letter = encode_dead_letter(record, REJECTED, "dead")
-    added = sum(len(name) + len(text or b"") for name, text in dead_letter.headers[1:])
-    assert dead_letter.size == record.size + added + RECORD_OVERHEAD
-    assert drop_value(dead_letter).size < dead_letter.size
+def test_a_record_without_a_key_gets_its_position_where_one_is_required() -> None:
+    keyless = replace(RECORD, key=None)
+    envelope = decode_record(Question, keyless, max_bytes=1_000)
+    output = encode_outcome_record(keyless, envelope, answer("q"), "answers", requires_key=True)
+    assert output.key == b"qa.questions-3-17"
+    dead_letter = encode_dead_letter(keyless, REJECTED, "dead", requires_key=True)
+    assert (dead_letter.key, omitted_parts(dead_letter)) == (b"qa.questions-3-17", ["key"])
+    assert dict(dead_letter.headers)["qa.key.omitted"] == b"null"
+    keyed = encode_dead_letter(RECORD, REJECTED, "dead", requires_key=True)
+    assert keyed == encode_dead_letter(RECORD, REJECTED, "dead")

@@ -188,20 +188,20 @@ class FailingDeliveries:
 
             async def fail_commit(
                 producer: TransactionalProducer, records: Any, *offsets: Any
-            ) -> None:
+            ) -> float:
                 if records:
                     self._fail()
-                await commit(producer, records, *offsets)
+                return await commit(producer, records, *offsets)
 
             patch.setattr(TransactionalProducer, "commit", fail_commit)
         else:
-            send = IdempotentProducer.send
+            publish = IdempotentProducer.publish
 
-            async def fail_send(producer: IdempotentProducer, record: Any) -> Any:
+            async def fail_publish(producer: IdempotentProducer, records: Any) -> None:
                 self._fail()
-                return await send(producer, record)
+                await publish(producer, records)
 
-            patch.setattr(IdempotentProducer, "send", fail_send)
+            patch.setattr(IdempotentProducer, "publish", fail_publish)
 
     def _fail(self) -> None:
         if self.left:

@@ -45,7 +45,9 @@ async def other_owner(topics: Topics, client: BrokerClient) -> TransactionalProd
     """A producer that has taken the fence of partition 0."""
     settings = topics.settings
     name = transactional_id(settings.kafka.group_id, partition_0(topics))
-    producer = TransactionalProducer(client, settings.kafka, name, await check_topics(settings))
+    producer = TransactionalProducer(
+        client, settings.kafka, name, (await check_topics(settings)).limits
+    )
     await producer.init_transactions()
     return producer
 
@@ -64,12 +66,14 @@ def fail_commits(
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
-    ) -> None:
+    ) -> float:
         fails = bool(records and left)
+        seconds = 0.0
         if not fails or after_the_commit:
-            await COMMIT(self, records, offsets)
+            seconds = await COMMIT(self, records, offsets)
         if fails:
             raise left.pop()
+        return seconds
 
     patch.setattr(TransactionalProducer, "commit", commit)
 
@@ -97,13 +101,14 @@ async def test_start_offset_is_committed_before_fetching(
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
-    ) -> None:
+    ) -> float:
         nonlocal fails
         if {partition.partition for partition in offsets} == {0} and fails:
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        await COMMIT(self, records, offsets)
+        seconds: float = await COMMIT(self, records, offsets)
+        return seconds
 
     monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # Before the group has an offset, "latest" may skip records.

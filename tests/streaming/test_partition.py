@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.rejection import REPLAY_OF, Reason
-from tests.streaming.fakes import FIRST, NO_JSON, FakeDelivery, context, record
+from tests.streaming.fakes import FIRST, MAX_BYTES, NO_JSON, FakeDelivery, context, record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
 from worker.kafka.errors import StreamingError
+from worker.kafka.record_sender import Refusal
 from worker.streaming.dead_letter_limit import DeadLetterLimit
-from worker.streaming.partition import MAX_BATCH_BYTES, PartitionContext, PartitionProcessor
+from worker.streaming.delivery.base import NotDeliveredError
+from worker.streaming.partition import PartitionContext, PartitionProcessor
 
 
 @asynccontextmanager
@@ -122,11 +124,65 @@ async def test_batch_is_bounded_in_bytes_and_records() -> None:
         for offset in range(4):
             partition.add(record(offset))
         await partition.drain()
-        large = b'"' + b"x" * (MAX_BATCH_BYTES * 2 // 3) + b'"'
+        large = b'"' + b"x" * (MAX_BYTES * 2 // 3) + b'"'
         for offset in range(4, 6):
             partition.add(record(offset, value=large))
         await partition.drain()
     assert delivery.batches == [3, 1, 1, 1]
+
+
+def refusal(*, too_large: bool = False) -> Refusal:
+    return Refusal("qa.answers", "INVALID_RECORD", "no key", too_large)
+
+
+@pytest.mark.parametrize(
+    ("too_large", "reason"),
+    [(False, Reason.ANSWER_REFUSED), (True, Reason.ANSWER_TOO_LARGE)],
+)
+async def test_a_refused_answer_becomes_a_dead_letter_in_its_place(
+    too_large: bool, reason: Reason
+) -> None:
+    delivery = FakeDelivery()
+    delivery.errors = [NotDeliveredError({1: refusal(too_large=too_large)}), NotDeliveredError({})]
+    async with running(context(StubEngine(), delivery)) as partition:
+        for offset in range(3):
+            partition.add(record(offset))
+        await partition.drain()
+    assert [(each.offset, each.reason) for _, each in delivery.published] == [
+        (0, None),
+        (1, reason),
+        (2, None),
+    ]
+    headers = dict(delivery.published[1][1].output.headers)
+    assert headers["__connect.errors.exception.message"] == (
+        b"qa.answers refuses the record: INVALID_RECORD: no key"
+    )
+
+
+async def test_a_dead_letter_that_is_refused_in_every_form_names_its_record() -> None:
+    delivery = FakeDelivery()
+    delivery.errors = [NotDeliveredError({0: refusal()}) for _ in range(10)]
+    partition = PartitionProcessor(FIRST, context(StubEngine(), delivery))
+    partition.add(replace(record(0, value=NO_JSON), headers=[("own", b"1")], key=b"k"))
+    with pytest.raises(StreamingError, match=r"at qa\.questions partition 0 offset 0 \(not_json"):
+        await partition.run()
+    assert len(delivery.errors) == 10 - 4  # whole, no value, no headers, the position alone
+    assert delivery.published == []
+    partition.close()
+
+
+async def test_refused_answers_count_for_the_dead_letter_limit() -> None:
+    """A topic that refuses every answer must not turn all questions into dead letters."""
+    limit = DeadLetterLimit(records=4, ratio=0.5)
+    delivery = FakeDelivery()
+    delivery.errors = [NotDeliveredError(dict.fromkeys(range(8), refusal()))]
+    partition = PartitionProcessor(FIRST, context(StubEngine(), delivery, dead_letter_limit=limit))
+    for offset in range(8):
+        partition.add(record(offset))
+    with pytest.raises(StreamingError, match="of the last 4 records were rejected"):
+        await partition.run()
+    assert delivery.offsets() == [0, 1, 2]
+    partition.close()
 
 
 async def test_drain_ignores_the_commit_interval() -> None:

@@ -15,9 +15,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from worker import __version__
 from worker.cli import ask, dead_letters, demo, evaluate, model, read, run, settings, topics
 from worker.cli.errors import CommandError
+from worker.cli.terminal import print_line, print_note, replace_what_stdout_cannot_encode
 from worker.kafka.errors import StreamingError, format_error
 from worker.kafka.kafka_distribution import BrokerUnavailable
-from worker.model_tools.evaluation.squad import DataError
+from worker.model_tools.evaluation.squad_document import DataError
 from worker.models.bundle import BundleError
 from worker.settings import SettingsError
 
@@ -48,7 +49,7 @@ _EXPECTED = (
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"qa-worker {__version__}")
+        print_line(f"qa-worker {__version__}")
         raise typer.Exit
 
 
@@ -71,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit the process with its exit code."""
     # aiokafka logs to the root logger. `run` configures logging; other commands print no log.
     logging.getLogger().addHandler(logging.NullHandler())
+    replace_what_stdout_cannot_encode()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(args=arguments or ["--help"], prog_name="qa-worker", standalone_mode=False)
@@ -93,4 +95,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _print_error(message: str) -> None:
-    typer.echo(f"qa-worker: {message}", err=True)
+    print_note(f"qa-worker: {' '.join(message.split())}")

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
-from rich.table import Table
 
 from schemas.embedding import Embedding
 from schemas.envelope import decode_event
@@ -20,7 +19,7 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
-from worker.cli.terminal import marked, out
+from worker.cli.terminal import Table, marked, write_json
 from worker.client import QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
@@ -70,9 +69,9 @@ def ask(
     except Rejected as rejected:
         raise CommandError(f"rejected, {rejected}") from None
     if as_json:
-        out.print(outcome.model_dump_json(), soft_wrap=True, markup=False)
+        write_json(outcome.model_dump_json())
     else:
-        out.print(_table(event, outcome))
+        _table(event, outcome).print()
 
 
 def _event(
@@ -106,7 +105,7 @@ def _context(context: str | None, file: Path | None) -> str:
         return context
     data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # a byte order mark is not text
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{file} is not UTF-8: {error.reason}") from None
 

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from schemas.answer import Answer
 from worker.cli.demo_events import DemoEvent, demo_events
 from worker.cli.errors import CommandError
-from worker.cli.terminal import err, marked, out
+from worker.cli.terminal import Table, marked, print_line, print_note
 from worker.client import QuestionClient, QuestionResult
 from worker.kafka.dev_broker import KAFKA_VERSION, DevBroker
 from worker.kafka.topics import create_topics
@@ -49,7 +47,7 @@ def demo(
         name: value for name, value in os.environ.items() if not name.startswith(("QA_", "KAFKA_"))
     }
     with DevBroker() as broker:
-        out.print(f"broker    {broker.bootstrap_servers} (Apache Kafka {KAFKA_VERSION})")
+        print_line(f"broker    {broker.bootstrap_servers} (Apache Kafka {KAFKA_VERSION})")
         token = secrets.token_urlsafe()
         environment = {
             **plain,
@@ -62,9 +60,9 @@ def demo(
         }
         settings = load(environment)
         made = asyncio.run(create_topics(settings, partitions=PARTITIONS, replication=1))
-        out.print(f"topics    {', '.join(made)}")
+        print_line(f"topics    {', '.join(made)}")
         with _worker(environment) as port:
-            out.print(f"worker    ready, metrics on http://127.0.0.1:{port}/metrics")
+            print_line(f"worker    ready, metrics on http://127.0.0.1:{port}/metrics")
             _print_results(asyncio.run(_ask_all(settings, list(demo_events()))))
             if keep:
                 _wait_for_interrupt(broker.bootstrap_servers, port, token)
@@ -83,7 +81,7 @@ async def _ask_all(
             await client.wait_for_result(each, timeout_seconds=ANSWER_SECONDS) for each in positions
         ]
         seconds = time.perf_counter() - started
-        out.print(f"questions {len(events)} sent, all outcomes received in {seconds:.1f} s")
+        print_line(f"questions {len(events)} sent, all outcomes received in {seconds:.1f} s")
     return list(zip(events, results, strict=True))
 
 
@@ -93,20 +91,20 @@ def _print_results(results: list[tuple[DemoEvent, QuestionResult]]) -> None:
     for event, result in results:
         if event.question is None or result.reason:
             size = str(len(result.value or b""))
-            dead_letters.add_row(escape(event.label), result.reason, escape(result.detail), size)
+            dead_letters.add_row(event.label, result.reason, result.detail, size)
             continue
         answer = Answer.model_validate_json(result.value or b"")
         for rank, span in enumerate(answer.answers):
             found = span.end > span.start
             table.add_row(
-                escape(event.label) if rank == 0 else "  (second best)",
+                event.label if rank == 0 else "  (second best)",
                 marked(event.question.context, span.start, span.end) if found else "(no answer)",
                 f"{span.score:.3f}",
                 f"{span.start:,}-{span.end:,}",
                 str(answer.windows),
             )
-    out.print(table)
-    out.print(dead_letters)
+    table.print()
+    dead_letters.print()
 
 
 @contextlib.contextmanager
@@ -154,19 +152,23 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
 
 def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
     here = f"KAFKA_BOOTSTRAP_SERVERS={servers}"
-    err.print("\nBroker and worker are running. Watch the worker and ask it in the console:\n")
-    # Browsers do not send the fragment, the part after the #, to any server.
-    console = f"http://127.0.0.1:{port}/console/#token={token}"
-    err.print(f"  {console}", soft_wrap=True, markup=False)
-    err.print("\nFrom another terminal, in this directory:\n")
-    for command in (
-        f"{here} .venv/bin/qa-worker ask --question 'Who?' --context 'It was Ada.'",
-        f"{here} .venv/bin/qa-worker topics check",
-        f"curl http://127.0.0.1:{port}/metrics",
-        f"kcat -b {servers} -t qa.answers -o beginning -e",
+    for line in (
+        "",
+        "Broker and worker are running. Watch the worker and ask it in the console:",
+        "",
+        # Browsers do not send the fragment, the part after the #, to any server.
+        f"  http://127.0.0.1:{port}/console/#token={token}",
+        "",
+        "From another terminal, in this directory:",
+        "",
+        f"  {here} .venv/bin/qa-worker ask --question 'Who?' --context 'It was Ada.'",
+        f"  {here} .venv/bin/qa-worker topics check",
+        f"  curl http://127.0.0.1:{port}/metrics",
+        f"  kcat -b {servers} -t qa.answers -o beginning -e",
+        "",
+        "Ctrl-C stops both.",
     ):
-        err.print(f"  {command}", soft_wrap=True, markup=False)
-    err.print("\nCtrl-C stops both.")
+        print_note(line)
     # SIGTERM stops the demo like Ctrl-C. A shell starts background jobs with SIGINT ignored, so
     # both handlers are set here.
     for number in (signal.SIGINT, signal.SIGTERM):

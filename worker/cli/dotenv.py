@@ -20,7 +20,7 @@ def read_env_file(path: Path) -> tuple[Mapping[str, str], list[str]]:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     problems = []
-    text = path.read_bytes().decode("utf-8", "replace")
+    text = path.read_bytes().decode("utf-8-sig", "replace")
     for binding in parse_stream(io.StringIO(text)):
         line, name = binding.original.line, binding.key
         if binding.error or (name is not None and binding.value is None):

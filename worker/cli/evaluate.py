@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from schemas.answer import Answer
 from worker.cli.errors import CommandError
-from worker.cli.terminal import out, progress
+from worker.cli.terminal import Table, print_note, progress
 from worker.inference.engine import InferenceEngine
 from worker.inference.ordered import map_ordered
-from worker.model_tools.evaluation.squad import describe_decoder, load_squad, score
+from worker.model_tools.evaluation.notes import notes
+from worker.model_tools.evaluation.squad import (
+    describe_decoder,
+    load_squad,
+    score,
+    score_by_answerability,
+)
 from worker.models.manifest import Task
 from worker.models.store import ModelStore
 from worker.settings.environment import load
@@ -26,16 +30,19 @@ def evaluate(
 ) -> None:
     """Score the model on a SQuAD file: EM and F1, normalized as by the official script."""
     settings = load()
-    examples = load_squad(file)
     bundle = ModelStore(settings.qa.models).open(settings.qa.model)
     if bundle.manifest.task is not Task.QUESTION_ANSWERING:
         raise CommandError(
             f"{bundle.name} is for {bundle.manifest.task}; set QA_MODEL to a model for "
             f"{Task.QUESTION_ANSWERING}"
         )
+    examples = load_squad(file)
+    options, manifest = settings.qa.inference, bundle.manifest
+    for note in notes(examples, options, knows_no_answer=manifest.knows_no_answer):
+        print_note(f"note: {note}")
     predictions: dict[str, str] = {}
     windows = 0
-    with InferenceEngine(bundle, settings.qa.inference) as engine, progress() as bar:
+    with InferenceEngine(bundle, options) as engine, progress() as bar:
         began = time.perf_counter()
         task = bar.add_task("evaluating", total=len(examples), speed="")
         outcomes = map_ordered(engine, (example.event() for example in examples))
@@ -47,13 +54,15 @@ def evaluate(
             bar.update(task, advance=1, speed=f"{speed:.0f}/s")
         seconds = time.perf_counter() - began
     scores = score(examples, predictions)
-    table = Table(title=Text(str(file)), show_header=False)
+    table = Table(title=str(file))
     table.add_row("EM", f"{scores.exact_match:.4f}")
     table.add_row("F1", f"{scores.f1:.4f}")
+    for name, part in score_by_answerability(examples, predictions):
+        table.add_row(f"EM, F1 of {part.total} {name}", f"{part.exact_match:.4f}, {part.f1:.4f}")
     table.add_row("questions", f"{scores.total}")
     table.add_row("rejected", f"{scores.total - len(predictions)}")
     table.add_row("windows", f"{windows}")
     table.add_row("questions/s", f"{scores.total / seconds:.1f}")
     table.add_row("model", f"{engine.model.name} ({engine.model.precision})")
-    table.add_row("decoder", describe_decoder(settings.qa.inference, bundle.manifest.max_tokens))
-    out.print(table)
+    table.add_row("decoder", describe_decoder(options, manifest.max_tokens))
+    table.print()

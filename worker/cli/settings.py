@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Column, Table
 
 from worker.cli.dotenv import read_env_file
-from worker.cli.terminal import out
+from worker.cli.terminal import Table, print_line
 from worker.cli.tracing import check_tracing
 from worker.kafka.connection import connection_options
 from worker.settings import Settings, SettingsError
@@ -47,12 +45,12 @@ def _check(file: Path | None) -> None:
         environment, problems = read_env_file(file)
     problems += [*_problems(environment), *find_misspelled(environment)]
     for problem in problems:
-        out.print(problem, soft_wrap=True, markup=False, highlight=False)
+        print_line(problem)
     if problems:
         raise typer.Exit(1)
     names = [variable.name for variable in variables()]
     count = sum(name in environment or f"{name}_FILE" in environment for name in names)
-    out.print(f"ok: {count} settings")
+    print_line(f"ok: {count} settings")
 
 
 def _problems(environment: Mapping[str, str]) -> list[str]:
@@ -74,9 +72,7 @@ def _problems(environment: Mapping[str, str]) -> list[str]:
 
 def _print_table() -> None:
     values = current(load())
-    # `no_wrap`, so that a name can be copied.
-    name = Column("Variable", no_wrap=True)
-    table = Table(name, "Default", "Meaning", "Current value", show_lines=False)
+    table = Table("Variable", "Default", "Meaning", "Current value", unbroken={"Variable"})
     for variable in variables():
         value = values[variable.name]
         is_set = variable.name in os.environ or f"{variable.name}_FILE" in os.environ
@@ -84,7 +80,7 @@ def _print_table() -> None:
             variable.name,
             variable.default or "-",
             variable.meaning,
-            escape(value) or "-",
+            value or "-",
             style="bold" if is_set else None,
         )
-    out.print(table)
+    table.print()

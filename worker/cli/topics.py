@@ -4,9 +4,8 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from worker.cli.terminal import out
+from worker.cli.terminal import Table, print_line
 from worker.kafka.topics import create_topics, describe_topics
 from worker.settings.environment import load
 
@@ -25,7 +24,7 @@ def create(
         create_topics(load(), partitions=partitions, replication=replication_factor)
     )
     for name, result in results.items():
-        out.print(f"{name}: {result}")
+        print_line(f"{name}: {result}")
 
 
 @app.command()
@@ -40,6 +39,6 @@ def check() -> None:
             table.add_row(topic.name, str(topic.partitions), limit)
         else:
             table.add_row(topic.name, "missing", "", style="red")
-    out.print(table)
+    table.print()
     if not all(topic.partitions for topic in topics):
         raise typer.Exit(1)

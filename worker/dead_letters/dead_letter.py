@@ -3,12 +3,12 @@
 Reading topics is worker/dead_letters/replay.py's task, publishing transaction.py's.
 """
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from schemas.dead_letter import parse_dead_letter_headers
+from schemas.dead_letter import parse_dead_letter_headers, replay_attempt
 from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason
 from worker.kafka.records import OutputRecord, RecordPosition
 
@@ -34,6 +34,10 @@ class DeadLetter:
     """How many times the question had been replayed."""
     omitted_bytes: int | None
     """Size of the question's value if the dead letter does not have it."""
+    omitted_headers: int | None
+    """Number of the question's headers if the dead letter does not have them."""
+    omitted_key: str | None
+    """None if `key` is the question's; else the size of that in bytes, or `null`."""
 
     @classmethod
     def from_record(cls, record: Any) -> "DeadLetter":
@@ -51,6 +55,48 @@ class DeadLetter:
             question=None if parsed.event is None else RecordPosition(*parsed.event),
             attempt=parsed.attempt,
             omitted_bytes=parsed.omitted_bytes,
+            omitted_headers=parsed.omitted_headers,
+            omitted_key=parsed.omitted_key,
+        )
+
+    @property
+    def question_key(self) -> bytes | None:
+        """The question's key, of a dead letter that is complete."""
+        return self.key if self.omitted_key is None else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the dead letter tells its question's key, value and headers."""
+        return (
+            self.omitted_bytes is None
+            and self.omitted_headers is None
+            and self.omitted_key in (None, "null")
+        )
+
+    def complete(
+        self, key: bytes | None, value: bytes | None, headers: Sequence[Header]
+    ) -> "DeadLetter | None":
+        """The dead letter with all of its question's record, which is given. None if the given is
+        another record: a topic that was deleted and created again has another at the same offset.
+        """
+        expected_key = self.key if self.omitted_key is None else self.omitted_key
+        found_key = key if self.omitted_key is None else ("null" if key is None else str(len(key)))
+        count = len(headers)
+        if (found_key, len(value or b""), count) != (
+            expected_key,
+            self.size,
+            count if self.omitted_headers is None else self.omitted_headers,
+        ):
+            return None
+        return replace(
+            self,
+            key=key,
+            value=value,
+            question_headers=tuple(headers),
+            attempt=replay_attempt(headers),
+            omitted_key=None,
+            omitted_bytes=None,
+            omitted_headers=None,
         )
 
     @property
@@ -107,10 +153,10 @@ def skip_reason(
     return SkipReason.MAX_ATTEMPTS if dead_letter.attempt >= max_attempts else None
 
 
-def to_replay_record(dead_letter: DeadLetter, value: bytes | None, topic: str) -> OutputRecord:
+def to_replay_record(dead_letter: DeadLetter, topic: str) -> OutputRecord:
     """The question's record with its headers, plus the attempt and the dead letter's position.
 
-    `value` is the question's. Requires a dead letter for which `skip_reason` is None.
+    Requires a dead letter that is complete and for which `skip_reason` is None.
     """
     assert dead_letter.question is not None
     headers = [
@@ -120,4 +166,5 @@ def to_replay_record(dead_letter: DeadLetter, value: bytes | None, topic: str) -
         (ATTEMPT, str(dead_letter.attempt + 1).encode()),
         (REPLAY_OF, str(dead_letter.position).encode()),
     ]
-    return OutputRecord(topic, dead_letter.key, value, headers, dead_letter.question.partition)
+    partition = dead_letter.question.partition
+    return OutputRecord(topic, dead_letter.question_key, dead_letter.value, headers, partition)

@@ -130,17 +130,20 @@ class Replay:
     async def _build_record(
         self, dead_letter: DeadLetter, originals: TopicReader, questions: Topic
     ) -> tuple[ReplayResult, OutputRecord | None]:
-        value = dead_letter.value
-        if dead_letter.omitted_bytes is not None:
+        whole = dead_letter
+        if not dead_letter.is_complete:
             assert dead_letter.question is not None  # `skip_reason` is None
             position = dead_letter.question
             original = await originals.read_one(position.topic, position.partition, position.offset)
-            # A topic that was deleted and created again has another record at the offset.
-            expected = (dead_letter.key, dead_letter.omitted_bytes)
-            if original is None or (original.key, len(original.value or b"")) != expected:
+            completed = original and dead_letter.complete(
+                original.key, original.value, original.headers
+            )
+            if completed is None:
                 return ReplayResult(dead_letter, SkipReason.VALUE_GONE), None
-            value = original.value
-        record = to_replay_record(dead_letter, value, questions.name)
+            whole = completed
+            if whole.attempt >= self.max_attempts:
+                return ReplayResult(dead_letter, SkipReason.MAX_ATTEMPTS), None
+        record = to_replay_record(whole, questions.name)
         if record.size > questions.max_message_bytes:
             return ReplayResult(dead_letter, SkipReason.TOO_LARGE), None
         partition = partition_for(record, range(questions.partitions))

@@ -6,9 +6,10 @@ The upper bound of aiokafka in pyproject.toml exists because of this module.
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
@@ -33,15 +34,21 @@ async def force_close_consumer(consumer: AIOKafkaConsumer) -> None:
     await consumer._client.close()
 
 
-async def force_close_producer(producer: AIOKafkaProducer) -> None:
-    """Close a producer without waiting for its unsent records.
+def observe_responses(consumer: AIOKafkaConsumer, observe: Callable[[Any, Any], None]) -> None:
+    """Call `observe(request, response)` for every response to a consumer's request.
 
-    With all brokers down, `stop()` of an idempotent producer never returns.
-    Upstream: https://github.com/aio-libs/aiokafka/issues/1101.
-    Remove when `stop()` can be cancelled and then closes everything.
+    aiokafka ignores `throttle_time_ms`, so that a quota looks like brokers that do not answer.
+    No upstream issue found. Remove when the consumer reports it.
     """
-    await producer._sender.close()
-    await producer.client.close()
+    client = consumer._client
+    send = client.send
+
+    async def observed_send(node_id: int, request: Any, **options: Any) -> Any:
+        response = await send(node_id, request, **options)
+        observe(request, response)
+        return response
+
+    client.send = observed_send
 
 
 async def fetch_partitions(client: AIOKafkaClient, topic: str) -> set[int]:

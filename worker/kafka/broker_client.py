@@ -5,7 +5,10 @@ raising every other error. Not responsible for what a request means, nor for dea
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import chain, count, repeat
 from typing import Any
 
@@ -18,6 +21,7 @@ from aiokafka.errors import (
     IncompatibleBrokerVersion,
     KafkaError,
     LeaderNotAvailableError,
+    NodeNotReadyError,
     for_code,
 )
 
@@ -25,6 +29,13 @@ from worker.kafka._aiokafka import fetch_partitions
 from worker.kafka.connection import connection_options
 from worker.kafka.error_codes import UnstableOffsetCommit
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.throttle import (
+    OnThrottled,
+    Throttle,
+    ThrottledError,
+    ignore_throttled,
+    throttle_seconds,
+)
 from worker.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -34,8 +45,10 @@ PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 the markers of the previous transaction take a few milliseconds (KAFKA-5477)."""
 
 CONNECTIONS_PER_BROKER = 4
-"""Producers share these. A broker handles one request of a connection at a time, and a response
-waits for the replicas: on one connection, twelve transactions would run one after the other."""
+"""Producers share these; so many for records, and so many for all other requests. A broker handles
+one request of a connection at a time, and a response waits for the replicas: on one connection,
+twelve transactions would run one after the other. A quota on bytes mutes the connections on which
+records came, so EndTxn needs another one to end a transaction in time."""
 
 _RETRY_SAME_BROKER = (ConcurrentTransactions, CoordinatorLoadInProgressError, UnstableOffsetCommit)
 """The request reached the right broker, which has not finished something else."""
@@ -55,10 +68,18 @@ def client_for_transactions(kafka: KafkaSettings) -> AIOKafkaClient:
 class BrokerClient:
     """Call `start` first and `stop` last. `connection` is any number; equal numbers share a
     connection to a broker.
+
+    A connection that the broker has muted for a quota gets no request until the broker reads from
+    it again: waiting there, the request would time out.
     """
 
-    def __init__(self, client: AIOKafkaClient) -> None:
+    def __init__(
+        self, client: AIOKafkaClient, on_throttled: OnThrottled = ignore_throttled
+    ) -> None:
         self._client = client
+        self._on_throttled = on_throttled
+        self._throttle = Throttle()
+        self._sending: dict[tuple[int, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._connections = count()
         self._bootstrap: asyncio.Task[None] | None = None
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
@@ -100,18 +121,57 @@ class BrokerClient:
         )
 
     async def send_to_leader(
-        self, partition: TopicPartition, request: Any, codes: ErrorCodes, *, connection: int
+        self,
+        partition: TopicPartition,
+        request: Any,
+        codes: ErrorCodes,
+        *,
+        connection: int,
+        deadline: float | None = None,
     ) -> Any:
-        """Returns the response of the partition's leader. Raises `KafkaError`."""
+        """Returns the response of the partition's leader. Raises `KafkaError`; `ThrottledError` if
+        the leader does not read the request before `deadline` (monotonic time in seconds).
+        """
 
         async def find() -> int:
             await self.partitions(partition.topic)  # aiokafka then keeps its metadata up to date
-            leader = self._client.cluster.leader_for_partition(partition)
-            if leader is None or leader == -1:
+            leader = self._leader(partition)
+            if leader is None:
                 raise LeaderNotAvailableError(str(partition))
-            return int(leader)
+            return leader
 
-        return await self._send(find, request, codes, connection, self._refresh_metadata)
+        group = _records_group(connection)
+        return await self._send(
+            find, request, codes, group, self._refresh_metadata, deadline=deadline
+        )
+
+    async def send_to_any_broker(self, request: Any, codes: ErrorCodes, *, connection: int) -> Any:
+        """Returns the response of a broker. Raises `KafkaError`."""
+
+        async def find() -> int:
+            return int(self._client.get_random_node())
+
+        group = 1 + connection % CONNECTIONS_PER_BROKER
+        return await self._send(find, request, codes, group, self._refresh_metadata)
+
+    async def wait_unthrottled(
+        self, partitions: Collection[TopicPartition], *, connection: int
+    ) -> None:
+        """Wait until the leaders of all these partitions read records from the connection."""
+        seconds = self.throttled_seconds(partitions, connection=connection)
+        while seconds:
+            await asyncio.sleep(seconds)
+            seconds = self.throttled_seconds(partitions, connection=connection)
+
+    def throttled_seconds(self, partitions: Iterable[TopicPartition], *, connection: int) -> float:
+        """Seconds until the leaders of all these partitions read records from the connection."""
+        group = _records_group(connection)
+        links = {(self._leader(partition), group) for partition in partitions}
+        return max((self._throttle.remaining(link) for link in links), default=0.0)
+
+    def _leader(self, partition: TopicPartition) -> int | None:
+        leader: int | None = self._client.cluster.leader_for_partition(partition)
+        return None if leader == -1 else leader
 
     async def _send_to_coordinator(
         self, kind: CoordinationType, key: str, request: Any, codes: ErrorCodes, connection: int
@@ -126,7 +186,8 @@ class BrokerClient:
             self._coordinators.pop((kind, key), None)
             await self._refresh_metadata()
 
-        return await self._send(find, request, codes, connection, forget)
+        group = 1 + connection % CONNECTIONS_PER_BROKER
+        return await self._send(find, request, codes, group, forget)
 
     async def _refresh_metadata(self) -> None:
         await self._client.force_metadata_update()
@@ -136,21 +197,19 @@ class BrokerClient:
         find: Callable[[], Awaitable[int]],
         request: Any,
         codes: ErrorCodes,
-        connection: int,
+        group: int,
         forget: Callable[[], Awaitable[None]],
+        *,
+        deadline: float | None = None,
     ) -> Any:
         """Repeat the request until its response has no error. The caller sets the deadline.
 
-        Raises errors that a repetition does not cure.
+        `group` is aiokafka's number of the connection to each broker; 0 is the client's own, for
+        metadata. Raises errors that a repetition does not cure.
         """
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                response = await self._client.send(
-                    # Connection group 0 is the client's own, for metadata.
-                    await find(),
-                    request,
-                    group=1 + connection % CONNECTIONS_PER_BROKER,
-                )
+                response = await self._send_unthrottled(find, request, group, deadline)
                 for code in codes(response):
                     if code:
                         raise for_code(code)
@@ -170,3 +229,33 @@ class BrokerClient:
                 return response
             await asyncio.sleep(pause)
         raise AssertionError("the pauses never end")
+
+    async def _send_unthrottled(
+        self,
+        find: Callable[[], Awaitable[int]],
+        request: Any,
+        group: int,
+        deadline: float | None,
+    ) -> Any:
+        link = (await find(), group)
+        # Records: one request of a connection at a time, as the broker handles them; only the
+        # response to one tells whether the next has to wait.
+        exclusive = group > CONNECTIONS_PER_BROKER
+        async with self._sending[link] if exclusive else contextlib.nullcontext():
+            muted = self._throttle.remaining(link)
+            if muted:
+                if deadline is not None and time.monotonic() + muted >= deadline:
+                    raise ThrottledError(f"broker {link[0]} throttles the worker for {muted:.1f} s")
+                await self._throttle.wait(link)
+            if exclusive and await find() != link[0]:
+                raise NodeNotReadyError(f"broker {link[0]} no longer leads the partition")
+            response = await self._client.send(link[0], request, group=group)
+            seconds = throttle_seconds(response)
+            if seconds:
+                self._throttle.mute(link, seconds)
+                self._on_throttled(type(request).__name__, seconds)
+            return response
+
+
+def _records_group(connection: int) -> int:
+    return 1 + CONNECTIONS_PER_BROKER + connection % CONNECTIONS_PER_BROKER

@@ -8,7 +8,8 @@ when to commit is decided in worker/streaming.
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,11 +18,12 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from worker.kafka._aiokafka import force_close_consumer
+from worker.kafka._aiokafka import force_close_consumer, observe_responses
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.records import InputRecord
+from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
 from worker.observability import metrics
 from worker.settings import Settings
 
@@ -49,7 +51,7 @@ class RebalanceListener(Protocol):
 class GroupConsumer:
     """Consumes the questions topic as a member of the group."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_throttled: OnThrottled = ignore_throttled) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
         self._topic = settings.qa.questions_topic
@@ -67,6 +69,7 @@ class GroupConsumer:
             max_poll_interval_ms=kafka.max_poll_interval_ms,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
+        observe_responses(self._consumer, partial(_report_throttled, on_throttled))
 
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
@@ -178,6 +181,12 @@ class GroupConsumer:
             return {}
         offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
         return offsets
+
+
+def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:
+    seconds = throttle_seconds(response)
+    if seconds:
+        on_throttled(type(request).__name__, seconds)
 
 
 class _CountingListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

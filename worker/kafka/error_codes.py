@@ -52,7 +52,9 @@ _MAX_CODE = 255
 
 def _class_for(code: int) -> type[kafka.BrokerResponseError]:
     name = _RETRIABLE.get(code) or _NOT_RETRIABLE.get(code) or f"ERROR_{code}"
-    fields = {"errno": code, "message": name, "retriable": code in _RETRIABLE}
+    words = name.replace("_", " ").lower()
+    fields: dict[str, object] = {"errno": code, "message": name, "description": words}
+    fields["retriable"] = code in _RETRIABLE
     return type(name.title().replace("_", ""), (kafka.BrokerResponseError,), fields)
 
 

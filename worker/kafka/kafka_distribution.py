@@ -85,8 +85,12 @@ class KafkaDistribution:
         return os.pathsep.join(str(cache / jar.file_name) for jar in self.jars)
 
     def _download(self, missing: Sequence[Jar], cache: Path) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        console = Console(stderr=True, emoji=False, markup=False, highlight=False)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+        )
         description = f"downloading Apache Kafka {self.version} (once)"
         with (
             _download_directory(cache) as directory,

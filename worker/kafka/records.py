@@ -10,10 +10,6 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 
 from schemas.rejection import Header
 
-RECORD_OVERHEAD = 512
-"""Upper bound, in bytes, of the fields of a batch and a record (61 + at most 36) and of the lengths
-of headers: a broker must never reject a record that fits by our count."""
-
 BATCH_BYTES = 64 * 1024
 """Maximum size of a batch before compression; a larger record has a batch of its own."""
 
@@ -41,8 +37,15 @@ class OutputRecord:
 
     @property
     def size(self) -> int:
-        """Upper bound of the record's bytes in a batch of its own."""
-        return _payload_bytes(self.key, self.value, self.headers) + RECORD_OVERHEAD
+        """Bytes of the record in a batch of its own, as the broker compares them with
+        `max.message.bytes`: the encoded key, value and headers with their lengths, the batch's 61
+        bytes, and at most 21 for the record's own fields. Never less than the true size.
+        """
+        return int(
+            DefaultRecordBatchBuilder.estimate_size_in_bytes(
+                self.key, self.value, list(self.headers)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,28 @@ def partition_for(record: OutputRecord, partitions: Sequence[int]) -> int:
     return partitions[number % len(partitions)]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records of a target partition, encoded."""
+
+    data: bytes
+    count: int
+
+
 def build_batches(
-    records: Sequence[OutputRecord], state: tuple[int, int, int], size: int, compression: str
-) -> list[bytes]:
-    """Encoded transactional batches of at most `size` bytes, or of one larger record. `state` is
-    the producer's id, its epoch, and the first record's sequence number.
+    records: Sequence[OutputRecord],
+    state: tuple[int, int, int],
+    size: int,
+    compression: str,
+    *,
+    transactional: bool,
+) -> list[Batch]:
+    """Batches of at most `size` bytes before compression, or of one larger record. `state` is the
+    producer's id, its epoch, and the first record's sequence number.
     """
     producer_id, epoch, sequence = state
     now = int(time.time() * 1000)
-    batches: list[bytes] = []
+    batches: list[Batch] = []
     builder: Any = None
     count = 0
     for record in records:
@@ -86,12 +102,12 @@ def build_batches(
             count, now, record.key, record.value, list(record.headers)
         ):
             if builder is not None:
-                batches.append(bytes(builder.build()))
+                batches.append(Batch(bytes(builder.build()), count))
                 sequence, count = next_sequence(sequence, count), 0
             builder = DefaultRecordBatchBuilder(
                 magic=2,
                 compression_type=_CODECS[compression],
-                is_transactional=1,
+                is_transactional=int(transactional),
                 producer_id=producer_id,
                 producer_epoch=epoch,
                 base_sequence=sequence,
@@ -99,7 +115,7 @@ def build_batches(
             )
         count += 1
     if builder is not None:
-        batches.append(bytes(builder.build()))
+        batches.append(Batch(bytes(builder.build()), count))
     return batches
 
 

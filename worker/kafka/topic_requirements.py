@@ -1,6 +1,7 @@
 """Checks at the start of a command that its topics exist and that it has the ACLs for them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -32,10 +33,20 @@ async def require_topics(settings: Settings, required: RequiredAcls) -> list[Top
     return topics
 
 
-async def check_topics(settings: Settings) -> Mapping[str, int]:
-    """As `require_topics`, for the worker. Returns topic to `max.message.bytes`."""
+@dataclass(frozen=True, slots=True)
+class OutputTopics:
+    """What the worker has to know of the topics that it publishes to."""
+
+    limits: Mapping[str, int]
+    """Topic to `max.message.bytes`; the questions topic too."""
+    compacted: frozenset[str]
+
+
+async def check_topics(settings: Settings) -> OutputTopics:
+    """As `require_topics`, for the worker; logs what the operator should know."""
     topics = await require_topics(settings, required_by_worker(settings))
-    for topic in topics[1:]:  # the worker publishes to these
+    outputs = topics[1:]
+    for topic in outputs:
         if topic.max_message_bytes_unknown:
             log.warning(
                 "max_message_bytes_unknown",
@@ -43,4 +54,14 @@ async def check_topics(settings: Settings) -> Mapping[str, int]:
                 max_message_bytes=topic.max_message_bytes,
                 reason="the broker does not tell; grant DESCRIBE_CONFIGS on the topic",
             )
-    return {topic.name: topic.max_message_bytes for topic in topics}
+        if topic.compacted:
+            log.warning(
+                "topic_compacted",
+                topic=topic.name,
+                reason="its cleanup.policy has compact: the brokers delete all but the last record "
+                "of a key; a question without a key gets its topic-partition-offset as the key",
+            )
+    return OutputTopics(
+        {topic.name: topic.max_message_bytes for topic in topics},
+        frozenset(topic.name for topic in outputs if topic.compacted),
+    )

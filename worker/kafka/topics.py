@@ -15,6 +15,7 @@ from worker.kafka.errors import StreamingError
 from worker.settings import KafkaSettings, Settings
 
 MAX_MESSAGE_BYTES = "max.message.bytes"
+CLEANUP_POLICY = "cleanup.policy"
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 """Kafka's default, assumed without the permission to describe a topic's configuration."""
@@ -32,6 +33,10 @@ class Topic:
     max_message_bytes: int
     max_message_bytes_unknown: bool
     """DESCRIBE_CONFIGS on the topic is missing, so the default is assumed."""
+    compacted: bool = False
+    """Whether its cleanup.policy has `compact`: it takes no record without a key, and keeps the
+    last record of each key only.
+    """
 
 
 @asynccontextmanager
@@ -59,13 +64,14 @@ async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[
     # Ask for all topics: asking for one by name can create it.
     described = {topic["topic"]: topic for topic in await admin.describe_topics()}
     existing = [name for name in names if name in described and not described[name]["error_code"]]
-    limits = await _fetch_limits(admin, existing)
+    configs = await _fetch_configs(admin, existing)
     return [
         Topic(
             name,
             len(described[name]["partitions"]) if name in existing else 0,
-            limits.get(name, DEFAULT_MAX_MESSAGE_BYTES),
-            name not in limits,
+            int(configs.get(name, {}).get(MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGE_BYTES)),
+            MAX_MESSAGE_BYTES not in configs.get(name, {}),
+            "compact" in configs.get(name, {}).get(CLEANUP_POLICY, ""),
         )
         for name in names
     ]
@@ -106,16 +112,13 @@ def _names(settings: Settings) -> list[str]:
     return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
 
 
-async def _fetch_limits(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """Topic to `max.message.bytes`, without those whose configuration may not be described."""
-    resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, configs={MAX_MESSAGE_BYTES: None})
-        for name in names
-    ]
-    limits = {}
+async def _fetch_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """Topic to its properties, without those topics that may not be described."""
+    wanted = dict.fromkeys((MAX_MESSAGE_BYTES, CLEANUP_POLICY))
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs=wanted) for name in names]
+    configs = {}
     for response in await admin.describe_configs(resources) if names else []:
         for code, _, _, name, entries, *_ in response.resources:
-            for key, value, *_ in entries if not code else ():
-                if key == MAX_MESSAGE_BYTES:
-                    limits[name] = int(value)
-    return limits
+            if not code:
+                configs[name] = {key: value or "" for key, value, *_ in entries if key in wanted}
+    return configs

@@ -11,13 +11,13 @@ Here a transaction is one call that returns, or raises; after an error the produ
 """
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import DuplicateSequenceNumber, IllegalOperation, OperationNotAttempted
-from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.errors import IllegalOperation, OperationNotAttempted
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
@@ -27,19 +27,13 @@ from aiokafka.protocol.transaction import (
 )
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
-from worker.kafka.errors import Recovery, recovery_for
 from worker.kafka.protocol import StableOffsetFetchRequest
-from worker.kafka.records import (
-    BATCH_BYTES,
-    OutputRecord,
-    build_batches,
-    next_sequence,
-    partition_for,
-)
+from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
+from worker.kafka.records import OutputRecord
 from worker.settings import KafkaSettings
 
-# The leader has this batch already; the coordinator refused another partition of the request.
-_NOT_ERRORS = (DuplicateSequenceNumber.errno, OperationNotAttempted.errno)
+# The coordinator refused another partition of the request.
+_NOT_ERRORS = (OperationNotAttempted.errno,)
 
 
 def transactional_id(group_id: str, partition: TopicPartition) -> str:
@@ -80,14 +74,18 @@ class TransactionalProducer:
     ) -> None:
         """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`."""
         self._client = client
-        self._connection = client.next_connection()
         self._group_id = kafka.group_id
         self._id = transactional_id
         self._timeout_ms = kafka.transaction_timeout_ms
-        self._compression = kafka.compression_type
-        self._limits = limits
+        self._sender = RecordSender(
+            client,
+            limits,
+            compression=kafka.compression_type,
+            timeout_ms=kafka.transaction_timeout_ms,
+            transactional_id=transactional_id,
+        )
+        self._connection = self._sender.connection
         self._producer = (-1, -1)  # id and epoch
-        self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._usable = False
 
     async def init_transactions(self) -> None:
@@ -99,53 +97,45 @@ class TransactionalProducer:
             InitProducerIdRequest(self._id, self._timeout_ms), lambda answer: [answer.error_code]
         )
         self._producer = (response.producer_id, response.producer_epoch)
-        self._sequences.clear()
+        self._sender.begin(*self._producer)
         self._usable = True
 
     async def commit(
         self,
         records: Sequence[OutputRecord],
         offsets: Mapping[TopicPartition, int] | None = None,
-    ) -> None:
+    ) -> float:
         """Publish `records` and commit the group's `offsets` in one transaction.
 
-        Raises `KafkaError`, or `TimeoutError` after KAFKA_TRANSACTION_TIMEOUT_MS.
+        Waits, before the transaction begins, while the brokers throttle the connections that it
+        needs. Returns the transaction's duration in seconds, with the time for which the brokers
+        throttle these connections after it.
+
+        Raises `RecordsRefusedError`, `ThrottledError` and other `KafkaError`s, or `TimeoutError`
+        after KAFKA_TRANSACTION_TIMEOUT_MS.
         """
         if not self._usable:
             raise IllegalOperation(
                 f"{self._id}: call init_transactions() first, and after an error"
             )
         if not records and not offsets:
-            return
+            return 0.0
         self._usable = False
+        targets = await self._sender.encode(records)
+        await self._client.wait_unthrottled(targets, connection=self._connection)
+        began = time.monotonic()
+        deadline = began + self._timeout_ms / 1000
         async with asyncio.timeout(self._timeout_ms / 1000):
-            batches = await self._build_batches(records)
-            if batches:
-                await self._add_partitions(batches)
-            steps = [self._produce(partition, parts) for partition, parts in batches.items()]
+            if targets:
+                await self._add_partitions(targets)
+            steps = [self._produce(targets, deadline)] if targets else []
             if offsets:
                 steps.append(self._commit_offsets(offsets))
-            await _run_concurrently(steps)
+            await run_concurrently(steps)
             await self._end()
         self._usable = True
-
-    async def _build_batches(
-        self, records: Sequence[OutputRecord]
-    ) -> dict[TopicPartition, list[bytes]]:
-        """Target partition to the encoded batches of its records, one for each request."""
-        topics = {record.topic for record in records}
-        partitions = {topic: await self._client.partitions(topic) for topic in topics}
-        by_target: dict[TopicPartition, list[OutputRecord]] = defaultdict(list)
-        for record in records:
-            number = partition_for(record, partitions[record.topic])
-            by_target[TopicPartition(record.topic, number)].append(record)
-        batches = {}
-        for target, its_records in by_target.items():
-            state = (*self._producer, self._sequences[target])
-            size = min(BATCH_BYTES, self._limits[target.topic])
-            batches[target] = build_batches(its_records, state, size, self._compression)
-            self._sequences[target] = next_sequence(self._sequences[target], len(its_records))
-        return batches
+        throttled = self._client.throttled_seconds(targets, connection=self._connection)
+        return time.monotonic() - began + throttled
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 
@@ -157,21 +147,10 @@ class TransactionalProducer:
         )
         await self._send(request, lambda response: _partition_errors(response.errors, field=1))
 
-    async def _produce(self, partition: TopicPartition, batches: Sequence[bytes]) -> None:
-        for batch in batches:
-            # A repetition has the same sequence numbers, so the leader recognises the batch.
-            request = ProduceRequest(
-                transactional_id=self._id,
-                required_acks=-1,
-                timeout=self._timeout_ms,
-                topics=[(partition.topic, [(partition.partition, batch)])],
-            )
-            await self._client.send_to_leader(
-                partition,
-                request,
-                lambda response: _partition_errors(response.topics, field=1),
-                connection=self._connection,
-            )
+    async def _produce(
+        self, targets: Mapping[TopicPartition, TargetBatches], deadline: float
+    ) -> None:
+        await self._sender.send(targets, deadline=deadline)
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)
@@ -208,13 +187,3 @@ def _partition_errors(topics: Iterable[Any], *, field: int) -> Iterator[int]:
     """The partitions' error codes in a response; `field` is their index in a partition's entry."""
     codes = (partition[field] for _, partitions, *_ in topics for partition in partitions)
     return (code for code in codes if code not in _NOT_ERRORS)
-
-
-async def _run_concurrently(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all steps. If some fail, raises one error: a fatal one if there is one."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for step in steps:
-                group.create_task(step)
-    except ExceptionGroup as failed:
-        raise max(failed.exceptions, key=lambda e: recovery_for(e) is Recovery.FATAL) from None

@@ -28,6 +28,7 @@ class Health:
     """Unix time of the last answer from a broker; before the first answer, of the creation."""
     _last_progress: float = field(init=False)
     _last_contact: float = field(init=False)
+    _throttled_until: float = field(init=False, default=float("-inf"))
     _work_pending: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -36,15 +37,30 @@ class Health:
 
     def record_completed(self) -> None:
         """Reports that the brokers acknowledged the answer or the dead letter of a record."""
-        self._last_progress = self.clock()
+        self._last_progress = max(self.clock(), self._throttled_until)
 
     def broker_contact(self) -> None:
         """Reports an answer from a broker. The first one after an outage restarts `stall_after`."""
         now = self.clock()
         if now - self._last_contact > self.contact_after:
             self._last_progress = now
-        self._last_contact = now
+        self._last_contact = max(now, self._throttled_until)
         self.last_contact_timestamp = self.wall_clock()
+
+    def throttled(self, seconds: float) -> None:
+        """Reports an answer by which a quota delays the worker's requests for `seconds` from now.
+
+        The times of stall and outage start after the delay.
+        """
+        self.broker_contact()
+        self._throttled_until = max(self._throttled_until, self.clock() + seconds)
+        self._last_progress = max(self._last_progress, self._throttled_until)
+        self._last_contact = max(self._last_contact, self._throttled_until)
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether a quota delays the worker's requests, so that brokers seem silent."""
+        return self.clock() < self._throttled_until
 
     def set_work_pending(self, pending: bool) -> None:
         """Reports whether records are in flight or an assigned partition has lag."""
@@ -54,8 +70,8 @@ class Health:
 
     @property
     def seconds_since_contact(self) -> float:
-        """Seconds since the last answer from a broker."""
-        return self.clock() - self._last_contact
+        """Seconds since the last answer from a broker, or since the end of a throttle."""
+        return max(0.0, self.clock() - self._last_contact)
 
     @property
     def stalled(self) -> bool:

@@ -4,14 +4,17 @@ Libraries log through the standard library; their lines get the same format. REA
 file lists the events that the worker logs.
 """
 
+import io
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from worker.observability.log_filters import RateLimitRepeats, RedactSasl
+from worker.observability.printable import printable
 
 
 def configure(level: str, style: str) -> None:
@@ -38,7 +41,8 @@ def configure(level: str, style: str) -> None:
         ]
     else:
         renderers = [
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            _escape_controls,
+            structlog.dev.ConsoleRenderer(exception_formatter=_printable_traceback),
         ]
     structlog.configure(
         processors=[
@@ -65,3 +69,20 @@ def configure(level: str, style: str) -> None:
     root.setLevel(level.upper())
     # Drops the line that aiohttp logs at level info for each request to the HTTP port.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _escape_controls(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """Escapes control characters, which a terminal would execute, in all fields.
+
+    A field may quote a record or a broker. JSON lines need no escaping here.
+    """
+    return {
+        name: printable(value, lines=name == "stack") if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+
+
+def _printable_traceback(output: TextIO, error: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    output.write(printable(text.getvalue(), lines=True))

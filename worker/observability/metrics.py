@@ -125,6 +125,14 @@ SESSION_FAILURES = Counter("qa_session_failures", "Sessions that failed, or coul
 PARTITION_RESTARTS = Counter(
     "qa_partition_restarts", "Partitions restarted with a new fence after a failed transaction"
 )
+THROTTLE_TIME = Counter(
+    "qa_throttle_time_seconds",
+    "Time for which the brokers told the worker to wait because of a quota (throttle_time_ms), "
+    "summed over its connections",
+    ["request"],
+)
+for _request in ("produce", "fetch", "other"):
+    THROTTLE_TIME.labels(_request)
 COMMITS = Counter(
     "qa_commits", "Attempts to commit offsets or a transaction, by outcome", ["outcome"]
 )

@@ -91,7 +91,6 @@ class KafkaSettings(SettingsGroup):
     max_partition_fetch_bytes: int = Field(
         MIB, ge=1024, description="Maximum bytes that one fetch returns for each partition"
     )
-    linger_ms: int = Field(5, ge=0, description="Producer linger.ms (at_least_once only)")
     compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none", description="none, gzip, snappy, lz4 or zstd; for answers and dead letters"
     )

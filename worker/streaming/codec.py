@@ -9,7 +9,18 @@ from typing import Any
 from schemas.answer import Source
 from schemas.envelope import TRACE, E, Envelope, decode_event, encode_outcome
 from schemas.event import Outcome
-from schemas.rejection import VALUE_OMITTED, Header, Rejected, dead_letter_headers
+from schemas.rejection import (
+    HEADERS_OMITTED,
+    KEY_OMITTED,
+    MESSAGE,
+    OMITTED,
+    SHORT_MESSAGE_LIMIT,
+    VALUE_OMITTED,
+    Header,
+    Rejected,
+    dead_letter_headers,
+    split_headers,
+)
 from worker.kafka.records import InputRecord, OutputRecord
 
 
@@ -27,8 +38,12 @@ def encode_outcome_record(
     topic: str,
     *,
     context: Sequence[Header] | None = None,
+    requires_key: bool = False,
 ) -> OutputRecord:
     """The outcome under the question's key, in its content mode, with its correlation headers.
+
+    If the topic requires a key and the question has none, the key is the question's
+    topic-partition-offset.
 
     `context` replaces the question's trace headers. Trace attributes of a CloudEvent are copied
     unchanged: they name the trace that created the event, not the one that processed it.
@@ -41,7 +56,10 @@ def encode_outcome_record(
         source=f"/qa-worker/{record.topic}",
         extensions=envelope.extensions,
     )
-    return OutputRecord(topic, record.key, value, headers, record.partition)
+    key = record.key
+    if key is None and requires_key:
+        key = record.default_id.encode()
+    return OutputRecord(topic, key, value, headers, record.partition)
 
 
 def with_trace_context(headers: Sequence[Header], context: Sequence[Header]) -> list[Header]:
@@ -49,8 +67,12 @@ def with_trace_context(headers: Sequence[Header], context: Sequence[Header]) -> 
     return [*(each for each in headers if each[0].lower() not in TRACE), *context]
 
 
-def encode_dead_letter(record: InputRecord, rejected: Rejected, topic: str) -> OutputRecord:
-    """The question's record, unchanged, with the rejection in added headers."""
+def encode_dead_letter(
+    record: InputRecord, rejected: Rejected, topic: str, *, requires_key: bool = False
+) -> OutputRecord:
+    """The question's record, unchanged, with the rejection in added headers. If the topic requires
+    a key and the record has none, the key is its topic-partition-offset, and a header says so.
+    """
     headers = dead_letter_headers(
         rejected,
         topic=record.topic,
@@ -58,20 +80,49 @@ def encode_dead_letter(record: InputRecord, rejected: Rejected, topic: str) -> O
         offset=record.offset,
         headers=record.headers,
     )
-    return OutputRecord(topic, record.key, record.value, headers, record.partition)
+    key = record.key
+    if key is None and requires_key:
+        key = record.default_id.encode()
+        headers.append(_key_omitted(record))
+    return OutputRecord(topic, key, record.value, headers, record.partition)
 
 
-def drop_value(dead_letter: OutputRecord) -> OutputRecord:
-    """The same dead letter without its value, for a topic that does not accept its size.
+def shrink_dead_letter(record: InputRecord, dead_letter: OutputRecord) -> OutputRecord | None:
+    """The next form of the record's dead letter, for a topic that does not take this one.
 
-    A header states the size of the value, which remains on the questions topic at the offset that
-    the headers name.
+    In this order it omits the question's value, its headers, and its key, in whose place it puts
+    topic-partition-offset; what remains points to the question. Headers state what is omitted. None
+    if nothing is left to omit.
     """
-    omitted = (VALUE_OMITTED, str(len(dead_letter.value or b"")).encode())
-    return OutputRecord(
-        dead_letter.topic,
-        dead_letter.key,
-        None,
-        [*dead_letter.headers, omitted],
-        dead_letter.source_partition,
-    )
+    question_headers, added = split_headers(dead_letter.headers)
+    key, headers = dead_letter.key, list(dead_letter.headers)
+    if dead_letter.value is not None:
+        headers.append((VALUE_OMITTED, str(len(dead_letter.value)).encode()))
+    elif question_headers:
+        headers = _shortened(added)
+        headers.append((HEADERS_OMITTED, str(len(question_headers)).encode()))
+    elif KEY_OMITTED not in added:
+        key = record.default_id.encode()
+        headers = [*_shortened(added), _key_omitted(record)]
+    else:
+        return None
+    return OutputRecord(dead_letter.topic, key, None, headers, dead_letter.source_partition)
+
+
+def omitted_parts(dead_letter: OutputRecord) -> list[str]:
+    """Which of `value`, `headers` and `key` of its question the dead letter does not have."""
+    _, added = split_headers(dead_letter.headers)
+    return [name.split(".")[1] for name in OMITTED if name in added]
+
+
+def _shortened(added: dict[str, bytes | None]) -> list[Header]:
+    """The added headers in their order, with a message of SHORT_MESSAGE_LIMIT."""
+    message = (added.get(MESSAGE) or b"").decode("utf-8", "replace")[:SHORT_MESSAGE_LIMIT]
+    shorter = {**added, MESSAGE: message.encode()}
+    # `split_headers` returns the last header first.
+    return [(name, shorter[name]) for name in reversed(added)]
+
+
+def _key_omitted(record: InputRecord) -> Header:
+    size = b"null" if record.key is None else str(len(record.key)).encode()
+    return KEY_OMITTED, size

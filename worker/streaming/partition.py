@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,6 +17,7 @@ from aiokafka import TopicPartition
 
 from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
+from worker.kafka.record_sender import Refusal
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -25,15 +27,12 @@ from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import (
     DeliveredRecord,
     Delivery,
+    NotDeliveredError,
     ProcessedRecord,
     Tracker,
 )
 from worker.streaming.offset_tracker import OffsetTracker
 from worker.streaming.processor import RecordProcessor
-
-MAX_BATCH_BYTES = 1024 * 1024
-"""Of records that are delivered together, or one record. 16 requests of 64 KiB end well within a
-transaction's timeout on any network; a transaction that takes longer is aborted and repeated."""
 
 _PUBLISH = metrics.STAGE.labels("publish")
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
@@ -77,6 +76,8 @@ class PartitionProcessor:
         self._answers = metrics.ANSWERS.labels(*labels)
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
+        self._replaced: dict[int, ProcessedRecord] = {}
+        """Offset to what is delivered in the place of an output that its topic refused."""
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -152,6 +153,7 @@ class PartitionProcessor:
                 traces.end(delivered.trace, DROPPED)
         self._processed.clear()
         self._processing.clear()
+        self._replaced.clear()
         self._idle.set()
 
     def _collect_processed(self, _: "asyncio.Task[ProcessedRecord]") -> None:
@@ -186,14 +188,32 @@ class PartitionProcessor:
         batch, limit_exceeded = self._take_batch()
         if batch or limit_exceeded is None:
             started, started_ns = time.perf_counter(), time.time_ns()
-            async for processed in self._delivery.deliver(batch):
-                self._complete(processed, started, started_ns)
+            try:
+                async for processed in self._delivery.deliver(batch):
+                    self._complete(processed, started, started_ns)
+            except NotDeliveredError as error:
+                # Before the dead-letter limit's error: the batch is taken again.
+                self._replace(error.refused)
+                return
             self.made_progress = True
             self._context.health.record_completed()
             if not self.tracker.in_flight:
                 self._idle.set()
         if limit_exceeded is not None:
             raise limit_exceeded
+
+    def _replace(self, refused: Mapping[int, Refusal]) -> None:
+        """The topics refuse the outputs at these offsets. Raises `StreamingError` if nothing can be
+        delivered in the place of one.
+        """
+        for each in self._processed:
+            if (why := refused.get(each.record.offset)) is not None:
+                self._replaced[each.record.offset] = self._context.processor.replace_refused(
+                    each.record, self._result(each), why
+                )
+
+    def _result(self, each: InFlightRecord) -> ProcessedRecord:
+        return self._replaced.get(each.record.offset) or each.processing.result()
 
     def _take_batch(self) -> tuple[list[ProcessedRecord], StreamingError | None]:
         """What is delivered next, and the error that follows, if a rejection exceeds the
@@ -202,10 +222,11 @@ class PartitionProcessor:
         batch: list[ProcessedRecord] = []
         size = 0
         for each in islice(self._processed, self._context.batch_records):
-            size += each.record.size
-            if batch and size > MAX_BATCH_BYTES:
+            processed = self._result(each)
+            size += processed.output.size
+            if batch and size > self._delivery.max_bytes:
                 break
-            batch.append(each.processing.result())
+            batch.append(processed)
         counted = [n for n, each in enumerate(islice(self._processed, len(batch))) if counts(each)]
         allowed, error = self._context.dead_letter_limit.check([batch[n].reason for n in counted])
         return (batch[: counted[allowed]] if error else batch), error
@@ -213,6 +234,7 @@ class PartitionProcessor:
     def _complete(self, processed: ProcessedRecord, started: float, started_ns: int) -> None:
         """The brokers acknowledged the outcome of the first processed record."""
         each = self._processed.popleft()
+        self._replaced.pop(processed.offset, None)
         reason = processed.reason
         if each.trace is not None:
             each.trace.add_stage("publish", started_ns)

@@ -6,7 +6,7 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +17,18 @@ import structlog
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.inference.result import R, ReadResult
+from worker.kafka.errors import StreamingError
+from worker.kafka.record_sender import Refusal
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
 from worker.streaming.backpressure import EngineLoad
 from worker.streaming.codec import (
     decode_record,
-    drop_value,
     encode_dead_letter,
     encode_outcome_record,
+    omitted_parts,
+    shrink_dead_letter,
 )
 from worker.streaming.delivery.base import ProcessedRecord
 
@@ -69,6 +72,8 @@ class RecordProcessor:
     max_record_bytes: int
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
+    compacted: Collection[str] = ()
+    """Topics that take no record without a key."""
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -104,6 +109,7 @@ class RecordProcessor:
                 result.outcome,
                 self.answers_topic,
                 context=None if trace is None else trace.propagated,
+                requires_key=self.answers_topic in self.compacted,
             )
             if self._fits(output):
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
@@ -138,14 +144,60 @@ class RecordProcessor:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))
 
+    def replace_refused(
+        self, record: InputRecord, refused: ProcessedRecord, refusal: Refusal
+    ) -> ProcessedRecord:
+        """What is delivered for the record in the place of an output that its topic refuses: for an
+        answer a dead letter, for a dead letter a smaller one.
+
+        Raises `StreamingError` if the topic refuses the smallest one.
+        """
+        if refused.reason is None:
+            reason = Reason.ANSWER_TOO_LARGE if refusal.too_large else Reason.ANSWER_REFUSED
+            return self._reject(record, record.default_id, Rejected(reason, str(refusal)))
+        dead_letter = self._shrink(record, refused.output, refused.reason, str(refusal))
+        return self._fitting(record, dead_letter, refused.reason)
+
     def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
         log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
-        dead_letter = encode_dead_letter(record, rejected, self.dead_letters_topic)
-        if not self._fits(dead_letter):
-            log.error("dead_letter_value_dropped", **event, bytes=record.size)
-            dead_letter = drop_value(dead_letter)
-        return ProcessedRecord(record.offset, dead_letter, rejected.reason)
+        topic = self.dead_letters_topic
+        dead_letter = encode_dead_letter(
+            record, rejected, topic, requires_key=topic in self.compacted
+        )
+        return self._fitting(record, dead_letter, rejected.reason)
+
+    def _fitting(
+        self, record: InputRecord, dead_letter: OutputRecord, reason: Reason
+    ) -> ProcessedRecord:
+        """The largest form of the dead letter that its topic accepts."""
+        while not self._fits(dead_letter):
+            limit = self.limits[dead_letter.topic]
+            why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
+            dead_letter = self._shrink(record, dead_letter, reason, why)
+        return ProcessedRecord(record.offset, dead_letter, reason)
+
+    def _shrink(
+        self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str
+    ) -> OutputRecord:
+        """The next smaller form. Raises `StreamingError` if there is none."""
+        smaller = shrink_dead_letter(record, dead_letter)
+        if smaller is None:
+            raise StreamingError(
+                f"no dead letter for the record at {record.topic} partition {record.partition} "
+                f"offset {record.offset} ({reason}), not even one that only names it: {why}. "
+                f"Change the configuration of {dead_letter.topic} (max.message.bytes, or a check "
+                f"of its records)"
+            )
+        omitted = omitted_parts(smaller)
+        log.error(
+            "dead_letter_reduced",
+            **_position(record),
+            reason=str(reason),
+            omitted=omitted,
+            why=why,
+        )
+        return smaller
 
     def _fits(self, output: OutputRecord) -> bool:
         """Whether its topic accepts a record of this size."""

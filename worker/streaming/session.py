@@ -5,7 +5,7 @@ it; the supervisor then opens the next one, which resumes at the committed offse
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from concurrent.futures import Executor
 from typing import Any
 
@@ -13,6 +13,7 @@ import structlog
 
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
+from worker.kafka.topic_requirements import OutputTopics
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -24,6 +25,7 @@ from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -38,21 +40,22 @@ class KafkaSession:
     def __init__(
         self,
         settings: Settings,
-        limits: Mapping[str, int],
+        topics: OutputTopics,
         engine: Engine,
         health: Health,
         dead_letter_limit: DeadLetterLimit,
         decoders: Executor,
         traces: TraceDispatcher,
     ) -> None:
-        """`limits` maps topics to `max.message.bytes`; `decoders` runs JSON that is too large for
-        the event loop.
-        """
+        """`decoders` runs JSON that is too large for the event loop."""
         qa = settings.qa
         self._health = health
         self._engine = engine
-        self._consumer = GroupConsumer(settings)
-        self._delivery = create_delivery(settings, limits, self._consumer, traces)
+        throttling = ThrottleReporter(health)
+        self._consumer = GroupConsumer(settings, throttling.report)
+        self._delivery = create_delivery(
+            settings, topics.limits, self._consumer, traces, throttling.report
+        )
         self._limiter = InFlightLimiter(
             engine,
             max_bytes=qa.max_in_flight_bytes,
@@ -65,7 +68,8 @@ class KafkaSession:
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
-            limits=limits,
+            limits=topics.limits,
+            compacted=topics.compacted,
         )
         context = PartitionContext(
             processor=processor,

@@ -87,10 +87,10 @@ class WorkerSupervisor:
         Topics are checked for each session, since they may change. Joining can take as long as the
         slowest member's drain, so it must not delay a stop.
         """
-        limits = await check_topics(self._settings)
+        topics = await check_topics(self._settings)
         session = KafkaSession(
             self._settings,
-            limits,
+            topics,
             self._engine,
             self._health,
             self._dead_letter_limit,

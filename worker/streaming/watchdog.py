@@ -79,6 +79,8 @@ class Watchdog:
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
+            if self._health.is_throttled:
+                return 0  # the request waits for the end of the quota's delay
             seconds = round(self._health.seconds_since_contact)
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0

@@ -77,6 +77,14 @@ KAFKA = Row(
             (("{{outcome}}", f"sum by (outcome) ({rate('qa_commits_total')})"),),
         ),
         Panel(
+            "Throttled by quotas",
+            "Seconds per second for which the brokers told the worker to wait because of a quota "
+            "on its client id or user, summed over its connections. A throttled worker is slow; "
+            "the brokers are not silent.",
+            "short",
+            (("{{request}}", f"sum by (request) ({rate('qa_throttle_time_seconds_total')})"),),
+        ),
+        Panel(
             "Rebalances and sessions",
             "Per interval. Each worker that joins or leaves causes a rebalance; a session that "
             "fails is replaced; a partition restarts after a failed transaction.",

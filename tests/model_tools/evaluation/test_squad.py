@@ -8,15 +8,18 @@ import pytest
 
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
+from worker.inference.options import InferenceOptions
 from worker.model_tools.evaluation.squad import (
-    DataError,
     EvaluationResult,
     Example,
+    describe_decoder,
     load_squad,
     normalize,
     score,
+    score_by_answerability,
     token_f1,
 )
+from worker.model_tools.evaluation.squad_document import DataError
 
 
 @pytest.mark.parametrize(
@@ -123,27 +126,96 @@ def test_v2_example_may_be_unanswerable(tmp_path: Path) -> None:
     assert example.gold == ()
 
 
+QAS = r"data[0].paragraphs[0].qas[0]"
+
+
 @pytest.mark.parametrize(
-    "document",
+    ("document", "problem"),
     [
-        b"",
-        b"{",
-        b"\xff",
-        [],
-        {},
-        {"data": 5},
-        {"data": [{}]},
-        {"data": [{"paragraphs": [{"context": "c"}]}]},
-        {"data": [{"paragraphs": [{"context": "c", "qas": {"id": 1}}]}]},
-        squad(answers=None),
-        squad(answers=[{}]),
-        squad(answers=["Ada"]),
+        (b"", "line 1, column 1: not JSON: Expecting value"),
+        (b'{"data":\n [}', "line 2, column 3: not JSON: Expecting value"),
+        (b"{}\n{}", "line 2, column 1: not JSON: Extra data; JSON Lines are not supported"),
+        (b'"\xff"', "byte 1 is not utf-8: invalid start byte"),
+        (b"[" * 100_000, "its JSON is nested too deeply"),
+        (b"9" * 5_000, "not JSON: Exceeds the limit"),
+        ([], "the document is a list, not an object"),
+        ({}, "data is missing"),
+        ({"data": 5}, "data is a number, not a list"),
+        ({"data": []}, "it has no questions"),
+        ({"data": [{}]}, "data[0].paragraphs is missing"),
+        ({"data": [{"paragraphs": [{"qas": []}]}]}, "data[0].paragraphs[0].context is missing"),
+        (
+            {"data": [{"paragraphs": [{"context": None, "qas": []}]}]},
+            "data[0].paragraphs[0].context is null, not a text",
+        ),
+        (
+            {"data": [{"paragraphs": [{"context": "c", "qas": {"id": 1}}]}]},
+            "data[0].paragraphs[0].qas is an object, not a list",
+        ),
+        (squad(question=None), f"{QAS}.question is null, not a text"),
+        (squad(answers=None), f"{QAS}.answers is null, not a list"),
+        (squad(answers={"text": ["Ada"]}), f"{QAS}.answers is an object, not a list"),
+        (squad(answers=[{}]), f"{QAS}.answers[0].text is missing"),
+        (squad(answers=["Ada"]), f"{QAS}.answers[0] is a text, not an object"),
+        (squad(answers=[{"text": None}]), f"{QAS}.answers[0].text is null, not a text"),
+        (squad(answers=[{"text": 2019}]), f"{QAS}.answers[0].text is a number, not a text"),
+        (squad(is_impossible="false"), f"{QAS}.is_impossible is a text, not a boolean"),
+        (squad(is_impossible=True), f"{QAS}.answers has answers, but is_impossible is true"),
     ],
-    ids=lambda document: repr(document)[:60],
+    ids=lambda value: repr(value)[:60],
 )
-def test_other_files_are_refused_by_name(tmp_path: Path, document: Any) -> None:
-    with pytest.raises(DataError, match=r"squad\.json: not a SQuAD file"):
+def test_other_files_are_refused_with_the_place(
+    tmp_path: Path, document: Any, problem: str
+) -> None:
+    with pytest.raises(DataError) as refused:
         loaded(tmp_path, document)
+    assert str(refused.value).startswith(f"{tmp_path}/squad.json: not a SQuAD file: {problem}")
+
+
+@pytest.mark.parametrize("answers", [None, []])
+def test_impossible_questions_need_no_answers(tmp_path: Path, answers: Any) -> None:
+    assert loaded(tmp_path, squad(answers=answers, is_impossible=True))[0].gold == ()
+
+
+def test_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    assert len(loaded(tmp_path, b"\xef\xbb\xbf" + json.dumps(squad()).encode())) == 1
+
+
+def test_each_question_has_an_id_of_its_own(tmp_path: Path) -> None:
+    own = ["1", 7, "1", None, 7, "", float("nan"), True, "data[0].paragraphs[0].qas[9]", None]
+    document = squad()
+    (entry,) = document["data"][0]["paragraphs"][0].pop("qas")
+    document["data"][0]["paragraphs"][0]["qas"] = [{**entry, "id": name} for name in own]
+    ids = [example.id for example in loaded(tmp_path, document)]
+    assert ids[:3] == ["1", "7", "data[0].paragraphs[0].qas[2]"]
+    assert len(set(ids)) == len(own)
+
+
+def test_questions_that_share_an_id_are_scored_by_their_own_answers(tmp_path: Path) -> None:
+    document = squad()
+    (entry,) = document["data"][0]["paragraphs"][0].pop("qas")
+    other = {**entry, "answers": [{"text": "Bob"}]}
+    document["data"][0]["paragraphs"][0]["qas"] = [entry, other, {**other, "id": None}]
+    examples = loaded(tmp_path, document)
+    predictions = dict(zip((example.id for example in examples), ["Ada", "Bob", "x"], strict=True))
+    assert score(examples, predictions).exact_match == pytest.approx(200 / 3)
+
+
+def test_answerable_and_unanswerable_questions_are_scored_apart() -> None:
+    examples = [example("1", "Ada"), example("2", "Bob"), example("3")]
+    predictions = {"1": "Ada", "2": "", "3": "x"}
+    assert list(score_by_answerability(examples, predictions)) == [
+        ("answerable", EvaluationResult(50.0, 50.0, 2)),
+        ("unanswerable", EvaluationResult(0.0, 0.0, 1)),
+    ]
+    assert list(score_by_answerability(examples[:2], predictions)) == []
+
+
+def test_decoder_says_whether_the_answer_may_be_empty() -> None:
+    plain = describe_decoder(InferenceOptions(), 512)
+    assert plain.endswith("aligned to words; every question answered")
+    empty = InferenceOptions(no_answer=True, no_answer_threshold=1.5)
+    assert describe_decoder(empty, 512).endswith("; no answer allowed, threshold 1.5")
 
 
 def test_example_becomes_a_question() -> None:

@@ -1,19 +1,10 @@
-"""Formats untrusted bytes and text for a terminal."""
+"""Formats the fields of dead letters as text. `worker/cli/terminal.py` escapes what it prints."""
 
 import base64
 from datetime import UTC, datetime
 
 from worker.dead_letters.dead_letter import DeadLetter
-
-
-def escape(text: str) -> str:
-    """`text` with all unprintable characters escaped, except line breaks and tabs, so that it
-    cannot send control sequences to the terminal.
-    """
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
-        for each in text
-    )
+from worker.observability.printable import printable
 
 
 def format_bytes(data: bytes | None) -> str:
@@ -21,14 +12,14 @@ def format_bytes(data: bytes | None) -> str:
     if data is None:
         return "(none)"
     try:
-        return escape(data.decode())
+        return data.decode()
     except UnicodeDecodeError:
         return f"base64: {base64.b64encode(data).decode()}"
 
 
 def truncate(text: str, length: int) -> str:
     """At most `length` characters, on one line."""
-    flat = " ".join(escape(text).split())
+    flat = " ".join(printable(text, lines=True).split())
     return flat if len(flat) <= length else f"{flat[: length - 1]}…"
 
 

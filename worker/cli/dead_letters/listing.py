@@ -8,8 +8,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from worker.cli.dead_letters.formatting import format_time, truncate
 from worker.cli.dead_letters.options import (
@@ -21,7 +19,7 @@ from worker.cli.dead_letters.options import (
     build_filter,
     progress_bars,
 )
-from worker.cli.terminal import out
+from worker.cli.terminal import Table, print_line, write_json
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.kafka.topic_reader import OnProgress
@@ -49,15 +47,15 @@ def list_dead_letters(
         rows = asyncio.run(_rows(settings, wanted, limit, on_progress))
     if as_json:
         for row in rows:
-            out.print(json.dumps(row), soft_wrap=True, markup=False)
+            write_json(json.dumps(row))
         return
     table = Table("Position", "Time", "Reason", "Question", "Attempts", "Bytes", "Message")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row)))
-    out.print(table)
+        table.add_row(*_cells(row))
+    table.print()
     counts = Counter(row["reason"] or "no reason" for row in rows)
     by_reason = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-    out.print(f"{len(rows)} dead letters{by_reason and ': '}{by_reason}", markup=False)
+    print_line(f"{len(rows)} dead letters{by_reason and ': '}{by_reason}")
 
 
 async def _rows(

@@ -5,8 +5,6 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from worker.cli.dead_letters.formatting import format_position, truncate
 from worker.cli.dead_letters.options import (
@@ -18,7 +16,7 @@ from worker.cli.dead_letters.options import (
     build_filter,
     progress_bars,
 )
-from worker.cli.terminal import out
+from worker.cli.terminal import Table
 from worker.dead_letters.dead_letter import SkipReason
 from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult
@@ -54,8 +52,8 @@ def replay(
     with progress_bars() as on_progress:
         asyncio.run((replay.dry_run if dry_run else replay.run)(summary.add, on_progress))
     if dry_run:
-        out.print(summary.dead_letters)
-    out.print(summary.table("would be sent" if dry_run else "sent"))
+        summary.dead_letters.print()
+    summary.table("would be sent" if dry_run else "sent").print()
     if summary.has_permanent_skips:
         raise typer.Exit(1)
 
@@ -86,7 +84,7 @@ class _Summary:
                 f"{dead_letter.size:,}",
                 f"partition {result.partition}" if is_sent else f"skipped: {result.skip}",
             )
-            self.dead_letters.add_row(*(Text(cell) for cell in cells))
+            self.dead_letters.add_row(*cells)
 
     def table(self, sent: str) -> Table:
         table = Table("Dead letters", "Number", "First")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.dead_letters.formatting import escape, format_bytes, format_time
+from worker.cli.dead_letters.formatting import format_bytes, format_time
 from worker.cli.errors import CommandError
-from worker.cli.terminal import out
+from worker.cli.terminal import print_line, print_lines
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.settings import Settings
@@ -34,8 +34,10 @@ def show_dead_letter(
             f"no dead letter at {position} of {settings.qa.dead_letters_topic}; "
             f"`qa-worker dead-letters list` shows the existing ones"
         )
-    for line in _lines(dead_letter):
-        out.print(line, soft_wrap=True, markup=False)
+    for line in _fields(dead_letter):
+        print_line(line)
+    if dead_letter.omitted_bytes is None:
+        print_lines(format_bytes(dead_letter.value))
 
 
 async def _find(settings: Settings, partition: int, offset: int) -> DeadLetter | None:
@@ -46,18 +48,17 @@ async def _find(settings: Settings, partition: int, offset: int) -> DeadLetter |
     return None
 
 
-def _lines(dead_letter: DeadLetter) -> list[str]:
+def _fields(dead_letter: DeadLetter) -> list[str]:
     question, is_omitted = dead_letter.question, dead_letter.omitted_bytes is not None
     return [
-        f"position:  {escape(str(dead_letter.position))}",
+        f"position:  {dead_letter.position}",
         f"time:      {format_time(dead_letter.timestamp_ms)}",
-        f"reason:    {escape(dead_letter.reason) or '(none)'}",
-        f"message:   {escape(dead_letter.message) or '(none)'}",
-        f"question:  {escape(str(question)) if question else '(unknown)'}",
+        f"reason:    {dead_letter.reason or '(none)'}",
+        f"message:   {dead_letter.message or '(none)'}",
+        f"question:  {question or '(unknown)'}",
         f"attempts:  {dead_letter.attempt}",
         f"key:       {format_bytes(dead_letter.key)}",
         "headers:",
-        *(f"  {escape(name)}: {format_bytes(text)}" for name, text in dead_letter.headers),
+        *(f"  {name}: {format_bytes(text)}" for name, text in dead_letter.headers),
         f"value:     {dead_letter.size:,} bytes{', omitted; see the question' * is_omitted}",
-        *([] if is_omitted else [format_bytes(dead_letter.value)]),
     ]

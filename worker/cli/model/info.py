@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from worker.cli.terminal import out
+from worker.cli.terminal import Table
 from worker.models.bundle import read_manifest
 from worker.models.manifest import Manifest, file_hashes
 from worker.models.store import ModelStore
@@ -24,15 +22,15 @@ def info(
     settings = load()
     directory = ModelStore(settings.qa.models).resolve(model or settings.qa.model)
     manifest = read_manifest(directory)
-    table = Table(show_header=False)
+    table = Table()
     for field, value in _rows(directory, manifest):
-        table.add_row(field, Text(value))
+        table.add_row(field, value)
     complete = True
     for name, listed in manifest.files.items():
         state = _state(directory, name, listed)
         complete = complete and state == "ok"
-        table.add_row(Text(name), Text(f"{listed}  {state}"), style="" if state == "ok" else "red")
-    out.print(table)
+        table.add_row(name, f"{listed}  {state}", style="" if state == "ok" else "red")
+    table.print()
     if not complete:
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from worker.cli.terminal import err, out
+from worker.cli.terminal import print_line, print_note
 
 if TYPE_CHECKING:
     from worker.model_tools.build import BuiltBundle
@@ -56,11 +56,9 @@ def install(
 def print_result(built: "BuiltBundle") -> None:
     """Print the bundle on stdout, and notes on choices to check on stderr."""
     for note in built.notes:
-        err.print(f"note: {note}", markup=False, soft_wrap=True)
+        print_note(f"note: {note}")
     bundle = built.bundle
-    out.print(
+    print_line(
         f"{bundle.name}: {bundle.manifest.task}, {bundle.manifest.precision}, in {bundle.directory}"
-        f" (QA_MODEL={bundle.name})",
-        markup=False,
-        soft_wrap=True,
+        f" (QA_MODEL={bundle.name})"
     )

@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
-from worker.cli.terminal import out
+from worker.cli.terminal import Table, print_line
 from worker.models.bundle import DEFAULT_NAME, BundleError, read_manifest
 from worker.models.manifest import Manifest
 from worker.models.store import ModelStore
@@ -20,22 +17,19 @@ def list_models() -> None:
     selected = settings.qa.model
     if selected not in names:
         names.append(selected)
-    table = Table("")
-    # Users copy names, so they stay on one line.
-    table.add_column("Name", no_wrap=True)
-    for heading in ("Task", "Precision", "Size", "EM / F1", "Source"):
-        table.add_column(heading)
+    headings = ("", "Name", "Task", "Precision", "Size", "EM / F1", "Source")
+    table = Table(*headings, unbroken={"Name"})
     for name in names:
         mark = "*" if name == selected else ""
         try:
             directory = store.resolve(name)
             manifest = read_manifest(directory)
         except BundleError as error:
-            table.add_row(mark, Text(name), Text(str(error)), style="red")
+            table.add_row(mark, name, str(error), style="red")
             continue
-        table.add_row(mark, *(Text(cell) for cell in _cells(name, directory, manifest)))
-    out.print(table)
-    out.print(f"* selected by QA_MODEL; models are directories in {store.directory}", markup=False)
+        table.add_row(mark, *_cells(name, directory, manifest))
+    table.print()
+    print_line(f"* selected by QA_MODEL; models are directories in {store.directory}")
 
 
 def _cells(name: str, directory: Path, manifest: Manifest) -> list[str]:

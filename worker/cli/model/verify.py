@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from worker.cli.demo_events import demo_questions
 from worker.cli.errors import CommandError
 from worker.cli.model.extra import require_models_extra
-from worker.cli.terminal import out, progress
+from worker.cli.terminal import Table, print_note, progress
 from worker.inference.options import InferenceOptions
 from worker.model_tools.evaluation.compare import Comparison, batch_difference
+from worker.model_tools.evaluation.notes import notes
 from worker.model_tools.evaluation.squad import Example, load_squad
 from worker.model_tools.evaluation.unbatched import UnbatchedReader
 from worker.model_tools.evaluation.verification import (
@@ -22,6 +21,7 @@ from worker.model_tools.evaluation.verification import (
     events_for,
     run_models,
     score_run,
+    scores_by_answerability,
 )
 from worker.models.bundle import Bundle
 from worker.models.manifest import MANIFEST, Task
@@ -58,28 +58,33 @@ def verify(
     settings = load()
     store = ModelStore(settings.qa.models)
     options = settings.qa.inference
+    examples = load_squad(data)[:questions] if data else _demo_examples()
     bundle = store.open(model or settings.qa.model)
     other = store.open(against) if against else None
     _check_options(bundle, other, data, record=record, questions=questions)
     smoke_test(bundle)
     reader = UnbatchedReader(bundle, options)
-    examples = load_squad(data)[:questions] if data else _demo_examples()
     run = _run(reader, UnbatchedReader(other, options) if other else None, examples, options)
     difference = batch_difference(reader.session, run.first.windows)
-    table = Table(show_header=False)
+    table = Table()
     for row in _model_rows(bundle, run.first, difference):
-        table.add_row(*map(Text, row))
+        table.add_row(*row)
     if other:
         for row in _comparison_rows(other, run.comparison):
-            table.add_row(*map(Text, row))
+            table.add_row(*row)
     if data and bundle.manifest.task is Task.QUESTION_ANSWERING:
+        for note in notes(examples, options, knows_no_answer=bundle.manifest.knows_no_answer):
+            print_note(f"note: {note}")
         for each, its_run in [(bundle, run.first)] + ([(other, run.second)] if other else []):
             scores = score_run(data.name, examples, its_run, options, each.manifest.max_tokens)
-            figures = f"{scores.exact_match:.4f}, {scores.f1:.4f}"
-            table.add_row(Text(f"EM, F1 of {each.name}"), Text(figures))
+            table.add_row(f"EM, F1 of {each.name}", f"{scores.exact_match:.4f}, {scores.f1:.4f}")
+            for name, part in scores_by_answerability(examples, its_run):
+                figures = f"{part.exact_match:.4f}, {part.f1:.4f}"
+                table.add_row(f"of {part.total} {name}", figures)
+            table.add_row(f"decoder of {each.name}", scores.decoder)
             if record and each is bundle:
                 record_scores(bundle, scores)
-    out.print(table)
+    table.print()
     if bundle.manifest.batch_invariant and difference:
         raise CommandError(
             f"{bundle.name}: outputs of windows in a batch differ by up to {difference:.3g} from "

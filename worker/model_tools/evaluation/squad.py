@@ -1,13 +1,12 @@
-"""Reads SQuAD files and computes EM and F1, normalized as by the official scripts.
+"""Examples of SQuAD, and their EM and F1, normalized as by the official scripts.
 
-Knows the format of SQuAD v1.1 and v2.0. Runs no model.
+Runs no model; `squad_document.py` knows the format of the files.
 """
 
-import json
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,10 @@ from schemas.question import Question
 from schemas.rejection import Reason, Rejected
 from worker.inference.options import InferenceOptions
 from worker.inference.question_answering.spans import ScoreNormalization
+from worker.model_tools.evaluation.squad_document import Entry, read_entries
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)
-
-
-class DataError(Exception):
-    """The file is not a SQuAD file; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +27,7 @@ class Example:
     """A question and its gold answers. Without gold answers, it is unanswerable."""
 
     id: str
+    """Unique in its file, so that predictions can be found by it."""
     question: str
     context: str
     gold: tuple[str, ...]
@@ -62,41 +59,49 @@ def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
         ScoreNormalization.JOINT: "one softmax over all windows",
         ScoreNormalization.PER_WINDOW: "a softmax for each window",
     }[defaults.score_normalization]
+    empty = (
+        f"no answer allowed, threshold {defaults.no_answer_threshold:g}"
+        if defaults.no_answer
+        else "every question answered"
+    )
     return (
         f"windows of {defaults.max_tokens or longest} tokens, stride {defaults.doc_stride}; "
-        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}"
+        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}"
     )
 
 
 def load_squad(path: Path) -> list[Example]:
-    """The examples of a SQuAD v1.1 or v2.0 file, in its order. Raises `DataError`, `OSError`."""
-    try:
-        document = json.loads(path.read_bytes())
-        return list(_examples(document))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a SQuAD file: {type(error).__name__}: {error}") from None
+    """The examples of a SQuAD v1.1 or v2.0 file, in its order; at least one.
+
+    An id that is missing, or that an earlier question has, is replaced by the question's place in
+    the document, so that each question is scored by its own answer. Raises `DataError`, `OSError`.
+    """
+    used = set[str]()
+    examples = []
+    for entry in read_entries(path):
+        name = _id(entry)
+        while name in used:
+            name = entry.place if name != entry.place else f"{name}, again"
+        used.add(name)
+        examples.append(Example(name, entry.question, entry.context, entry.gold))
+    return examples
 
 
-def _examples(
-    document: Mapping[str, list[dict[str, list[dict[str, object]]]]],
-) -> Iterator[Example]:
-    for article in document["data"]:
-        for paragraph in article["paragraphs"]:
-            context = str(paragraph["context"])
-            questions = paragraph["qas"]
-            if not isinstance(questions, list):
-                raise TypeError("qas is not a list")
-            for entry in questions:
-                yield Example(
-                    id=str(entry["id"]),
-                    question=str(entry["question"]),
-                    context=context,
-                    gold=tuple(str(answer["text"]) for answer in entry["answers"]),
-                )
+def _id(entry: Entry) -> str:
+    match entry.own_id:
+        case str(text) if text:
+            return text
+        case int(number) if not isinstance(number, bool):
+            return str(number)
+    return entry.place
 
 
-def score(examples: list[Example], predictions: Mapping[str, str]) -> EvaluationResult:
-    """EM and token F1, the best over an example's gold answers; a missing prediction scores 0."""
+def score(examples: Iterable[Example], predictions: Mapping[str, str]) -> EvaluationResult:
+    """EM and token F1, the best over an example's gold answers; a missing prediction scores 0.
+
+    `predictions` are by the examples' ids.
+    """
+    examples = list(examples)
     exact = f1 = 0.0
     for example in examples:
         prediction = predictions.get(example.id)
@@ -107,6 +112,20 @@ def score(examples: list[Example], predictions: Mapping[str, str]) -> Evaluation
         f1 += max(token_f1(prediction, text) for text in gold)
     total = len(examples)
     return EvaluationResult(100 * exact / max(total, 1), 100 * f1 / max(total, 1), total)
+
+
+def score_by_answerability(
+    examples: Iterable[Example], predictions: Mapping[str, str]
+) -> Iterator[tuple[str, EvaluationResult]]:
+    """The scores of the answerable and of the unanswerable questions, if the file has both: HasAns
+    and NoAns of the official script.
+    """
+    examples = list(examples)
+    answerable = [example for example in examples if example.gold]
+    unanswerable = [example for example in examples if not example.gold]
+    if answerable and unanswerable:
+        yield "answerable", score(answerable, predictions)
+        yield "unanswerable", score(unanswerable, predictions)
 
 
 def normalize(text: str) -> str:

@@ -16,7 +16,13 @@ from schemas.text import Text
 from worker.inference.options import InferenceOptions
 from worker.inference.window import Window
 from worker.model_tools.evaluation.compare import Comparison
-from worker.model_tools.evaluation.squad import Example, describe_decoder, score
+from worker.model_tools.evaluation.squad import (
+    EvaluationResult,
+    Example,
+    describe_decoder,
+    score,
+    score_by_answerability,
+)
 from worker.model_tools.evaluation.unbatched import UnbatchedReader, UnbatchedResult
 from worker.models.bundle import Bundle
 from worker.models.manifest import RecordedScores, Task
@@ -97,12 +103,7 @@ def score_run(
     max_tokens: int,
 ) -> RecordedScores:
     """EM and F1 of a run over the file `data`; `max_tokens` is the model's longest window."""
-    predictions = {
-        example.id: outcome.answer
-        for example, outcome in zip(examples, run.outcomes, strict=True)
-        if isinstance(outcome, Answer)
-    }
-    result = score(list(examples), predictions)
+    result = score(examples, _predictions(examples, run))
     return RecordedScores(
         data=data,
         questions=result.total,
@@ -110,3 +111,18 @@ def score_run(
         f1=round(result.f1, 4),
         decoder=describe_decoder(options, max_tokens),
     )
+
+
+def scores_by_answerability(
+    examples: Sequence[Example], run: ModelRun
+) -> list[tuple[str, EvaluationResult]]:
+    """As `score_by_answerability`, of a run."""
+    return list(score_by_answerability(examples, _predictions(examples, run)))
+
+
+def _predictions(examples: Sequence[Example], run: ModelRun) -> dict[str, str]:
+    return {
+        example.id: outcome.answer
+        for example, outcome in zip(examples, run.outcomes, strict=True)
+        if isinstance(outcome, Answer)
+    }

@@ -1,4 +1,4 @@
-"""At-least-once delivery: an idempotent producer, and commits behind what it acknowledged.
+"""At-least-once delivery: idempotent producers, and commits behind what they acknowledged.
 
 The offsets of all partitions are committed in one request, by time or by number of records. A
 crash between an acknowledgement and its commit repeats the outcome.
@@ -6,20 +6,24 @@ crash between an acknowledgement and its commit repeats the outcome.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
-from worker.kafka.producer import IdempotentProducer
+from worker.kafka.producer import IdempotentProducer, client_for_producers
+from worker.kafka.record_sender import RecordsRefusedError
+from worker.kafka.records import BATCH_BYTES
+from worker.kafka.throttle import OnThrottled
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
 from worker.streaming.delivery.base import (
     CommitPolicy,
+    NotDeliveredError,
     PartitionDelivery,
     Partitions,
     ProcessedRecord,
@@ -35,7 +39,7 @@ COMMIT_TIMEOUT_SECONDS = 5.0
 
 
 class AtLeastOnce:
-    """One idempotent producer for all partitions, and the periodic commit."""
+    """An idempotent producer for each partition, over shared connections; the periodic commit."""
 
     restarts_partition = False
 
@@ -46,9 +50,12 @@ class AtLeastOnce:
         consumer: GroupConsumer,
         policy: CommitPolicy,
         traces: TraceDispatcher,
+        on_throttled: OnThrottled,
     ) -> None:
         """`limits` maps topics to `max.message.bytes`."""
-        self._producer = IdempotentProducer(kafka, limits)
+        self._kafka = kafka
+        self._limits = limits
+        self._client = BrokerClient(client_for_producers(kafka), on_throttled)
         self._consumer = consumer
         self._policy = policy
         self._traces = traces
@@ -56,9 +63,12 @@ class AtLeastOnce:
         self._trackers: dict[TopicPartition, Tracker] = {}
         self._commit_due = asyncio.Event()
         self._committing: asyncio.Task[None] | None = None
+        self._delivering = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def start(self) -> None:
-        await self._producer.start()
+        await self._client.start()
 
     async def run(self) -> None:
         while True:
@@ -72,7 +82,20 @@ class AtLeastOnce:
 
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
         self._trackers[partition] = tracker
-        return AtLeastOncePartition(partition, tracker, self._producer, self._consumer, self)
+        producer = IdempotentProducer(self._client, self._kafka, self._limits)
+        return AtLeastOncePartition(partition, tracker, producer, self._consumer, self)
+
+    @contextlib.contextmanager
+    def delivering(self) -> Iterator[None]:
+        """While a partition publishes a batch and completes its records."""
+        self._delivering += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._delivering -= 1
+            if not self._delivering:
+                self._idle.set()
 
     def record_delivered(self, tracker: Tracker) -> None:
         """Commit early once a partition has enough records to commit."""
@@ -90,14 +113,18 @@ class AtLeastOnce:
         if self._committing is not None:
             self._committing.cancel()
         try:
-            # The producer waits for what it sent; the partitions complete it, and it is committed.
-            await self._producer.stop(seconds=seconds)
+            # What is being published is completed and committed, if the brokers answer in time.
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
         finally:
             try:
                 await self._commit(self._trackers)
             finally:
+                # A partition that still sends while the connections close would open new ones.
                 partitions.close()
                 await partitions.wait_closed()
+                async with asyncio.timeout(seconds):
+                    await self._client.stop()
 
     async def _commit(self, trackers: Mapping[TopicPartition, Tracker]) -> None:
         due = [
@@ -134,8 +161,15 @@ class AtLeastOncePartition:
         self._producer = producer
         self._consumer = consumer
         self._delivery = delivery
+        self._published: set[int] = set()
+        """Offsets of records whose outputs were taken beside one that was refused."""
+
+    @property
+    def max_bytes(self) -> int:
+        return BATCH_BYTES
 
     async def start(self) -> StartOffsets | None:
+        await self._producer.start()
         try:
             committed = await self._consumer.committed(self._partition)
             return StartOffsets(committed, await self._consumer.position(self._partition))
@@ -149,19 +183,16 @@ class AtLeastOncePartition:
             return None
 
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
-        futures = []
-        for processed in batch:
-            future = await self._producer.send(processed.output)
-            # After the first failure the remaining futures are not awaited: mark their exceptions
-            # as retrieved, or asyncio logs them.
-            future.add_done_callback(_retrieve_exception)
-            futures.append(future)
-        for processed, future in zip(batch, futures, strict=True):
-            await self._producer.wait_acknowledged(future)
-            yield processed
+        with self._delivery.delivering():
+            left = [each for each in batch if each.offset not in self._published]
+            try:
+                await self._producer.publish([each.output for each in left])
+            except RecordsRefusedError as error:
+                self._published |= {left[index].offset for index in error.acknowledged}
+                await self._producer.start()
+                refused = {left[index].offset: why for index, why in error.refusals.items()}
+                raise NotDeliveredError(refused) from error
+            for processed in batch:
+                self._published.discard(processed.offset)
+                yield processed
         self._delivery.record_delivered(self._tracker)
-
-
-def _retrieve_exception(future: "asyncio.Future[Any]") -> None:
-    if not future.cancelled():
-        future.exception()

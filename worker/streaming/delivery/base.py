@@ -3,13 +3,14 @@
 Delivery owns commits in both modes: no other module knows which one is in use.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aiokafka import TopicPartition
 
 from schemas.rejection import Reason
+from worker.kafka.record_sender import Refusal
 from worker.kafka.records import OutputRecord
 from worker.observability.record_trace import RecordTrace, TraceDispatcher
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
@@ -22,6 +23,17 @@ class ProcessedRecord:
     offset: int
     output: OutputRecord
     reason: Reason | None
+
+
+class NotDeliveredError(Exception):
+    """The brokers took nothing of the batch, or not all, and the delivery can go on."""
+
+    def __init__(self, refused: Mapping[int, Refusal]) -> None:
+        """`refused` maps the offset of an input record to why the topic refuses its output; such
+        an output must not be delivered again. Empty: a smaller batch may be delivered.
+        """
+        super().__init__("; ".join(str(each) for each in refused.values()) or "throttled")
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,10 @@ class PartitionDelivery(Protocol):
     commits_idle_position: bool
     """Whether `deliver([])` commits the tracker's position."""
 
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of the outputs of the next delivery; a single record may exceed them."""
+
     async def start(self) -> StartOffsets | None:
         """Where the consumer starts; None if the partition was revoked meanwhile or the brokers
         do not tell. Raises `KafkaError`.
@@ -69,8 +85,8 @@ class PartitionDelivery(Protocol):
 
     def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         """Publish `batch` in its order. Yields each record once the brokers acknowledged it; the
-        caller completes it in the tracker before it asks for the next. Raises `KafkaError` and
-        `TimeoutError`.
+        caller completes it in the tracker before it asks for the next. Raises `NotDeliveredError`,
+        `KafkaError` and `TimeoutError`.
         """
 
 

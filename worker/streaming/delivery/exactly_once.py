@@ -10,10 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from aiokafka import TopicPartition
+from aiokafka.errors import ProducerFenced
 
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.deadline import deadline
+from worker.kafka.record_sender import RecordsRefusedError
+from worker.kafka.throttle import OnThrottled, ThrottledError
+from worker.kafka.transaction_size import TransactionSize
 from worker.kafka.transactions import (
     TransactionalProducer,
     fetch_stable_offset,
@@ -24,6 +28,7 @@ from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
 from worker.streaming.delivery.base import (
     CommitPolicy,
+    NotDeliveredError,
     PartitionDelivery,
     Partitions,
     ProcessedRecord,
@@ -45,6 +50,7 @@ class ExactlyOnce:
         consumer: GroupConsumer,
         policy: CommitPolicy,
         traces: TraceDispatcher,
+        on_throttled: OnThrottled,
     ) -> None:
         """`limits` maps topics to `max.message.bytes`."""
         self._kafka = kafka
@@ -52,7 +58,9 @@ class ExactlyOnce:
         self._consumer = consumer
         self._policy = policy
         self._traces = traces
-        self._client = BrokerClient(client_for_transactions(kafka))
+        self._client = BrokerClient(client_for_transactions(kafka), on_throttled)
+        # A partition that is restarted or assigned again begins with the size it had.
+        self._sizes: dict[TopicPartition, TransactionSize] = {}
 
     async def start(self) -> None:
         await self._client.start()
@@ -63,6 +71,7 @@ class ExactlyOnce:
 
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
         self._consumer.pause(partition)
+        timeout = self._kafka.transaction_timeout_ms / 1000
         return ExactlyOncePartition(
             partition,
             tracker,
@@ -76,6 +85,7 @@ class ExactlyOnce:
             self._consumer,
             self._kafka.group_id,
             self._policy,
+            self._sizes.setdefault(partition, TransactionSize(timeout)),
             self._traces,
         )
 
@@ -104,6 +114,7 @@ class ExactlyOncePartition:
         consumer: GroupConsumer,
         group_id: str,
         policy: CommitPolicy,
+        size: TransactionSize,
         traces: TraceDispatcher,
     ) -> None:
         self.min_interval = policy.interval
@@ -113,7 +124,12 @@ class ExactlyOncePartition:
         self._client = client
         self._consumer = consumer
         self._group_id = group_id
+        self._size = size
         self._traces = traces
+
+    @property
+    def max_bytes(self) -> int:
+        return self._size.limit
 
     async def start(self) -> StartOffsets | None:
         await self._producer.init_transactions()
@@ -130,8 +146,37 @@ class ExactlyOncePartition:
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         offset = batch[-1].offset + 1 if batch else self._tracker.position
         assert offset is not None, "an unknown position cannot be committed"
-        await self._producer.commit([each.output for each in batch], {self._partition: offset})
+        await self._commit(batch, offset)
         for processed in batch:
             yield processed
         end_traces(self._traces, self._tracker.mark_committed(offset))
         metrics.COMMITS.labels("done").inc()
+
+    async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
+        outputs = [each.output for each in batch]
+        try:
+            seconds = await self._producer.commit(outputs, {self._partition: offset})
+        except RecordsRefusedError as error:
+            await self._fence_again()
+            refused = {batch[index].offset: why for index, why in error.refusals.items()}
+            raise NotDeliveredError(refused) from error
+        except ThrottledError as error:
+            self._size.aborted()
+            await self._fence_again()
+            raise NotDeliveredError({}) from error
+        except TimeoutError:
+            self._size.aborted()
+            raise
+        self._size.committed(sum(output.size for output in outputs), seconds)
+
+    async def _fence_again(self) -> None:
+        """Abort the open transaction. Raises `ProducerFenced` if another worker has committed for
+        the partition meanwhile.
+        """
+        await self._producer.init_transactions()
+        offset = await fetch_stable_offset(self._client, self._group_id, self._partition)
+        if offset != self._tracker.committed:
+            raise ProducerFenced(
+                f"the group's offset is {offset}, not {self._tracker.committed}: another worker "
+                f"has the partition"
+            )

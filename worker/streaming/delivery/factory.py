@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from worker.kafka.consumer import GroupConsumer
+from worker.kafka.throttle import OnThrottled
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import Settings
 from worker.streaming.delivery.at_least_once import AtLeastOnce
@@ -15,9 +16,10 @@ def create_delivery(
     limits: Mapping[str, int],
     consumer: GroupConsumer,
     traces: TraceDispatcher,
+    on_throttled: OnThrottled,
 ) -> Delivery:
     """`limits` maps topics to `max.message.bytes`."""
     qa = settings.qa
     policy = CommitPolicy(interval=qa.commit_interval_ms / 1000, records=qa.commit_records)
     delivery = ExactlyOnce if qa.delivery == "exactly_once" else AtLeastOnce
-    return delivery(settings.kafka, limits, consumer, policy, traces)
+    return delivery(settings.kafka, limits, consumer, policy, traces, on_throttled)
