@@ -36,7 +36,21 @@ from worker.inference.tokenizer import open_tokenizer
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from worker.settings.delivery import DeliverySettings
 
-TEXTS = ("1,", "a ", ".", "x", " ", "東", "😀", "é", "a\u0301 ", "ﷺ", "a\u200c,", "‼\u200d", "🇫")
+TEXTS: tuple[str, ...] = (
+    "1,",
+    "a ",
+    ".",
+    "x",
+    " ",
+    "東",
+    "😀",
+    "é",
+    "a\u0301 ",
+    "ﷺ",
+    "a\u200c,",
+    "‼\u200d",
+    "🇫",
+)
 TEXTS += (
     "zqx ",
     "the ",

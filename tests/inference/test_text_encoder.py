@@ -81,9 +81,10 @@ TOKENIZERS: dict[str, Callable[[], Tokenizer]] = {
 }
 
 
-@pytest.fixture(params=TOKENIZERS.values(), ids=TOKENIZERS.keys(), scope="module")
+@pytest.fixture(params=list(TOKENIZERS.values()), ids=list(TOKENIZERS), scope="module")
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
-    return request.param()
+    made: Tokenizer = request.param()
+    return made
 
 
 def at_once(tokenizer: Tokenizer, text: str) -> Tokens:
