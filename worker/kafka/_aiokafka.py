@@ -12,17 +12,21 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
-import aiokafka.client
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
 from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
-from aiokafka.errors import KafkaError, SaslAuthenticationFailed
-from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    NoError,
+    SaslAuthenticationFailed,
+)
+from aiokafka.protocol.fetch import FetchRequest
 
 from worker.kafka.record_batches import (
+    CORRUPT_AT_BROKER,
     MessageSet,
     UndecodableFields,
     UnreadableBatchError,
@@ -31,19 +35,6 @@ from worker.kafka.record_batches import (
     read_records,
 )
 from worker.kafka.records import FetchedRecord, UndecodableRecord, UnreadableBatch
-
-
-def _metadata_request(topics: list[str] | None = None) -> MetadataRequest:
-    """All clients ask for their topics by name, periodically. With the brokers'
-    `auto.create.topics.enable`, such a request creates a topic that was deleted, with the default
-    number of partitions.
-
-    No upstream issue found. Remove when the clients have Java's `allow.auto.create.topics`.
-    """
-    return MetadataRequest(topics, allow_auto_topic_creation=False)
-
-
-aiokafka.client.MetadataRequest = _metadata_request
 
 
 async def force_close_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -91,31 +82,9 @@ async def fetch_partitions(client: AIOKafkaClient, topic: str) -> set[int]:
     return partitions
 
 
-async def send_from_consumer(consumer: AIOKafkaConsumer, request: Any) -> Any:
-    """The response of any broker, over the consumer's connections. Raises `KafkaError`.
-
-    No upstream issue found. Remove when the consumer can send any request, or tells topic ids.
-    """
-    client = consumer._client
-    return await client.send(client.get_random_node(), request)
-
-
-async def fetch_committed(
-    consumer: AIOKafkaConsumer, partition: TopicPartition
-) -> OffsetAndMetadata | None:
-    """The group's committed offset with its metadata, or None. Raises `KafkaError`.
-
-    No upstream issue found. Remove when `committed()` returns the metadata.
-    """
-    found = await consumer._coordinator.fetch_committed_offsets([partition])
-    committed: OffsetAndMetadata | None = found.get(partition)
-    return committed
-
-
 def group_member(consumer: AIOKafkaConsumer) -> tuple[int, str]:
-    """Generation of the group and member id; -1 and an empty string after the group removed this
-    member. A commit with these is accepted for a group without members: it would overwrite offsets
-    that an operator has reset meanwhile.
+    """Generation and member id; -1 and an empty string after the group removed this member. A group
+    without members accepts a commit under these, over offsets that an operator has reset.
 
     No upstream issue found. Remove when the consumer has Java's `groupMetadata()`.
     """
@@ -123,13 +92,14 @@ def group_member(consumer: AIOKafkaConsumer) -> tuple[int, str]:
     return coordinator.generation, coordinator.member_id
 
 
-async def send_to_any_broker(admin: AIOKafkaAdminClient, request: Any) -> Any:
-    """The response to a request that the admin client has no method for. Raises `KafkaError`.
+async def send_to_any_broker(owner: AIOKafkaAdminClient | AIOKafkaConsumer, request: Any) -> Any:
+    """The response to a request that the owner of a client has no method for. Raises `KafkaError`.
 
-    No upstream issue found. Remove when the admin client can send any request, or can describe
-    topics with their authorized operations (KIP-430).
+    No upstream issue found. Remove when admin client and consumer can send any request, or can
+    describe topics with their ids and authorized operations (KIP-516, KIP-430).
     """
-    return await admin._send_request(request)
+    client = owner._client
+    return await client.send(client.get_random_node(), request)
 
 
 async def advertised_brokers(admin: AIOKafkaAdminClient) -> tuple[bool, list[tuple[str, int]]]:
@@ -181,7 +151,38 @@ class RecordConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is unt
                 PartitionRecords=self._partition_records,
             )
             fetcher._proc_fetch_request = MethodType(process, fetcher)
+            fetcher._client = _FetchClient(fetcher._client)
         self._tolerant_fetcher = fetcher
+
+
+class _FetchClient:
+    """The client of a fetcher, for which a partition's error CORRUPT_MESSAGE is a corrupt batch.
+
+    aiokafka fetches such a partition again at once, and logs neither its name nor the offset.
+    """
+
+    def __init__(self, client: AIOKafkaClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        response = await self._client.send(node_id, request, **options)
+        if type(request) is FetchRequest:
+            response.topics = [
+                (topic, [_as_corrupt_batch(partition) for partition in partitions])
+                for topic, partitions in response.topics
+            ]
+        return response
+
+
+def _as_corrupt_batch(partition: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A partition of a response to Fetch: number, error code, ..., records."""
+    number, error, *fields, _ = partition
+    if error != CorruptRecordException.errno:
+        return partition
+    return number, NoError.errno, *fields, CORRUPT_AT_BROKER
 
 
 def _with_globals(function: Any, **names: Any) -> Callable[..., Any]:

@@ -27,11 +27,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka._aiokafka import (
     RecordConsumer,
-    fetch_committed,
     force_close_consumer,
     group_member,
     observe_responses,
-    send_from_consumer,
+    send_to_any_broker,
 )
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
@@ -51,9 +50,6 @@ from worker.settings import Settings
 log = structlog.get_logger(__name__)
 
 _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
-
-_POLL_MS = 500
-"""A poll without records returns after this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,6 @@ class GroupConsumer:
         self._member = -1, ""
         self._topics = topic_names(settings)
         self._topic = settings.qa.questions_topic
-        self._poll_records = kafka.max_poll_records
         self._stopped = StoppedPartitions()
         self._consumer = RecordConsumer(
             max_batch_bytes=settings.qa.max_batch_bytes,
@@ -131,19 +126,24 @@ class GroupConsumer:
             if task.cancelling():
                 raise
 
-    async def poll(self) -> list[InputRecord]:
-        """The next records, in order within each partition; an empty list after 0.5 s.
+    async def poll(
+        self, partitions: Collection[TopicPartition] | None, *, max_records: int, seconds: float
+    ) -> list[InputRecord]:
+        """The next records of these partitions, or of all (None), in order within each partition;
+        an empty list after `seconds`. Records of the others stay fetched.
 
         A partition stops at a corrupt batch; see `stopped`.
 
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
+        if partitions is not None and not partitions:
+            return []  # aiokafka would take it for all
         for partition in self._stopped.due():
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.resume(partition)
         try:
             fetched = await self._consumer.getmany(
-                timeout_ms=_POLL_MS, max_records=self._poll_records
+                *(partitions or ()), timeout_ms=round(seconds * 1000), max_records=max_records
             )
         except OffsetOutOfRangeError as error:
             ((partition, position),) = error.args[0].items()
@@ -223,10 +223,6 @@ class GroupConsumer:
             return False
         return True
 
-    async def committed(self, partition: TopicPartition) -> OffsetAndMetadata | None:
-        """The group's committed offset, or None. Raises `KafkaError`."""
-        return await fetch_committed(self._consumer, partition)
-
     async def start_offset(
         self, partition: TopicPartition, committed: OffsetAndMetadata | None
     ) -> int:
@@ -257,7 +253,7 @@ class GroupConsumer:
         """
         if not self._start.topic_ids.ids:
             return
-        response = await send_from_consumer(self._consumer, TopicMetadataRequest(self._topics))
+        response = await send_to_any_broker(self._consumer, TopicMetadataRequest(self._topics))
         self._start.topic_ids.check(read_topic_ids(response))
 
     async def ends(

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -81,6 +82,15 @@ async def fetch_committed_offsets(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class TransactionTime:
+    """Of a committed transaction, in seconds."""
+
+    duration: float
+    throttled: float
+    """For so long the brokers mute the connections that it used, from its end on."""
+
+
 class TransactionalProducer:
     """Call `init_transactions`, then `commit` any number of times. After an error, or a
     cancellation, only another `init_transactions` makes the outcome of the last transaction known.
@@ -134,12 +144,11 @@ class TransactionalProducer:
         self,
         records: Sequence[OutputRecord],
         offsets: Mapping[TopicPartition, int] | None = None,
-    ) -> float:
+    ) -> TransactionTime:
         """Publish `records` and commit the group's `offsets` in one transaction.
 
         Waits, before the transaction begins, while the brokers throttle the connections that it
-        needs. Returns the transaction's duration in seconds, with the time for which the brokers
-        throttle these connections after it.
+        needs.
 
         Raises `RecordsRefusedError`, `ThrottledError` and other `KafkaError`s, or `TimeoutError`
         after KAFKA_TRANSACTION_TIMEOUT_MS.
@@ -149,7 +158,7 @@ class TransactionalProducer:
                 f"{self._id}: call init_transactions() first, and after an error"
             )
         if not records and not offsets:
-            return 0.0
+            return TransactionTime(0.0, 0.0)
         self._usable = False
         targets = await self._sender.encode(records)
         await self._client.wait_unthrottled(targets, connection=self._connection)
@@ -165,7 +174,7 @@ class TransactionalProducer:
             await self._end()
         self._usable = True
         throttled = self._client.throttled_seconds(targets, connection=self._connection)
-        return time.monotonic() - began + throttled
+        return TransactionTime(time.monotonic() - began, throttled)
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 

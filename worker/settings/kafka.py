@@ -94,7 +94,12 @@ class KafkaSettings(SettingsGroup):
         ge=1_000,
         description="Timeout of a transaction, after which the coordinator aborts it",
     )
-    max_poll_records: int = Field(100, ge=1, description="Maximum number of records in one poll")
+    max_poll_records: int = Field(
+        100,
+        ge=1,
+        description="Maximum number of records that are polled and wait for capacity, over all "
+        "partitions",
+    )
     max_partition_fetch_bytes: int = Field(
         MIB, ge=1024, description="Maximum bytes that one fetch returns for each partition"
     )

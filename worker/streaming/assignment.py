@@ -57,6 +57,7 @@ class Assignment:
         self._closed_tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
+        self._discarded = 0
         self._draining = asyncio.Lock()
 
     @property
@@ -127,7 +128,8 @@ class Assignment:
                 await processor.run()
             except Exception as error:
                 if self._partitions.get(partition) is not processor or self._ending:
-                    processor.close()  # it is being closed anyway; a drain must not wait for it
+                    # It is being closed anyway; a drain must not wait for it.
+                    self._discarded += processor.close()
                     return
                 restarts = 0 if processor.made_progress else restarts + 1
                 if not self._is_cured_by_restart(error) or restarts > MAX_RESTARTS:
@@ -185,13 +187,16 @@ class Assignment:
         tasks: dict[TopicPartition, asyncio.Task[None]],
     ) -> None:
         for partition, processor in partitions.items():
-            processor.close()
+            self._discarded += processor.close()
             for gauge in (metrics.LAG, metrics.HELD_UP_RECORDS, metrics.POSITION):
                 gauge.remove(partition.topic, str(partition.partition))
         for task in tasks.values():
             task.cancel()
             self._closed_tasks.add(task)
             task.add_done_callback(self._closed_tasks.discard)
+        if self._discarded:
+            log.warning("records_discarded", records=self._discarded)
+            self._discarded = 0
         partitions.clear()
         tasks.clear()
         metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))

@@ -1,8 +1,8 @@
 """Lag, contact with the brokers, and the decision to give up.
 
-Asks the brokers where the partitions end and tells Health what it learns. It ends the worker when
-waiting cannot help: a topic that was deleted, brokers away for too long, or work that is pending
-and never completes.
+Asks the brokers where the partitions end and tells Health what it learns. It ends the session when
+a new one can do better (`silence.py`), and the worker when waiting cannot help: a topic that was
+deleted, brokers away for too long, or work that is pending and never completes.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from worker.observability.health import Health
 from worker.settings import WorkerSettings
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.delivery.base import Tracker
+from worker.streaming.silence import SilenceGuard
 
 log = structlog.get_logger(__name__)
 
@@ -54,15 +55,19 @@ class Watchdog:
         assignment: Trackers,
         limiter: InFlightLimiter,
         health: Health,
+        silence: SilenceGuard,
     ) -> None:
         self._qa = qa
         self._consumer = consumer
         self._assignment = assignment
         self._limiter = limiter
         self._health = health
+        self._silence = silence
 
     async def run(self) -> None:
-        """Never returns. Raises `StreamingError` when continuing is useless."""
+        """Never returns. Raises `StreamingError` when continuing is useless, and
+        `SilentSessionError` when a new session can do better.
+        """
         while True:
             lag = await self._measure_lag()
             self._health.set_work_pending(self._limiter.records > 0 or lag > 0)
@@ -76,6 +81,7 @@ class Watchdog:
                     f"{self._limiter.records} records in flight and a lag of {lag}, but no record "
                     f"completed for {self._qa.stall_seconds:g} s (QA_STALL_SECONDS); giving up"
                 )
+            await self._silence.check(self._health.seconds_since_contact)
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _measure_lag(self) -> int:
@@ -97,6 +103,7 @@ class Watchdog:
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
         self._health.broker_contact()
+        self._silence.answered()
         total, stopped = 0, self._consumer.stopped
         self._health.stopped_partitions = {
             f"{each.topic} partition {each.partition}": why for each, why in stopped.items()

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
@@ -16,6 +17,7 @@ from worker.kafka.producer import IdempotentProducer, client_for_producers
 from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import BATCH_BYTES
 from worker.kafka.throttle import OnThrottled
+from worker.kafka.transactions import fetch_stable_offset
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
 from worker.streaming.delivery.base import (
@@ -93,6 +95,12 @@ class AtLeastOnce:
             if not self._delivering:
                 self._idle.set()
 
+    async def fetch_committed(self, partition: TopicPartition) -> OffsetAndMetadata | None:
+        """The group's offset. Waits without a deadline for the coordinator. Raises `KafkaError` if
+        repeating cannot help.
+        """
+        return await fetch_stable_offset(self._client, self._kafka.group_id, partition)
+
     def record_delivered(self, tracker: Tracker) -> None:
         """Commit early once a partition has enough records to commit."""
         if tracker.uncommitted >= self._policy.records:
@@ -166,7 +174,7 @@ class AtLeastOncePartition:
 
     async def start(self) -> StartOffsets | None:
         await self._producer.start()
-        committed = await self._consumer.committed(self._partition)
+        committed = await self._delivery.fetch_committed(self._partition)
         offset = await self._consumer.start_offset(self._partition, committed)
         if not self._consumer.resume(self._partition, offset):
             return None
