@@ -8,9 +8,9 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protoco
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,7 @@ from schemas.event import Event, Outcome
 from schemas.rejection import Header, Reason, Rejected
 
 E = TypeVar("E", bound=Event[Any])
+R = TypeVar("R", bound=Outcome)
 
 TRACE = frozenset({"traceparent", "tracestate"})
 """Headers of W3C Trace Context, in lower case."""
@@ -63,6 +64,29 @@ class Envelope(Generic[E]):
     """The event's attributes that are in `EXTENSIONS`."""
     ignored: Sequence[str] = ()
     """Names of the fields that the event's schema does not have."""
+    packed_metadata: bytes | None = None
+    """The event's metadata as JSON, if the event itself does not hold them: see `packed`."""
+
+    def packed(self) -> "Envelope[E]":
+        """This envelope with the event's metadata as JSON.
+
+        Lists and dicts take up to 30 times the memory of their JSON, and an event may wait long for
+        its outcome.
+        """
+        if not self.event.metadata:
+            return self
+        return replace(
+            self,
+            event=self.event.model_copy(update={"metadata": {}}),
+            packed_metadata=pydantic_core.to_json(self.event.metadata),
+        )
+
+    def with_metadata(self, outcome: R) -> R:
+        """The outcome with the metadata that `packed` took out of the event."""
+        if self.packed_metadata is None:
+            return outcome
+        metadata = pydantic_core.from_json(self.packed_metadata)
+        return cast("R", outcome.model_copy(update={"metadata": metadata}))
 
 
 def decode_event(

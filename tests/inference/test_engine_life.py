@@ -110,10 +110,12 @@ def test_a_panic_of_the_tokenizer_is_a_rejection(
 ) -> None:
     encode = Windower.tokenize_context
 
-    def encode_or_panic(self: Windower, text: str) -> EncodedContext:
+    def encode_or_panic(
+        self: Windower, text: str, *, max_tokens: int | None = None
+    ) -> EncodedContext:
         if text == "panic":
             panic()
-        return encode(self, text)
+        return encode(self, text, max_tokens=max_tokens)
 
     monkeypatch.setattr(Windower, "tokenize_context", encode_or_panic)
     tiny_reader.start()

@@ -71,7 +71,7 @@ def rotating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotating]:
         Listener("MOVING", advertised[:1]),
     ]
     password = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={FIRST}]"]
-    with ApacheKafka(properties=properties, listeners=listeners, format=password) as kafka:
+    with ApacheKafka(properties=properties, listeners=listeners, format_options=password) as kafka:
         ports = (advertised[0], advertised[1])
         yield Rotating(kafka, directory, old, new, bootstrap_port, ports)
 

@@ -76,6 +76,17 @@ def test_answer_keeps_the_key_and_names_its_source() -> None:
     assert published.model_copy(update={"source": None}) == answer("q")
 
 
+def test_metadata_wait_as_json_and_come_back_unchanged() -> None:
+    metadata = '{"n":[1e-7,-0.0,123456789012345678901234567890,null],"é\\n":{"":[[]]},"b":true}'
+    value = f'{{"question": "Who?", "context": "Ada.", "metadata": {metadata}}}'.encode()
+    record = replace(RECORD, value=value)
+    envelope = decode_record(Question, record, max_bytes=1_000)
+    assert envelope.event.metadata == {}
+    published = encode_outcome_record(record, envelope, answer("q"), "qa.answers").value
+    assert published is not None
+    assert published.endswith(f'"metadata":{metadata}}}'.encode())
+
+
 def test_answer_keeps_only_trace_headers() -> None:
     envelope = decode_record(Question, RECORD, max_bytes=1_000)
     output = encode_outcome_record(RECORD, envelope, answer("q"), "qa.answers")

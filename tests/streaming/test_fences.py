@@ -21,6 +21,7 @@ from worker.kafka.records import OutputRecord
 from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
+    TransactionTime,
     fetch_stable_offset,
     transactional_id,
 )
@@ -66,14 +67,14 @@ def fail_commits(
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
-    ) -> float:
+    ) -> TransactionTime:
         fails = bool(records and left)
-        seconds = 0.0
+        time = TransactionTime(0.0, 0.0)
         if not fails or after_the_commit:
-            seconds = await COMMIT(self, records, offsets)
+            time = await COMMIT(self, records, offsets)
         if fails:
             raise left.pop()
-        return seconds
+        return time
 
     patch.setattr(TransactionalProducer, "commit", commit)
 
@@ -101,14 +102,14 @@ async def test_start_offset_is_committed_before_fetching(
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
-    ) -> float:
+    ) -> TransactionTime:
         nonlocal fails
         if {partition.partition for partition in offsets} == {0} and fails:
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        seconds: float = await COMMIT(self, records, offsets)
-        return seconds
+        time: TransactionTime = await COMMIT(self, records, offsets)
+        return time
 
     monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # Before the group has an offset, "latest" may skip records.

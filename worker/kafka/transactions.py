@@ -10,10 +10,10 @@ aiokafka's own producer needs its connections and a background task for each tra
 Here a transaction is one call that returns, or raises; after an error the producer is unusable.
 """
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -27,6 +27,7 @@ from aiokafka.protocol.transaction import (
 )
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
+from worker.kafka.deadline import deadline
 from worker.kafka.protocol import StableOffsetFetchRequest
 from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
 from worker.kafka.records import OutputRecord
@@ -58,6 +59,15 @@ async def fetch_stable_offset(
     )
     ((_, ((_, offset, *_),), _),) = response.topics
     return None if offset < 0 else int(offset)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionTime:
+    """Of a committed transaction, in seconds."""
+
+    duration: float
+    throttled: float
+    """For so long the brokers mute the connections that it used, from its end on."""
 
 
 class TransactionalProducer:
@@ -104,12 +114,11 @@ class TransactionalProducer:
         self,
         records: Sequence[OutputRecord],
         offsets: Mapping[TopicPartition, int] | None = None,
-    ) -> float:
+    ) -> TransactionTime:
         """Publish `records` and commit the group's `offsets` in one transaction.
 
         Waits, before the transaction begins, while the brokers throttle the connections that it
-        needs. Returns the transaction's duration in seconds, with the time for which the brokers
-        throttle these connections after it.
+        needs.
 
         Raises `RecordsRefusedError`, `ThrottledError` and other `KafkaError`s, or `TimeoutError`
         after KAFKA_TRANSACTION_TIMEOUT_MS.
@@ -119,23 +128,23 @@ class TransactionalProducer:
                 f"{self._id}: call init_transactions() first, and after an error"
             )
         if not records and not offsets:
-            return 0.0
+            return TransactionTime(0.0, 0.0)
         self._usable = False
         targets = await self._sender.encode(records)
         await self._client.wait_unthrottled(targets, connection=self._connection)
         began = time.monotonic()
-        deadline = began + self._timeout_ms / 1000
-        async with asyncio.timeout(self._timeout_ms / 1000):
+        timeout = self._timeout_ms / 1000
+        async with deadline(timeout, "end of the transaction"):
             if targets:
                 await self._add_partitions(targets)
-            steps = [self._produce(targets, deadline)] if targets else []
+            steps = [self._produce(targets, began + timeout)] if targets else []
             if offsets:
                 steps.append(self._commit_offsets(offsets))
             await run_concurrently(steps)
             await self._end()
         self._usable = True
         throttled = self._client.throttled_seconds(targets, connection=self._connection)
-        return time.monotonic() - began + throttled
+        return TransactionTime(time.monotonic() - began, throttled)
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 
@@ -147,10 +156,8 @@ class TransactionalProducer:
         )
         await self._send(request, lambda response: _partition_errors(response.errors, field=1))
 
-    async def _produce(
-        self, targets: Mapping[TopicPartition, TargetBatches], deadline: float
-    ) -> None:
-        await self._sender.send(targets, deadline=deadline)
+    async def _produce(self, targets: Mapping[TopicPartition, TargetBatches], until: float) -> None:
+        await self._sender.send(targets, deadline=until)
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)

@@ -25,12 +25,12 @@ from worker.kafka.records import InputRecord, OutputRecord
 
 
 def decode_record(kind: type[E], record: InputRecord, *, max_bytes: int) -> Envelope[E]:
-    """The record's event of this type. Raises `Rejected`."""
+    """The record's event of this type, with its metadata packed. Raises `Rejected`."""
     if record.undecodable is not None:
         raise record.undecodable
     return decode_event(
         kind, record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
-    )
+    ).packed()
 
 
 def encode_outcome_record(
@@ -52,7 +52,7 @@ def encode_outcome_record(
     """
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
     value, headers = encode_outcome(
-        outcome.model_copy(update={"source": source}),
+        envelope.with_metadata(outcome).model_copy(update={"source": source}),
         envelope.mode,
         record.headers if context is None else with_trace_context(record.headers, context),
         source=f"/qa-worker/{record.topic}",

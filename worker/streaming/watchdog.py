@@ -13,6 +13,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -85,7 +86,7 @@ class Watchdog:
         """The lag of all partitions that can be read, together; 0 if the brokers do not answer."""
         asked = self._assignment.trackers
         try:
-            async with asyncio.timeout(2 * CHECK_SECONDS):
+            async with deadline(2 * CHECK_SECONDS, "end offsets"):
                 ends = await self._consumer.end_offsets(asked)
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:

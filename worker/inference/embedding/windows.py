@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from schemas.rejection import Reason, Rejected
+from worker.inference.text_encoder import TextEncoder
 from worker.inference.tokenizer import open_tokenizer
 from worker.inference.window import Window, window_starts
 from worker.models.bundle import Bundle, BundleError
@@ -24,8 +25,9 @@ class TextWindower:
 
     def __init__(self, bundle: Bundle, *, max_tokens: int) -> None:
         """`max_tokens` bounds a window, special tokens included. Raises `BundleError`."""
-        self._tokenizer = open_tokenizer(bundle.tokenizer_file)
-        self._cls, self._sep = _text_template(self._tokenizer, bundle.tokenizer_file)
+        tokenizer = open_tokenizer(bundle.tokenizer_file)
+        self._cls, self._sep = _text_template(tokenizer, bundle.tokenizer_file)
+        self._encoder = TextEncoder(tokenizer)
         self._max_tokens = max_tokens
 
     def split(self, text: str, *, max_windows: int) -> list[Window]:
@@ -33,16 +35,18 @@ class TextWindower:
 
         Raises `Rejected` for a text without a token, and past `max_windows`.
         """
-        ids = np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        capacity = self._max_tokens - SPECIAL_TOKENS
+        tokens = self._encoder.encode(text, max_tokens=max_windows * capacity)
+        ids = tokens.ids
         if not len(ids):
             raise Rejected(Reason.SCHEMA, "text: holds nothing that the model can read")
-        capacity = self._max_tokens - SPECIAL_TOKENS
         needed = -(-len(ids) // capacity)
         if needed > max_windows:
+            at_least = "" if tokens.whole else "at least "
             raise Rejected(
                 Reason.TEXT_TOO_LONG,
-                f"the text has {len(ids)} tokens, which takes {needed} windows of "
-                f"{self._max_tokens}; the limit is {max_windows} windows",
+                f"the text has {at_least}{len(ids)} tokens, which takes {at_least}{needed} windows "
+                f"of {self._max_tokens}; the limit is {max_windows} windows",
             )
         return [
             self._window(ids[first : first + count], first)

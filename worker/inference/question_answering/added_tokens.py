@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
+from worker.inference.text_encoder import TextEncoder, Tokens
 from worker.models.bundle import BundleError
 
 
@@ -37,30 +38,25 @@ class AddedTokens:
                     f"answers would begin or end with; set {side} to false"
                 )
         self._ids = np.array(sorted(added), dtype=np.int64)
-        self._plain = _without_added_tokens(tokenizer) if added else None
+        self._plain = TextEncoder(_without_added_tokens(tokenizer)) if added else None
 
-    def word_numbers(self, text: str, encoding: Encoding) -> NDArray[np.int64]:
-        """For each of the `n` tokens the number of its word in `text`, int64 (n,)."""
-        words = np.array(encoding.word_ids, dtype=np.int64)
-        if self._plain is None or not len(words):
-            return words
-        added = np.isin(encoding.ids, self._ids)
+    def word_begins(self, text: str, tokens: Tokens) -> NDArray[np.bool_]:
+        """For each of the `n` tokens whether it is the first of its word in `text`, bool (n,)."""
+        if self._plain is None:
+            return tokens.begins
+        added = np.isin(tokens.ids, self._ids)
         if not added.any():
-            return words
-        offsets = np.array(encoding.offsets, dtype=np.int64)
-        begins = words[1:] != words[:-1]
+            return tokens.begins
+        offsets, begins = tokens.offsets, tokens.begins.copy()
         # Tokens without a space between them: only there can a word be cut.
         gaps = np.flatnonzero(offsets[1:, 0] != offsets[:-1, 1]) + 1
-        for first, last in pairwise([0, *gaps.tolist(), len(words)]):
+        for first, last in pairwise([0, *gaps.tolist(), len(tokens)]):
             if added[first:last].any():
-                stretch = text[offsets[first, 0] : offsets[last - 1, 1]]
-                plain = self._plain.encode(stretch, add_special_tokens=False)
-                for token in range(first + 1, last):
-                    position = int(offsets[token, 0] - offsets[first, 0])
-                    word = plain.char_to_word(position)
-                    if word is not None and word == plain.char_to_word(position - 1):
-                        begins[token - 1] = False
-        return np.concatenate(([0], np.cumsum(begins)))
+                start, end = offsets[first, 0], offsets[last - 1, 1]
+                plain = self._plain.encode(text[start:end])
+                borders = offsets[first + 1 : last, 0] - start
+                begins[first + 1 : last] &= ~plain.divides_word(borders)
+        return begins
 
 
 def _without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:

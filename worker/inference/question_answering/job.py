@@ -61,13 +61,10 @@ class QuestionJob(Job[Answer]):
         ids = task.windower.tokenize_question(
             self._question.question, max_tokens=task.max_question_tokens
         )
-        self._context = task.windower.tokenize_context(self._question.context)
-        return task.windower.split(
-            ids,
-            self._context,
-            stride=task.options.stride(asked),
-            max_windows=task.options.max_windows,
-        )
+        stride, max_windows = task.options.stride(asked), task.options.max_windows
+        limit = task.windower.max_context_tokens(ids, stride=stride, max_windows=max_windows)
+        self._context = task.windower.tokenize_context(self._question.context, max_tokens=limit)
+        return task.windower.split(ids, self._context, stride=stride, max_windows=max_windows)
 
     def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs

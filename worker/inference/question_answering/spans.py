@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from schemas.answer import Span
+from worker.inference.question_answering.graphemes import Graphemes
 from worker.inference.question_answering.windows import EncodedContext
 from worker.inference.window import Window
 
@@ -80,9 +81,10 @@ def rank_spans(
             raise LogitsError("the model returned logits that are not finite")
     softmax = _joint if options.score_normalization is ScoreNormalization.JOINT else _per_window
     probabilities, nothing = softmax(read, len(context.ids))
+    graphemes = Graphemes(text)
     best: dict[tuple[int, int], float] = {}
     for each in probabilities:
-        for span, score in _window_spans(each, context, options).items():
+        for span, score in _window_spans(each, context, graphemes, options).items():
             best[span] = max(score, best.get(span, 0.0))
     spans = [
         Span(answer=text[start:end], score=min(score, 1.0), start=start, end=end)
@@ -163,12 +165,16 @@ def _joint_softmax(
 
 
 def _window_spans(
-    probabilities: _TokenProbabilities, context: EncodedContext, options: SpanOptions
+    probabilities: _TokenProbabilities,
+    context: EncodedContext,
+    graphemes: Graphemes,
+    options: SpanOptions,
 ) -> dict[tuple[int, int], float]:
     """The window's `top_k` best distinct spans: maps (start, end) in code points to the score.
 
-    Several token spans may be the same text span (of one word, say), so the search widens
-    until it finds `top_k` distinct ones or no more exist.
+    A span that divides a grapheme cluster grows to the whole cluster. Several token spans may be
+    the same text span (of one word, say), so the search widens until it finds `top_k` distinct
+    ones or no more exist.
     """
     window = probabilities.window
     scores = _banded_products(probabilities.start, probabilities.end, options.max_answer_tokens)
@@ -181,8 +187,11 @@ def _window_spans(
         if options.align_to_words:
             first, last = context.word_first[first], context.word_last[last]
         begin, stop = context.starts[first].tolist(), context.ends[last].tolist()
-        for span, score in zip(zip(begin, stop, strict=True), values.tolist(), strict=True):
-            if span[0] < span[1] and span not in found:
+        for start, end, score in zip(begin, stop, values.tolist(), strict=True):
+            if start >= end:
+                continue
+            span = graphemes.cover(start, end)
+            if span not in found:
                 found[span] = score
                 if len(found) == options.top_k:
                     return found

@@ -155,7 +155,7 @@ class ExactlyOncePartition:
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
         outputs = [each.output for each in batch]
         try:
-            seconds = await self._producer.commit(outputs, {self._partition: offset})
+            time = await self._producer.commit(outputs, {self._partition: offset})
         except RecordsRefusedError as error:
             await self._fence_again()
             refused = {batch[index].offset: why for index, why in error.refusals.items()}
@@ -167,7 +167,8 @@ class ExactlyOncePartition:
         except TimeoutError:
             self._size.aborted()
             raise
-        self._size.committed(sum(output.size for output in outputs), seconds)
+        size = sum(output.size for output in outputs)
+        self._size.committed(size, time.duration, time.throttled)
 
     async def _fence_again(self) -> None:
         """Abort the open transaction. Raises `ProducerFenced` if another worker has committed for
