@@ -10,7 +10,6 @@ aiokafka's own producer needs its connections and a background task for each tra
 Here a transaction is one call that returns, or raises; after an error the producer is unusable.
 """
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from aiokafka.protocol.transaction import (
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
+from worker.kafka.deadline import deadline
 from worker.kafka.protocol import StableOffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
 from worker.kafka.records import OutputRecord
@@ -163,11 +163,11 @@ class TransactionalProducer:
         targets = await self._sender.encode(records)
         await self._client.wait_unthrottled(targets, connection=self._connection)
         began = time.monotonic()
-        deadline = began + self._timeout_ms / 1000
-        async with asyncio.timeout(self._timeout_ms / 1000):
+        timeout = self._timeout_ms / 1000
+        async with deadline(timeout, "end of the transaction"):
             if targets:
                 await self._add_partitions(targets)
-            steps = [self._produce(targets, deadline)] if targets else []
+            steps = [self._produce(targets, began + timeout)] if targets else []
             if offsets:
                 steps.append(self._commit_offsets(offsets))
             await run_concurrently(steps)
@@ -186,10 +186,8 @@ class TransactionalProducer:
         )
         await self._send(request, lambda response: _partition_errors(response.errors, field=1))
 
-    async def _produce(
-        self, targets: Mapping[TopicPartition, TargetBatches], deadline: float
-    ) -> None:
-        await self._sender.send(targets, deadline=deadline)
+    async def _produce(self, targets: Mapping[TopicPartition, TargetBatches], until: float) -> None:
+        await self._sender.send(targets, deadline=until)
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)

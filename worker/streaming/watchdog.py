@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from worker.kafka.consumer import PartitionEnd
+from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -91,7 +92,7 @@ class Watchdog:
         """
         asked = self._assignment.trackers
         try:
-            async with asyncio.timeout(2 * CHECK_SECONDS):
+            async with deadline(2 * CHECK_SECONDS, "topic ids and end offsets"):
                 await self._consumer.check_topics()
                 ends = await self._consumer.ends(asked)
         except (KafkaError, TimeoutError) as error:

@@ -13,6 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
+from worker.kafka.deadline import deadline
 from worker.kafka.producer import IdempotentProducer, client_for_producers
 from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import BATCH_BYTES
@@ -118,7 +119,7 @@ class AtLeastOnce:
             self._committing.cancel()
         try:
             # What is being published is completed and committed, if the brokers answer in time.
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "acknowledgement of what was sent"):
                 await self._idle.wait()
         finally:
             try:
@@ -127,7 +128,7 @@ class AtLeastOnce:
                 # A partition that still sends while the connections close would open new ones.
                 partitions.close()
                 await partitions.wait_closed()
-                async with asyncio.timeout(seconds):
+                async with deadline(seconds, "end of the requests in flight"):
                     await self._client.stop()
 
     async def _commit(self, trackers: Mapping[TopicPartition, Tracker]) -> None:
