@@ -121,7 +121,7 @@ class Shape:
 KINDS = {
     "one-letter words": Shape(("a ",)),
     "a token for each byte": Shape(("1,",)),
-    "one long word": Shape(("ΐ",)),
+    "one long word": Shape(("각",)),
     "metadata": Shape(("a",), '{"":0}', share=0.0),
     "most windows and spans": Shape(("1,",), part=0.09, options=1),
 }

@@ -1,16 +1,17 @@
 """A text encoded piece by piece has the tokens that it has encoded at once."""
 
 from collections.abc import Callable
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Encoding, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE, WordPiece
 
 from tests.inference.texts import PIECES
-from worker.inference.text_encoder import TextEncoder, Tokens
+from worker.inference.text_encoder import PIECE, TextEncoder, Tokens
 from worker.inference.tokenizer import open_tokenizer
 from worker.models.bundle import DEFAULT_BUNDLE, open_bundle
 
@@ -122,3 +123,44 @@ def test_a_text_has_too_many_tokens_in_pieces_where_it_has_at_once(
     assert (len(tokens) > limit) == (len(expected) > limit)
     assert expected.starts_with(tokens)
     assert tokens.whole == (len(tokens) == len(expected))
+
+
+@pytest.mark.parametrize(
+    "unit", ["1,", "東", "a\u0301 ", "Words, 東京 cafe\u0301s and 3.14 % 👩‍👧\u200b. ", "‼\u200d"]
+)
+def test_a_long_text_is_never_encoded_at_once(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    lengths: list[int] = []
+    encode = TextEncoder._encoding
+
+    def noting(self: TextEncoder, text: str) -> Encoding:
+        lengths.append(len(text))
+        return encode(self, text)
+
+    monkeypatch.setattr(TextEncoder, "_encoding", noting)
+    text, encoder = unit * (10 * PIECE // len(unit)), TextEncoder(default())
+    assert encoder.encode(text).whole
+    assert len(lengths) >= 10
+    assert max(lengths) < 1.1 * PIECE
+    lengths.clear()
+    assert not encoder.encode(text, max_tokens=100).whole
+    assert len(lengths) == 1
+
+
+def test_other_threads_run_while_a_long_word_is_encoded() -> None:
+    """Heartbeats, for example."""
+    encoder = TextEncoder(default())
+    started, ended = Event(), Event()
+
+    def encode() -> None:
+        started.set()
+        encoder.encode("\uac01" * 300_000)
+        ended.set()
+
+    thread = Thread(target=encode)
+    thread.start()
+    started.wait()
+    turns = 0
+    while not ended.wait(0.001):
+        turns += 1
+    thread.join()
+    assert turns > 20

@@ -4,12 +4,17 @@
 may hold a million tokens, of which no model reads more than its windows.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
+
+# The engine has as many threads as it may use: `encode_batch` is to start none.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 PIECE = 16_384
 """Code points of a piece. A shorter text is one piece."""
@@ -64,6 +69,8 @@ class Tokens:
         """For each of `m` positions whether the characters before and after it are of one word,
         bool (m,).
         """
+        if not len(self):
+            return np.zeros(len(positions), np.bool_)
         words = np.flatnonzero(self.begins)
         starts, ends = self.offsets[words, 0], self.offsets[np.append(words[1:], len(self)) - 1, 1]
         word = np.searchsorted(starts, positions, side="left") - 1
@@ -82,6 +89,7 @@ class TextEncoder:
         added = tokenizer.get_added_tokens_decoder().values()
         self._margin = max([_LEAST_MARGIN, *(2 * len(token.content) for token in added)])
         self._piece = max(piece, 2 * self._margin)
+        self._one_long_word = Lock()
 
     def encode(self, text: str, *, max_tokens: int | None = None) -> Tokens:
         """The tokens of `text`: those of the text encoded at once.
@@ -128,13 +136,21 @@ class TextEncoder:
 
     def _encode(self, text: str, first: int, end: int) -> Tokens:
         """The tokens of `text[first:end]`, with offsets in `text`."""
-        encoding = self._tokenizer.encode(text[first:end], add_special_tokens=False)
+        encoding = self._encoding(text[first:end])
         words = np.array(encoding.word_ids, dtype=np.int64)
         return Tokens(
             ids=np.array(encoding.ids, dtype=np.int64),
             offsets=np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + first,
             begins=np.diff(words, prepend=-1) != 0,
         )
+
+    def _encoding(self, text: str) -> Encoding:
+        if len(text) <= 2 * self._piece:
+            return self._tokenizer.encode(text, add_special_tokens=False)
+        # One long word. `encode` keeps the interpreter's lock, so that no heartbeat is sent for
+        # seconds; `encode_batch` releases it. One at a time: a word of 1 MB takes 140 MB.
+        with self._one_long_word:
+            return self._tokenizer.encode_batch([text], add_special_tokens=False)[0]
 
 
 def _joined(parts: list[Tokens], *, whole: bool) -> Tokens:
