@@ -51,8 +51,8 @@ async def test_rules_and_panels_have_data_for_a_running_worker(
         ]
         for title, expression in expressions:
             for selector in selectors(expression):
-                if selector.name == "ALERTS":
-                    continue
+                if selector.name in ("ALERTS", "qa_partition_stopped"):
+                    continue  # absent until an alert fires, or a batch is corrupt
                 series = await prometheus.query(selector.text)
                 assert series, (title, selector.text)
                 assert selector.labels - {"namespace"} <= set(series[0]["metric"]), selector

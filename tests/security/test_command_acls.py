@@ -13,13 +13,13 @@ from tests.security.documented_acls import documented_acls
 from tests.security.secure_broker import USER, SecureBroker
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
-from tests.streaming.topics import Topics, event
+from tests.streaming.topics import Topics, event, until
 from worker.client import QuestionClient
 from worker.dead_letters.dead_letter import DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.kafka.errors import StreamingError
 from worker.kafka.topic_requirements import check_topics
-from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, describe_topics
+from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, create_topics, describe_topics
 
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
 
@@ -83,10 +83,14 @@ async def test_acls_to_create_and_to_describe_topics(kafka: SecureBroker) -> Non
     with pytest.raises(StreamingError, match=f"User:{USER} lacks {re.escape(last.text)};"):
         await restricted.create()
     await grant(restricted.servers, last)
-    await restricted.create()
+    await create_topics(restricted.settings, partitions=1, replication=1)
     assert not any(topic.partitions for topic in await describe_topics(restricted.settings))
     await grant(restricted.servers, *documented_acls("topics check", restricted.settings))
-    assert all(topic.partitions for topic in await describe_topics(restricted.settings))
+
+    async def described() -> bool:
+        return all(topic.partitions for topic in await describe_topics(restricted.settings))
+
+    await until(described, "the broker describes the topics")
 
 
 async def test_max_message_bytes_without_describe_configs(kafka: SecureBroker) -> None:
