@@ -1,1 +1,1 @@
-"""Benchmarks: each a module to run, each prints its table. Never asserted in tests."""
+"""Benchmarks. Each module is a program that prints a table; no test asserts the figures."""

@@ -1,10 +1,11 @@
-"""What a fence for each input partition costs: with connections that the partitions share, as the
-worker does it, and with a transactional producer of aiokafka's for each.
+"""Measures the cost of one transactional id (fence) for each input partition.
 
 `python -m tests.bench.fences [--partitions 1,12,48]`
 
-Each measurement in a process of its own, on a cluster of three nodes: from nothing to the last
-partition's committed offset, then one transaction of one record for each partition, all at once.
+Compares the worker's producers on shared connections with one aiokafka producer for each partition.
+Each measurement runs in a separate process, on a cluster of three nodes: first from the start until
+all partitions are fenced and their committed offsets are known, then one transaction with one
+record for each partition, concurrently.
 """
 
 import argparse
@@ -37,43 +38,43 @@ from worker.kafka.transactions import (
 )
 from worker.settings.environment import load
 
-WAYS = ("shared", "producers")
+VARIANTS = ("shared", "producers")
 ROUNDS = 3
-LIMIT = 1_000_000
+MAX_MESSAGE_BYTES = 1_000_000
 
 
 async def shared(partitions: Sequence[TopicPartition]) -> dict[str, float]:
-    """As worker/kafka/transactions.py has it."""
+    """Measures the worker's `TransactionalProducer`, whose instances share connections."""
     settings = load()
-    link = BrokerClient(client_for_transactions(settings.kafka))
-    limits = {settings.qa.answers_topic: LIMIT}
+    client = BrokerClient(client_for_transactions(settings.kafka))
+    limits = {settings.qa.answers_topic: MAX_MESSAGE_BYTES}
     meter = Meter()
-    await link.start()
+    await client.start()
     group = settings.kafka.group_id
-    all_ = [
-        TransactionalProducer(link, settings.kafka, transactional_id(group, partition), limits)
+    producers = [
+        TransactionalProducer(client, settings.kafka, transactional_id(group, partition), limits)
         for partition in partitions
     ]
 
-    async def fence(place: int) -> None:
-        await all_[place].init_transactions()
-        await fetch_stable_offset(link, group, partitions[place])
+    async def fence(index: int) -> None:
+        await producers[index].init_transactions()
+        await fetch_stable_offset(client, group, partitions[index])
 
-    await asyncio.gather(*map(fence, range(len(all_))))
+    await asyncio.gather(*map(fence, range(len(producers))))
     meter.fenced()
 
-    async def commit(place: int) -> None:
-        record = OutputRecord(settings.qa.answers_topic, None, b"x", [], source_partition=place)
-        await all_[place].commit([record], {partitions[place]: 1})
+    async def commit(index: int) -> None:
+        record = OutputRecord(settings.qa.answers_topic, None, b"x", [], source_partition=index)
+        await producers[index].commit([record], {partitions[index]: 1})
 
-    await asyncio.gather(*map(commit, range(len(all_))))
-    found = meter.committed()
-    await link.stop()
-    return found
+    await asyncio.gather(*map(commit, range(len(producers))))
+    figures = meter.committed()
+    await client.stop()
+    return figures
 
 
-async def producers(partitions: Sequence[TopicPartition]) -> dict[str, float]:
-    """The same with what aiokafka has."""
+async def separate_producers(partitions: Sequence[TopicPartition]) -> dict[str, float]:
+    """Measures one transactional `AIOKafkaProducer` for each partition."""
     settings = load()
     group, servers = settings.kafka.group_id, settings.kafka.bootstrap_servers
     meter = Meter()
@@ -89,41 +90,43 @@ async def producers(partitions: Sequence[TopicPartition]) -> dict[str, float]:
         await consumer.committed(partition)
         return producer
 
-    all_ = await asyncio.gather(*map(fence, partitions))
+    producers = await asyncio.gather(*map(fence, partitions))
     meter.fenced()
 
-    async def commit(place: int) -> None:
-        producer = all_[place]
+    async def commit(index: int) -> None:
+        producer = producers[index]
         await producer.begin_transaction()
-        await producer.send_and_wait(settings.qa.answers_topic, b"x", partition=place)
-        await producer.send_offsets_to_transaction({partitions[place]: 1}, group)
+        await producer.send_and_wait(settings.qa.answers_topic, b"x", partition=index)
+        await producer.send_offsets_to_transaction({partitions[index]: 1}, group)
         await producer.commit_transaction()
 
-    await asyncio.gather(*map(commit, range(len(all_))))
-    found = meter.committed()
-    await asyncio.gather(*(producer.stop() for producer in all_))
+    await asyncio.gather(*map(commit, range(len(producers))))
+    figures = meter.committed()
+    await asyncio.gather(*(producer.stop() for producer in producers))
     await consumer.stop()
-    return found
+    return figures
 
 
 class Meter:
-    """Of this process, since it was made."""
+    """Measures time, CPU time, memory and sockets of this process since its creation."""
 
     def __init__(self) -> None:
         self._memory = rss_mib(os.getpid())
         self._sockets = _sockets()
         self._began = time.perf_counter()
-        self._processor = cpu_seconds(os.getpid())
-        self._found: dict[str, float] = {}
+        self._cpu = cpu_seconds(os.getpid())
+        self._figures: dict[str, float] = {}
 
     def fenced(self) -> None:
-        self._found["fenced"] = time.perf_counter() - self._began
+        """Ends the first phase: all partitions are fenced."""
+        self._figures["fenced"] = time.perf_counter() - self._began
         self._began = time.perf_counter()
 
     def committed(self) -> dict[str, float]:
-        return self._found | {
+        """Ends the second phase, and returns all figures: seconds, MiB, and a number."""
+        return self._figures | {
             "committed": time.perf_counter() - self._began,
-            "processor": cpu_seconds(os.getpid()) - self._processor,
+            "cpu": cpu_seconds(os.getpid()) - self._cpu,
             "memory": rss_mib(os.getpid()) - self._memory,
             "connections": _sockets() - self._sockets,
         }
@@ -134,54 +137,55 @@ def _sockets() -> int:
     return sum("socket:" in str(link.readlink()) for link in links if link.is_symlink())
 
 
-def _in_a_process(way: str, topics: Topics) -> dict[str, float]:
+def _measure_in_process(variant: str, topics: Topics) -> dict[str, float]:
     environment = {**os.environ, **topics.environment}
-    command = [sys.executable, "-m", "tests.bench.fences", "--measure", way]
-    ended = subprocess.run(
+    command = [sys.executable, "-m", "tests.bench.fences", "--measure", variant]
+    result = subprocess.run(
         [*command, "--partitions", str(topics.partitions)],
         env=environment,
         check=True,
         stdout=subprocess.PIPE,
     )
-    found: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    return figures
 
 
 async def compare(counts: Sequence[int]) -> None:
     table = Table(title=f"a fence for each partition, three nodes, median of {ROUNDS}")
     for column in (
         "partitions",
-        "way",
+        "variant",
         "connections",
         "memory, MiB",
         "until all are fenced, s",
-        "a transaction each, s",
-        "processor, s",
+        "one transaction for each, s",
+        "CPU, s",
     ):
         table.add_column(column, justify="right")
     with ApacheKafka(3) as kafka, progress() as bar:
-        task = bar.add_task("measurements", total=len(counts) * ROUNDS * len(WAYS), speed="")
+        task = bar.add_task("measurements", total=len(counts) * ROUNDS * len(VARIANTS), speed="")
         for count in counts:
-            found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+            figures: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
             for round_ in range(ROUNDS):
-                for way in WAYS[:: 1 if round_ % 2 else -1]:
+                for variant in VARIANTS[:: 1 if round_ % 2 else -1]:
                     topics = Topics(kafka.bootstrap_servers, partitions=count)
                     await create_topics(topics.settings, partitions=count, replication=3)
-                    found[way].append(await asyncio.to_thread(_in_a_process, way, topics))
+                    measured = await asyncio.to_thread(_measure_in_process, variant, topics)
+                    figures[variant].append(measured)
                     bar.advance(task)
-            for way in WAYS:
+            for variant in VARIANTS:
 
-                def middle(name: str, of: list[dict[str, Any]] = found[way]) -> float:
-                    return float(median(each[name] for each in of))
+                def median_of(name: str, rounds: list[dict[str, Any]] = figures[variant]) -> float:
+                    return float(median(measured[name] for measured in rounds))
 
                 table.add_row(
                     str(count),
-                    way,
-                    f"{middle('connections'):.0f}",
-                    f"{middle('memory'):.1f}",
-                    f"{middle('fenced'):.2f}",
-                    f"{middle('committed'):.2f}",
-                    f"{middle('processor'):.2f}",
+                    variant,
+                    f"{median_of('connections'):.0f}",
+                    f"{median_of('memory'):.1f}",
+                    f"{median_of('fenced'):.2f}",
+                    f"{median_of('committed'):.2f}",
+                    f"{median_of('cpu'):.2f}",
                 )
     Console(width=120).print(table)
 
@@ -189,7 +193,7 @@ async def compare(counts: Sequence[int]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--partitions", default="1,12,48")
-    parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=VARIANTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     counts = [int(number) for number in arguments.partitions.split(",")]
     if arguments.measure is None:
@@ -198,8 +202,8 @@ def main() -> None:
         return
     topic = load().qa.questions_topic
     partitions = [TopicPartition(topic, number) for number in range(counts[0])]
-    way = {"shared": shared, "producers": producers}[arguments.measure]
-    print(json.dumps(asyncio.run(way(partitions))))
+    measure = {"shared": shared, "producers": separate_producers}[arguments.measure]
+    print(json.dumps(asyncio.run(measure(partitions))))
 
 
 if __name__ == "__main__":

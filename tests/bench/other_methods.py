@@ -1,9 +1,9 @@
-"""Int8 methods that were tried and not taken, for the precision table to show them beside ours.
+"""Int8 methods that the worker does not use, for comparison in the table of `precision.py`.
 
 `smoothed`: SmoothQuant (Xiao et al., 2022), equation 4: activations are divided and weights
 multiplied by max|x|^a / max|w|^(1-a) for each input channel, a = 0.8; then one scale for a whole
-run. `static`: the same, with ranges fixed beforehand. Both need texts to calibrate on. `blocks`:
-weights alone in 8 bits, in blocks of 128 (MatMulNBits), by onnxruntime's own tool.
+run. With `static`, ranges are fixed beforehand. Both need texts for calibration. `blocks`: only
+weights have 8 bits, in blocks of 128 (MatMulNBits), by onnxruntime's tool.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _TINY = 1e-5
 
 
 def blocks(source: Path, target: Path) -> None:
-    """8 bits, blocks of 128, int8 arithmetic."""
+    """Quantizes `source` to 8-bit weights in blocks of 128, with int8 arithmetic."""
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     quantizer = MatMulNBitsQuantizer(
@@ -35,11 +35,11 @@ def blocks(source: Path, target: Path) -> None:
 
 
 def smoothed(source: Path, target: Path, windows: Sequence[Window], *, static: bool) -> None:
-    """`windows` are what is calibrated on."""
+    """Quantizes `source` by SmoothQuant, calibrated on `windows`."""
     model = onnx.load(source)
     layers = {layer.node.output[0]: layer for layer in linear_layers(model)}
     lows, highs = _channel_ranges(
-        source, sorted({each.values for each in layers.values()}), windows
+        source, sorted({layer.values for layer in layers.values()}), windows
     )
     nodes: list[onnx.NodeProto] = []
     tensors: list[onnx.TensorProto] = []
@@ -50,8 +50,8 @@ def smoothed(source: Path, target: Path, windows: Sequence[Window], *, static: b
         return name
 
     def quantize(values: str) -> None:
-        of_these = [layer for layer in layers.values() if layer.values == values]
-        divisor = _divisor(lows[values], highs[values], of_these)
+        consumers = [layer for layer in layers.values() if layer.values == values]
+        divisor = _divisor(lows[values], highs[values], consumers)
         divisors[values] = divisor
         factor = tensor(f"{values}.factor", 1 / divisor)
         smooth = f"{values}.smooth"
@@ -91,7 +91,7 @@ def smoothed(source: Path, target: Path, windows: Sequence[Window], *, static: b
             )
         )
     used = {name for node in nodes for name in node.input}
-    tensors.extend(each for each in model.graph.initializer if each.name in used)
+    tensors.extend(tensor for tensor in model.graph.initializer if tensor.name in used)
     del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(tensors)
@@ -111,7 +111,7 @@ def _divisor(low: Floats, high: Floats, layers: Sequence[Linear]) -> Floats:
 def _channel_ranges(
     source: Path, names: Sequence[str], windows: Sequence[Window]
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """The least and the largest value of each channel of the named values."""
+    """Returns the smallest and the largest value of each channel, by name of the values."""
     model = onnx.load(source)
     for name in names:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))

@@ -1,8 +1,8 @@
-"""A worker whose brokers are gone for a while: its memory meanwhile, and when it answers again.
+"""Measures a worker during and after an outage of its brokers: memory, CPU, time to recover.
 
 `python -m tests.bench.outage [--minutes 10] [--delivery exactly_once]`
 
-The worker is at work when the broker is killed, and has questions in flight. Nothing restarts it.
+The broker is killed while the worker has questions in flight. The worker is not restarted.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
@@ -24,7 +23,8 @@ from worker.cli.terminal import progress
 from worker.settings import KafkaSettings, WorkerSettings
 
 SAMPLE_SECONDS = 5.0
-BEFORE, MEANWHILE = 2000, 100
+BEFORE, AFTER = 2000, 100
+"""Numbers of questions sent before and after the outage."""
 
 
 async def measure(minutes: float, delivery: str) -> None:
@@ -38,24 +38,40 @@ async def measure(minutes: float, delivery: str) -> None:
             await topics.create()
             async with WorkerProcess(topics.environment) as worker:
                 await topics.send([event(n) for n in range(BEFORE)], key=None)
-                await until(lambda: _answered(worker, BEFORE - MEANWHILE), "it is at work")
+                # The last 100 questions are in flight when the broker is killed.
+                await until(lambda: _answered(worker, BEFORE - 100), "most are answered")
                 before = rss_mib(worker.process.pid)
                 await asyncio.to_thread(kafka.kill)
                 cpu = cpu_seconds(worker.process.pid)
                 samples = await _wait(worker, minutes * 60)
-                spent = cpu_seconds(worker.process.pid) - cpu
-                alive, _ = await worker.get("/healthz")
+                cpu_used = cpu_seconds(worker.process.pid) - cpu
+                health_status, _ = await worker.get("/healthz")
                 await asyncio.to_thread(kafka.restart)
-                returned = time.monotonic()
-                await topics.send([event(n) for n in range(BEFORE, BEFORE + MEANWHILE)], key=None)
-                first = await _first_new_answer(topics) - returned
-                await until(lambda: topics.has(BEFORE + MEANWHILE), "all is answered")
+                restarted = time.monotonic()
+                await topics.send([event(n) for n in range(BEFORE, BEFORE + AFTER)], key=None)
+                first = await _first_new_answer(topics) - restarted
+                await until(lambda: topics.has(BEFORE + AFTER), "all questions are answered")
                 ids = await topics.ids()
-                breaks = len(worker.events("session_failed"))
+                failed_sessions = len(worker.events("session_failed"))
                 after = rss_mib(worker.process.pid)
                 worker.signal(signal.SIGTERM)
                 code = await worker.ended()
-    _show(minutes, delivery, before, samples, after, spent, alive, breaks, first, ids, code)
+    quarters = [samples[len(samples) * part // 4 :][: len(samples) // 4] for part in range(4)]
+    rows = {
+        "RSS at the start of the outage, MiB": f"{before:.0f}",
+        **{f"largest in quarter {n}": f"{max(part):.1f}" for n, part in enumerate(quarters, 1)},
+        "RSS when all questions are answered": f"{after:.0f}",
+        "CPU time during the outage, of one core": f"{cpu_used / (minutes * 60):.2%}",
+        "/healthz during the outage": str(health_status),
+        "failed sessions": str(failed_sessions),
+        "first answer after the broker's restart": f"{first:.1f} s",
+        "answers, distinct": f"{len(ids)}, {len(set(ids))} of {BEFORE + AFTER}",
+        "exit code after SIGTERM": str(code),
+    }
+    table = Table(title=f"{minutes:g} minutes without brokers, {delivery}", show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console(width=100).print(table)
 
 
 async def _answered(worker: WorkerProcess, count: int) -> bool:
@@ -63,6 +79,7 @@ async def _answered(worker: WorkerProcess, count: int) -> bool:
 
 
 async def _wait(worker: WorkerProcess, seconds: float) -> list[float]:
+    """Waits, and returns samples of the worker's resident memory in MiB."""
     samples = []
     with progress() as bar:
         task = bar.add_task("without brokers", total=seconds, speed="")
@@ -75,7 +92,7 @@ async def _wait(worker: WorkerProcess, seconds: float) -> list[float]:
 
 
 async def _first_new_answer(topics: Topics) -> float:
-    """When a consumer that reads committed sees one that it has not seen before the outage."""
+    """Returns the monotonic time at which a read_committed consumer gets the next answer."""
     partitions = topics.all_partitions(topics.settings.qa.answers_topic)
     async with AIOKafkaConsumer(
         bootstrap_servers=topics.servers, isolation_level="read_committed"
@@ -86,34 +103,6 @@ async def _first_new_answer(topics: Topics) -> float:
             consumer.seek(partition, end)
         await consumer.getone()
         return time.monotonic()
-
-
-def _show(
-    minutes: float,
-    delivery: str,
-    before: float,
-    samples: Sequence[float],
-    after: float,
-    spent: float,
-    alive: int,
-    breaks: int,
-    first: float,
-    ids: Sequence[str],
-    code: int,
-) -> None:
-    table = Table(title=f"{minutes:g} minutes without brokers, {delivery}", show_header=False)
-    table.add_row("RSS when they went, MiB", f"{before:.0f}")
-    quarters = [samples[len(samples) * part // 4 :][: len(samples) // 4] for part in range(4)]
-    for number, quarter in enumerate(quarters, 1):
-        table.add_row(f"largest in quarter {number}", f"{max(quarter):.1f}")
-    table.add_row("when all was answered", f"{after:.0f}")
-    table.add_row("processor meanwhile, of one core", f"{spent / (minutes * 60):.2%}")
-    table.add_row("/healthz meanwhile", str(alive))
-    table.add_row("sessions that broke", str(breaks))
-    table.add_row("first answer after the broker served again", f"{first:.1f} s")
-    table.add_row("answers, distinct", f"{len(ids)}, {len(set(ids))} of {BEFORE + MEANWHILE}")
-    table.add_row("exit code after SIGTERM", str(code))
-    Console(width=100).print(table)
 
 
 def main() -> None:

@@ -1,12 +1,10 @@
-"""What being watched costs: throughput and processor time without metrics, with metrics, and with
-metrics and traces.
+"""Measures the cost of metrics and traces: throughput and CPU time without and with them.
 
-`python -m tests.bench.overhead SQUAD.json [--pieces 8] [--piece 400]`
+`python -m tests.bench.overhead SQUAD.json [--chunks 8] [--chunk-size 400]`
 
-Three workers with the same model live on the same broker and take turns on pieces of the file, in
-an order that goes round. Metrics are read every 5 s, three times as often as Prometheus does by
-default; every record is traced, to a collector that throws everything away. Both are in the
-driver's process, on the same cores.
+Three workers with the same model use the same broker and take turns on chunks of the file, in a
+rotating order. This process scrapes the metrics every 5 s, three times as often as Prometheus' and
+runs a collector that discards the traces of all records, on the same cores.
 """
 
 import argparse
@@ -21,7 +19,7 @@ from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.turns import Side, open_side
+from tests.bench.bench_worker import BenchWorker, open_bench_worker
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.worker_process import WORKER
 from worker.cli.terminal import progress
@@ -34,8 +32,8 @@ SCRAPE_SECONDS = 5.0
 
 
 @asynccontextmanager
-async def _discarding() -> AsyncIterator[tuple[str, list[int]]]:
-    """A collector's endpoint, and the sizes of what came."""
+async def _discarding_collector() -> AsyncIterator[tuple[str, list[int]]]:
+    """Runs a collector. Yields its endpoint, and the sizes in bytes of the requests so far."""
     sizes: list[int] = []
 
     async def receive(request: web.Request) -> web.Response:
@@ -53,28 +51,29 @@ async def _discarding() -> AsyncIterator[tuple[str, list[int]]]:
         await runner.cleanup()
 
 
-async def _scrape(side: Side) -> None:
+async def _scrape(worker: BenchWorker) -> None:
     while True:
-        await side.worker.get("/metrics")
+        await worker.process.get("/metrics")
         await asyncio.sleep(SCRAPE_SECONDS)
 
 
-async def _turn(side: Side, piece: Sequence[Example], *, scraped: bool) -> None:
-    scraping = asyncio.create_task(_scrape(side)) if scraped else None
-    await side.burst(piece)
+async def _turn(worker: BenchWorker, chunk: Sequence[Example], *, scraped: bool) -> None:
+    scraping = asyncio.create_task(_scrape(worker)) if scraped else None
+    await worker.full_speed(chunk)
     if scraping is not None:
         scraping.cancel()
         await asyncio.wait([scraping])
 
 
-async def measure(examples: list[Example], pieces: int, size: int) -> dict[str, Side]:
+async def measure(examples: list[Example], chunks: int, chunk_size: int) -> dict[str, BenchWorker]:
+    """Runs all turns, and returns the workers by name."""
     source = iter(examples)
     async with AsyncExitStack() as stack:
         kafka = stack.enter_context(ApacheKafka())
-        endpoint, sizes = await stack.enter_async_context(_discarding())
+        endpoint, sizes = await stack.enter_async_context(_discarding_collector())
         traced = {"QA_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-        sides = {
-            name: await open_side(
+        workers = {
+            name: await open_bench_worker(
                 stack,
                 kafka.bootstrap_servers,
                 environment,
@@ -87,38 +86,39 @@ async def measure(examples: list[Example], pieces: int, size: int) -> dict[str, 
                 (TRACED, traced, WORKER),
             )
         }
-        warm = list(islice(source, WARM_UP))
-        for side in sides.values():
-            await side.burst(warm)
-            side.rates.clear()
-            side.worker_seconds = 0.0
+        warm_up = list(islice(source, WARM_UP))
+        for worker in workers.values():
+            await worker.full_speed(warm_up)
+            worker.rates.clear()
+            worker.cpu_seconds = 0.0
         bar = stack.enter_context(progress())
-        task = bar.add_task("turns", total=pieces * len(sides), speed="")
-        for number in range(pieces):
-            piece = list(islice(source, size))
-            names = list(sides)
+        task = bar.add_task("turns", total=chunks * len(workers), speed="")
+        for number in range(chunks):
+            chunk = list(islice(source, chunk_size))
+            names = list(workers)
             first = number % len(names)
             for name in names[first:] + names[:first]:
-                await _turn(sides[name], piece, scraped=name != UNMEASURED)
+                await _turn(workers[name], chunk, scraped=name != UNMEASURED)
                 bar.advance(task)
-        assert sum(sizes), "nothing was traced"
-        assert await sides[UNMEASURED].worker.metric("qa_answers_total") == 0
-    return sides
+        assert sum(sizes), "the collector received no traces"
+        assert await workers[UNMEASURED].process.metric("qa_answers_total") == 0
+    return workers
 
 
-def show(sides: dict[str, Side], questions: int) -> None:
-    table = Table(title="watched and not")
-    for column in ("", "questions/s", "share, median (least, most)", "processor, ms a question"):
+def show(workers: dict[str, BenchWorker], questions: int) -> None:
+    """Prints the table. `questions` is the number of questions that each worker answered."""
+    table = Table(title="cost of metrics and traces")
+    for column in ("", "questions/s", "ratio, median (min, max)", "CPU, ms per question"):
         table.add_column(column, justify="right")
-    base = sides[UNMEASURED]
-    for name, side in sides.items():
-        shares = [a / b for a, b in zip(side.rates, base.rates, strict=True)]
+    base = workers[UNMEASURED]
+    for name, worker in workers.items():
+        ratios = [a / b for a, b in zip(worker.rates, base.rates, strict=True)]
         table.add_row(
             name,
-            f"{median(side.rates):.1f}",
-            f"{median(shares):.3f} ({min(shares):.3f}, {max(shares):.3f})",
-            f"{1000 * side.worker_seconds / questions:.2f}"
-            f" ({side.worker_seconds / base.worker_seconds:.3f})",
+            f"{median(worker.rates):.1f}",
+            f"{median(ratios):.3f} ({min(ratios):.3f}, {max(ratios):.3f})",
+            f"{1000 * worker.cpu_seconds / questions:.2f}"
+            f" ({worker.cpu_seconds / base.cpu_seconds:.3f})",
         )
     Console(width=120).print(table)
 
@@ -126,12 +126,12 @@ def show(sides: dict[str, Side], questions: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--pieces", type=int, default=8, help="turns of each")
-    parser.add_argument("--piece", type=int, default=400, help="questions of a turn")
+    parser.add_argument("--chunks", type=int, default=8, help="turns of each worker")
+    parser.add_argument("--chunk-size", type=int, default=400, help="questions in one turn")
     arguments = parser.parse_args()
     examples = load_squad(arguments.file)
-    sides = asyncio.run(measure(examples, arguments.pieces, arguments.piece))
-    show(sides, arguments.pieces * arguments.piece)
+    workers = asyncio.run(measure(examples, arguments.chunks, arguments.chunk_size))
+    show(workers, arguments.chunks * arguments.chunk_size)
 
 
 if __name__ == "__main__":

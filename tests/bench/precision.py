@@ -1,14 +1,15 @@
-"""What each precision costs and gives: `python -m tests.bench.precision MODEL_DIR DATA.json`.
+"""Compares precisions: `python -m tests.bench.precision MODEL_DIR DATA.json`.
 
-MODEL_DIR holds float32 weights (`model.safetensors`) with configuration and tokenizer. They are
-converted, quantized by every method, and read by one process for each, in turns on pieces of the
-file, in alternating order, so that the machine's moods hit all alike. Shown: EM and F1, questions
-a second (the median of the pieces, and as a share of float32's), size of the graph, peak memory,
-and whether windows of a batch leave each other alone (measured on 200 windows).
+MODEL_DIR has float32 weights (`model.safetensors`), configuration and tokenizer. This program
+converts and quantizes them by every method, and runs each result in a separate process. The
+processes take turns on chunks of the file, in alternating order, so that changes of the machine's
+speed affect all of them. The table shows EM and F1, questions per second (the median of the chunks,
+and the ratio to float32), size of the graph, peak memory, and whether the outputs of a window
+depend on the other windows of its batch (measured on 200 windows).
 
-`--base-size` takes random weights of DistilBERT-base's size instead: speed alone. OpenVINO and
-transformers may live in other environments: `--openvino PYTHON`, `--transformers PYTHON`, each an
-interpreter that has this package, too. Needs the extra `bench`.
+`--base-size` uses random weights of DistilBERT-base's size, which measures speed only. OpenVINO and
+transformers can be in other environments: `--openvino PYTHON` and `--transformers PYTHON` take the
+interpreter of an environment that also has this package. Needs the extra `bench`.
 """
 
 import argparse
@@ -46,43 +47,48 @@ from worker.model_tools.quantize.quantize import Method, quantize_file
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle
 from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
-CALIBRATING = 48
-MEASURED = 200
-"""Windows: that ranges are taken from, and that are read alone and in batches."""
+CALIBRATION_WINDOWS = 48
+"""Windows from which quantization ranges are measured."""
+COMPARED_WINDOWS = 200
+"""Windows that run alone and in batches."""
 FLOAT32 = "float32"
 BATCHES = (1, 8, 32)
-"""Of transformers' pipeline, which says that it depends."""
+"""Batch sizes of transformers' pipeline. Its documentation recommends to try several."""
 
 
 @dataclass
-class Side:
-    """A reader in its process."""
+class Competitor:
+    """A precision or library under measurement, in its process (`competitor_process.py`)."""
 
     name: str
     command: Sequence[str]
     bundle: Bundle | None = None
     answers: dict[str, str] = field(default_factory=dict)
-    speeds: list[float] = field(default_factory=list)
-    """Questions a second, by piece."""
+    """Best answers by question id."""
+    rates: list[float] = field(default_factory=list)
+    """Questions per second of each chunk."""
     peak_mib: float = 0.0
 
     def start(self) -> None:
+        """Starts the process and waits until it is ready. Raises `SystemExit` if it ends."""
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         if self._line() != "ready":
             raise SystemExit(f"{self.name} does not start")
 
-    def read(self, begin: int, end: int) -> None:
+    def run(self, begin: int, end: int) -> None:
+        """Answers the questions from `begin` to `end` (exclusive), and adds the results."""
         assert self.process.stdin
         print(begin, end, file=self.process.stdin, flush=True)
-        done = self._line()
-        assert isinstance(done, dict)
-        self.answers.update(done["answers"])
-        self.speeds.append((end - begin) / done["seconds"])
+        result = self._line()
+        assert isinstance(result, dict)
+        self.answers.update(result["answers"])
+        self.rates.append((end - begin) / result["seconds"])
         self.peak_mib = peak_rss_mib(self.process.pid)
 
     def stop(self) -> None:
+        """Ends the process and waits for its end."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait()
@@ -102,29 +108,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         source = _base_size(directory / "base") if arguments.base_size else arguments.model
-        sides = _sides(source, directory, examples, arguments, threads)
-        for side in sides:
-            side.start()
-        _take_turns(sides, len(examples), arguments.pieces)
-        for side in sides:
-            side.stop()
-        table = _table(sides, examples, scored=not arguments.base_size)
+        competitors = _competitors(source, directory, examples, arguments, threads)
+        for competitor in competitors:
+            competitor.start()
+        _take_turns(competitors, len(examples), arguments.chunks)
+        for competitor in competitors:
+            competitor.stop()
+        table = _table(competitors, examples, scored=not arguments.base_size)
     Console(width=150).print(table)
 
 
-def _sides(
+def _competitors(
     source: Path,
     scratch: Path,
     examples: Sequence[Example],
     arguments: argparse.Namespace,
     threads: int,
-) -> list[Side]:
+) -> list[Competitor]:
     plain = _bundle(
         source, scratch / FLOAT32, lambda path: onnx.save(convert_directory(source), path)
     )
-    windows = _windows(plain, examples)[:CALIBRATING]
+    windows = _windows(plain, examples)[:CALIBRATION_WINDOWS]
     graph = plain.model_file
-    made: dict[str, Callable[[Path], None]] = {
+    methods: dict[str, Callable[[Path], None]] = {
         "int8 per token": lambda path: quantize_file(graph, path, Method.PER_TOKEN),
         "int8 dynamic": lambda path: quantize_file(graph, path, Method.DYNAMIC),
         "int8 dynamic, smoothed": lambda path: smoothed(graph, path, windows, static=False),
@@ -132,58 +138,65 @@ def _sides(
         "8 bits in blocks": lambda path: blocks(graph, path),
     }
     bundles = {FLOAT32: plain}
-    for name, make in made.items():
-        bundles[name] = _bundle(source, scratch / name.replace(" ", "-").replace(",", ""), make)
+    for name, write in methods.items():
+        bundles[name] = _bundle(source, scratch / name.replace(" ", "-").replace(",", ""), write)
 
-    def command(python: str, kind: str, path: Path, *more: str) -> list[str]:
-        base = [python, "-m", "tests.bench.side", kind, str(path), str(arguments.data)]
-        return [*base, "--threads", str(threads), *more]
+    def command(python: str, kind: str, path: Path, *options: str) -> list[str]:
+        base = [
+            python,
+            "-m",
+            "tests.bench.competitor_process",
+            kind,
+            str(path),
+            str(arguments.data),
+        ]
+        return [*base, "--threads", str(threads), *options]
 
-    sides = [
-        Side(name, command(sys.executable, "ours", bundle.directory), bundle)
+    competitors = [
+        Competitor(name, command(sys.executable, "worker", bundle.directory), bundle)
         for name, bundle in bundles.items()
     ]
     if arguments.openvino:
-        run = command(arguments.openvino, "ours", plain.directory, "--provider", "openvino")
-        sides.append(Side("float32 in OpenVINO", run))
+        run = command(arguments.openvino, "worker", plain.directory, "--provider", "openvino")
+        competitors.append(Competitor("float32 in OpenVINO", run))
     if arguments.transformers:
         for batch in BATCHES:
             run = command(arguments.transformers, "transformers", source, "--batch", str(batch))
-            sides.append(Side(f"transformers, batches of {batch}", run))
-    return sides
+            competitors.append(Competitor(f"transformers, batches of {batch}", run))
+    return competitors
 
 
-def _take_turns(sides: Sequence[Side], questions: int, pieces: int) -> None:
-    edges = [questions * piece // pieces for piece in range(pieces + 1)]
+def _take_turns(competitors: Sequence[Competitor], questions: int, chunks: int) -> None:
+    bounds = [questions * chunk // chunks for chunk in range(chunks + 1)]
     with progress() as bar:
-        task = bar.add_task("pieces", total=pieces * len(sides), speed="")
-        for number, (begin, end) in enumerate(pairwise(edges)):
-            for side in sides if number % 2 == 0 else reversed(sides):
-                side.read(begin, end)
+        task = bar.add_task("chunks", total=chunks * len(competitors), speed="")
+        for number, (begin, end) in enumerate(pairwise(bounds)):
+            for competitor in competitors if number % 2 == 0 else reversed(competitors):
+                competitor.run(begin, end)
                 bar.advance(task)
 
 
-def _table(sides: Sequence[Side], examples: list[Example], *, scored: bool) -> Table:
-    plain = sides[0]
+def _table(competitors: Sequence[Competitor], examples: list[Example], *, scored: bool) -> Table:
+    plain = competitors[0]
     best = score(examples, plain.answers)
-    table = Table(title=f"{len(examples)} questions in {len(plain.speeds)} pieces, side by side")
+    table = Table(title=f"{len(examples)} questions in {len(plain.rates)} chunks, in turns")
     table.add_column("precision")
     for heading in ("EM", "F1", "F1 lost") if scored else ():
         table.add_column(heading, justify="right")
-    for heading in ("questions/s", "of float32", "MB", "peak, MiB"):
+    for heading in ("questions/s", "ratio to float32", "MB", "peak, MiB"):
         table.add_column(heading, justify="right")
-    table.add_column("alone and in batches")
-    for side in sides:
-        shares = [one / other for one, other in zip(side.speeds, plain.speeds, strict=True)]
-        row = [side.name]
+    table.add_column("alone against in batches")
+    for competitor in competitors:
+        ratios = [rate / base for rate, base in zip(competitor.rates, plain.rates, strict=True)]
+        row = [competitor.name]
         if scored:
-            row += _scored(score(examples, side.answers), best)
+            row += _scored(score(examples, competitor.answers), best)
         row += [
-            f"{median(side.speeds):.1f}",
-            f"{median(shares):.2f} ({min(shares):.2f}-{max(shares):.2f})",
-            f"{side.bundle.model_file.stat().st_size / 1e6:.1f}" if side.bundle else "",
-            f"{side.peak_mib:.0f}",
-            _invariance(side.bundle, examples) if side.bundle else "",
+            f"{median(competitor.rates):.1f}",
+            f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})",
+            f"{competitor.bundle.model_file.stat().st_size / 1e6:.1f}" if competitor.bundle else "",
+            f"{competitor.peak_mib:.0f}",
+            _invariance(competitor.bundle, examples) if competitor.bundle else "",
         ]
         table.add_row(*row)
     return table
@@ -195,15 +208,15 @@ def _scored(scores: EvaluationResult, best: EvaluationResult) -> list[str]:
 
 def _invariance(bundle: Bundle, examples: Sequence[Example]) -> str:
     reader = UnbatchedReader(bundle, InferenceOptions(threads=1))
-    windows = _windows(bundle, examples)[:MEASURED]
+    windows = _windows(bundle, examples)[:COMPARED_WINDOWS]
     difference = batch_difference(reader.session, windows)
     return f"differ by up to {difference:.2g}" if difference else "bit-equal"
 
 
 def _windows(bundle: Bundle, examples: Sequence[Example]) -> list[Window]:
-    """Of questions spread over the file, more than enough of them."""
+    """Returns the windows of questions spread over the file, at least `COMPARED_WINDOWS`."""
     reader = UnbatchedReader(bundle, InferenceOptions(threads=1))
-    step = max(1, len(examples) // MEASURED)
+    step = max(1, len(examples) // COMPARED_WINDOWS)
     windows = []
     for example in examples[::step]:
         event = example.event()
@@ -212,9 +225,10 @@ def _windows(bundle: Bundle, examples: Sequence[Example]) -> list[Window]:
     return windows
 
 
-def _bundle(source: Path, directory: Path, make: Callable[[Path], None]) -> Bundle:
+def _bundle(source: Path, directory: Path, write_model: Callable[[Path], None]) -> Bundle:
+    """Creates a bundle with the model that `write_model` writes, and opens it."""
     directory.mkdir()
-    make(directory / MODEL)
+    write_model(directory / MODEL)
     for name in (CONFIG, TOKENIZER):
         shutil.copyfile(source / name, directory / name)
     write_manifest(directory, Provenance(name=directory.name))
@@ -222,7 +236,7 @@ def _bundle(source: Path, directory: Path, make: Callable[[Path], None]) -> Bund
 
 
 def _base_size(directory: Path) -> Path:
-    """Random weights, with the words of the default model."""
+    """Writes random weights with the tokenizer of the default model."""
     directory.mkdir()
     save_file(random_weights(DISTILBERT_BASE), directory / WEIGHTS)
     config = dict(DISTILBERT_BASE, architectures=["DistilBertForQuestionAnswering"])
@@ -238,7 +252,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--base-size", action="store_true")
     parser.add_argument("--questions", type=int)
-    parser.add_argument("--pieces", type=int, default=10)
+    parser.add_argument("--chunks", type=int, default=10)
     parser.add_argument("--openvino", metavar="PYTHON")
     parser.add_argument("--transformers", metavar="PYTHON")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""What a process costs, from /proc."""
+"""CPU time and memory of a process, and idle time of the machine, from /proc."""
 
 import os
 from pathlib import Path
@@ -7,19 +7,19 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, all threads, so far."""
-    # The name in brackets may hold spaces; what follows it does not.
+    """Returns user and system time of all threads of the process so far."""
+    # The name in parentheses may contain spaces; the fields after it do not.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def peak_rss_mib(pid: int) -> float:
-    """The most memory that the process ever had resident."""
+    """Returns the peak resident memory of the process."""
     return _status_mib(pid, "VmHWM:")
 
 
 def rss_mib(pid: int) -> float:
-    """The memory that the process has resident."""
+    """Returns the current resident memory of the process."""
     return _status_mib(pid, "VmRSS:")
 
 
@@ -31,6 +31,6 @@ def _status_mib(pid: int, field: str) -> float:
 
 
 def idle_seconds() -> float:
-    """Time that all cores together had nothing to do, so far; waiting for disks included."""
+    """Returns the idle time of all cores so far, I/O wait included."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()
     return (int(fields[4]) + int(fields[5])) / _TICKS

@@ -1,6 +1,6 @@
-"""A bundle of DistilBERT's architecture with random weights: for speed and memory, not for answers.
+"""Writes a bundle with random weights, to measure speed and memory but not answers.
 
-`python -m tests.bench.random_model DIR` writes one of DistilBERT-base's size, int8, per token.
+`python -m tests.bench.random_model DIR` writes a model of DistilBERT-base's size, int8 per token.
 Needs the extra `bench`.
 """
 
@@ -23,7 +23,7 @@ from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 
 def write_bundle(directory: Path) -> None:
-    """A whole bundle: int8 model, configuration, the default model's tokenizer."""
+    """Writes the int8 model, its configuration and the default model's tokenizer."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch, MODEL)

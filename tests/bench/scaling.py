@@ -1,12 +1,12 @@
-"""How fast a worker joins and leaves a group under a backlog, and what bounding the drain costs.
+"""Measures how fast a worker joins and leaves a group under a backlog, and its throughput.
 
 `python -m tests.bench.scaling SQUAD.json [--questions 4000] [--rounds 3] [--against DIR]`
 
-Twelve partitions hold a backlog; every worker has one engine thread. A second worker starts while
-the first one works: join is from the start of its process to its first assigned partition. Then it
-gets SIGTERM: leave is from the signal until the first worker has all partitions again. Throughput
-is one worker's over the whole backlog, from its assignment to the last answer. With `--against`
-every round also measures the worker in another checkout, so that both see the same machine.
+Twelve partitions have a backlog; every worker has one engine thread. A second worker starts while
+the first one works: "join" is the time from the start of its process to its first assigned
+partition. Then it gets SIGTERM: "leave" is the time from the signal until the first worker has all
+partitions again. Throughput is that of one worker over the whole backlog, from its assignment to
+the last answer. With `--against` every round also measures the worker of another checkout.
 """
 
 import argparse
@@ -34,40 +34,43 @@ from worker.model_tools.evaluation.squad import load_squad
 
 PARTITIONS = 12
 STEADY_ANSWERS = 200
-"""After so many the first worker is at its full speed."""
+"""Number of answers after which the first worker runs at full speed."""
 
 
 @dataclass
-class Measured:
-    """Of one checkout, a value for each round."""
+class Figures:
+    """Measurements of one checkout, one for each round. Durations are in seconds."""
 
     join: list[float] = field(default_factory=list)
     leave: list[float] = field(default_factory=list)
-    alone: list[float] = field(default_factory=list)
-    cold: list[float] = field(default_factory=list)
-    rss: list[float] = field(default_factory=list)
+    rate: list[float] = field(default_factory=list)
+    """Questions per second of one worker."""
+    cold_start: list[float] = field(default_factory=list)
+    peak_rss_mib: list[float] = field(default_factory=list)
 
 
 class Backlog:
-    """Fresh topics that hold the questions, and a count of the answers."""
+    """New topics with the questions. Workers run the code of the checkout `tree`."""
 
     def __init__(self, servers: str, tree: Path, environment: dict[str, str]) -> None:
         self.topics = Topics(servers, environment, partitions=PARTITIONS)
         self._tree = tree
 
     def worker(self) -> WorkerProcess:
-        # Safe path: else the current directory comes before that checkout.
+        """Returns a worker that is not started yet."""
+        # PYTHONSAFEPATH: otherwise the current directory precedes the checkout in sys.path.
         environment = {
             **self.topics.environment,
             "PYTHONPATH": str(self._tree),
             "PYTHONSAFEPATH": "1",
         }
-        # Left at the defaults of that checkout: what the tests shorten.
+        # Uses the checkout's defaults for the settings that `Topics` shortens.
         for name in ("QA_COMMIT_INTERVAL_MS", "KAFKA_HEARTBEAT_INTERVAL_MS"):
             environment.pop(name, None)
         return WorkerProcess(environment)
 
     async def fill(self, values: list[bytes]) -> None:
+        """Creates the topics and sends the questions."""
         await self.topics.create()
         topic = self.topics.settings.qa.questions_topic
         async with AIOKafkaProducer(
@@ -77,6 +80,7 @@ class Backlog:
                 await producer.send(topic, value, partition=number % PARTITIONS)
 
     async def wait_for_answers(self, count: int) -> None:
+        """Waits until the answers topic has `count` answers."""
         async with AIOKafkaConsumer(
             self.topics.settings.qa.answers_topic,
             bootstrap_servers=self.topics.servers,
@@ -90,17 +94,20 @@ class Backlog:
                 seen += sum(map(len, fetched.values()))
 
 
-async def measure(servers: str, tree: Path, values: list[bytes], into: Measured) -> None:
+async def measure(servers: str, tree: Path, values: list[bytes], figures: Figures) -> None:
+    """Runs one round, and adds the results to `figures`."""
     environment = {"QA_THREADS": "1"}
     backlog = Backlog(servers, tree, environment)
     await backlog.fill(values)
     started = time.time()
     async with backlog.worker() as first:
-        into.cold.append(_when(first, lambda partitions: len(partitions) == PARTITIONS) - started)
+        figures.cold_start.append(
+            _assigned_at(first, lambda partitions: len(partitions) == PARTITIONS) - started
+        )
         await backlog.wait_for_answers(STEADY_ANSWERS)
         started = time.time()
         async with backlog.worker() as second:
-            into.join.append(_when(second, bool) - started)
+            figures.join.append(_assigned_at(second, bool) - started)
             await asyncio.sleep(1)
             stopped = time.time()
             second.signal(signal.SIGTERM)
@@ -109,44 +116,49 @@ async def measure(servers: str, tree: Path, values: list[bytes], into: Measured)
                 return len(first.events("assigned")[-1]["partitions"]) == PARTITIONS
 
             await until(has_all, "the first worker has all partitions")
-            into.leave.append(_when(first, lambda each: len(each) == PARTITIONS) - stopped)
+            figures.leave.append(
+                _assigned_at(first, lambda partitions: len(partitions) == PARTITIONS) - stopped
+            )
             await second.ended()
     backlog = Backlog(servers, tree, environment)
     await backlog.fill(values)
     async with backlog.worker() as worker:
         await backlog.wait_for_answers(len(values))
-        # From the assignment, not from an early answer: answers leave in offset order, so a worker
-        # with much in flight has finished many more questions than it has published.
-        began = _when(worker, lambda partitions: len(partitions) == PARTITIONS)
-        into.alone.append(len(values) / (time.time() - began))
-        into.rss.append(peak_rss_mib(worker.process.pid))
+        # Measured from the assignment, not from an early answer: a worker publishes answers in
+        # offset order, so it has finished many more questions than it has published.
+        began = _assigned_at(worker, lambda partitions: len(partitions) == PARTITIONS)
+        figures.rate.append(len(values) / (time.time() - began))
+        figures.peak_rss_mib.append(peak_rss_mib(worker.process.pid))
 
 
-def _when(worker: WorkerProcess, wanted: Callable[[list[int]], bool]) -> float:
-    """When the last assignment of this kind was logged, in seconds since the epoch."""
-    events = [each for each in worker.events("assigned") if wanted(each["partitions"])]
+def _assigned_at(worker: WorkerProcess, condition: Callable[[list[int]], bool]) -> float:
+    """Returns the time of the last assignment that fulfils the condition, from the worker's log.
+
+    The time is in seconds since the epoch.
+    """
+    events = [event for event in worker.events("assigned") if condition(event["partitions"])]
     return datetime.fromisoformat(events[-1]["timestamp"]).timestamp()
 
 
 async def run(values: list[bytes], rounds: int, trees: dict[str, Path]) -> None:
-    found = {name: Measured() for name in trees}
+    figures = {name: Figures() for name in trees}
     with ApacheKafka() as kafka, progress() as bar:
         task = bar.add_task("rounds", total=rounds * len(trees), speed="")
         for number in range(rounds):
             names = list(trees) if number % 2 == 0 else list(trees)[::-1]
             for name in names:
-                await measure(kafka.bootstrap_servers, trees[name], values, found[name])
+                await measure(kafka.bootstrap_servers, trees[name], values, figures[name])
                 bar.advance(task)
     table = Table(
-        title=f"{len(values)} questions, {PARTITIONS} partitions, 1 thread a worker, "
-        f"{rounds} rounds: median (least, most)"
+        title=f"{len(values)} questions, {PARTITIONS} partitions, 1 thread per worker, "
+        f"{rounds} rounds: median (min, max)"
     )
-    columns = ("", "cold start, s", "join, s", "leave, s", "questions/s alone", "peak RSS, MiB")
+    columns = ("", "cold start, s", "join, s", "leave, s", "questions/s of one", "peak RSS, MiB")
     for column in columns:
         table.add_column(column)
-    for name, its in found.items():
-        figures = (its.cold, its.join, its.leave, its.alone, its.rss)
-        table.add_row(name, *(_summary(each) for each in figures))
+    for name, of in figures.items():
+        rows = (of.cold_start, of.join, of.leave, of.rate, of.peak_rss_mib)
+        table.add_row(name, *map(_summary, rows))
     Console(width=140).print(table)
 
 
@@ -168,7 +180,7 @@ def main() -> None:
     ]
     trees = {"this checkout": Path(__file__).parents[2]}
     if arguments.against:
-        trees["the other"] = arguments.against.resolve()
+        trees["other checkout"] = arguments.against.resolve()
     asyncio.run(run(values, arguments.rounds, trees))
 
 

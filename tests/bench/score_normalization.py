@@ -1,12 +1,11 @@
-"""Which way of comparing spans across windows finds the best answers?
+"""Compares three methods to rank spans across windows.
 
-`python -m tests.bench.score_normalization DATA.json [--model NAME|DIR]`: every question of a SQuAD
-file with windows forced small, its logits made once and decoded three ways: a softmax for each
-window,
-one softmax over all windows, and sums of logits without any. Shown are EM and F1 over all
-questions, F1 over those of several windows, and the Brier score, the mean square of (score - 1 if
-the answer is exactly right, else 0): how honest the scores are (less is better; sums of logits
-are no probabilities and have none).
+`python -m tests.bench.score_normalization DATA.json [--model NAME|DIR]` runs every question of a
+SQuAD file with short windows, and ranks the spans three times from the same logits: with a softmax
+for each window, with one softmax over all windows, and by sums of logits without softmax. The table
+shows EM and F1 over all questions, F1 over questions with several windows, and the Brier score: the
+mean square of the score minus 1 if the answer is exactly right, otherwise of the score. It measures
+the calibration of the scores; lower is better. Sums of logits are not probabilities and have none.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.parity.against_transformers_spans import our_windows
+from tests.parity.worker_spans import worker_windows
 from worker.cli.terminal import progress
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.question_answering.spans import (
@@ -33,7 +32,7 @@ from worker.model_tools.evaluation.squad import Example, load_squad, score
 from worker.models.store import ModelStore
 
 SIZES = ((128, 32), (192, 64), (384, 128), (512, 128))
-"""Tokens of a window, and of its overlap with the next."""
+"""Window length and overlap with the next window, in tokens."""
 MAX_ANSWER_TOKENS = 15
 SUMS = "sums of logits"
 METHODS = {
@@ -44,11 +43,13 @@ METHODS = {
 
 
 @dataclass(slots=True)
-class Decoded:
-    """What one method made of a file."""
+class Results:
+    """The results of one method."""
 
     answers: dict[str, str] = field(default_factory=dict)
+    """Best answers by question id."""
     brier: list[float] = field(default_factory=list)
+    """Squared error of the score of each question."""
 
 
 def main() -> None:
@@ -62,40 +63,41 @@ def main() -> None:
     examples = load_squad(arguments.data)[: arguments.questions]
     session = OnnxSession(bundle, SessionOptions(callers=arguments.threads))
     table = Table(title=f"{bundle.name} ({bundle.manifest.precision}), {len(examples)} questions")
-    for heading in ("windows", "number", "of several", "method", "EM", "F1", "F1 of several"):
+    for heading in ("size", "windows", "several", "method", "EM", "F1", "F1 of several"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     table.add_column("Brier", justify="right")
     for max_tokens, stride in SIZES:
         windower = Windower(bundle, max_tokens=max_tokens)
-        decoded = {method: Decoded() for method in METHODS}
-        several = set()
-        windows = 0
-        for example, context, read in _read(
+        by_method = {method: Results() for method in METHODS}
+        ids_with_several_windows = set()
+        window_count = 0
+        for example, context, windows in _run_model(
             windower, session, examples, max_tokens, stride, arguments.threads
         ):
-            windows += len(read)
-            if len(read) > 1:
-                several.add(example.id)
-            for method, result in decoded.items():
-                _decode(example, context, read, METHODS[method], result)
-        hard = [example for example in examples if example.id in several]
-        for method, result in decoded.items():
-            whole, part = score(examples, result.answers), score(hard, result.answers)
+            window_count += len(windows)
+            if len(windows) > 1:
+                ids_with_several_windows.add(example.id)
+            for method, result in by_method.items():
+                _rank(example, context, windows, METHODS[method], result)
+        several = [example for example in examples if example.id in ids_with_several_windows]
+        for method, result in by_method.items():
+            total = score(examples, result.answers)
+            f1_of_several = score(several, result.answers).f1
             table.add_row(
                 f"{max_tokens}/{stride}",
-                f"{windows:,}",
-                f"{len(hard):,}",
+                f"{window_count:,}",
+                f"{len(several):,}",
                 method,
-                f"{whole.exact_match:.2f}",
-                f"{whole.f1:.2f}",
-                f"{part.f1:.2f}",
+                f"{total.exact_match:.2f}",
+                f"{total.f1:.2f}",
+                f"{f1_of_several:.2f}",
                 f"{np.mean(result.brier):.4f}" if result.brier else "",
             )
         table.add_section()
     Console().print(table)
 
 
-def _read(
+def _run_model(
     windower: Windower,
     session: OnnxSession,
     examples: Sequence[Example],
@@ -103,13 +105,13 @@ def _read(
     stride: int,
     threads: int,
 ) -> Iterator[tuple[Example, EncodedContext, list[WindowLogits]]]:
-    """The examples that are not rejected, with the logits of their windows."""
+    """Yields the examples that are not rejected, with the logits of their windows."""
 
-    def read(example: Example) -> tuple[Example, EncodedContext, list[WindowLogits]] | None:
-        cut = our_windows(windower, example, max_tokens=max_tokens, stride=stride)
-        if cut is None:
+    def run(example: Example) -> tuple[Example, EncodedContext, list[WindowLogits]] | None:
+        encoded = worker_windows(windower, example, max_tokens=max_tokens, stride=stride)
+        if encoded is None:
             return None
-        context, windows = cut
+        context, windows = encoded
         logits = (session.run([window])[0] for window in windows)
         return (
             example,
@@ -122,21 +124,22 @@ def _read(
 
     with ThreadPoolExecutor(threads) as pool, progress() as bar:
         task = bar.add_task(f"{max_tokens}/{stride}", total=len(examples), speed="")
-        for result in pool.map(read, examples):
+        for result in pool.map(run, examples):
             bar.advance(task)
             if result:
                 yield result
 
 
-def _decode(
+def _rank(
     example: Example,
     context: EncodedContext,
-    read: list[WindowLogits],
+    windows: list[WindowLogits],
     method: ScoreNormalization | None,
-    result: Decoded,
+    result: Results,
 ) -> None:
+    """Adds the best answer to `result`. The method `None` stands for sums of logits."""
     if method is None:
-        result.answers[example.id] = _largest_sum(example.context, context, read)
+        result.answers[example.id] = _largest_sum(example.context, context, windows)
         return
     options = SpanOptions(
         top_k=1,
@@ -145,18 +148,18 @@ def _decode(
         no_answer=False,
         score_normalization=method,
     )
-    best = rank_spans(example.context, context, read, options)[0]
+    best = rank_spans(example.context, context, windows, options)[0]
     result.answers[example.id] = best.answer
     right = score([example], {example.id: best.answer}).exact_match / 100
     result.brier.append((best.score - right) ** 2)
 
 
-def _largest_sum(text: str, context: EncodedContext, read: Sequence[WindowLogits]) -> str:
-    """The span with the largest start plus end logit, aligned to words: tried one by one."""
+def _largest_sum(text: str, context: EncodedContext, windows: Sequence[WindowLogits]) -> str:
+    """Returns the answer with the largest start plus end logit, aligned to words."""
     best = (-np.inf, 0, 0)
-    for window, starts, ends in read:
-        place = slice(window.offset, window.offset + window.count)
-        first, last = starts[place].astype(np.float64), ends[place].astype(np.float64)
+    for window, starts, ends in windows:
+        tokens = slice(window.offset, window.offset + window.count)
+        first, last = starts[tokens].astype(np.float64), ends[tokens].astype(np.float64)
         for i in range(window.count):
             sums = first[i] + last[i : i + MAX_ANSWER_TOKENS]
             j = int(sums.argmax())

@@ -1,11 +1,11 @@
-"""Converted models of real sizes, read at their full length: `python -m tests.bench.sizes`.
+"""Converts and runs models of real sizes with windows of 512 tokens: `python -m tests.bench.sizes`.
 
-Random weights of DistilBERT-base's and of multilingual BERT-base's size are written as
-safetensors, converted, opened by the reader and asked: a window of 512 tokens, whose answer is
-worked out a second time by hand, and a context of several windows. The table: millions of
-parameters, size of the graph, seconds to write and convert it, shape of a long window's logits,
-windows of the long context, a run of 512 tokens, memory. Takes 4 GB of memory and 2 GB of disk.
-Needs the extra `bench`.
+Writes random weights of DistilBERT-base's and of multilingual BERT-base's size as safetensors,
+converts them and runs two questions: one with a window of 512 tokens, whose answer is compared with
+an independent computation, and one with several windows. The table shows millions of parameters,
+size of the graph, seconds to write and convert it, shape of a window's logits, number of windows of
+the second question, duration of a run of 512 tokens, and peak memory. Needs 4 GB of memory, 2 GB of
+disk, and the extra `bench`.
 """
 
 import resource
@@ -37,33 +37,33 @@ LENGTH = 512
 REPEATS = 5
 
 
-def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
-    """One row of the table. Raises `SystemExit` where an answer is not what it should be."""
+def measure_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
+    """Returns a row of the table. Raises `SystemExit` if an answer is wrong."""
     weights = spread_weights(config)
     parameters = sum(array.size for array in weights.values())
     began = time.perf_counter()
     bundle = word_bundle(directory, config, weights)
-    made = time.perf_counter() - began
+    write_seconds = time.perf_counter() - began
     del weights
     defaults = InferenceOptions(threads=1)
     capacity = LENGTH - QUESTION_WORDS - SPECIAL_TOKENS
-    with InferenceEngine(bundle, defaults) as reader:
-        one = random_words(config, capacity)
-        answer = reader.submit(one.event).result().outcome
-        expected = one.best_span(bundle, max_words=defaults.max_answer_tokens)
+    with InferenceEngine(bundle, defaults) as engine:
+        one_window = random_words(config, capacity)
+        answer = engine.submit(one_window.event).result().outcome
+        expected = one_window.best_span(bundle, max_words=defaults.max_answer_tokens)
         if (answer.windows, answer.start, answer.end) != (1, *expected):
-            raise SystemExit(f"{name}: the answer is {answer}, by hand {expected}")
-        several = random_words(config, capacity + 2 * (capacity - defaults.doc_stride))
-        answer = reader.submit(several.event).result().outcome
-        spans = several.spans(max_words=defaults.max_answer_tokens)
+            raise SystemExit(f"{name}: the answer is {answer}, expected {expected}")
+        three_windows = random_words(config, capacity + 2 * (capacity - defaults.doc_stride))
+        answer = engine.submit(three_windows.event).result().outcome
+        spans = three_windows.spans(max_words=defaults.max_answer_tokens)
         if answer.windows != 3 or (answer.start, answer.end) not in spans:
             raise SystemExit(f"{name}: the answer in three windows is {answer}")
-    shape, seconds = run_window(bundle, one)
+    shape, seconds = run_window(bundle, one_window)
     return (
         name,
         f"{parameters / 1e6:.1f}",
         f"{bundle.model_file.stat().st_size / 1e6:.0f}",
-        f"{made:.1f}",
+        f"{write_seconds:.1f}",
         f"{shape}",
         f"{answer.windows}",
         f"{seconds * 1e3:.0f}",
@@ -72,7 +72,7 @@ def read_size(name: str, config: Config, directory: Path) -> tuple[str, ...]:
 
 
 def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
-    """The shape of the logits of a window of 512 tokens, and the median seconds of a run."""
+    """Returns the shape of the logits of a 512-token window, and the median seconds of a run."""
     windower = Windower(bundle, max_tokens=LENGTH)
     question = windower.tokenize_question(words.event.question, max_tokens=LENGTH)
     context = windower.tokenize_context(words.event.context)
@@ -90,12 +90,12 @@ def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
 
 def main() -> None:
     table = Table(title="converted from random weights, float32, one thread")
-    for heading in ("size", "M", "MB", "made, s", "logits", "windows", "run, ms", "peak, GB"):
+    for heading in ("size", "M", "MB", "written in, s", "logits", "windows", "run, ms", "peak, GB"):
         table.add_column(heading, justify="left" if heading == "size" else "right")
-    # The small one first: the peak is that of the process so far.
+    # The smaller model comes first: the peak is that of the process so far.
     for name, config in SIZES.items():
         with tempfile.TemporaryDirectory() as scratch:
-            table.add_row(*read_size(name, config, Path(scratch)))
+            table.add_row(*measure_size(name, config, Path(scratch)))
     Console().print(table)
 
 

@@ -1,11 +1,11 @@
-"""All of a SQuAD file through Apache Kafka and one worker, beside the reader alone.
+"""Compares a worker on Apache Kafka with its engine alone, on a SQuAD file.
 
 `python -m tests.bench.through_kafka SQUAD.json [--model DIR | --base-size] [--questions N]`
 
-Sends every question to a worker process, scores what arrives on the answers topic, and reads the
-same questions with the same settings in this process. The two take turns on pieces of the file,
-in alternating order, so that the machine's moods hit both; the worker idles while the reader
-works, and the other way round. Driver, broker and worker share the machine's cores.
+Sends every question to a worker process and scores the answers topic, and runs the same questions
+on an engine with the same settings in this process. The two take turns on chunks of the file, in
+alternating order, so that changes of the machine's speed affect both; one is idle while the other
+runs. This process, broker and worker share the machine's cores.
 """
 
 import argparse
@@ -39,22 +39,24 @@ from worker.models.store import ModelStore
 from worker.settings import KafkaSettings, WorkerSettings
 
 PARTITIONS = 4
-PIECES = 4
+CHUNKS = 4
 WARM_UP_RECORDS = 3000
 
 
 @dataclass
-class Measured:
-    """One side of the comparison; seconds by piece."""
+class Results:
+    """Results of the worker, or of the engine alone."""
 
     predictions: dict[str, str] = field(default_factory=dict)
+    """Best answers by question id."""
     records: int = 0
     seconds: list[float] = field(default_factory=list)
+    """Duration of each chunk."""
 
 
 @dataclass
-class Processor:
-    """Seconds of processor time while records went through Kafka."""
+class CpuTime:
+    """Seconds of CPU time during the worker's chunks."""
 
     worker: float = 0.0
     broker: float = 0.0
@@ -63,7 +65,7 @@ class Processor:
 
 
 class Driver:
-    """Sends questions and collects answers, in this process."""
+    """Sends questions and receives answers, in this process."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
@@ -74,8 +76,8 @@ class Driver:
             topics.settings.qa.answers_topic,
             bootstrap_servers=topics.servers,
             auto_offset_reset="earliest",
-            # Few fetches, since the broker's time is the worker's; but the last answers of a piece
-            # are there within a tenth of a second.
+            # Few fetches, which take CPU time from the worker. The wait is short, so that the last
+            # answers of a chunk arrive within 0.1 s.
             fetch_min_bytes=16 * 1024,
             fetch_max_wait_ms=100,
         )
@@ -88,36 +90,37 @@ class Driver:
         await self._consumer.stop()
         await self._producer.stop()
 
-    async def through(self, piece: Sequence[bytes], into: Measured) -> None:
-        """Send a piece, and wait for as many answers."""
+    async def run(self, chunk: Sequence[bytes], results: Results) -> None:
+        """Sends a chunk, waits for its answers, and adds them to `results`."""
         began = time.perf_counter()
-        for number, value in enumerate(piece):
+        for number, value in enumerate(chunk):
             await self._producer.send(
                 self._topics.settings.qa.questions_topic, value, partition=number % PARTITIONS
             )
-        raw: list[bytes] = []
-        while len(raw) < len(piece):
+        answers: list[bytes] = []
+        while len(answers) < len(chunk):
             fetched: dict[Any, list[Any]] = await self._consumer.getmany(timeout_ms=500)
-            raw += [record.value for records in fetched.values() for record in records]
-        into.seconds.append(time.perf_counter() - began)
-        into.records += len(raw)
-        for value in raw:
+            answers += [record.value for records in fetched.values() for record in records]
+        results.seconds.append(time.perf_counter() - began)
+        results.records += len(answers)
+        for value in answers:
             document = json.loads(value)
-            into.predictions[document["id"]] = document["answer"]
+            results.predictions[document["id"]] = document["answer"]
 
 
-def alone(reader: InferenceEngine, piece: Sequence[Example], into: Measured) -> None:
-    """The same questions with the same threads, in this process."""
+def run_engine(engine: InferenceEngine, chunk: Sequence[Example], results: Results) -> None:
+    """Runs a chunk on the engine, and adds the answers to `results`."""
     began = time.perf_counter()
-    for outcome in map_ordered(reader, (example.event() for example in piece)):
+    for outcome in map_ordered(engine, (example.event() for example in chunk)):
         assert isinstance(outcome, Answer), outcome
-        into.predictions[outcome.id] = outcome.answer
-        into.records += 1
-    into.seconds.append(time.perf_counter() - began)
+        results.predictions[outcome.id] = outcome.answer
+        results.records += 1
+    results.seconds.append(time.perf_counter() - began)
 
 
 async def compare(examples: list[Example], model: Path | None) -> None:
-    # What the tests hurry is left at its default here.
+    """Runs the comparison and prints the tables. Raises `SystemExit` if the answers differ."""
+    # The defaults of the settings that `Topics` shortens for tests.
     environment = {
         "QA_COMMIT_INTERVAL_MS": str(WorkerSettings().commit_interval_ms),
         "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),
@@ -129,32 +132,33 @@ async def compare(examples: list[Example], model: Path | None) -> None:
         await topics.create()
         await _warm_up(kafka.bootstrap_servers)
         settings = topics.settings
-        reader = InferenceEngine(
+        engine = InferenceEngine(
             ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
         )
         driver = Driver(topics)
         async with WorkerProcess(topics.environment) as worker:
             await driver.start()
-            reader.start()
-            streamed, direct, spent = Measured(), Measured(), Processor()
-            await _take_turns(examples, driver, reader, worker, kafka, (streamed, direct, spent))
+            engine.start()
+            streamed, direct, cpu_time = Results(), Results(), CpuTime()
+            results = (streamed, direct, cpu_time)
+            await _take_turns(examples, driver, engine, worker, kafka, results)
             rss = peak_rss_mib(worker.process.pid)
             padded = await worker.metric("qa_padding_tokens_total")
             run = await worker.metric("qa_inference_tokens_total")
             windows = await worker.metric("qa_windows_total")
             worker.signal(signal.SIGTERM)
             code = await worker.ended()
-            reader.close()
+            engine.close()
             await driver.stop()
     table = Table(title=f"{len(examples)} questions, {settings.qa.inference.threads} threads")
-    for column in ("", "through Kafka", "reader alone"):
+    for column in ("", "through Kafka", "engine alone"):
         table.add_column(column, justify="left" if not column else "right")
-    sides = (streamed, direct)
-    scores = [score(examples, side.predictions) for side in sides]
-    rates = [len(examples) / sum(side.seconds) for side in sides]
+    both = (streamed, direct)
+    scores = [score(examples, one.predictions) for one in both]
+    rates = [len(examples) / sum(one.seconds) for one in both]
     ratios = [b / a for a, b in zip(streamed.seconds, direct.seconds, strict=True)]
-    table.add_row("records back", *(f"{side.records}" for side in sides))
-    table.add_row("distinct ids", *(f"{len(side.predictions)}" for side in sides))
+    table.add_row("answers", *(f"{one.records}" for one in both))
+    table.add_row("distinct ids", *(f"{len(one.predictions)}" for one in both))
     table.add_row("EM", *(f"{s.exact_match:.4f}" for s in scores))
     table.add_row("F1", *(f"{s.f1:.4f}" for s in scores))
     table.add_row("questions/s", *(f"{rate:.1f}" for rate in rates))
@@ -162,25 +166,25 @@ async def compare(examples: list[Example], model: Path | None) -> None:
     console.print(table)
     total = sum(streamed.seconds) * available_cores()
     figures = Table(show_header=False)
-    figures.add_row("share of the reader's speed, whole run", f"{rates[0] / rates[1]:.3f}")
+    figures.add_row("ratio to the engine's speed, whole run", f"{rates[0] / rates[1]:.3f}")
     figures.add_row(
-        f"share by piece, median of {len(ratios)} (least, most)",
+        f"ratio by chunk, median of {len(ratios)} (min, max)",
         f"{median(ratios):.3f} ({min(ratios):.3f}, {max(ratios):.3f})",
     )
-    for name, seconds in asdict(spent).items():
-        figures.add_row(f"processor: {name}", f"{seconds / total:.1%}")
-    rest = total - sum(asdict(spent).values())
-    figures.add_row("processor: everything else on the machine", f"{rest / total:.1%}")
+    for name, seconds in asdict(cpu_time).items():
+        figures.add_row(f"CPU: {name}", f"{seconds / total:.1%}")
+    rest = total - sum(asdict(cpu_time).values())
+    figures.add_row("CPU: other processes", f"{rest / total:.1%}")
     figures.add_row("worker's peak RSS", f"{rss:.0f} MiB")
     figures.add_row("windows run by the worker", f"{windows:.0f}")
     figures.add_row("padded tokens / run tokens", f"{padded / run:.4f}")
     figures.add_row("worker's exit code", f"{code}")
     console.print(figures)
-    _insist(examples, sides, scores)
+    _check(examples, both, scores)
 
 
 async def _warm_up(servers: str) -> None:
-    """Let the broker's JVM compile what it will run: in production it did so long ago."""
+    """Sends records until the broker's JVM has compiled the code, as in production."""
     scratch = Topics(servers, partitions=1)
     await scratch.create()
     topic, group = scratch.settings.qa.answers_topic, scratch.settings.kafka.group_id
@@ -204,53 +208,54 @@ async def _warm_up(servers: str) -> None:
 async def _take_turns(
     examples: list[Example],
     driver: Driver,
-    reader: InferenceEngine,
+    engine: InferenceEngine,
     worker: WorkerProcess,
     kafka: ApacheKafka,
-    results: tuple[Measured, Measured, Processor],
+    results: tuple[Results, Results, CpuTime],
 ) -> None:
-    streamed, direct, spent = results
+    streamed, direct, cpu_time = results
     values = [
         json.dumps({"id": e.id, "question": e.question, "context": e.context}).encode()
         for e in examples
     ]
-    size = -(-len(examples) // PIECES)
+    size = -(-len(examples) // CHUNKS)
 
     async def kafka_turn(start: int) -> None:
-        def now() -> Processor:
-            return Processor(
+        def cpu_so_far() -> CpuTime:
+            return CpuTime(
                 cpu_seconds(worker.process.pid),
                 cpu_seconds(kafka.pid()),
                 time.process_time(),
                 idle_seconds(),
             )
 
-        before = now()
-        await driver.through(values[start : start + size], streamed)
-        after = now()
-        for part in fields(Processor):
-            took = getattr(after, part.name) - getattr(before, part.name)
-            setattr(spent, part.name, getattr(spent, part.name) + took)
+        before = cpu_so_far()
+        await driver.run(values[start : start + size], streamed)
+        after = cpu_so_far()
+        for part in fields(CpuTime):
+            used = getattr(after, part.name) - getattr(before, part.name)
+            setattr(cpu_time, part.name, getattr(cpu_time, part.name) + used)
 
     with progress() as bar:
-        task = bar.add_task("pieces", total=2 * PIECES, speed="")
+        task = bar.add_task("chunks", total=2 * CHUNKS, speed="")
         for number, start in enumerate(range(0, len(examples), size)):
             if number % 2:
                 await kafka_turn(start)
                 bar.advance(task)
-            await asyncio.to_thread(alone, reader, examples[start : start + size], direct)
+            await asyncio.to_thread(run_engine, engine, examples[start : start + size], direct)
             bar.advance(task)
             if not number % 2:
                 await kafka_turn(start)
                 bar.advance(task)
 
 
-def _insist(
-    examples: list[Example], sides: Sequence[Measured], scores: list[EvaluationResult]
+def _check(
+    examples: list[Example], both: Sequence[Results], scores: list[EvaluationResult]
 ) -> None:
-    streamed, direct = sides
+    """Raises `SystemExit` if answers are missing, or differ between worker and engine."""
+    streamed, direct = both
     if streamed.predictions != direct.predictions or scores[0] != scores[1]:
-        raise SystemExit("the answers that came through Kafka differ from the reader's own")
+        raise SystemExit("the worker's answers differ from the engine's")
     if len(streamed.predictions) != len(examples):
         raise SystemExit("answers are missing")
 
@@ -258,9 +263,11 @@ def _insist(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--model", type=Path, help="a bundle; default: the embedded one")
-    parser.add_argument("--base-size", action="store_true", help="random, DistilBERT-base's size")
-    parser.add_argument("--questions", type=int, help="only the first N")
+    parser.add_argument("--model", type=Path, help="a bundle; default: the shipped model")
+    parser.add_argument(
+        "--base-size", action="store_true", help="random weights of DistilBERT-base's size"
+    )
+    parser.add_argument("--questions", type=int, help="number of questions, from the first")
     arguments = parser.parse_args()
     examples = load_squad(arguments.file)[: arguments.questions]
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,6 @@
-"""`python -m tests.bench.unmeasured_worker`: `qa-worker run` without metrics, to compare with.
+"""Runs `qa-worker run` without metrics, for comparison: `python -m tests.bench.unmeasured_worker`.
 
-There is no setting for that: this takes them out from the outside.
+The worker has no setting for that, so this module replaces the methods of prometheus_client.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -8,17 +8,17 @@ from prometheus_client import Counter, Gauge, Histogram
 from worker.cli import main
 
 
-def _nothing(*_: object) -> None:
+def _no_op(*_: object) -> None:
     pass
 
 
 if __name__ == "__main__":
-    for kind, methods in {
+    for metric_class, methods in {
         Counter: ("inc",),
         Gauge: ("set", "inc"),
         Histogram: ("observe",),
     }.items():
         for method in methods:
-            assert callable(getattr(kind, method))
-            setattr(kind, method, _nothing)
+            assert callable(getattr(metric_class, method))
+            setattr(metric_class, method, _no_op)
     main(["run"])

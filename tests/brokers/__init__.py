@@ -1,6 +1,8 @@
 """Brokers for the tests.
 
-`choose.py` picks one; each other file knows one kind. `fixtures.py` hands them to pytest.
-`test_contract.py` says what the worker needs of a broker. `distribution.py` and the lock file
-beside it say which Apache Kafka runs; `lock_kafka.py` makes a lock file.
+`choose.py` selects a broker by `TEST_BROKER`; `apache.py`, `docker.py` and `external.py` implement
+the kinds; `fixtures.py` provides them to pytest. `test_contract.py` and
+`test_contract_transactions.py` test the behaviour that the worker needs from a broker.
+`distribution.py` and the lock file beside it set the version of Apache Kafka; `lock_kafka.py`
+creates a lock file.
 """

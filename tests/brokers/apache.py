@@ -1,10 +1,11 @@
-"""Apache Kafka in KRaft mode on this machine's JVM: the broker that the suite runs on.
+"""Runs a cluster of Apache Kafka in KRaft mode on this machine: the suite's default broker.
 
-Responsible for how nodes make a cluster, how each is configured for tests, and what can be done to
-one of them: killed, ended cleanly, suspended, started again. Topics are left to the tests.
+Responsible for the configuration of the nodes, for forming a cluster, and for faults of a node:
+SIGKILL, clean end, suspension, restart. Not responsible for topics: tests create them.
 """
 
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,27 +19,23 @@ from worker.kafka.dev_broker import DevBroker
 from worker.kafka.java_runtime import JavaRuntime, find_java
 from worker.kafka.kafka_node import CLUSTER_ID, KafkaNode, combined_node_properties, free_ports
 
-# A node of the fault tests holds more records than the demo's.
+# More than the demo's heap: the fault tests write more records.
 _MAX_HEAP = "-Xmx512m"
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One more way into every node: for clients that are told other ports (those of proxies), or
-    that talk another protocol."""
+    """An additional listener on every node, for clients behind proxies or another protocol."""
 
     name: str
-    advertised: Sequence[int] = ()
-    """The port that each node, by its id, names to clients which came this way; none: its own."""
+    advertised_ports: Sequence[int] = ()
+    """The advertised port of each node, by node id. Empty: the ports that the nodes listen on."""
     protocol: str = "PLAINTEXT"
+    """The security protocol, as in `listener.security.protocol.map`."""
 
 
 class ApacheKafka:
-    """`nodes` combined nodes, ids from 0; `properties` go over those that it sets itself.
-
-    `data` is node to the directory of its logs, where that is not to be one of its own; `format`
-    is said to the tool that formats it.
-    """
+    """A cluster of nodes that are broker and controller. Node ids start at 0."""
 
     name = "apache"
 
@@ -48,26 +45,33 @@ class ApacheKafka:
         properties: dict[str, str] | None = None,
         listeners: Sequence[Listener] = (),
         data: Mapping[int, Path] | None = None,
-        format: Sequence[str] = (),  # noqa: A002 - as the tool names it
+        format_options: Sequence[str] = (),
     ) -> None:
+        """`properties` override the built-in properties of every node.
+
+        `data` maps node ids to log directories that outlive the cluster; other nodes use temporary
+        directories. `format_options` are arguments of Kafka's storage tool.
+        """
         self.bootstrap_servers = ""
-        self._count = nodes
-        self._given = properties or {}
+        self._node_count = nodes
+        self._properties = properties or {}
         self._listeners = listeners
         self._data = data or {}
-        self._format = format
+        self._format_options = format_options
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[KafkaNode] = []
 
     def start(self) -> None:
+        """Starts all nodes and waits until they serve. Raises `BrokerUnavailable`."""
         java = find_java()
-        archive = ClassArchive.of(java, suite_class_path())
+        archive = ClassArchive.find(java, suite_class_path())
         if not archive.path.exists():
             with DevBroker(suite_distribution()):
-                pass  # it writes the archive when it ends
+                pass  # the broker writes the archive when it ends
         self._start(java, archive.use_options())
 
     def stop(self) -> None:
+        """Kills all nodes and removes their temporary directories."""
         while self._nodes:
             self._nodes.pop().remove()
         self.bootstrap_servers = ""
@@ -80,97 +84,120 @@ class ApacheKafka:
         self.stop()
 
     def pid(self, node: int = 0) -> int:
+        """Returns the process id of the node's JVM."""
         return self._nodes[node].process.pid
 
     def port(self, listener: str, node: int) -> int:
-        """Where the node listens; for a `Listener`, what stands behind the advertised port."""
+        """Returns the port that the node listens on, which may differ from the advertised one."""
         return self._ports[listener][node]
 
+    def advertise(self, listener: str, port: int, node: int = 0) -> None:
+        """From its next start the node names this port to clients of the listener."""
+        properties = self._nodes[node].properties
+        written = properties.read_text()
+        address = rf"^advertised\.listeners=.*{listener}://127\.0\.0\.1:(\d+)"
+        before = re.search(address, written, re.MULTILINE)
+        assert before is not None, written
+        properties.write_text(f"{written[: before.start(1)]}{port}{written[before.end(1) :]}")
+
     def wait_for_end(self, node: int, seconds: float) -> None:
-        """Waits for a node that ends by itself. Raises `subprocess.TimeoutExpired`."""
+        """Waits for a node that ends on its own. Raises `subprocess.TimeoutExpired`."""
         self._nodes[node].process.wait(seconds)
 
     def kill(self, node: int = 0) -> None:
-        """SIGKILL: no goodbye to clients, controller or disk."""
+        """Sends SIGKILL: the node neither closes connections nor flushes its logs."""
         self._nodes[node].kill()
 
     def terminate(self, node: int = 0) -> None:
-        """SIGTERM, and waits for the end: leaders are handed over where there is another node."""
+        """Sends SIGTERM and waits for the end: the node first moves its leaders to other nodes."""
         self._nodes[node].terminate()
 
     def suspend(self, node: int = 0) -> None:
-        """SIGSTOP, and waits until every thread has stopped: connections stay open, unanswered."""
+        """Sends SIGSTOP and waits until every thread has stopped.
+
+        Connections stay open, and requests get no answer.
+        """
         self._nodes[node].process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid(node), os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self, node: int = 0) -> None:
+        """Sends SIGCONT."""
         self._nodes[node].process.send_signal(signal.SIGCONT)
 
     def restart(self, node: int = 0) -> None:
-        """Same ports, same data; kills it first if it still runs. Returns when it serves again."""
+        """Starts the node again with the same ports and data, and waits until it serves.
+
+        Kills the node first if it runs.
+        """
         self._nodes[node].kill()
         self._nodes[node].launch()
-        self._nodes[node].wait_until_it_knows({node})
+        self._nodes[node].wait_until_serving({node})
 
     def _start(self, java: JavaRuntime, jvm_options: Sequence[str]) -> None:
         names = ["PLAINTEXT", "CONTROLLER", *(listener.name for listener in self._listeners)]
-        ports = free_ports(len(names) * self._count)
+        ports = free_ports(len(names) * self._node_count)
         self._ports = {
-            name: ports[place * self._count : (place + 1) * self._count]
-            for place, name in enumerate(names)
+            name: ports[index * self._node_count : (index + 1) * self._node_count]
+            for index, name in enumerate(names)
         }
         clients = self._ports["PLAINTEXT"]
 
         def launch(node_id: int) -> None:
-            properties = for_tests(self._count) | self._of_node(node_id) | self._given
-            self._nodes[node_id].format(CLUSTER_ID, properties, self._format)
+            properties = (
+                node_properties_for_tests(self._node_count)
+                | self._node_properties(node_id)
+                | self._properties
+            )
+            self._nodes[node_id].format(CLUSTER_ID, properties, self._format_options)
             self._nodes[node_id].launch()
 
         try:
             for port in clients:
                 options = [_MAX_HEAP, *jvm_options]
                 self._nodes.append(KafkaNode(port, java.program, suite_class_path(), options))
-            with ThreadPoolExecutor(self._count) as pool:
-                list(pool.map(launch, range(self._count)))
+            with ThreadPoolExecutor(self._node_count) as pool:
+                list(pool.map(launch, range(self._node_count)))
             for node in self._nodes:
-                node.wait_until_it_knows(set(range(self._count)))
+                node.wait_until_serving(set(range(self._node_count)))
         except BaseException:
             self.stop()
             raise
         self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port in clients)
 
-    def _of_node(self, node_id: int) -> dict[str, str]:
-        """What is this node's own, and what depends on the ports."""
+    def _node_properties(self, node_id: int) -> dict[str, str]:
+        """Returns the properties that depend on the node or on ports."""
         advertised: dict[str, Sequence[int]] = {"PLAINTEXT": self._ports["PLAINTEXT"]}
         advertised |= {
-            listener.name: listener.advertised or self._ports[listener.name]
+            listener.name: listener.advertised_ports or self._ports[listener.name]
             for listener in self._listeners
         }
         protocols = dict.fromkeys(self._ports, "PLAINTEXT")
         protocols |= {listener.name: listener.protocol for listener in self._listeners}
         voters = enumerate(self._ports["CONTROLLER"])
-        own = {
+        properties = {
             "node.id": str(node_id),
             "listeners": _addresses(self._ports, node_id),
             "advertised.listeners": _addresses(advertised, node_id),
             "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
             "controller.quorum.voters": ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in voters),
         }
-        return own | ({"log.dirs": str(self._data[node_id])} if node_id in self._data else {})
+        if node_id in self._data:
+            properties["log.dirs"] = str(self._data[node_id])
+        return properties
 
 
 def _addresses(ports: Mapping[str, Sequence[int]], node_id: int) -> str:
     return ",".join(f"{name}://127.0.0.1:{by_node[node_id]}" for name, by_node in ports.items())
 
 
-def for_tests(nodes: int) -> dict[str, str]:
-    """Over the demo's properties: timeouts that a test can wait for."""
+def node_properties_for_tests(nodes: int) -> dict[str, str]:
+    """Returns the demo's node properties with shorter timeouts, which tests can wait for."""
     return combined_node_properties(nodes) | {
-        # A group may notice a dead member within a second; by default, within 6 s.
+        # Minimum time after which a group removes a dead member. The default is 6 s.
         "group.min.session.timeout.ms": "1000",
-        # A transaction that has timed out is looked for this often; by default every 10 s.
+        # Period of the check for transactions that have timed out. The default is 10 s.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
-        # A killed node may come back only when its old session has ended; by default, after 9 s.
+        # A killed node cannot rejoin before its old session has ended. The default is 9 s.
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "200",
     }

@@ -1,4 +1,4 @@
-"""An authority of the tests' own, and certificates by it, as PEM files: by `openssl`."""
+"""A certificate authority for tests. It creates certificates as PEM files with `openssl`."""
 
 import subprocess
 from pathlib import Path
@@ -10,22 +10,23 @@ _LEAF = ("-addext", "basicConstraints=critical,CA:FALSE")
 
 
 class Authority:
-    """Its certificate is `certificate`; what it makes lies in `directory`."""
+    """A certificate authority. `certificate` is the path of its own certificate."""
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
+        """Creates the authority's key and certificate in `directory`."""
         self._openssl = tool("openssl")
         self._directory = directory
         self.certificate = directory / f"{name}.pem"
         self._key = directory / f"{name}.key"
-        self._make(name, self._key, self.certificate, "-noenc")
+        self._create(name, self._key, self.certificate, "-noenc")
 
     def keystore(self, name: str, *, host: str = "", password: str = "") -> Path:
-        """A file of a key, its certificate, and the authority's: as brokers and clients have it.
+        """Creates a file with a key, its certificate and the authority's; returns its path.
 
-        `host` is an IP address that the certificate names.
+        `host` is an IP address for the certificate's subjectAltName. `password` encrypts the key.
         """
         key, certificate = (self._directory / f"{name}.{kind}" for kind in ("key", "crt"))
-        self._make(
+        self._create(
             name,
             key,
             certificate,
@@ -37,8 +38,8 @@ class Authority:
         store.write_bytes(b"".join(p.read_bytes() for p in (key, certificate, self.certificate)))
         return store
 
-    def _make(self, name: str, key: Path, certificate: Path, *options: str) -> None:
+    def _create(self, name: str, key: Path, certificate: Path, *options: str) -> None:
         command = [self._openssl, "req", "-x509", *_CURVE, "-subj", f"/CN={name}", *options]
         command += ["-keyout", str(key), "-out", str(certificate)]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert made.returncode == 0, made.stderr
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr

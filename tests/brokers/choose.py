@@ -1,4 +1,4 @@
-"""Which broker the tests run on: `TEST_BROKER=apache|docker|external`, by default `apache`."""
+"""Selects the tests' broker by `TEST_BROKER=apache|docker|external`. The default is `apache`."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ BROKERS: dict[str, Callable[[], Broker]] = {
 
 
 def choose_broker() -> Broker:
-    """Not started yet. Raises `BrokerUnavailable` for an unknown name."""
+    """Returns a broker that is not started yet. Raises `BrokerUnavailable` for an unknown name."""
     name = os.environ.get("TEST_BROKER") or "apache"
     if name not in BROKERS:
         raise BrokerUnavailable(f"TEST_BROKER={name}: it must be one of {', '.join(BROKERS)}")

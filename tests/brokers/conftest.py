@@ -1,4 +1,4 @@
-"""The broker that the contract is asked of."""
+"""Fixtures of the contract tests: the selected broker, an admin client, new topics."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.brokers.protocol import Broker
 
-MakeTopic = Callable[..., Awaitable[str]]
+CreateTopic = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
@@ -25,11 +25,13 @@ async def admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @pytest.fixture
-def make_topic(admin: AIOKafkaAdminClient) -> MakeTopic:
-    async def make(partitions: int = 1, **config: str) -> str:
+def create_topic(admin: AIOKafkaAdminClient) -> CreateTopic:
+    """A function that creates a topic with a new name and returns that name."""
+
+    async def create(partitions: int = 1, **config: str) -> str:
         name = f"contract-{uuid.uuid4().hex}"
-        made = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
-        assert [error for _, error, _ in made.topic_errors] == [0]
+        response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+        assert [error for _, error, _ in response.topic_errors] == [0]
         return name
 
-    return make
+    return create

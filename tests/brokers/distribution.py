@@ -1,6 +1,6 @@
-"""Which Apache Kafka the suite runs: `TEST_KAFKA_VERSION`.
+"""Selects the suite's version of Apache Kafka by `TEST_KAFKA_VERSION`.
 
-The default is the version of the demo; `3.9` is the last line of Kafka before 4.
+The default is the demo's version; `3.9` is the last minor version before Kafka 4.
 """
 
 import functools
@@ -15,16 +15,17 @@ _LOCK_FILES = {"3.9": Path(__file__).with_name("kafka-3.9.2.lock")}
 
 @functools.cache
 def suite_distribution() -> KafkaDistribution:
-    wanted = os.environ.get("TEST_KAFKA_VERSION")
-    if not wanted:
+    """Raises `BrokerUnavailable` for an unknown version."""
+    version = os.environ.get("TEST_KAFKA_VERSION")
+    if not version:
         return kafka_distribution()
-    if wanted not in _LOCK_FILES:
+    if version not in _LOCK_FILES:
         known = ", ".join(_LOCK_FILES)
-        raise BrokerUnavailable(f"TEST_KAFKA_VERSION={wanted}: it must be unset or one of {known}")
-    return KafkaDistribution.read(_LOCK_FILES[wanted])
+        raise BrokerUnavailable(f"TEST_KAFKA_VERSION={version}: it must be unset or one of {known}")
+    return KafkaDistribution.read(_LOCK_FILES[version])
 
 
 @functools.cache
 def suite_class_path() -> str:
-    """Verified once in each run: that takes 0.2 s, and a run starts many nodes."""
+    """Returns the verified class path. Cached: verification takes 0.2 s, and tests start nodes."""
     return suite_distribution().class_path()

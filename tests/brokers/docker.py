@@ -1,7 +1,7 @@
-"""Apache Kafka's own image through testcontainers. Exercised only where a Docker engine answers.
+"""Runs Apache Kafka's image with testcontainers. It needs a Docker engine.
 
-Not testcontainers' KafkaContainer: that one drives the scripts of Confluent's images, which
-Apache's image does not have. The settings are those of apache.py, under the image's names.
+testcontainers' KafkaContainer is not used: it needs scripts that only Confluent's images have. The
+properties are those of apache.py, as environment variables of the image.
 """
 
 import importlib.util
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.brokers.apache import for_tests
+from tests.brokers.apache import node_properties_for_tests
 from tests.brokers.distribution import suite_distribution
 from worker.kafka.kafka_distribution import BrokerUnavailable
 from worker.kafka.kafka_node import free_ports
@@ -17,16 +17,17 @@ from worker.kafka.kafka_node import free_ports
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
-# Pulling the image, 400 MB, is not in this: the engine does it before the container starts.
+# Timeout of a start. It excludes the pull of the image (400 MB), which happens before the start.
 _START_SECONDS = 60
 
 
-# In a process of its own: where no engine answers, docker's client leaves its sockets unclosed, and
-# here a warning is an error.
+# Runs in a separate process: without an engine, docker's client leaves sockets open, and the
+# resulting ResourceWarning would fail a test.
 _PING = "from testcontainers.core.docker_client import DockerClient; DockerClient().client.ping()"
 
 
-def _why_no_docker() -> str | None:
+def _missing() -> str | None:
+    """Returns what is missing to run a container, or None."""
     if importlib.util.find_spec("testcontainers") is None:
         return "testcontainers is not installed"
     try:
@@ -37,6 +38,8 @@ def _why_no_docker() -> str | None:
 
 
 class DockerKafka:
+    """A broker in a container."""
+
     name = "docker"
 
     def __init__(self) -> None:
@@ -44,8 +47,8 @@ class DockerKafka:
         self._container: DockerContainer | None = None
 
     def start(self) -> None:
-        if reason := _why_no_docker():
-            raise BrokerUnavailable(f"TEST_BROKER={self.name}: {reason}")
+        if missing := _missing():
+            raise BrokerUnavailable(f"TEST_BROKER={self.name}: {missing}")
         from testcontainers.core.container import DockerContainer
         from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
@@ -53,10 +56,10 @@ class DockerKafka:
         container = DockerContainer(f"apache/kafka:{suite_distribution().version}").waiting_for(
             started.with_startup_timeout(_START_SECONDS)
         )
-        # A broker tells its clients its own address, so the host's port has to be known before.
+        # The broker advertises this address to clients, so the host's port is chosen beforehand.
         (port,) = free_ports(1)
         self.bootstrap_servers = f"{container.get_docker_client().host()}:{port}"
-        properties = for_tests(1) | {
+        properties = node_properties_for_tests(1) | {
             "node.id": "0",
             "controller.quorum.voters": "0@localhost:9093",
             "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",

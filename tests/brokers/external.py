@@ -1,7 +1,7 @@
-"""A broker that others run, at the address in `KAFKA_BOOTSTRAP_SERVERS`.
+"""A broker that already runs, at the address in `KAFKA_BOOTSTRAP_SERVERS`.
 
-It is taken at its word that it behaves as Apache Kafka does. It is neither started nor stopped
-here, only called once: an address where no one listens should fail at once, not in every test.
+The tests neither start nor stop it. `start` connects once, so that a wrong address fails the run
+at the start and not in every test.
 """
 
 import contextlib
@@ -14,6 +14,8 @@ _VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 
 
 class ExternalKafka:
+    """A broker that the tests do not manage."""
+
     name = "external"
 
     def __init__(self) -> None:

@@ -12,22 +12,24 @@ from tests.brokers.protocol import Broker
 
 
 class StartApacheKafka(Protocol):
+    """Starts a cluster for one test. The arguments are those of `ApacheKafka`."""
+
     def __call__(self, nodes: int = 1, properties: dict[str, str] | None = None) -> ApacheKafka: ...
 
 
 @pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """The one that this run has chosen, shared by all its tests."""
+    """The broker that `TEST_BROKER` selects, shared by all tests of the run."""
     with _uncaptured(request):
-        chosen = choose_broker()
-        chosen.start()
-    yield chosen
-    chosen.stop()
+        broker = choose_broker()
+        broker.start()
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture(scope="session")
 def apache_kafka(broker: Broker, request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
-    """Apache Kafka on this machine, shared: `broker` itself where that is what it is."""
+    """Apache Kafka on this machine, shared by all tests: `broker`, if `broker` is of this kind."""
     if isinstance(broker, ApacheKafka):
         yield broker
         return
@@ -40,7 +42,7 @@ def apache_kafka(broker: Broker, request: pytest.FixtureRequest) -> Iterator[Apa
 
 @pytest.fixture
 def start_apache_kafka(request: pytest.FixtureRequest) -> Iterator[StartApacheKafka]:
-    """Takes what `ApacheKafka` takes and starts one for this test alone, to be broken at will."""
+    """A function that starts a cluster for this test alone, which the test may break."""
     with ExitStack() as started:
 
         def start(nodes: int = 1, properties: dict[str, str] | None = None) -> ApacheKafka:
@@ -52,7 +54,7 @@ def start_apache_kafka(request: pytest.FixtureRequest) -> Iterator[StartApacheKa
 
 @contextmanager
 def _uncaptured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Output goes to the terminal: the progress of a first download, which takes a while."""
+    """Shows output on the terminal, for the progress of the first download of Kafka."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         yield

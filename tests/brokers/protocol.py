@@ -1,23 +1,23 @@
-"""What every broker of the suite can do."""
+"""The interface of the suite's brokers."""
 
 from typing import Protocol
 
 
 class Broker(Protocol):
-    """Started once, then known by its address alone."""
+    """A broker that the suite starts once. Tests use only its address."""
 
     bootstrap_servers: str
     """`host:port[,host:port…]`; empty before `start`."""
 
     @property
     def name(self) -> str:
-        """The value of `TEST_BROKER` that chooses it."""
+        """The value of `TEST_BROKER` that selects this broker."""
         ...
 
     def start(self) -> None:
-        """Returns when the Kafka protocol answers; raises `BrokerUnavailable` if it never does."""
+        """Starts the broker and waits until it serves. Raises `BrokerUnavailable`."""
         ...
 
     def stop(self) -> None:
-        """Leaves nothing behind; does nothing if it is not running."""
+        """Ends the broker and removes its files. Does nothing if it is not running."""
         ...

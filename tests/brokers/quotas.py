@@ -1,6 +1,6 @@
 """Sets a quota on a client id, as `kafka-configs --alter --entity-type clients` does.
 
-aiokafka has no such request (AlterClientQuotas, KIP-546).
+Defines the request AlterClientQuotas (KIP-546), which aiokafka lacks.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,10 @@ class _AlterClientQuotas(Request[AlterClientQuotasRequest_v0]):  # type: ignore[
 
 
 async def set_quota(servers: str, client_id: str, **rates: float | None) -> None:
-    """`producer_byte_rate`, `consumer_byte_rate`: bytes per second and broker; None: no quota."""
+    """Sets quotas such as `producer_byte_rate`, in bytes per second and broker. None removes one.
+
+    Raises `KafkaError`.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     try:

@@ -1,4 +1,4 @@
-"""What the fault tests do to Apache Kafka: that it is done, and can be undone."""
+"""`ApacheKafka` and the faults that it injects: SIGKILL, clean end, suspension, restart."""
 
 import asyncio
 import os
@@ -21,18 +21,18 @@ pytestmark = pytest.mark.process
 TOPIC = "kept"
 
 
-async def make_topic(servers: str, replicas: int = 1) -> None:
+async def create_topic(servers: str, replicas: int = 1) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     await admin.create_topics([NewTopic(TOPIC, 1, replicas)])
     await admin.close()
 
 
-async def test_a_killed_node_comes_back_with_what_it_had_acknowledged(
+async def test_restarted_node_has_the_records_acknowledged_before_sigkill(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
-    await make_topic(kafka.bootstrap_servers)
+    await create_topic(kafka.bootstrap_servers)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         before = kafka.pid()
         await producer.send_and_wait(TOPIC, b"before")
@@ -48,11 +48,11 @@ async def test_a_killed_node_comes_back_with_what_it_had_acknowledged(
     assert kafka.pid() != before
 
 
-async def test_a_terminated_node_is_gone_and_comes_back_configured_as_before(
+async def test_terminated_node_restarts_with_the_same_properties(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka(properties={"message.max.bytes": "1000"})
-    await make_topic(kafka.bootstrap_servers)
+    await create_topic(kafka.bootstrap_servers)
     before = kafka.pid()
 
     await asyncio.to_thread(kafka.terminate)
@@ -65,17 +65,17 @@ async def test_a_terminated_node_is_gone_and_comes_back_configured_as_before(
             await producer.send_and_wait(TOPIC, b"x" * 1000)
 
 
-async def test_a_suspended_node_answers_when_it_is_resumed(
+async def test_suspended_node_answers_after_resume(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka()
-    await make_topic(kafka.bootstrap_servers)
+    await create_topic(kafka.bootstrap_servers)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         await producer.send_and_wait(TOPIC, b"before")
 
         kafka.suspend()
         sending = asyncio.create_task(producer.send_and_wait(TOPIC, b"meanwhile"))
-        # An answer takes 5 ms otherwise.
+        # A running node answers in 5 ms.
         _, waiting = await asyncio.wait([sending], timeout=0.5)
         assert waiting
         kafka.resume()
@@ -84,11 +84,11 @@ async def test_a_suspended_node_answers_when_it_is_resumed(
             assert (await sending).offset == 1
 
 
-async def test_a_cluster_goes_on_without_the_node_that_led(
+async def test_cluster_elects_a_new_leader_after_the_leader_is_killed(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka(nodes=3)
-    await make_topic(kafka.bootstrap_servers, replicas=3)
+    await create_topic(kafka.bootstrap_servers, replicas=3)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, acks="all") as producer:
         await producer.send_and_wait(TOPIC, b"before")
         leader = producer.client.cluster.leader_for_partition(TopicPartition(TOPIC, 0))
@@ -100,7 +100,7 @@ async def test_a_cluster_goes_on_without_the_node_that_led(
         await asyncio.to_thread(kafka.restart, leader)
 
 
-def test_a_stopped_broker_leaves_nothing(
+def test_stop_removes_process_and_files(
     start_apache_kafka: StartApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -115,7 +115,7 @@ def test_a_stopped_broker_leaves_nothing(
         os.kill(running, 0)
 
 
-def test_a_node_that_cannot_start_says_why(start_apache_kafka: StartApacheKafka) -> None:
+def test_failed_start_reports_the_reason(start_apache_kafka: StartApacheKafka) -> None:
     port, controller = free_ports(2)
     with socket.create_server(("127.0.0.1", port)):
         properties = {
@@ -126,6 +126,6 @@ def test_a_node_that_cannot_start_says_why(start_apache_kafka: StartApacheKafka)
             start_apache_kafka(properties=properties)
 
 
-def test_properties_that_kafka_refuses_are_quoted(start_apache_kafka: StartApacheKafka) -> None:
+def test_invalid_property_is_named(start_apache_kafka: StartApacheKafka) -> None:
     with pytest.raises(BrokerUnavailable, match=r"many for configuration num\.io\.threads"):
         start_apache_kafka(properties={"num.io.threads": "many"})

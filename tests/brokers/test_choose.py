@@ -1,4 +1,4 @@
-"""Which broker is taken, and that a choice that cannot be met is an error."""
+"""Selection of the tests' broker by environment variables."""
 
 import pytest
 
@@ -9,22 +9,22 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.mark.parametrize(
-    ("chosen", "name"), [("", "apache"), ("apache", "apache"), ("external", "external")]
+    ("value", "name"), [("", "apache"), ("apache", "apache"), ("external", "external")]
 )
-def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch, chosen: str, name: str) -> None:
-    monkeypatch.setenv("TEST_BROKER", chosen)
+def test_test_broker_selects(monkeypatch: pytest.MonkeyPatch, value: str, name: str) -> None:
+    monkeypatch.setenv("TEST_BROKER", value)
 
     assert choose_broker().name == name
 
 
-def test_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_broker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_BROKER", "rabbit")
 
     with pytest.raises(BrokerUnavailable, match="it must be one of apache, docker, external"):
         choose_broker()
 
 
-def test_an_external_broker_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_broker_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_BROKER", "external")
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
 

@@ -1,4 +1,4 @@
-"""The contract's part on transactions: what exactly-once delivery leans on."""
+"""The behaviour of transactions that exactly-once delivery needs from a broker."""
 
 import asyncio
 
@@ -7,14 +7,14 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from tests.brokers.clients import committed, read
-from tests.brokers.conftest import MakeTopic
+from tests.brokers.conftest import CreateTopic
 
 
 class TestTransactions:
-    async def test_read_committed_sees_nothing_aborted(
-        self, servers: str, make_topic: MakeTopic
+    async def test_read_committed_skips_aborted_records(
+        self, servers: str, create_topic: CreateTopic
     ) -> None:
-        partition = TopicPartition(await make_topic(), 0)
+        partition = TopicPartition(await create_topic(), 0)
         async with AIOKafkaProducer(
             bootstrap_servers=servers, transactional_id=partition.topic
         ) as producer:
@@ -25,17 +25,17 @@ class TestTransactions:
             await producer.send_and_wait(partition.topic, b"committed")
             await producer.commit_transaction()
 
-        everything = await read(servers, partition, count=2)
-        (answer,) = await read(servers, partition, count=1, isolation="read_committed")
+        uncommitted = await read(servers, partition, count=2)
+        (record,) = await read(servers, partition, count=1, isolation="read_committed")
 
-        assert [r.value for r in everything] == [b"aborted", b"committed"]
-        # The marker of an end takes an offset of its own: lag never reads as the count of records.
-        assert (answer.value, answer.offset) == (b"committed", 2)
+        assert [r.value for r in uncommitted] == [b"aborted", b"committed"]
+        # The marker at the end of a transaction has an offset too: offsets do not count records.
+        assert (record.value, record.offset) == (b"committed", 2)
 
-    async def test_an_open_transaction_holds_back_what_follows_it(
-        self, servers: str, make_topic: MakeTopic
+    async def test_read_committed_stops_at_an_open_transaction(
+        self, servers: str, create_topic: CreateTopic
     ) -> None:
-        partition = TopicPartition(await make_topic(), 0)
+        partition = TopicPartition(await create_topic(), 0)
         async with (
             AIOKafkaProducer(bootstrap_servers=servers) as plain,
             AIOKafkaProducer(
@@ -48,8 +48,7 @@ class TestTransactions:
             reading = asyncio.create_task(
                 read(servers, partition, count=2, isolation="read_committed")
             )
-            # The same records, read by one who may see them, stand for the time in which the
-            # other would have seen them.
+            # When a read_uncommitted consumer has both records, the other one has had the time.
             await read(servers, partition, count=2)
             assert not reading.done()
             await producer.commit_transaction()
@@ -57,10 +56,10 @@ class TestTransactions:
 
         assert [r.value for r in received] == [b"open", b"after"]
 
-    async def test_offsets_are_committed_with_the_transaction_or_not_at_all(
-        self, servers: str, make_topic: MakeTopic
+    async def test_offsets_are_committed_only_with_their_transaction(
+        self, servers: str, create_topic: CreateTopic
     ) -> None:
-        partition = TopicPartition(await make_topic(), 0)
+        partition = TopicPartition(await create_topic(), 0)
         group = partition.topic
         async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=group) as producer:
             await producer.begin_transaction()
@@ -74,10 +73,10 @@ class TestTransactions:
         assert after_abort is None
         assert await committed(servers, group, partition) == 7
 
-    async def test_a_newer_producer_fences_the_older_and_aborts_what_it_left(
-        self, servers: str, make_topic: MakeTopic
+    async def test_newer_producer_fences_the_older_and_aborts_its_transaction(
+        self, servers: str, create_topic: CreateTopic
     ) -> None:
-        partition = TopicPartition(await make_topic(), 0)
+        partition = TopicPartition(await create_topic(), 0)
         topic = group = partition.topic
         older = AIOKafkaProducer(bootstrap_servers=servers, transactional_id=topic)
         async with older:
@@ -92,14 +91,14 @@ class TestTransactions:
                 await newer.send_and_wait(topic, b"newer")
                 await newer.commit_transaction()
 
-        (answer,) = await read(servers, partition, count=1, isolation="read_committed")
-        assert answer.value == b"newer"
+        (record,) = await read(servers, partition, count=1, isolation="read_committed")
+        assert record.value == b"newer"
         assert await committed(servers, group, partition) is None
 
-    async def test_a_fenced_producer_cannot_commit_offsets(
-        self, servers: str, make_topic: MakeTopic
+    async def test_fenced_producer_cannot_commit_offsets(
+        self, servers: str, create_topic: CreateTopic
     ) -> None:
-        partition = TopicPartition(await make_topic(), 0)
+        partition = TopicPartition(await create_topic(), 0)
         group = partition.topic
         async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=group) as older:
             await older.begin_transaction()
@@ -109,10 +108,10 @@ class TestTransactions:
 
         assert await committed(servers, group, partition) is None
 
-    async def test_a_transaction_left_open_is_aborted_after_its_timeout(
-        self, servers: str, make_topic: MakeTopic
+    async def test_open_transaction_is_aborted_after_its_timeout(
+        self, servers: str, create_topic: CreateTopic
     ) -> None:
-        partition = TopicPartition(await make_topic(), 0)
+        partition = TopicPartition(await create_topic(), 0)
         async with (
             AIOKafkaProducer(bootstrap_servers=servers) as plain,
             AIOKafkaProducer(
@@ -122,7 +121,7 @@ class TestTransactions:
             ) as producer,
         ):
             await producer.begin_transaction()
-            await producer.send_and_wait(partition.topic, b"left open")
+            await producer.send_and_wait(partition.topic, b"open")
             await plain.send_and_wait(partition.topic, b"after")
 
             (record,) = await read(servers, partition, count=1, isolation="read_committed")

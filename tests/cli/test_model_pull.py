@@ -63,7 +63,9 @@ def test_pulled_export_is_used_by_name(machine: Machine, hub: HubServer) -> None
 
 def test_pulled_weights_are_converted(machine: Machine, hub: HubServer) -> None:
     hub.put(REPO, published.vocabulary_alone(TINY_BERT))
-    pulled(machine, "--name", "bert.v2")
+    done = machine.run("model", "pull", REPO, "--name", "bert.v2")
+    assert done.code == 0
+    assert done.err.startswith("note: windows hold only 12 tokens, by model_max_length of ")
     manifest = open_bundle(machine.models / "bert.v2").manifest
     assert manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
     assert (manifest.task, manifest.precision) == (Task.QUESTION_ANSWERING, "float32")

@@ -31,11 +31,11 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.process]
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 CONTEXT = 'The report on the "bridge" \\ 橋 was written by Anna Lindqvist in 2019.'
-SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class ProgramResult:
     """Exit code and output of a program."""
 
     code: int
@@ -59,67 +59,70 @@ async def worker(topics: Topics) -> AsyncIterator[WorkerProcess]:
 
 @pytest.fixture(params=["python", "kcat", "java"])
 def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
-    """A function from question and context to the command that asks it."""
+    """A function that takes question and context and returns the example's command line."""
     if request.param == "python":
-        return lambda *asked: [sys.executable, str(EXAMPLES / "python" / "ask.py"), *asked]
+        return lambda *texts: [sys.executable, str(EXAMPLES / "python" / "ask.py"), *texts]
     if request.param == "kcat":
         tool("kcat")
         tool("jq")
-        return lambda *asked: [str(EXAMPLES / "kcat" / "ask.sh"), *asked]
-    java, built = tool("java"), request.getfixturevalue("java_example")
-    class_path = os.pathsep.join([str(built / "classes"), str(built / "dependency" / "*")])
-    return lambda *asked: [java, "-cp", class_path, "Ask", *asked]
+        return lambda *texts: [str(EXAMPLES / "kcat" / "ask.sh"), *texts]
+    java, target = tool("java"), request.getfixturevalue("java_example")
+    class_path = os.pathsep.join([str(target / "classes"), str(target / "dependency" / "*")])
+    return lambda *texts: [java, "-cp", class_path, "Ask", *texts]
 
 
 @pytest.fixture(scope="module")
 def java_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory into which Maven builds the Java example."""
+    """Builds the Java example with Maven, and returns the output directory."""
     project = tmp_path_factory.mktemp("java") / "ask"
     shutil.copytree(EXAMPLES / "java", project, ignore=shutil.ignore_patterns("target"))
     command = [tool("mvn"), "-q", "-B", "-f", str(project), "compile"]
-    maven = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    maven = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+    )
     assert maven.returncode == 0, maven.stdout
     return project / "target"
 
 
-async def run(command: list[str], topics: Topics) -> Completed:
+async def run(command: list[str], topics: Topics) -> ProgramResult:
     process = await asyncio.create_subprocess_exec(
         *command,
         env={**os.environ, "LC_ALL": "C.UTF-8", **topics.environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         out, err = await process.communicate()
     assert process.returncode is not None
-    return Completed(process.returncode, out.decode(), err.decode())
+    return ProgramResult(process.returncode, out.decode(), err.decode())
 
 
 @pytest.mark.tools
 async def test_example_asks_and_prints_the_answer(
     ask: Callable[..., list[str]], topics: Topics
 ) -> None:
-    answered = await run(ask("Who wrote the report?", CONTEXT), topics)
-    assert answered.code == 0, answered
-    answer = json.loads(answered.out)
+    result = await run(ask("Who wrote the report?", CONTEXT), topics)
+    assert result.code == 0, result
+    answer = json.loads(result.out)
     assert (answer["answer"], answer["answered"]) == ("Anna Lindqvist", True)
     assert CONTEXT[answer["start"] : answer["end"]] == answer["answer"]
     assert faults(published("answer"), answer) == []
-    place = (answer["source"]["partition"], answer["source"]["offset"])
+    position = (answer["source"]["partition"], answer["source"]["offset"])
     questions = await topics.records(topics.settings.qa.questions_topic)
-    (question,) = [found for found in questions if (found.partition, found.offset) == place]
+    (question,) = [record for record in questions if (record.partition, record.offset) == position]
     assert question.key == b"example"
-    (record,) = [found for found in await topics.answers() if json.loads(found.value) == answer]
-    assert record.key == b"example"
-    mark = dict(question.headers)["correlation-id"]
-    assert dict(record.headers)["correlation-id"] == mark
+    answers = await topics.answers()
+    (answer_record,) = [record for record in answers if json.loads(record.value) == answer]
+    assert answer_record.key == b"example"
+    correlation_id = dict(question.headers)["correlation-id"]
+    assert dict(answer_record.headers)["correlation-id"] == correlation_id
 
 
 @pytest.mark.tools
 async def test_example_prints_the_rejection(ask: Callable[..., list[str]], topics: Topics) -> None:
-    rejected = await run(ask(" ", CONTEXT), topics)
-    assert rejected.code != 0
-    assert "rejected: schema: question: is blank" in rejected.out + rejected.err
+    result = await run(ask(" ", CONTEXT), topics)
+    assert result.code != 0
+    assert "rejected: schema: question: is blank" in result.out + result.err
 
 
 @pytest.mark.parametrize("write", [to_structured_event, to_binary_event])
@@ -127,7 +130,7 @@ async def test_cloudevents_sdk_asks_and_decodes_the_answer(
     write: Callable[[CloudEvent], KafkaMessage], topics: Topics
 ) -> None:
     key = write.__name__
-    asked = CloudEvent(
+    question = CloudEvent(
         {
             "id": key,
             "source": "/wiki",
@@ -137,21 +140,21 @@ async def test_cloudevents_sdk_asks_and_decodes_the_answer(
         },
         {"question": "Who wrote the report?", "context": CONTEXT, "tenant": 7},
     )
-    message = write(asked)
+    message = write(question)
     assert message.key == key
     await topics.send([message.value], key=key.encode(), headers=list(message.headers.items()))
-    found: list[Any] = []
+    answers: list[Any] = []
 
     async def answered() -> bool:
-        found[:] = [record for record in await topics.answers() if record.key == key.encode()]
-        return bool(found)
+        answers[:] = [record for record in await topics.answers() if record.key == key.encode()]
+        return bool(answers)
 
     await until(answered, "the answer")
-    (record,) = found
+    (record,) = answers
     answer = from_kafka_event(KafkaMessage(dict(record.headers), record.key, record.value))
     assert (answer.get_id(), answer.get_type()) == (key, "qa.answer")
     assert answer.get_source() == f"/qa-worker/{topics.settings.qa.questions_topic}"
-    assert answer.get_extension("traceparent") == asked.get_extension("traceparent")
+    assert answer.get_extension("traceparent") == question.get_extension("traceparent")
     data = answer.get_data()
     assert isinstance(data, dict)
     assert data["answer"] == "Anna Lindqvist"

@@ -1,4 +1,4 @@
-"""Settings of a worker with its console on, and a headless Chromium (Debian's) to open it."""
+"""Settings of a worker with the console, and a headless Chromium that opens its page."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ EMOJI = (
 )
 
 TIMEOUT_MS = 20_000
-"""Limit for every expectation of the page; long enough for two busy cores."""
+"""Timeout of every expectation; long enough for two busy cores."""
 
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -58,7 +58,7 @@ class ConsolePage:
     problems: list[str] = field(default_factory=list)
     """Errors and warnings of the page, and of the browser about the page."""
     requested: list[str] = field(default_factory=list)
-    """URLs."""
+    """URLs of all requests."""
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(TIMEOUT_MS)
@@ -74,6 +74,7 @@ class ConsolePage:
         self.requested.append(request.url)
 
     async def ask(self, question: str, context: str) -> None:
+        """Fills in the form and sends the question. Does not wait for the answer."""
         await self.page.get_by_label("Question").fill(question)
         await self.page.get_by_label("Context that contains the answer").fill(context)
         await self.page.get_by_role("button", name="Send", exact=True).click()

@@ -7,8 +7,8 @@ from worker.console.auth import AccessDenied, RequestAuthorizer
 TOKEN = "0123456789abcdef"
 PUBLIC = "https://qa.example.org:8443"
 AUTHORIZER = RequestAuthorizer(TOKEN, (PUBLIC,))
-HERE = {"Host": "127.0.0.1:8080"}
-KNOWN = {**HERE, "Authorization": f"Bearer {TOKEN}"}
+LOCAL = {"Host": "127.0.0.1:8080"}
+AUTHORIZED = {**LOCAL, "Authorization": f"Bearer {TOKEN}"}
 
 
 def status(denied: AccessDenied | None) -> int | None:
@@ -67,7 +67,7 @@ def test_unknown_host_is_denied(host: str) -> None:
     ],
 )
 def test_wrong_token_is_denied(authorization: str | None) -> None:
-    headers = {**HERE, "Origin": "http://127.0.0.1:8080"}
+    headers = {**LOCAL, "Origin": "http://127.0.0.1:8080"}
     if authorization is not None:
         headers["Authorization"] = authorization
     assert status(AUTHORIZER.check_read(headers)) == 401
@@ -76,7 +76,7 @@ def test_wrong_token_is_denied(authorization: str | None) -> None:
 
 def test_token_may_have_non_ascii_letters() -> None:
     authorizer = RequestAuthorizer("schlüssel-schlüssel", ())
-    assert authorizer.check_read({**HERE, "Authorization": "bearer schlüssel-schlüssel"}) is None
+    assert authorizer.check_read({**LOCAL, "Authorization": "bearer schlüssel-schlüssel"}) is None
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,15 @@ def test_own_origin_may_read_and_write(host: str, origin: str) -> None:
     ],
 )
 def test_foreign_origin_is_denied_with_a_valid_token(origin: str) -> None:
-    assert status(AUTHORIZER.check_write({**KNOWN, "Origin": origin})) == 403
-    assert status(AUTHORIZER.check_read({**KNOWN, "Origin": origin})) == 403
+    assert status(AUTHORIZER.check_write({**AUTHORIZED, "Origin": origin})) == 403
+    assert status(AUTHORIZER.check_read({**AUTHORIZED, "Origin": origin})) == 403
 
 
 def test_request_without_origin_may_read_but_not_write() -> None:
-    assert AUTHORIZER.check_read(KNOWN) is None
-    assert status(AUTHORIZER.check_write(KNOWN)) == 403
+    assert AUTHORIZER.check_read(AUTHORIZED) is None
+    assert status(AUTHORIZER.check_write(AUTHORIZED)) == 403
 
 
 def test_http_origin_of_a_remote_host_is_denied() -> None:
-    headers = {**KNOWN, "Host": "qa.example.org:8443", "Origin": "http://qa.example.org:8443"}
+    headers = {**AUTHORIZED, "Host": "qa.example.org:8443", "Origin": "http://qa.example.org:8443"}
     assert status(AUTHORIZER.check_write(headers)) == 403

@@ -36,7 +36,7 @@ def collector() -> TraceCollector:
 async def worker(
     settings: Settings, collector: TraceCollector, engine: StubEngine
 ) -> AsyncIterator[Questions]:
-    """Runs a worker in this process; yields what asks it."""
+    """Runs a worker in this process; yields the console's `Questions`."""
     running = RunningWorker(settings, engine, collector)
     try:
         await running.ready()
@@ -55,8 +55,8 @@ async def test_report_has_answer_and_trace_and_value_is_unchanged(
     topics: Topics, collector: TraceCollector
 ) -> None:
     value = b' {"context": "Ada \xf0\x9f\x9a\x80 wrote it.", "id": "mine", "question": "Who?"}\n'
-    async with worker(topics.settings, collector, StubEngine()) as asked:
-        report = await ask(asked, value)
+    async with worker(topics.settings, collector, StubEngine()) as console_questions:
+        report = await ask(console_questions, value)
     assert report["outcome"]["id"] == "mine"
     assert report["outcome"]["answer"] == "Ada"
     stages = report["trace"]["stages"]
@@ -72,8 +72,8 @@ async def test_report_has_answer_and_trace_and_value_is_unchanged(
 async def test_invalid_value_is_reported_as_rejected(
     topics: Topics, collector: TraceCollector
 ) -> None:
-    async with worker(topics.settings, collector, StubEngine()) as asked:
-        report = await ask(asked, b"\xff not JSON")
+    async with worker(topics.settings, collector, StubEngine()) as console_questions:
+        report = await ask(console_questions, b"\xff not JSON")
     assert report["rejected"]["reason"] == "not_json"
     assert "outcome" not in report
     assert report["trace"]["stages"][-1]["name"] == "commit"
@@ -83,8 +83,8 @@ async def test_at_least_once_trace_ends_with_the_later_commit(
     topics: Topics, collector: TraceCollector
 ) -> None:
     settings = topics.with_(QA_DELIVERY="at_least_once", QA_COMMIT_INTERVAL_MS="700")
-    async with worker(settings, collector, StubEngine()) as asked:
-        report = await ask(asked, event(1))
+    async with worker(settings, collector, StubEngine()) as console_questions:
+        report = await ask(console_questions, event(1))
     commit = report["trace"]["stages"][-1]
     assert commit["name"] == "commit"
     assert commit["ended"] > commit["began"]
@@ -95,8 +95,8 @@ async def test_late_commit_does_not_delay_the_answer(
 ) -> None:
     monkeypatch.setattr(questions, "COMMIT_SECONDS", -3600)
     settings = topics.with_(QA_DELIVERY="at_least_once", QA_COMMIT_INTERVAL_MS="3600000")
-    async with worker(settings, collector, StubEngine()) as asked:
-        report = await ask(asked, event(1))
+    async with worker(settings, collector, StubEngine()) as console_questions:
+        report = await ask(console_questions, event(1))
     assert report["outcome"]["answer"] == "Person1"
     assert (report["seen"], report["trace"]) == (True, None)
 
@@ -114,12 +114,15 @@ async def test_questions_beyond_the_limit_are_busy_errors(
     topics: Topics, collector: TraceCollector
 ) -> None:
     engine = StubEngine(lambda _: True)
-    async with worker(topics.settings, collector, engine) as asked:
-        asking = [asyncio.create_task(ask(asked, event(number))) for number in range(MAX_PENDING)]
+    async with worker(topics.settings, collector, engine) as console_questions:
+        reports = [
+            asyncio.create_task(ask(console_questions, event(number)))
+            for number in range(MAX_PENDING)
+        ]
         await until(lambda: len(engine.held) == MAX_PENDING, "the engine has all questions")
         with pytest.raises(BusyError):
-            await asked.ask(event(MAX_PENDING))
+            await console_questions.ask(event(MAX_PENDING))
         engine.release_all()
-        answers = [(await report)["outcome"]["id"] for report in asking]
+        answers = [(await report)["outcome"]["id"] for report in reports]
         assert answers == [f"q-{number}" for number in range(MAX_PENDING)]
-        assert (await ask(asked, event(9)))["outcome"]["id"] == "q-9"
+        assert (await ask(console_questions, event(9)))["outcome"]["id"] == "q-9"

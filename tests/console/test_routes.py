@@ -27,11 +27,13 @@ PAGES = (
     *(f"/console/{file.name}" for file in sorted(server.PAGE.iterdir()) if file.suffix != ".html"),
 )
 ROUTES = ("/console", *PAGES, "/console/samples", "/console/questions")
-ALWAYS = ("/metrics", "/healthz", "/readyz")
+OPS_ROUTES = ("/metrics", "/healthz", "/readyz")
 
 
 @dataclass
-class Answered:
+class Response:
+    """A received HTTP response."""
+
     status: int
     headers: dict[str, str]
     text: str
@@ -39,7 +41,7 @@ class Answered:
 
 @dataclass
 class Port:
-    """The HTTP port of a worker whose console is on."""
+    """The HTTP port of a worker with the console."""
 
     number: int
     console: Console
@@ -51,22 +53,24 @@ class Port:
         path: str,
         *,
         body: bytes | None = None,
-        known: bool = True,
+        with_token: bool = True,
         **headers: str | None,
-    ) -> Answered:
-        """A request as the console's page sends it. `headers` replace the usual ones; `None`
-        removes one.
+    ) -> Response:
+        """Sends a request with the headers of the console's page.
+
+        `headers` override them; `None` removes a header.
         """
-        here = f"127.0.0.1:{self.number}"
-        usual = {"Origin": f"http://{here}", "Content-Type": "application/json"}
-        if known:
-            usual["Authorization"] = f"Bearer {TOKEN}"
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent = {name: value for name, value in {**usual, **given}.items() if value is not None}
+        host = f"127.0.0.1:{self.number}"
+        of_page = {"Origin": f"http://{host}", "Content-Type": "application/json"}
+        if with_token:
+            of_page["Authorization"] = f"Bearer {TOKEN}"
+        overrides = {name.replace("_", "-"): value for name, value in headers.items()}
+        merged = {**of_page, **overrides}
+        sent = {name: value for name, value in merged.items() if value is not None}
         async with self.client.request(
-            method, f"http://{here}{path}", data=body, headers=sent, allow_redirects=False
-        ) as response:
-            return Answered(response.status, dict(response.headers), await response.text())
+            method, f"http://{host}{path}", data=body, headers=sent, allow_redirects=False
+        ) as received:
+            return Response(received.status, dict(received.headers), await received.text())
 
 
 @pytest.fixture
@@ -87,7 +91,7 @@ async def port(closed_broker: str) -> AsyncIterator[Port]:
 
 
 async def status(number: int, method: str, path: str) -> int:
-    """The status of a raw request: HTTP clients do not send every method."""
+    """Sends a raw request, since HTTP clients do not send every method. Returns the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", number)
     writer.write(
         f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{number}\r\nConnection: close\r\n"
@@ -103,15 +107,15 @@ async def status(number: int, method: str, path: str) -> int:
 async def test_no_console_routes_and_no_writes_when_it_is_off() -> None:
     ops_server = OpsServer(Health(time.monotonic, 60, 60), "127.0.0.1", 0)
     await ops_server.start()
-    found = {
+    statuses = {
         (method, path): await status(ops_server.port, method, path)
-        for method, path in itertools.product(METHODS, (*ROUTES, *ALWAYS, "/"))
+        for method, path in itertools.product(METHODS, (*ROUTES, *OPS_ROUTES, "/"))
     }
     await ops_server.stop()
-    accepted = {key: code for key, code in found.items() if code < 400}
-    assert set(accepted) <= {(method, path) for method in ("GET", "HEAD") for path in ALWAYS}
-    assert {found[method, path] for method in ("GET", "POST") for path in ROUTES} == {404}
-    assert {found[method, path] for method in METHODS[2:] for path in ALWAYS} <= {
+    accepted = {key: code for key, code in statuses.items() if code < 400}
+    assert set(accepted) <= {(method, path) for method in ("GET", "HEAD") for path in OPS_ROUTES}
+    assert {statuses[method, path] for method in ("GET", "POST") for path in ROUTES} == {404}
+    assert {statuses[method, path] for method in METHODS[2:] for path in OPS_ROUTES} <= {
         400,
         404,
         405,
@@ -120,26 +124,26 @@ async def test_no_console_routes_and_no_writes_when_it_is_off() -> None:
 
 
 async def test_only_questions_accepts_more_than_get(port: Port) -> None:
-    found = {
+    statuses = {
         (method, path): await status(port.number, method, path)
-        for method, path in itertools.product(METHODS[2:], (*ROUTES, *ALWAYS, "/"))
+        for method, path in itertools.product(METHODS[2:], (*ROUTES, *OPS_ROUTES, "/"))
     }
-    # The route accepts POST; the request is refused for its missing content type.
-    assert found.pop(("POST", "/console/questions")) == 415
-    assert set(found.values()) <= {400, 404, 405, 501}
+    # The route accepts POST, but not without a content type.
+    assert statuses.pop(("POST", "/console/questions")) == 415
+    assert set(statuses.values()) <= {400, 404, 405, 501}
 
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_page_files_need_no_token(port: Port, path: str) -> None:
-    answered = await port.call("GET", path, known=False, Origin=None)
-    assert (answered.status, bool(answered.text)) == (200, True)
+    response = await port.call("GET", path, with_token=False, Origin=None)
+    assert (response.status, bool(response.text)) == (200, True)
     kinds = {".js": "text/javascript", "css": "text/css", "le/": "text/html"}
-    assert answered.headers["Content-Type"] == f"{kinds[path[-3:]]}; charset=utf-8"
+    assert response.headers["Content-Type"] == f"{kinds[path[-3:]]}; charset=utf-8"
 
 
 async def test_console_redirects_to_its_page(port: Port) -> None:
-    answered = await port.call("GET", "/console")
-    assert (answered.status, answered.headers["Location"]) == (308, "/console/")
+    response = await port.call("GET", "/console")
+    assert (response.status, response.headers["Location"]) == (308, "/console/")
 
 
 @pytest.mark.parametrize("path", ["/console", *PAGES, "/console/samples", "/console/nothing"])
@@ -157,11 +161,11 @@ async def test_every_response_has_security_headers(port: Port, path: str) -> Non
 
 
 async def test_denied_request_has_reason_and_security_headers(port: Port) -> None:
-    answered = await port.call("GET", "/console/samples", known=False)
-    assert answered.status == 401
-    assert "QA_CONSOLE_TOKEN" in answered.text
-    assert TOKEN not in answered.text
-    assert "Content-Security-Policy" in answered.headers
+    response = await port.call("GET", "/console/samples", with_token=False)
+    assert response.status == 401
+    assert "QA_CONSOLE_TOKEN" in response.text
+    assert TOKEN not in response.text
+    assert "Content-Security-Policy" in response.headers
 
 
 async def test_unknown_host_is_denied_on_every_route(port: Port) -> None:
@@ -176,7 +180,7 @@ async def test_cross_origin_question_and_preflight_are_denied(port: Port) -> Non
     preflight = await port.call(
         "OPTIONS",
         "/console/questions",
-        known=False,
+        with_token=False,
         Origin=foreign,
         Access_Control_Request_Method="POST",
         Access_Control_Request_Headers="authorization,content-type",
@@ -187,18 +191,18 @@ async def test_cross_origin_question_and_preflight_are_denied(port: Port) -> Non
 
 async def test_question_must_be_json(port: Port) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        answered = await port.call("POST", "/console/questions", body=b"{}", Content_Type=kind)
-        assert answered.status == 415
+        response = await port.call("POST", "/console/questions", body=b"{}", Content_Type=kind)
+        assert response.status == 415
 
 
 async def test_question_above_max_record_bytes_is_413(port: Port) -> None:
-    answered = await port.call("POST", "/console/questions", body=b" " * 1001)
-    assert (answered.status, "QA_MAX_RECORD_BYTES" in answered.text) == (413, True)
+    response = await port.call("POST", "/console/questions", body=b" " * 1001)
+    assert (response.status, "QA_MAX_RECORD_BYTES" in response.text) == (413, True)
 
 
 async def test_unreachable_broker_is_502(port: Port) -> None:
-    answered = await port.call("POST", "/console/questions", body=b"{}")
-    assert (answered.status, "Kafka: " in answered.text) == (502, True)
+    response = await port.call("POST", "/console/questions", body=b"{}")
+    assert (response.status, "Kafka: " in response.text) == (502, True)
 
 
 async def test_missing_topic_is_502_and_named(broker: Broker) -> None:
@@ -209,16 +213,16 @@ async def test_missing_topic_is_502_and_named(broker: Broker) -> None:
     async with served(environment) as (console, number):
         port = Port(number, console)
         try:
-            answered = await port.call("POST", "/console/questions", body=b"{}")
+            response = await port.call("POST", "/console/questions", body=b"{}")
         finally:
             await port.client.close()
-    assert (answered.status, environment["QA_QUESTIONS_TOPIC"] in answered.text) == (502, True)
+    assert (response.status, environment["QA_QUESTIONS_TOPIC"] in response.text) == (502, True)
 
 
 async def test_busy_is_429(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions, "MAX_PENDING", 0)
-    answered = await port.call("POST", "/console/questions", body=b"{}")
-    assert (answered.status, "pending" in answered.text) == (429, True)
+    response = await port.call("POST", "/console/questions", body=b"{}")
+    assert (response.status, "pending" in response.text) == (429, True)
 
 
 async def test_samples_after_a_time_are_only_newer_ones(
@@ -229,17 +233,17 @@ async def test_samples_after_a_time_are_only_newer_ones(
         port = Port(number, console)
         seen: list[int] = []
 
-        async def some() -> bool:
+        async def has_samples() -> bool:
             seen[:] = await samples(port, 0)
             return bool(seen)
 
-        await until(some, "there are samples")
+        await until(has_samples, "there are samples")
         assert all(at > seen[-1] for at in await samples(port, seen[-1]))
         assert (await port.call("GET", "/console/samples?after=x")).status == 400
         await port.client.close()
 
 
 async def samples(port: Port, after: int) -> list[int]:
-    """Times of the samples after `after`."""
-    answered = await port.call("GET", f"/console/samples?after={after}")
-    return [each["at"] for each in json.loads(answered.text)["samples"]]
+    """Returns the times of the samples after `after`."""
+    response = await port.call("GET", f"/console/samples?after={after}")
+    return [sample["at"] for sample in json.loads(response.text)["samples"]]

@@ -1,4 +1,4 @@
-"""The samples that the plots show."""
+"""Samples of the metrics, and quantiles of latencies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the console makes of record traces."""
+"""The console's collection of record traces, and their conversion to rows."""
 
 import time
 
@@ -22,25 +22,25 @@ def received(at: int = SENT + 10 * MS) -> RecordTrace:
 
 
 def complete_trace() -> RecordTrace:
-    """Every stage a millisecond after the one before; each takes two."""
-    one = received()
-    one.stages = [
+    """Returns a trace in which each stage starts 1 ms after the previous one and takes 2 ms."""
+    trace = received()
+    trace.stages = [
         StageTiming("decode", SENT + 11 * MS, SENT + 13 * MS),
         StageTiming("preprocess", SENT + 14 * MS, SENT + 16 * MS),
         StageTiming("postprocess", SENT + 24 * MS, SENT + 26 * MS),
         StageTiming("publish", SENT + 27 * MS, SENT + 29 * MS),
     ]
-    one.batches = [
+    trace.batches = [
         BatchTiming(SENT + 20 * MS, SENT + 23 * MS, 1, 1, 80),
         BatchTiming(SENT + 17 * MS, SENT + 19 * MS, 2, 3, 512),
     ]
-    one.ended = SENT + 30 * MS
-    return one
+    trace.ended = SENT + 30 * MS
+    return trace
 
 
 def test_stages_follow_each_other_without_a_gap() -> None:
-    made = stages(complete_trace(), SENT)
-    assert made == [
+    rows = stages(complete_trace(), SENT)
+    assert rows == [
         ("queue", 0, 10, 10),
         ("decode", 10, 11, 13),
         ("preprocess", 13, 14, 16),
@@ -67,52 +67,52 @@ def test_a_record_rejected_early_has_no_engine_stages() -> None:
 
 
 def test_stages_stay_ordered_when_the_clock_is_set_back() -> None:
-    one = complete_trace()
-    one.stages[1] = StageTiming("preprocess", SENT - 500 * MS, SENT - 400 * MS)
-    one.ended = SENT
-    made = stages(one, SENT)
-    assert all(stage.since <= stage.began <= stage.ended for stage in made)
-    assert [stage.since for stage in made[1:]] == [stage.ended for stage in made[:-1]]
+    trace = complete_trace()
+    trace.stages[1] = StageTiming("preprocess", SENT - 500 * MS, SENT - 400 * MS)
+    trace.ended = SENT
+    rows = stages(trace, SENT)
+    assert all(stage.since <= stage.began <= stage.ended for stage in rows)
+    assert [stage.since for stage in rows[1:]] == [stage.ended for stage in rows[:-1]]
 
 
 async def test_a_question_is_identified_by_its_correlation_id() -> None:
     collector = TraceCollector(Latencies(time.monotonic))
     traces = TraceDispatcher(collector)
-    with collector.asking(b"mine") as asked:
-        others = begin(traces, [(MARK, b"another"), ("x", None)])
-        assert not asked.seen
+    with collector.watch(b"mine") as pending:
+        other = begin(traces, [(MARK, b"another"), ("x", None)])
+        assert not pending.seen
         mine = begin(traces, [("x", b"y"), (MARK, b"mine")])
-        assert asked.seen
-        traces.end(others, ANSWERED)
-        assert not asked.trace.done()
+        assert pending.seen
+        traces.end(other, ANSWERED)
+        assert not pending.trace.done()
         traces.end(mine, ANSWERED)
-        assert asked.trace.result() is mine
+        assert pending.trace.result() is mine
     assert not collector._pending
 
 
 async def test_a_dropped_record_is_traced_again() -> None:
     collector = TraceCollector(latencies := Latencies(time.monotonic))
     traces = TraceDispatcher(collector)
-    with collector.asking(b"mine") as asked:
+    with collector.watch(b"mine") as pending:
         traces.end(begin(traces, [(MARK, b"mine")]), DROPPED)
-        assert (asked.dropped, asked.trace.done()) == (1, False)
+        assert (pending.dropped, pending.trace.done()) == (1, False)
         assert latencies.quantiles(0.5) == [None]
         traces.end(begin(traces, [(MARK, b"mine")]), "schema")
-        assert asked.trace.result().outcome == "schema"
+        assert pending.trace.result().outcome == "schema"
 
 
 def test_latencies_include_every_record() -> None:
     collector = TraceCollector(latencies := Latencies(time.monotonic))
     traces = TraceDispatcher(collector)
-    one = begin(traces, [])
-    one.received -= 250 * MS
-    traces.end(one, ANSWERED)
+    trace = begin(traces, [])
+    trace.received -= 250 * MS
+    traces.end(trace, ANSWERED)
     (latency,) = latencies.quantiles(0.5)
     assert latency is not None
     assert 250 <= latency < 260
 
 
 def begin(traces: TraceDispatcher, headers: list[Header]) -> RecordTrace:
-    begun = traces.start("q", 0, 7, headers)
-    assert begun is not None
-    return begun
+    trace = traces.start("q", 0, 7, headers)
+    assert trace is not None
+    return trace

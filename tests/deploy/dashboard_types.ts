@@ -1,5 +1,5 @@
-// A dashboard as Grafana 12's own types have it, with the options of the panels that we use.
-// test_dashboard.py writes ours beside this file as a literal of this type, and runs tsc.
+// The type of the dashboard, from the types of Grafana 12 and of the panels that it uses.
+// test_dashboard.py writes the dashboard as a literal of this type, and runs tsc on it.
 import type {
   AnnotationQuery,
   Dashboard,
@@ -16,7 +16,7 @@ import type {
   Options as Lines,
 } from "@grafana/schema/dist/types/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
 
-// JSON has no enums: their values do.
+// JSON has the values of enums as strings.
 type Plain<T> = T extends string
   ? `${T}`
   : T extends (infer Item)[]
@@ -27,7 +27,7 @@ type Plain<T> = T extends string
 
 type Known<T> = { [Key in keyof T as string extends Key ? never : Key]: T[Key] };
 
-// What the plugin for Prometheus adds; its types are not in Grafana's package.
+// Fields of the Prometheus plugin, whose types are not in Grafana's package.
 interface Query extends DataQuery {
   expr: string;
   legendFormat?: string;
@@ -41,7 +41,7 @@ interface Annotation extends AnnotationQuery<Query> {
   textFormat?: string;
 }
 
-type Shown<Kind, Options, Field> = Plain<
+type TypedPanel<Kind, Options, Field> = Plain<
   Omit<Panel, "type" | "options" | "fieldConfig" | "targets" | "transformations">
 > & {
   type: Kind;
@@ -58,12 +58,12 @@ type Shown<Kind, Options, Field> = Plain<
   transformations: DataTransformerConfig[];
 };
 
-export type Written = Omit<Plain<Dashboard>, "panels" | "annotations"> & {
+export type TypedDashboard = Omit<Plain<Dashboard>, "panels" | "annotations"> & {
   annotations: { list: Plain<Annotation>[] };
   panels: (
     | Plain<RowPanel>
-    | Shown<"stat", Stat, never>
-    | Shown<"table", Table, TableFieldOptions>
-    | Shown<"timeseries", Lines, LineField>
+    | TypedPanel<"stat", Stat, never>
+    | TypedPanel<"table", Table, TableFieldOptions>
+    | TypedPanel<"timeseries", Lines, LineField>
   )[];
 };

@@ -1,7 +1,7 @@
-"""deploy/Dockerfile, built and run by podman.
+"""Builds deploy/Dockerfile and runs the image, with podman.
 
-The base image is the stand-in that `.ci/tools` makes (`base-image`), so no registry of images is
-needed. `python -m tests.deploy.image` builds the image and prints the size of each package in it.
+The base image is a replacement that `.ci/tools` creates (`base-image`), so no image registry is
+needed. `python -m tests.deploy.image` builds the image and prints the sizes of its packages.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.tools import CACHE, tool, tool_file
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CONFINED: tuple[str, ...] = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all")
 CONFINED += ("--security-opt=no-new-privileges",)
-"""Options of `podman run` that the pods of deploy/kubernetes have, too."""
+"""Options of `podman run` that correspond to those of the pods in deploy/kubernetes."""
 
 _BASE = "localhost/python:stand-in"
 _TAG = "localhost/qa-worker:test"
@@ -25,25 +25,28 @@ _TAG = "localhost/qa-worker:test"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that was built. `config` is what the Dockerfile sets: User, Cmd, Labels, ..."""
+    """The built image. `config` has the Dockerfile's settings: User, Cmd, Labels, ..."""
 
     config: dict[str, Any]
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another program than the image's own, in a new container, confined as a pod is."""
+        """Runs another program than the image's in a new container with the options `CONFINED`."""
         options = ["run", "--rm", *CONFINED, f"--entrypoint={program}", _TAG]
         return podman(*options, *arguments, check=False)
 
     def start(self, name: str, environment: dict[str, str]) -> None:
-        """The image's own command, in the background."""
+        """Starts the image's command in the background."""
         variables = [f"--env={key}={value}" for key, value in environment.items()]
         podman("run", "--detach", f"--name={name}", *CONFINED, *variables, _TAG)
 
 
 def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """With a store of its own. Raises `RuntimeError` with what podman printed, if `check`."""
+    """Runs podman with a separate store.
+
+    If `check` is set, raises `RuntimeError` with podman's output when podman fails.
+    """
     store = CACHE / "podman"
-    done = subprocess.run(
+    result = subprocess.run(
         [tool("podman"), f"--root={store}/storage", f"--runroot={store}/run", *arguments],
         env={**os.environ, "CONTAINERS_CONF": str(Path(__file__).with_name("containers.conf"))},
         stdin=subprocess.DEVNULL,
@@ -51,14 +54,14 @@ def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
         text=True,
         check=False,
     )
-    if check and done.returncode:
-        raise RuntimeError(f"podman {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
-    return done
+    if check and result.returncode:
+        raise RuntimeError(f"podman {' '.join(arguments)}:\n{result.stdout}{result.stderr}")
+    return result
 
 
 @cache
 def build() -> Image:
-    """Raises `RuntimeError` where a step of the Dockerfile fails."""
+    """Builds the image once. Raises `RuntimeError` if a step of the Dockerfile fails."""
     base = tool_file("python-image.tar")
     change = "--change=ENV PATH=/usr/local/bin:/usr/bin:/bin"
     if podman("image", "exists", _BASE, check=False).returncode or _older_than(base):
@@ -66,7 +69,7 @@ def build() -> Image:
     options = ["--format=docker", f"--build-arg=PYTHON={_BASE}", f"--tag={_TAG}"]
     options += ["--volume=/etc/ssl/certs:/etc/ssl/certs:ro", f"--file={DEPLOY / 'Dockerfile'}"]
     podman("build", *options, str(DEPLOY.parent))
-    # Layers that an older build left behind; those of today speed up the next build.
+    # Removes layers of older builds; today's layers make the next build faster.
     podman("image", "prune", "--force", "--filter=until=24h")
     return Image(_inspect(_TAG)["Config"])
 
@@ -77,12 +80,12 @@ def _older_than(base: Path) -> bool:
 
 
 def _inspect(name: str) -> dict[str, Any]:
-    (found,) = json.loads(podman("image", "inspect", name).stdout)
-    return dict(found)
+    (image,) = json.loads(podman("image", "inspect", name).stdout)
+    return dict(image)
 
 
 if __name__ == "__main__":
     image = build()
     script = "du -smc /opt/qa-worker/lib/python3*/site-packages/* | sort -rn"
-    print("MiB\t(the base excluded)")
+    print("MiB\t(without the base image)")
     print(image.run("sh", "-c", script).stdout, end="")

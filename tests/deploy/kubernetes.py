@@ -1,4 +1,4 @@
-"""The resources of deploy/kubernetes, rendered as `kubectl apply -k` would apply them."""
+"""The resources of deploy/kubernetes, rendered as by `kubectl apply -k`."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent.parent / "deploy" / "kubernetes"
 OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "overlays").iterdir())]
-"""Everything that can be applied, by its path below deploy/kubernetes."""
+"""All directories that can be applied, as paths below deploy/kubernetes."""
 
 Resource = dict[str, Any]
 
@@ -23,72 +23,74 @@ _UNITS = {"m": Decimal("0.001"), "": Decimal(1), "Mi": Decimal(2**20), "Gi": Dec
 
 @cache
 def rendered(overlay: str | Path) -> str:
-    """The YAML of one overlay, or of a directory elsewhere."""
+    """Returns the YAML of an overlay, or of a directory elsewhere."""
     program = tool("kubectl", "kustomize")
     verb = "kustomize" if Path(program).name == "kubectl" else "build"
-    done = subprocess.run([program, verb, ROOT / overlay], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "", "a warning: something there is deprecated"
-    return done.stdout
+    result = subprocess.run([program, verb, ROOT / overlay], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == "", "kustomize warns, for example of a deprecated field"
+    return result.stdout
 
 
 @cache
-def everything(overlay: str) -> list[Resource]:
+def all_resources(overlay: str) -> list[Resource]:
     return list(yaml.safe_load_all(rendered(overlay)))
 
 
 def resources(overlay: str, kind: str) -> list[Resource]:
-    return [resource for resource in everything(overlay) if resource["kind"] == kind]
+    """Returns the resources of a kind."""
+    return [resource for resource in all_resources(overlay) if resource["kind"] == kind]
 
 
-def the(overlay: str, kind: str) -> Resource:
-    """The only one of its kind."""
-    (found,) = resources(overlay, kind)
-    return found
+def only_resource(overlay: str, kind: str) -> Resource:
+    """Returns the only resource of a kind. Raises `ValueError` if there is not exactly one."""
+    (resource,) = resources(overlay, kind)
+    return resource
 
 
 def pod(overlay: str) -> Resource:
-    """The specification of the worker's pods."""
-    return dict(the(overlay, "Deployment")["spec"]["template"]["spec"])
+    """Returns the specification of the worker's pods."""
+    return dict(only_resource(overlay, "Deployment")["spec"]["template"]["spec"])
 
 
 def containers(overlay: str) -> list[Resource]:
-    """All that run in a pod, those that prepare it first."""
-    its = pod(overlay)
-    return [*its.get("initContainers", []), *its["containers"]]
+    """Returns all containers of the worker's pods, init containers first."""
+    spec = pod(overlay)
+    return [*spec.get("initContainers", []), *spec["containers"]]
 
 
 def worker(overlay: str) -> Resource:
-    (found,) = (one for one in pod(overlay)["containers"] if one["name"] == "worker")
-    return dict(found)
+    """Returns the worker's container."""
+    (container,) = (c for c in pod(overlay)["containers"] if c["name"] == "worker")
+    return dict(container)
 
 
 def settings(overlay: str, files: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of the worker: from its ConfigMap, and variables of its own.
+    """Returns the worker's environment, from the ConfigMap and from the container.
 
-    What comes from a Secret is the name of its key; paths are looked up in `files`.
+    The value of a variable from a Secret is the name of its key. `files` replaces paths.
     """
-    its = worker(overlay)
-    (source,) = its["envFrom"]
-    config = the(overlay, "ConfigMap")
+    container = worker(overlay)
+    (source,) = container["envFrom"]
+    config = only_resource(overlay, "ConfigMap")
     assert source["configMapRef"]["name"] == config["metadata"]["name"]
-    own = {
+    of_container = {
         variable["name"]: variable.get("value") or variable["valueFrom"]["secretKeyRef"]["key"]
-        for variable in its.get("env", [])
+        for variable in container.get("env", [])
     }
-    environment = {**config["data"], **own}
+    environment = {**config["data"], **of_container}
     return {name: (files or {}).get(value, value) for name, value in environment.items()}
 
 
 def selects(selector: Resource, overlay: str) -> bool:
-    """Whether a label selector names labels, and only ones that the worker's pods have."""
-    labels = the(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    wanted = selector.get("matchLabels", {})
-    return bool(wanted) and wanted.items() <= labels.items()
+    """Returns whether a label selector matches the worker's pods. An empty one does not count."""
+    labels = only_resource(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    match_labels = selector.get("matchLabels", {})
+    return bool(match_labels) and match_labels.items() <= labels.items()
 
 
 def quantity(text: str) -> Decimal:
-    """Kubernetes' `500m`, `2` and `512Mi`, in cores or bytes."""
-    found = re.fullmatch(r"(\d+)(m|Mi|Gi|)", text)
-    assert found, text
-    return Decimal(found[1]) * _UNITS[found[2]]
+    """Converts Kubernetes' `500m`, `2` or `512Mi` to cores or bytes."""
+    match = re.fullmatch(r"(\d+)(m|Mi|Gi|)", text)
+    assert match, text
+    return Decimal(match[1]) * _UNITS[match[2]]

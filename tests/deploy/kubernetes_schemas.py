@@ -1,7 +1,7 @@
-"""The schemas of Kubernetes, KEDA and the Prometheus operator, as kubeconform takes them.
+"""Converts the schemas of Kubernetes, KEDA and the Prometheus operator for kubeconform.
 
-`.ci/tools` fetches what they publish: JSON schemas beside one large file of definitions that all of
-them refer to, and definitions of custom resources, which have OpenAPI's schemas.
+`.ci/tools` downloads the published files: JSON schemas that refer to one large file of definitions,
+and definitions of custom resources with OpenAPI schemas.
 """
 
 import json
@@ -14,7 +14,7 @@ import yaml
 from tests.tools import tool_file
 
 VERSIONS = ("1.32.0", "1.37.0")
-"""Of Kubernetes, the oldest and the newest that the manifests are held against."""
+"""The oldest and the newest version of Kubernetes that the manifests are validated for."""
 
 _REFERENCE = re.compile(r'"(?:/api/_definitions\.json)?#/\$defs/([^"]+)"')
 
@@ -24,7 +24,10 @@ Schema = dict[str, Any]
 
 
 def write_schemas(kinds: set[tuple[str, str]], directory: Path) -> str:
-    """Writes those of `kinds` (apiVersion, kind); returns kubeconform's `-schema-location`."""
+    """Writes the schemas of `kinds` (apiVersion, kind) to `directory`.
+
+    Returns the value of kubeconform's option `-schema-location`.
+    """
     custom = _custom_resources()
     for version in VERSIONS:
         published = tool_file("kubernetes") / f"v{version}-local-strict"
@@ -33,21 +36,21 @@ def write_schemas(kinds: set[tuple[str, str]], directory: Path) -> str:
         for api, kind in kinds:
             group, _, number = api.rpartition("/")
             name = "-".join(filter(None, [kind.lower(), group.split(".")[0], number])) + ".json"
-            schema = custom.get((api, kind)) or _alone(published / name, definitions)
+            schema = custom.get((api, kind)) or _self_contained(published / name, definitions)
             (directory / f"v{version}" / name).write_text(json.dumps(schema))
     return f"{directory}/{_FILE}"
 
 
-def _alone(path: Path, definitions: Schema) -> Schema:
-    """A published schema with those definitions that it refers to, and no others."""
+def _self_contained(path: Path, definitions: Schema) -> Schema:
+    """Returns a published schema with the definitions that it refers to."""
     text = path.read_text()
     needed: Schema = {}
-    unseen = _REFERENCE.findall(text)
-    while unseen:
-        name = unseen.pop()
+    pending = _REFERENCE.findall(text)
+    while pending:
+        name = pending.pop()
         if name not in needed:
             needed[name] = definitions[name]
-            unseen += _REFERENCE.findall(json.dumps(definitions[name]))
+            pending += _REFERENCE.findall(json.dumps(definitions[name]))
     schema: Schema = json.loads(_REFERENCE.sub(r'"#/$defs/\1"', text))
     schema["$defs"] = needed
     return schema
@@ -56,17 +59,17 @@ def _alone(path: Path, definitions: Schema) -> Schema:
 def _custom_resources() -> dict[tuple[str, str], Schema]:
     schemas = {}
     for path in tool_file("kubernetes/crds").iterdir():
-        its = yaml.safe_load(path.read_text())["spec"]
-        for version in its["versions"]:
-            api = f"{its['group']}/{version['name']}"
-            schemas[api, its["names"]["kind"]] = _strict(version["schema"]["openAPIV3Schema"])
+        spec = yaml.safe_load(path.read_text())["spec"]
+        for version in spec["versions"]:
+            api = f"{spec['group']}/{version['name']}"
+            schemas[api, spec["names"]["kind"]] = _strict(version["schema"]["openAPIV3Schema"])
     return schemas
 
 
 def _strict(schema: Any) -> Any:
-    """With no room for fields that it does not name, which a server drops without a word."""
+    """Returns the schema without additional properties, which a server would drop silently."""
     if isinstance(schema, list):
-        return [_strict(one) for one in schema]
+        return [_strict(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     strict = {key: _strict(value) for key, value in schema.items()}

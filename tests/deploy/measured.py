@@ -8,6 +8,6 @@ PATH = Path(__file__).parents[2] / "deploy" / "measured.toml"
 
 
 def figures(group: str) -> dict[str, int]:
-    """The values of `throughput` (questions/s) or `peak_memory` (MiB), by name."""
+    """Returns the values of `throughput` (questions/s) or `peak_memory` (MiB), by name."""
     tables: dict[str, dict[str, Any]] = tomllib.loads(PATH.read_text("utf-8"))[group]
     return {name: int(table["value"]) for name, table in tables.items()}

@@ -1,4 +1,4 @@
-"""A real Prometheus with our configuration, looking at one worker once a second."""
+"""Runs Prometheus with deploy/prometheus' configuration. It scrapes one worker each second."""
 
 import subprocess
 from collections.abc import Mapping
@@ -16,24 +16,25 @@ from worker.kafka.kafka_node import free_ports
 
 
 class PrometheusProcess:
-    """`async with PrometheusProcess(place, port) as prometheus`: ready inside, gone at the end."""
+    """A Prometheus process. `async with` waits until it is ready, and kills it at the end."""
 
-    def __init__(self, place: Path, worker_port: int) -> None:
+    def __init__(self, directory: Path, worker_port: int) -> None:
+        """Starts the process. Its files are in `directory`."""
         (self._port,) = free_ports(1)
         config = yaml.safe_load(RULES.with_name("prometheus.yml").read_text("utf-8"))
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config["rule_files"] = [str(RULES)]
         (job,) = config["scrape_configs"]
-        del job["dns_sd_configs"]  # there is no service `worker` here
+        del job["dns_sd_configs"]  # the DNS name `worker` exists in compose only
         job["static_configs"] = [{"targets": [f"127.0.0.1:{worker_port}"]}]
-        (place / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
-        self._log = place / "prometheus.log"
+        (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+        self._log = directory / "prometheus.log"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 [
                     tool("prometheus"),
-                    f"--config.file={place}/prometheus.yml",
-                    f"--storage.tsdb.path={place}/data",
+                    f"--config.file={directory}/prometheus.yml",
+                    f"--storage.tsdb.path={directory}/data",
                     f"--web.listen-address=127.0.0.1:{self._port}",
                 ],
                 stdout=output,
@@ -64,17 +65,17 @@ class PrometheusProcess:
             return False
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
-        """The instant vector. Fails where Prometheus does not take the expression."""
-        found: list[dict[str, Any]] = (await self.get("/api/v1/query", query=expression))["result"]
-        return found
+        """Returns the instant vector. Raises `AssertionError` if the expression is invalid."""
+        vector: list[dict[str, Any]] = (await self.get("/api/v1/query", query=expression))["result"]
+        return vector
 
     async def get(self, path: str, **parameters: str) -> Mapping[str, Any]:
-        """`data` of an answer of its API."""
+        """Returns `data` of a response of Prometheus' API. Raises `AssertionError` on errors."""
         async with (
             aiohttp.ClientSession() as client,
-            client.get(self._url(path), params=parameters) as answer,
+            client.get(self._url(path), params=parameters) as response,
         ):
-            content = await answer.json()
+            content = await response.json()
         assert content["status"] == "success", content
         data: dict[str, Any] = content["data"]
         return data

@@ -1,4 +1,4 @@
-"""PromQL taken apart, and where ours stands: in the rules and in the dashboard."""
+"""The PromQL expressions of rules and dashboard, and the selectors in an expression."""
 
 import json
 from collections.abc import Iterator
@@ -15,15 +15,18 @@ RULES = DASHBOARD.parents[2] / "prometheus/rules.yml"
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """`text` is a query by itself; `labels` are those that it, or a grouping around it, names."""
+    """A vector selector in an expression."""
 
     name: str
+    """Name of the metric."""
     text: str
+    """The selector as a query."""
     labels: frozenset[str]
+    """Labels in its matchers and in the groupings of the aggregations around it."""
 
 
 def rules() -> list[dict[str, Any]]:
-    """Recording and alerting rules, in their order."""
+    """Returns recording and alerting rules, in the order of the file."""
     content = yaml.safe_load(RULES.read_text("utf-8"))
     return [rule for group in content["groups"] for rule in group["rules"]]
 
@@ -33,16 +36,16 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def panel_queries() -> list[tuple[str, str]]:
-    """Title and expression, with what a viewer sees who has chosen nothing."""
+    """Returns title and expression of each panel, with the defaults of the variables."""
     panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
     return [
-        (panel["title"], _seen(target["expr"]))
+        (panel["title"], _with_defaults(target["expr"]))
         for panel in panels
         for target in panel.get("targets", ())
     ]
 
 
-def _seen(expression: str) -> str:
+def _with_defaults(expression: str) -> str:
     expression = expression.replace("$__rate_interval", "1m")
     for variable in ("job", "instance", "topic"):
         expression = expression.replace(f"${variable}", ".*")
@@ -50,22 +53,23 @@ def _seen(expression: str) -> str:
 
 
 def selectors(expression: str) -> list[Selector]:
-    """Raises `ValueError` where it is no PromQL."""
+    """Returns the selectors in an expression. Raises `ValueError` if it is not PromQL."""
     return list(_walk(promql_parser.parse(expression), frozenset()))
 
 
 def _walk(node: Any, grouping: frozenset[str]) -> Iterator[Selector]:
-    """`grouping` holds the labels that an aggregation around this node sorts by."""
+    """Yields the selectors below a node. `grouping` are the labels of aggregations around it."""
     if isinstance(node, promql_parser.MatrixSelector):
         node = node.vector_selector
     if isinstance(node, promql_parser.VectorSelector):
         assert node.name is not None, node
-        named = {matcher.name for matcher in node.matchers.matchers}
-        yield Selector(node.name, str(node), grouping | named)
+        matched = {matcher.name for matcher in node.matchers.matchers}
+        # Without an offset: a test's Prometheus is younger than that.
+        yield Selector(node.name, str(node).split(" offset ")[0], grouping | matched)
         return
     if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
         grouping = grouping | set(node.modifier.labels)
-    parts = [getattr(node, part, None) for part in ("lhs", "rhs", "expr")]
-    for part in (*parts, *getattr(node, "args", ())):
-        if part is not None:
-            yield from _walk(part, grouping)
+    children = [getattr(node, name, None) for name in ("lhs", "rhs", "expr")]
+    for child in (*children, *getattr(node, "args", ())):
+        if child is not None:
+            yield from _walk(child, grouping)

@@ -1,5 +1,5 @@
-"""The alert rules: Prometheus takes them, their stories come out, what they name is there, and
-somebody who is woken by one finds what to do.
+"""The alert rules: promtool accepts them, their scenarios pass, the metrics and labels in them
+exist, and the runbook has a section for each alert.
 """
 
 import re
@@ -19,36 +19,37 @@ from worker.settings.environment import variables
 
 RUNBOOK = RULES.parents[1] / "runbook.md"
 TARGET = {"job", "instance", "namespace"}
-"""Labels that a scrape adds."""
+"""Labels that Prometheus adds at a scrape."""
 
 each_alert = pytest.mark.parametrize("alert", alerts(), ids=[rule["alert"] for rule in alerts()])
 
 
-def _promtool(*arguments: str, place: Path = RULES.parent) -> str:
-    done = subprocess.run(
-        [tool("promtool"), *arguments], cwd=place, check=False, capture_output=True, text=True
+def _promtool(*arguments: str, directory: Path = RULES.parent) -> str:
+    """Returns promtool's output. Raises `AssertionError` with the output if it fails."""
+    result = subprocess.run(
+        [tool("promtool"), *arguments], cwd=directory, check=False, capture_output=True, text=True
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    return said
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    return output
 
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_prometheus_takes_the_configuration() -> None:
+def test_promtool_accepts_the_configuration() -> None:
     assert "1 rule files found" in _promtool("check", "config", "prometheus.yml")
 
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_prometheus_takes_the_rules() -> None:
-    said = _promtool("check", "rules", "--lint=all", "--lint-fatal", RULES.name)
-    assert f"{len(rules())} rules found" in said
+def test_promtool_accepts_the_rules() -> None:
+    output = _promtool("check", "rules", "--lint=all", "--lint-fatal", RULES.name)
+    assert f"{len(rules())} rules found" in output
 
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_stories_come_out() -> None:
+def test_scenarios_pass() -> None:
     assert "SUCCESS" in _promtool("test", "rules", "rules_test.yml")
 
 
@@ -62,45 +63,52 @@ def test_the_stories_come_out() -> None:
         ("unless on", "or on", "all brokers are down for ten minutes"),
         (":max[5m]) > 0", ":max[5m]) > 9999", "a poison record stops one worker after the other"),
         ("- 2 * sum", "- 0 * sum", "a rolling restart of three workers"),
+        (">= partition", "< partition", "a stalled partition with an open transaction behind"),
+        ("increase(qa_expired", "0 * increase(qa_expired", "retention overtakes the group"),
     ],
 )
-def test_a_story_notices_a_change(tmp_path: Path, threshold: str, changed: str, name: str) -> None:
+def test_scenario_fails_for_a_changed_rule(
+    tmp_path: Path, threshold: str, changed: str, name: str
+) -> None:
     text = RULES.read_text("utf-8")
     assert threshold in text
     (tmp_path / RULES.name).write_text(text.replace(threshold, changed), "utf-8")
-    told = _stories()
-    told["tests"] = [story for story in told["tests"] if story["name"] == name]
-    assert told["tests"]
-    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(told), "utf-8")
+    content = _scenarios()
+    content["tests"] = [scenario for scenario in content["tests"] if scenario["name"] == name]
+    assert content["tests"]
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(content), "utf-8")
     with pytest.raises(AssertionError, match="FAILED"):
-        _promtool("test", "rules", "rules_test.yml", place=tmp_path)
+        _promtool("test", "rules", "rules_test.yml", directory=tmp_path)
 
 
-def _stories() -> dict[str, Any]:
+def _scenarios() -> dict[str, Any]:
+    """Returns the content of rules_test.yml."""
     content: dict[str, Any] = yaml.safe_load(RULES.with_name("rules_test.yml").read_text("utf-8"))
     return content
 
 
-def test_every_alert_fires_in_a_story_and_stays_silent_in_the_quiet_ones() -> None:
+def test_every_alert_fires_in_a_scenario_and_three_scenarios_have_no_alert() -> None:
     fired: set[str] = set()
-    quiet = 0
-    for story in _stories()["tests"]:
-        ends = [ask for ask in story.get("promql_expr_test", ()) if "ALERTS" in ask["expr"]]
+    without_alert = 0
+    for scenario in _scenarios()["tests"]:
+        queries = [q for q in scenario.get("promql_expr_test", ()) if "ALERTS" in q["expr"]]
         names = {
             name
-            for ask in ends
-            for sample in ask["exp_samples"]
+            for query in queries
+            for sample in query["exp_samples"]
             for name in re.findall(r'alertname="(\w+)"', sample["labels"])
         }
-        names |= {ask["alertname"] for ask in story.get("alert_rule_test", ()) if ask["exp_alerts"]}
+        names |= {
+            test["alertname"] for test in scenario.get("alert_rule_test", ()) if test["exp_alerts"]
+        }
         fired |= names
-        quiet += not names
+        without_alert += not names
     assert fired == {alert["alert"] for alert in alerts()}
-    assert quiet >= 3
+    assert without_alert >= 3
 
 
 def _series() -> dict[str, set[str]]:
-    """Name to labels of all that a worker shows, and what rules and scrapes add."""
+    """Returns the labels of each series that workers, scrapes and recording rules create."""
     known = {"up": TARGET, "ALERTS": {"alertname", "alertstate"}}
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
@@ -132,14 +140,14 @@ def _names(name: str, kind: str) -> list[str]:
 @pytest.mark.parametrize(
     "rule", rules(), ids=[rule.get("alert", rule.get("record")) for rule in rules()]
 )
-def test_what_a_rule_names_is_there(rule: dict[str, Any]) -> None:
+def test_series_and_labels_in_a_rule_exist(rule: dict[str, Any]) -> None:
     used = selectors(rule["expr"])
     assert used
     _assert_known(used)
 
 
 @pytest.mark.parametrize(("title", "expression"), panel_queries())
-def test_what_a_panel_names_is_there(title: str, expression: str) -> None:
+def test_series_and_labels_in_a_panel_exist(title: str, expression: str) -> None:
     used = selectors(expression)
     assert used
     _assert_known(used)
@@ -148,50 +156,47 @@ def test_what_a_panel_names_is_there(title: str, expression: str) -> None:
 def _assert_known(used: list[Selector]) -> None:
     series = _series()
     for selector in used:
-        assert selector.name in series, f"there is no metric {selector.name}"
+        assert selector.name in series, f"unknown metric {selector.name}"
         assert selector.labels <= series[selector.name], selector
 
 
-def test_a_metric_or_a_label_that_is_not_there_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="no metric qa_answer_total"):
+def test_unknown_metric_or_label_fails() -> None:
+    with pytest.raises(AssertionError, match="unknown metric qa_answer_total"):
         _assert_known(selectors("rate(qa_answer_total[5m])"))
     with pytest.raises(AssertionError, match="reason"):
         _assert_known(selectors("sum by (reason) (rate(qa_answers_total[5m]))"))
 
 
-def test_what_is_shown_nowhere_is_known() -> None:
-    """A metric that no panel shows and no alert reads would be one that nobody needs."""
+def test_every_metric_is_used_by_a_panel_or_a_rule() -> None:
     used = {selector.name for rule in rules() for selector in selectors(rule["expr"])}
     used |= {selector.name for _, query in panel_queries() for selector in selectors(query)}
-    ours = {
+    series = {
         metric: {name for family in metric.describe() for name in _names(family.name, family.type)}
         for metric in vars(metrics).values()
         if isinstance(metric, MetricWrapperBase)
     }
-    assert [names for names in ours.values() if not names & used] == []
+    assert [names for names in series.values() if not names & used] == []
 
 
 @each_alert
-def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(
-    alert: dict[str, Any],
-) -> None:
+def test_alert_has_severity_summary_description_and_runbook_url(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning"}
-    said = alert["annotations"]
-    assert said["summary"]
-    assert not said["summary"].endswith(".")
-    assert said["description"].endswith(".")
-    # One prefix, which the command in the runbook replaces by the address of the operator's copy.
-    assert said["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
+    annotations = alert["annotations"]
+    assert annotations["summary"]
+    assert not annotations["summary"].endswith(".")
+    assert annotations["description"].endswith(".")
+    # The command in the runbook replaces this prefix by the address of the operator's copy.
+    assert annotations["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
 
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_runbooks_command_completes_every_runbook_url(tmp_path: Path) -> None:
+def test_the_runbooks_command_replaces_every_runbook_url(tmp_path: Path) -> None:
     section = RUNBOOK.read_text("utf-8").split("\n## Install the rules\n")[1]
     command = section.split("```sh\n")[1].split("```")[0]
     (tmp_path / "deploy").symlink_to(RULES.parents[1])
     subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True)
-    _promtool("check", "rules", "rules.yml", place=tmp_path)
+    _promtool("check", "rules", "rules.yml", directory=tmp_path)
     groups = yaml.safe_load((tmp_path / "rules.yml").read_text("utf-8"))["groups"]
     urls = [
         rule["annotations"]["runbook_url"] for g in groups for rule in g["rules"] if "alert" in rule
@@ -200,7 +205,7 @@ def test_the_runbooks_command_completes_every_runbook_url(tmp_path: Path) -> Non
     assert all(re.fullmatch(r"https://\S+/deploy/runbook\.md#qa[a-z]+", url) for url in urls)
 
 
-def test_the_runbook_has_a_section_for_every_alert_and_for_no_other() -> None:
+def test_runbook_sections_are_the_alerts_in_order() -> None:
     sections = re.findall(r"^## (Qa\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)
     assert sections == [alert["alert"] for alert in alerts()]
 
@@ -214,12 +219,12 @@ def test_a_runbook_section_has_its_four_parts(alert: dict[str, Any]) -> None:
     assert f"({alert['labels']['severity']})" in section.splitlines()[0]
 
 
-def test_metrics_and_settings_that_the_runbook_names_are_there() -> None:
+def test_metrics_and_settings_in_the_runbook_exist() -> None:
     text = RUNBOOK.read_text("utf-8")
     series = _series()
-    named = set(re.findall(r"\b(?:qa|process)_[a-z_]+\b", text))
-    assert named
-    assert {name for name in named if name not in series} == set()
+    names = set(re.findall(r"\b(?:qa|process)_[a-z_]+\b", text))
+    assert names
+    assert {name for name in names if name not in series} == set()
     settings = set(re.findall(r"\b(?:QA|KAFKA)_[A-Z_]+\b", text))
     assert settings
     assert settings <= {variable.name for variable in variables()}

@@ -1,5 +1,6 @@
-"""docker-compose.yml: taken by the compose specification's own loader, and what it promises. No
-Docker is needed; Apache Kafka is run from its jars, with the settings for the broker in it.
+"""docker-compose.yml, loaded by the compose specification's reference library.
+
+Docker is not needed: the test of the broker's settings runs Apache Kafka from its jars.
 """
 
 import json
@@ -30,37 +31,40 @@ Service = dict[str, Any]
 
 
 def _loaded(path: Path) -> dict[str, Any]:
-    """As compose itself has it: merged, with every short form written out. Fails if refused."""
-    done = subprocess.run(
+    """Returns the model that compose uses: merged, with all short forms expanded.
+
+    Raises `AssertionError` if the file is invalid.
+    """
+    result = subprocess.run(
         [tool("compose-load"), str(path)],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    model: dict[str, Any] = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    model: dict[str, Any] = json.loads(result.stdout)
     return model
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Service]:
-    found: dict[str, Service] = _loaded(COMPOSE)["services"]
-    return found
+    services: dict[str, Service] = _loaded(COMPOSE)["services"]
+    return services
 
 
 @pytest.fixture(scope="module")
 def settings(services: dict[str, Service]) -> Settings:
-    """The worker's, in its container. Fails where a variable is none of ours."""
+    """The worker's settings in its container. Fails if a variable is unknown."""
     return load(services["worker"]["environment"])
 
 
-def test_compose_takes_it(services: dict[str, Service]) -> None:
+def test_compose_file_is_valid(services: dict[str, Service]) -> None:
     assert set(services) == {"kafka", "topics", "worker", "prometheus", "grafana", "kafka-ui"}
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "complaint"),
+    ("valid", "invalid", "error"),
     [
         ("cap_drop: [ALL]", "cap_drop: ALL", "must be a array"),
         ("stop_grace_period:", "stop_grace:", "stop_grace false schema"),
@@ -68,11 +72,11 @@ def test_compose_takes_it(services: dict[str, Service]) -> None:
         ("[kafka:/var/lib", "[kafkas:/var/lib", "undefined volume"),
     ],
 )
-def test_a_slip_is_refused(tmp_path: Path, right: str, wrong: str, complaint: str) -> None:
+def test_mistake_is_an_error(tmp_path: Path, valid: str, invalid: str, error: str) -> None:
     text = COMPOSE.read_text("utf-8")
-    assert right in text
-    (tmp_path / "docker-compose.yml").write_text(text.replace(right, wrong), "utf-8")
-    with pytest.raises(AssertionError, match=complaint):
+    assert valid in text
+    (tmp_path / "docker-compose.yml").write_text(text.replace(valid, invalid), "utf-8")
+    with pytest.raises(AssertionError, match=error):
         _loaded(tmp_path / "docker-compose.yml")
 
 
@@ -80,12 +84,10 @@ def test_versions_are_pinned(services: dict[str, Service]) -> None:
     for name, service in services.items():
         if "build" not in service:
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
-    assert (
-        services["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
-    )  # the one that the tests run on
+    assert services["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"  # the tests' version
 
 
-def test_ports_are_open_on_this_machine_only(services: dict[str, Service]) -> None:
+def test_ports_are_bound_to_loopback(services: dict[str, Service]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", ())]
     assert len(ports) == 5
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
@@ -93,26 +95,26 @@ def test_ports_are_open_on_this_machine_only(services: dict[str, Service]) -> No
     assert len(set(fixed)) == len(fixed) == 4
 
 
-def test_workers_can_be_many(services: dict[str, Service]) -> None:
+def test_workers_can_be_scaled(services: dict[str, Service]) -> None:
     worker = services["worker"]
     assert "container_name" not in worker
     assert all("published" not in port for port in worker["ports"])
-    done = subprocess.run(
+    result = subprocess.run(
         ["make", "--dry-run", "up", "WORKERS=3"],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert "--scale worker=3" in done.stdout
+    assert "--scale worker=3" in result.stdout
 
 
-def test_containers_get_nothing_that_they_do_not_need(services: dict[str, Service]) -> None:
+def test_containers_have_limits_and_no_privileges(services: dict[str, Service]) -> None:
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "privileged" not in service, name
-        # Kafka's image writes its configuration beside its programs.
+        # Kafka's image writes its configuration to the directory of its programs.
         assert service.get("read_only", False) == (name != "kafka"), name
         if name != "topics":
             limits = service["deploy"]["resources"]["limits"]
@@ -120,7 +122,7 @@ def test_containers_get_nothing_that_they_do_not_need(services: dict[str, Servic
             assert service["restart"] == "unless-stopped", name
 
 
-def test_a_worker_has_the_time_to_drain_that_it_counts_on(
+def test_stop_grace_period_covers_the_shutdown_budget(
     services: dict[str, Service], settings: Settings
 ) -> None:
     period = services["worker"]["stop_grace_period"]
@@ -132,15 +134,16 @@ def test_a_worker_has_the_time_to_drain_that_it_counts_on(
     )
 
 
-def test_a_worker_waits_for_broker_and_topics(services: dict[str, Service]) -> None:
+def test_worker_waits_for_broker_and_topics(services: dict[str, Service]) -> None:
     assert services["kafka"]["healthcheck"]["test"]
-    conditions = {name: on["condition"] for name, on in services["worker"]["depends_on"].items()}
+    dependencies = services["worker"]["depends_on"]
+    conditions = {name: service["condition"] for name, service in dependencies.items()}
     assert conditions == {"kafka": "service_healthy", "topics": "service_completed_successfully"}
     assert services["topics"]["image"] == services["worker"]["image"]
     assert services["topics"]["depends_on"]["kafka"]["condition"] == "service_healthy"
 
 
-def test_what_is_mounted_is_there(services: dict[str, Service]) -> None:
+def test_mounted_directories_exist(services: dict[str, Service]) -> None:
     mounts = [mount for service in services.values() for mount in service.get("volumes", ())]
     binds = [mount for mount in mounts if mount["type"] == "bind"]
     assert len(binds) == 4
@@ -149,9 +152,7 @@ def test_what_is_mounted_is_there(services: dict[str, Service]) -> None:
         assert Path(mount["source"]).is_dir(), mount["source"]
 
 
-def test_prometheus_looks_where_workers_are(
-    services: dict[str, Service], settings: Settings
-) -> None:
+def test_prometheus_scrapes_the_workers(services: dict[str, Service], settings: Settings) -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
     (job,) = config["scrape_configs"]
     (discovery,) = job["dns_sd_configs"]
@@ -159,19 +160,20 @@ def test_prometheus_looks_where_workers_are(
     assert discovery["port"] == settings.qa.http_port
     (port,) = services["worker"]["ports"]
     assert port["target"] == settings.qa.http_port
-    (mount,) = (each for each in services["prometheus"]["volumes"] if each["type"] == "bind")
+    (mount,) = (v for v in services["prometheus"]["volumes"] if v["type"] == "bind")
     assert mount["source"] == str(ROOT / "deploy/prometheus")
-    assert mount["target"] == "/etc/prometheus"  # where the image looks for prometheus.yml
+    assert mount["target"] == "/etc/prometheus"  # the image's directory of prometheus.yml
 
 
 @pytest.fixture
 def kafka(services: dict[str, Service]) -> Iterator[tuple[str, str]]:
-    """The broker as compose configures it, but for names and directories: the addresses that it has
-    for containers and for this machine.
+    """A broker with compose's settings, except for host names, ports and directories.
+
+    Yields the addresses of its listeners for containers and for the host.
     """
     environment = services["kafka"]["environment"]
     inside, outside, controller = free_ports(3)
-    here = {
+    local_addresses = {
         "kafka:29093": f"127.0.0.1:{controller}",
         "kafka:19092": f"127.0.0.1:{inside}",
         "localhost:9092": f"127.0.0.1:{outside}",
@@ -183,22 +185,22 @@ def kafka(services: dict[str, Service]) -> Iterator[tuple[str, str]]:
     for name, value in environment.items():
         if not name.startswith("KAFKA_") or name in ("KAFKA_HEAP_OPTS", "KAFKA_LOG_DIRS"):
             continue
-        for there, address in here.items():
-            value = value.replace(there, address)
-        # As the image does it.
+        for address, local_address in local_addresses.items():
+            value = value.replace(address, local_address)
+        # The image converts names of variables in the same way.
         properties[name.removeprefix("KAFKA_").lower().replace("_", ".")] = value
     node = KafkaNode(inside, find_java().program, kafka_distribution().class_path())
     try:
         node.format(environment["CLUSTER_ID"], properties)
         node.launch()
-        node.wait_until_it_knows({int(environment["KAFKA_NODE_ID"])})
+        node.wait_until_serving({int(environment["KAFKA_NODE_ID"])})
         yield f"127.0.0.1:{inside}", f"127.0.0.1:{outside}"
     finally:
         node.remove()
 
 
 @pytest.mark.broker
-def test_the_broker_starts_and_the_topics_are_made(
+def test_broker_starts_and_topics_are_created(
     kafka: tuple[str, str], services: dict[str, Service]
 ) -> None:
     inside, outside = kafka
@@ -208,28 +210,28 @@ def test_the_broker_starts_and_the_topics_are_made(
         "INSIDE://" + topics["environment"]["KAFKA_BOOTSTRAP_SERVERS"]
         in (services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"])
     )
-    made = _qa_worker(inside, *topics["command"])
-    assert made.count("created") == 3, made
-    # And again, as `make up` does.
+    output = _qa_worker(inside, *topics["command"])
+    assert output.count("created") == 3, output
+    # `make up` runs the command again.
     assert "created" not in _qa_worker(inside, *topics["command"])
     assert _qa_worker(outside, "topics", "check").count("│ 12 ") == 3
 
 
 def _qa_worker(servers: str, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QA_")}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "worker", *arguments],
         env={**environment, "KAFKA_BOOTSTRAP_SERVERS": servers},
         check=False,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def test_the_console_is_on_and_make_up_prints_how_to_open_it(settings: Settings) -> None:
+def test_console_is_on_and_make_up_prints_its_address(settings: Settings) -> None:
     assert settings.qa.console
     assert settings.qa.console_token is not None
-    printed = f"/console/#token={settings.qa.console_token.get_secret_value()}"
-    assert printed in (ROOT / "Makefile").read_text("utf-8")
+    address = f"/console/#token={settings.qa.console_token.get_secret_value()}"
+    assert address in (ROOT / "Makefile").read_text("utf-8")

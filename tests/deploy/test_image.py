@@ -1,4 +1,4 @@
-"""The image of deploy/Dockerfile: what it holds, and how it runs. Podman builds and runs it."""
+"""Contents and behaviour of the image of deploy/Dockerfile, which podman builds and runs."""
 
 import asyncio
 import json
@@ -29,18 +29,18 @@ def image() -> Image:
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_linter_finds_nothing_and_would_find_root(
+def test_linter_accepts_the_dockerfile_and_rejects_root(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     linter = tool("hadolint")
-    done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
-    worse = tmp_path_factory.mktemp("root") / "Dockerfile"
-    worse.write_text(TEXT.replace("USER 65532:65532", "USER root"))
-    assert subprocess.run([linter, worse], capture_output=True).returncode == 1
+    result = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "")
+    with_root = tmp_path_factory.mktemp("root") / "Dockerfile"
+    with_root.write_text(TEXT.replace("USER 65532:65532", "USER root"))
+    assert subprocess.run([linter, with_root], capture_output=True).returncode == 1
 
 
-def test_the_base_is_pinned_by_its_digest() -> None:
+def test_base_image_is_pinned_by_digest() -> None:
     (base,) = re.findall(r"^ARG PYTHON=(.*)$", TEXT, re.MULTILINE)
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
     assert set(re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)) == {"${PYTHON}"}
@@ -48,7 +48,7 @@ def test_the_base_is_pinned_by_its_digest() -> None:
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_worker_is_process_1_and_not_root(image: Image) -> None:
+def test_user_command_and_port_of_the_image(image: Image) -> None:
     assert image.config["User"] == "65532:65532"
     assert image.config["Entrypoint"] + image.config["Cmd"] == ["qa-worker", "run"]
     assert image.config["StopSignal"] == "SIGTERM"
@@ -57,7 +57,7 @@ def test_the_worker_is_process_1_and_not_root(image: Image) -> None:
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_labels_name_the_version(image: Image) -> None:
+def test_labels_have_the_version(image: Image) -> None:
     prefix = "org.opencontainers.image."
     labels = {
         name.removeprefix(prefix): text
@@ -70,7 +70,7 @@ def test_the_labels_name_the_version(image: Image) -> None:
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_pinned_versions_are_installed_and_nothing_else(image: Image) -> None:
+def test_only_pinned_versions_are_installed(image: Image) -> None:
     lines = (DEPLOY / "constraints.txt").read_text().splitlines()
     pins = {_normal(name): version for name, _, version in (line.partition("==") for line in lines)}
     code = (
@@ -91,23 +91,23 @@ def _normal(name: str) -> str:
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_no_installer_is_left(image: Image) -> None:
+def test_image_has_no_installer(image: Image) -> None:
     names = r".*/\(pip\|setuptools\|wheel\|ensurepip\|easy_install\)[0-9.]*\(-.*\)?"
-    found = image.run("find", "/usr/local", "/opt", "-regex", names)
-    assert (found.returncode, found.stdout) == (0, "")
+    result = image.run("find", "/usr/local", "/opt", "-regex", names)
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.process
 @pytest.mark.tools
 def test_every_shared_library_is_found(image: Image) -> None:
-    said = image.run("sh", "-c", "find /opt -name '*.so*' -exec ldd {} +").stdout
-    assert "libc.so.6 =>" in said
-    assert [line for line in said.splitlines() if "not found" in line] == []
+    output = image.run("sh", "-c", "find /opt -name '*.so*' -exec ldd {} +").stdout
+    assert "libc.so.6 =>" in output
+    assert [line for line in output.splitlines() if "not found" in line] == []
 
 
 @pytest.mark.process
 @pytest.mark.tools
-def test_the_bytecode_of_a_start_is_there(image: Image) -> None:
+def test_imported_modules_are_precompiled(image: Image) -> None:
     code = (
         "import os, sys, worker.cli.run\n"
         "specs = (getattr(module, '__spec__', None) for module in sys.modules.values())\n"
@@ -121,7 +121,7 @@ def test_the_bytecode_of_a_start_is_there(image: Image) -> None:
 
 @asynccontextmanager
 async def running(image: Image, environment: dict[str, str]) -> AsyncIterator[None]:
-    """The worker in a container. Prints its log if the block fails."""
+    """Runs the worker in a container. Prints its log if the block fails."""
     await asyncio.to_thread(image.start, CONTAINER, environment)
     try:
         yield
@@ -134,7 +134,7 @@ async def running(image: Image, environment: dict[str, str]) -> AsyncIterator[No
 
 @pytest.mark.process
 @pytest.mark.tools
-async def test_it_answers_without_root_on_a_read_only_file_system(
+async def test_container_answers_without_root_on_a_read_only_file_system(
     image: Image, broker: Broker
 ) -> None:
     (port,) = free_ports(1)
@@ -144,7 +144,7 @@ async def test_it_answers_without_root_on_a_read_only_file_system(
             "QA_HTTP_PORT": str(port),
             "QA_HTTP_HOST": "0.0.0.0",
             "QA_LOG_FORMAT": "json",
-            # The health check has to go past a proxy.
+            # The health check must ignore a proxy.
             "http_proxy": "http://127.0.0.1:1",
         },
     ) as topics:
@@ -160,7 +160,7 @@ async def test_it_answers_without_root_on_a_read_only_file_system(
             await until(lambda: topics.has(2), "two answers")
             status = podman("exec", CONTAINER, "cat", "/proc/1/status", "/proc/1/cmdline").stdout
             kernel = dict(re.findall(r"^(\w+):\t(.*)$", status, re.MULTILINE))
-            assert "qa-worker" in status.splitlines()[-1], "process 1, which gets the signals"
+            assert "qa-worker" in status.splitlines()[-1], "signals go to process 1"
             assert set(kernel["Uid"].split()) == {"65532"}
             assert kernel["NoNewPrivs"] == "1"
             assert int(kernel["CapBnd"], 16) == 0

@@ -1,6 +1,4 @@
-"""What the pods may do, and what protects them: kube-score's checks, and those that it lacks, of
-every overlay.
-"""
+"""Hardening of the pods in every overlay: kube-score's checks, and checks that it lacks."""
 
 import subprocess
 
@@ -8,14 +6,14 @@ import pytest
 
 from tests.deploy.kubernetes import (
     OVERLAYS,
+    all_resources,
     containers,
-    everything,
+    only_resource,
     pod,
     rendered,
     resources,
     selects,
     settings,
-    the,
     worker,
 )
 from tests.tools import tool
@@ -30,33 +28,34 @@ OPTIONAL = (
     "container-seccomp-profile",
 )
 IGNORED = (
-    "container-image-pull-policy",  # tags are immutable here: no start waits for a registry
+    "container-image-pull-policy",  # tags are immutable, so a start need not ask the registry
     "deployment-has-host-podantiaffinity",  # the pods have topologySpreadConstraints
     "deployment-replicas",  # KEDA scales to zero
 )
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
-"""The kinds that give no access to the node."""
+"""Kinds of volumes that give no access to the node."""
 
 each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
-def complaints(text: str) -> list[str]:
-    """Lines of kube-score that are not OK."""
+def problems(text: str) -> list[str]:
+    """Returns the lines of kube-score's output that are neither OK nor SKIPPED."""
     command = [tool("kube-score"), "score", "--kubernetes-version=v1.32", "--output-format=ci", "-"]
     command += [f"--enable-optional-test={name}" for name in OPTIONAL]
     command += [f"--ignore-test={name}" for name in IGNORED]
-    done = subprocess.run(command, input=text, capture_output=True, text=True)
-    assert done.stdout, done.stderr
-    return [line for line in done.stdout.splitlines() if not line.startswith(("[OK]", "[SKIPPED]"))]
+    result = subprocess.run(command, input=text, capture_output=True, text=True)
+    assert result.stdout, result.stderr
+    lines = result.stdout.splitlines()
+    return [line for line in lines if not line.startswith(("[OK]", "[SKIPPED]"))]
 
 
 @each_overlay
 def test_kube_score_finds_nothing(overlay: str) -> None:
-    assert complaints(rendered(overlay)) == []
+    assert problems(rendered(overlay)) == []
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "complaint"),
+    ("strict", "weak", "problem"),
     [
         ("runAsUser: 65532", "runAsUser: 0", "user"),
         ("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "root filesystem"),
@@ -64,10 +63,10 @@ def test_kube_score_finds_nothing(overlay: str) -> None:
         ("kind: PodDisruptionBudget", "kind: Budget", "PodDisruptionBudget"),
     ],
 )
-def test_kube_score_finds_what_is_weakened(right: str, wrong: str, complaint: str) -> None:
+def test_kube_score_finds_weakened_settings(strict: str, weak: str, problem: str) -> None:
     text = rendered("base")
-    assert right in text
-    assert any(complaint in line for line in complaints(text.replace(right, wrong)))
+    assert strict in text
+    assert any(problem in line for line in problems(text.replace(strict, weak)))
 
 
 @each_overlay
@@ -81,10 +80,10 @@ def test_containers_gain_no_privileges(overlay: str) -> None:
 
 
 @each_overlay
-def test_pods_use_nothing_of_the_node(overlay: str) -> None:
-    its = pod(overlay)
-    assert {"hostNetwork", "hostPID", "hostIPC"}.isdisjoint(its)
-    for volume in its.get("volumes", []):
+def test_pods_use_no_host_namespace_volume_or_port(overlay: str) -> None:
+    spec = pod(overlay)
+    assert {"hostNetwork", "hostPID", "hostIPC"}.isdisjoint(spec)
+    for volume in spec.get("volumes", []):
         assert volume.keys() - {"name"} <= VOLUMES
         assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": None})
     ports = [port for container in containers(overlay) for port in container.get("ports", [])]
@@ -93,7 +92,7 @@ def test_pods_use_nothing_of_the_node(overlay: str) -> None:
 
 @each_overlay
 def test_pods_get_no_api_token_and_no_service_links(overlay: str) -> None:
-    account = the(overlay, "ServiceAccount")
+    account = only_resource(overlay, "ServiceAccount")
     assert pod(overlay)["serviceAccountName"] == account["metadata"]["name"]
     assert pod(overlay)["automountServiceAccountToken"] is False
     assert account["automountServiceAccountToken"] is False
@@ -104,24 +103,24 @@ def test_pods_get_no_api_token_and_no_service_links(overlay: str) -> None:
 def test_secrets_come_from_files(overlay: str) -> None:
     secret = {variable.name for variable in variables() if variable.secret}
     assert resources(overlay, "Secret") == []
-    assert secret.isdisjoint(the(overlay, "ConfigMap")["data"])
+    assert secret.isdisjoint(only_resource(overlay, "ConfigMap")["data"])
     for container in containers(overlay):
         assert secret.isdisjoint(variable["name"] for variable in container.get("env", []))
 
 
 @each_overlay
-def test_probes_ask_the_port_that_the_worker_serves(overlay: str) -> None:
-    its = worker(overlay)
+def test_probes_use_the_workers_http_port(overlay: str) -> None:
+    container = worker(overlay)
     paths = {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
     for probe, path in paths.items():
-        assert its[probe]["httpGet"] == {"path": path, "port": "http"}
-    (port,) = (port for port in its["ports"] if port["name"] == "http")
+        assert container[probe]["httpGet"] == {"path": path, "port": "http"}
+    (port,) = (port for port in container["ports"] if port["name"] == "http")
     assert str(port["containerPort"]) == settings(overlay).get("QA_HTTP_PORT", "8080")
 
 
 @each_overlay
-def test_the_network_policy_names_callers_and_ports(overlay: str) -> None:
-    policy = the(overlay, "NetworkPolicy")["spec"]
+def test_network_policy_restricts_sources_and_ports(overlay: str) -> None:
+    policy = only_resource(overlay, "NetworkPolicy")["spec"]
     assert selects(policy["podSelector"], overlay)
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     assert all(rule.get("from") and rule.get("ports") for rule in policy["ingress"])
@@ -129,12 +128,12 @@ def test_the_network_policy_names_callers_and_ports(overlay: str) -> None:
 
 
 @each_overlay
-def test_one_pod_at_a_time_may_be_evicted(overlay: str) -> None:
-    budget = the(overlay, "PodDisruptionBudget")["spec"]
+def test_disruption_budget_allows_one_eviction_at_a_time(overlay: str) -> None:
+    budget = only_resource(overlay, "PodDisruptionBudget")["spec"]
     assert selects(budget["selector"], overlay)
     assert budget["maxUnavailable"] == 1
 
 
 @each_overlay
-def test_the_namespace_is_left_to_the_user(overlay: str) -> None:
-    assert all("namespace" not in resource["metadata"] for resource in everything(overlay))
+def test_resources_have_no_namespace(overlay: str) -> None:
+    assert all("namespace" not in resource["metadata"] for resource in all_resources(overlay))

@@ -1,4 +1,4 @@
-"""The init container's own command, on a hub of the test's: what it fetches, the worker opens."""
+"""The init container's command downloads a model from a local hub, and the worker opens it."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def init() -> Resource:
 
 @pytest.fixture
 def volumes(tmp_path: Path, init: Resource) -> dict[str, str]:
-    """Where it mounts what, to directories here."""
+    """Maps the mount paths of the init container to temporary directories."""
     mounted = {mount["mountPath"]: tmp_path / mount["name"] for mount in init["volumeMounts"]}
     for directory in mounted.values():
         directory.mkdir()
@@ -40,41 +40,42 @@ def volumes(tmp_path: Path, init: Resource) -> dict[str, str]:
 
 
 def prepare(init: Resource, hub: HubServer, volumes: dict[str, str], tmp_path: Path) -> None:
-    """The command as it stands there, with its own environment and nothing else to write to."""
-    own = {variable["name"]: variable["value"] for variable in init["env"]}
+    """Runs the init container's command with its environment and without a writable home."""
+    variables = {variable["name"]: variable["value"] for variable in init["env"]}
     environment = {
-        name: volumes.get(value, value) for name, value in {**settings(OVERLAY), **own}.items()
+        name: volumes.get(value, value)
+        for name, value in {**settings(OVERLAY), **variables}.items()
     }
     (programs := tmp_path / "bin").mkdir(exist_ok=True)
     (programs / "qa-worker").write_text(f'#!/bin/sh\nexec {sys.executable} -m worker "$@"\n')
     (programs / "qa-worker").chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
-    done = subprocess.run(
+    result = subprocess.run(
         [*init["command"], *init["args"]],
         env={**environment, "PATH": path, "HF_ENDPOINT": hub.url, "HOME": "/nowhere"},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
-def test_what_it_fetches_is_what_the_worker_opens(
+def test_worker_opens_the_downloaded_model(
     init: Resource, hub: HubServer, volumes: dict[str, str], tmp_path: Path
 ) -> None:
-    own = {variable["name"]: variable["value"] for variable in init["env"]}
-    hub.put(own["MODEL_REPOSITORY"], published.safetensors())
+    variables = {variable["name"]: variable["value"] for variable in init["env"]}
+    hub.put(variables["MODEL_REPOSITORY"], published.safetensors())
     prepare(init, hub, volumes, tmp_path)
-    its = settings(OVERLAY)
-    bundle = ModelStore(Path(volumes[its["QA_MODELS"]])).open(its["QA_MODEL"])
-    assert bundle.manifest.source == own["MODEL_REPOSITORY"]
+    environment = settings(OVERLAY)
+    bundle = ModelStore(Path(volumes[environment["QA_MODELS"]])).open(environment["QA_MODEL"])
+    assert bundle.manifest.source == variables["MODEL_REPOSITORY"]
     assert "per token" in (bundle.manifest.method or "")
-    # On a volume that lasts, a second start asks the hub nothing.
-    asked = len(hub.requests)
+    # With a persistent volume, a second start sends no request to the hub.
+    requests = len(hub.requests)
     prepare(init, hub, volumes, tmp_path)
-    assert len(hub.requests) == asked
+    assert len(hub.requests) == requests
 
 
-def test_the_worker_only_reads_it(init: Resource) -> None:
+def test_worker_mounts_the_models_read_only(init: Resource) -> None:
     (mount,) = worker(OVERLAY)["volumeMounts"]
     assert mount["readOnly"]
     assert mount["mountPath"] == settings(OVERLAY)["QA_MODELS"]

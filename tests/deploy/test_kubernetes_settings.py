@@ -1,4 +1,4 @@
-"""The manifests agree with the worker and with the measured figures: settings, limits, scaling."""
+"""Settings, limits and scaling in the manifests match the worker and the measured figures."""
 
 import inspect
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from tests.deploy.kubernetes import (
     OVERLAYS,
     Resource,
+    only_resource,
     pod,
     quantity,
     resources,
     selects,
     settings,
-    the,
     worker,
 )
 from tests.deploy.measured import figures
@@ -24,12 +24,16 @@ from worker.settings.environment import load
 pytestmark = [pytest.mark.process, pytest.mark.tools]
 
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
-SCALED = [overlay for overlay in OVERLAYS if "replicas" not in the(overlay, "Deployment")["spec"]]
+SCALED = [
+    overlay
+    for overlay in OVERLAYS
+    if "replicas" not in only_resource(overlay, "Deployment")["spec"]
+]
 
 
 @pytest.fixture
 def secret(tmp_path: Path) -> dict[str, str]:
-    """Paths in the pod to files here, as the Secret would have them."""
+    """Maps the paths of the Secret's files in the pod to local files."""
     password = tmp_path / "password"
     password.write_text("hunter2\n")
     return {"/etc/qa-worker/kafka/password": str(password)}
@@ -37,19 +41,20 @@ def secret(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_worker_accepts_the_settings(overlay: str, secret: dict[str, str]) -> None:
-    its = load(settings(overlay, secret))
-    assert its.kafka.bootstrap_servers
-    assert its.qa.log_format == "json"
+    loaded = load(settings(overlay, secret))
+    assert loaded.kafka.bootstrap_servers
+    assert loaded.qa.log_format == "json"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_grace_period_fits_the_shutdown_budget(overlay: str, secret: dict[str, str]) -> None:
-    its = load(settings(overlay, secret)).qa
-    given = pod(overlay)["terminationGracePeriodSeconds"]
-    assert its.drain_seconds < its.shutdown_seconds < its.termination_grace_period_seconds == given
+    qa = load(settings(overlay, secret)).qa
+    assert qa.drain_seconds < qa.shutdown_seconds < qa.termination_grace_period_seconds
+    period = pod(overlay)["terminationGracePeriodSeconds"]
+    assert qa.termination_grace_period_seconds == period
 
 
-def test_a_shorter_grace_period_would_stop_the_start() -> None:
+def test_too_short_grace_period_is_an_error() -> None:
     environment = {**settings("base"), "QA_TERMINATION_GRACE_PERIOD_SECONDS": "20"}
     with pytest.raises(Exception, match=r"QA_SHUTDOWN_SECONDS .* must be less than QA_TERMINATION"):
         load(environment)
@@ -58,7 +63,7 @@ def test_a_shorter_grace_period_would_stop_the_start() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_cpu_limit_is_the_number_of_threads(overlay: str, tmp_path: Path) -> None:
     limit = quantity(worker(overlay)["resources"]["limits"]["cpu"])
-    # What the kubelet writes for it.
+    # The kubelet writes the limit as quota and period in microseconds.
     group = tmp_path / "sys/fs/cgroup/pod"
     group.mkdir(parents=True)
     (group / "cpu.max").write_text(f"{int(limit * 100_000)} 100000\n")
@@ -69,29 +74,32 @@ def test_the_cpu_limit_is_the_number_of_threads(overlay: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_memory_request_is_a_quarter_more_than_was_measured(overlay: str) -> None:
+def test_the_memory_request_is_at_least_a_quarter_above_the_measured_peak(overlay: str) -> None:
     measured = figures("peak_memory")["base_size"]
-    asked = quantity(worker(overlay)["resources"]["requests"]["memory"]) / 2**20
-    assert 1.25 * measured <= asked <= 1.5 * measured
+    request = quantity(worker(overlay)["resources"]["requests"]["memory"]) / 2**20
+    assert 1.25 * measured <= request <= 1.5 * measured
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_memory_limit_is_more_than_the_largest_records_took(overlay: str) -> None:
+def test_the_memory_limit_exceeds_the_peak_of_the_largest_records(overlay: str) -> None:
     measured = figures("peak_memory")
     # The figure is of the default model; add what a model of DistilBERT-base's size takes more.
     larger_model = measured["base_size"] - measured["default_model"]
     limit = quantity(worker(overlay)["resources"]["limits"]["memory"])
     assert limit > 1.25 * (measured["largest_records"] + larger_model) * 2**20
-    assert "QA_MAX_RECORD_BYTES" not in settings(overlay), "the figure is of the default"
+    assert "QA_MAX_RECORD_BYTES" not in settings(overlay), "measured with the default"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_selector_selects_the_worker(overlay: str) -> None:
-    deployment = the(overlay, "Deployment")["spec"]
-    spread = [one["labelSelector"] for one in pod(overlay)["topologySpreadConstraints"]]
-    monitor, service = the(overlay, "PodMonitor")["spec"], the(overlay, "Service")["spec"]
-    found = [deployment["selector"], *spread, monitor["selector"]]
-    assert all(selects(one, overlay) for one in found)
+    deployment = only_resource(overlay, "Deployment")["spec"]
+    spread = [c["labelSelector"] for c in pod(overlay)["topologySpreadConstraints"]]
+    monitor, service = (
+        only_resource(overlay, "PodMonitor")["spec"],
+        only_resource(overlay, "Service")["spec"],
+    )
+    selectors = [deployment["selector"], *spread, monitor["selector"]]
+    assert all(selects(selector, overlay) for selector in selectors)
     assert selects({"matchLabels": service["selector"]}, overlay)
     (port,) = worker(overlay)["ports"]
     (endpoint,), (served,) = monitor["podMetricsEndpoints"], service["ports"]
@@ -101,47 +109,48 @@ def test_every_selector_selects_the_worker(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_brokers_can_be_reached(overlay: str) -> None:
+def test_the_network_policy_allows_the_brokers_ports(overlay: str) -> None:
     servers = settings(overlay)["KAFKA_BOOTSTRAP_SERVERS"].split(",")
     ports = [
         range(port["port"], port.get("endPort", port["port"]) + 1)
-        for rule in the(overlay, "NetworkPolicy")["spec"]["egress"]
+        for rule in only_resource(overlay, "NetworkPolicy")["spec"]["egress"]
         if "to" not in rule
         for port in rule["ports"]
     ]
     for server in servers:
-        assert any(int(server.rpartition(":")[2]) in some for some in ports)
+        assert any(int(server.rpartition(":")[2]) in allowed for allowed in ports)
 
 
-def test_only_overlays_with_a_scaler_leave_out_replicas() -> None:
-    scalers = ("ScaledObject", "HorizontalPodAutoscaler")
-    scaled = [one for one in OVERLAYS if any(resources(one, kind) for kind in scalers)]
+def test_only_overlays_with_a_scaler_omit_replicas() -> None:
+    kinds = ("ScaledObject", "HorizontalPodAutoscaler")
+    scaled = [overlay for overlay in OVERLAYS if any(resources(overlay, kind) for kind in kinds)]
     assert scaled == SCALED
     assert {"overlays/keda", "overlays/hpa"} <= set(scaled)
 
 
 @pytest.mark.parametrize("overlay", SCALED)
-def test_no_more_workers_than_partitions(overlay: str) -> None:
+def test_maximum_of_replicas_is_the_number_of_partitions(overlay: str) -> None:
     partitions = inspect.signature(create).parameters["partitions"].default
-    most = [scaler["spec"]["maxReplicaCount"] for scaler in resources(overlay, "ScaledObject")]
-    its = resources(overlay, "HorizontalPodAutoscaler")
-    most += [scaler["spec"]["maxReplicas"] for scaler in its]
-    assert most == [partitions]
+    maxima = [scaler["spec"]["maxReplicaCount"] for scaler in resources(overlay, "ScaledObject")]
+    autoscalers = resources(overlay, "HorizontalPodAutoscaler")
+    maxima += [scaler["spec"]["maxReplicas"] for scaler in autoscalers]
+    assert maxima == [partitions]
 
 
 def trigger(overlay: str) -> Resource:
-    (found,) = the(overlay, "ScaledObject")["spec"]["triggers"]
-    return dict(found)
+    """Returns the only trigger of the ScaledObject."""
+    (only,) = only_resource(overlay, "ScaledObject")["spec"]["triggers"]
+    return dict(only)
 
 
 @pytest.mark.parametrize("overlay", KEDA)
 def test_the_lag_threshold_is_throughput_times_delay(overlay: str) -> None:
-    notes = the(overlay, "ScaledObject")["metadata"]["annotations"]
-    speed = int(notes["qa-worker/questions-per-second"])
-    delay = int(notes["qa-worker/target-delay-seconds"])
-    assert int(trigger(overlay)["metadata"]["lagThreshold"]) == speed * delay
-    # Measured on as many cores as the limit has.
-    assert speed == figures("throughput")["default_model"]
+    annotations = only_resource(overlay, "ScaledObject")["metadata"]["annotations"]
+    throughput = int(annotations["qa-worker/questions-per-second"])
+    delay = int(annotations["qa-worker/target-delay-seconds"])
+    assert int(trigger(overlay)["metadata"]["lagThreshold"]) == throughput * delay
+    # The figure was measured on two cores, which is the CPU limit.
+    assert throughput == figures("throughput")["default_model"]
     assert quantity(worker(overlay)["resources"]["limits"]["cpu"]) == 2
 
 
@@ -149,36 +158,36 @@ def test_the_lag_threshold_is_throughput_times_delay(overlay: str) -> None:
 def test_the_scaler_watches_the_topic_and_group_of_the_worker(
     overlay: str, secret: dict[str, str]
 ) -> None:
-    its, environment = trigger(overlay)["metadata"], settings(overlay)
-    known = load(settings(overlay, secret))
-    assert its["bootstrapServers"] == known.kafka.bootstrap_servers
-    assert its["consumerGroup"] == known.kafka.group_id
-    assert its["topic"] == known.qa.questions_topic
-    assert its["offsetResetPolicy"] == known.kafka.auto_offset_reset
-    assert its["ensureEvenDistributionOfPartitions"] == "true"
-    # KEDA refuses both of them together.
-    assert "limitToPartitionsWithLag" not in its
+    metadata, environment = trigger(overlay)["metadata"], settings(overlay)
+    loaded = load(settings(overlay, secret))
+    assert metadata["bootstrapServers"] == loaded.kafka.bootstrap_servers
+    assert metadata["consumerGroup"] == loaded.kafka.group_id
+    assert metadata["topic"] == loaded.qa.questions_topic
+    assert metadata["offsetResetPolicy"] == loaded.kafka.auto_offset_reset
+    assert metadata["ensureEvenDistributionOfPartitions"] == "true"
+    # KEDA rejects the two options together.
+    assert "limitToPartitionsWithLag" not in metadata
     if environment.get("KAFKA_SECURITY_PROTOCOL") == "SASL_SSL":
-        assert its["tls"] == "enable"
-        mechanism = known.kafka.sasl_mechanism.lower()
-        assert its["sasl"] == mechanism.replace("scram-sha-", "scram_sha")
+        assert metadata["tls"] == "enable"
+        mechanism = loaded.kafka.sasl_mechanism.lower()
+        assert metadata["sasl"] == mechanism.replace("scram-sha-", "scram_sha")
 
 
 @pytest.mark.parametrize("overlay", KEDA)
 def test_the_scaler_and_the_worker_share_one_secret(overlay: str) -> None:
-    logins = resources(overlay, "TriggerAuthentication")
+    authentications = resources(overlay, "TriggerAuthentication")
     if "authenticationRef" not in trigger(overlay):
-        assert logins == []
+        assert authentications == []
         return
-    (login,) = logins
-    assert trigger(overlay)["authenticationRef"]["name"] == login["metadata"]["name"]
+    (authentication,) = authentications
+    assert trigger(overlay)["authenticationRef"]["name"] == authentication["metadata"]["name"]
     mounted = {
         (volume["secret"]["secretName"], item["key"])
         for volume in pod(overlay)["volumes"]
         for item in volume["secret"]["items"]
     }
-    refers = [variable["valueFrom"]["secretKeyRef"] for variable in worker(overlay)["env"]]
-    mounted |= {(ref["name"], ref["key"]) for ref in refers}
-    targets = login["spec"]["secretTargetRef"]
-    assert {(one["name"], one["key"]) for one in targets} == mounted
-    assert {one["parameter"] for one in targets} == {"username", "password", "ca"}
+    references = [variable["valueFrom"]["secretKeyRef"] for variable in worker(overlay)["env"]]
+    used = mounted | {(reference["name"], reference["key"]) for reference in references}
+    targets = authentication["spec"]["secretTargetRef"]
+    assert {(target["name"], target["key"]) for target in targets} == used
+    assert {target["parameter"] for target in targets} == {"username", "password", "ca"}

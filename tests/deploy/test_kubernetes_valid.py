@@ -1,4 +1,4 @@
-"""Every overlay renders to what the API servers and the operators take, field by field."""
+"""Every overlay is valid by the schemas of Kubernetes and of the operators, field by field."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.kubernetes import OVERLAYS, ROOT, everything, rendered
+from tests.deploy.kubernetes import OVERLAYS, ROOT, all_resources, rendered
 from tests.deploy.kubernetes_schemas import VERSIONS, write_schemas
 from tests.tools import tool
 
@@ -19,33 +19,33 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> str:
     kinds = {
         (resource["apiVersion"], resource["kind"])
         for overlay in OVERLAYS
-        for resource in everything(overlay)
+        for resource in all_resources(overlay)
     }
     assert ("keda.sh/v1alpha1", "ScaledObject") in kinds
     return write_schemas(kinds, tmp_path_factory.mktemp("schemas"))
 
 
-def verdict(text: str, schemas: str, version: str) -> tuple[int, str]:
-    """The exit code, and what is wrong; an unknown kind is wrong, too."""
+def validate(text: str, schemas: str, version: str) -> tuple[int, str]:
+    """Returns kubeconform's exit code and output. An unknown kind is an error."""
     program = tool("kubeconform")
     options = ["-strict", "-summary", "-kubernetes-version", version, "-schema-location", schemas]
-    done = subprocess.run([program, *options], input=text, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
+    result = subprocess.run([program, *options], input=text, capture_output=True, text=True)
+    return result.returncode, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_is_valid(overlay: str, version: str, schemas: str) -> None:
+def test_overlay_is_valid(overlay: str, version: str, schemas: str) -> None:
     text = rendered(overlay)
-    code, said = verdict(text, schemas, version)
+    code, output = validate(text, schemas, version)
     count = text.count("\n---\n") + 1
-    assert code == 0, said
-    assert f"{count} resources found" in said
-    assert f"Valid: {count}, Invalid: 0, Errors: 0, Skipped: 0" in said
+    assert code == 0, output
+    assert f"{count} resources found" in output
+    assert f"Valid: {count}, Invalid: 0, Errors: 0, Skipped: 0" in output
 
 
 @pytest.mark.parametrize(
-    ("overlay", "right", "wrong"),
+    ("overlay", "valid", "invalid"),
     [
         ("base", "runAsNonRoot: true", "runAsNonroot: true"),
         ("base", "maxSurge: 1", "maxSurge: [1]"),
@@ -57,15 +57,15 @@ def test_an_overlay_is_valid(overlay: str, version: str, schemas: str) -> None:
         ("overlays/hpa", "averageUtilization: 70", "averageUtilisation: 70"),
     ],
 )
-def test_a_slip_is_found(overlay: str, right: str, wrong: str, schemas: str) -> None:
+def test_mistake_is_found(overlay: str, valid: str, invalid: str, schemas: str) -> None:
     text = rendered(overlay)
-    assert right in text
-    code, said = verdict(text.replace(right, wrong), schemas, VERSIONS[-1])
+    assert valid in text
+    code, output = validate(text.replace(valid, invalid), schemas, VERSIONS[-1])
     assert code == 1
-    assert "Invalid: 1" in said, said
+    assert "Invalid: 1" in output, output
 
 
-def test_all_components_go_together(schemas: str, tmp_path: Path) -> None:
+def test_all_components_can_be_combined(schemas: str, tmp_path: Path) -> None:
     components = sorted((ROOT / "components").iterdir())
     overlay = {
         "resources": [os.path.relpath(ROOT / "overlays/keda", tmp_path)],
@@ -73,10 +73,10 @@ def test_all_components_go_together(schemas: str, tmp_path: Path) -> None:
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
     text = rendered(tmp_path)
-    code, said = verdict(text, schemas, VERSIONS[-1])
-    assert code == 0, said
-    # Each of them shows, and the one that takes something away, too.
-    for mark in ("KAFKA_SASL_MECHANISM", "QA_MODELS", "QA_TRACING", "port: 4318", "port: 443"):
-        assert mark in text
+    code, output = validate(text, schemas, VERSIONS[-1])
+    assert code == 0, output
+    # Every component has an effect; one of them removes the PodMonitor.
+    for added in ("KAFKA_SASL_MECHANISM", "QA_MODELS", "QA_TRACING", "port: 4318", "port: 443"):
+        assert added in text
     assert "PodMonitor" not in text
     assert len(components) == 4

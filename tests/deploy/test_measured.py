@@ -1,4 +1,4 @@
-"""Every figure of deploy/measured.toml has a unit, and a command that can be run."""
+"""Every figure of deploy/measured.toml has a unit, and a command that exists."""
 
 import importlib.util
 import re
@@ -16,17 +16,17 @@ MAKEFILE = PATH.parents[1] / "Makefile"
 def tables() -> list[Any]:
     return [
         pytest.param(group, table, id=f"{group}.{name}")
-        for group, each in tomllib.loads(PATH.read_text("utf-8")).items()
-        for name, table in each.items()
+        for group, entries in tomllib.loads(PATH.read_text("utf-8")).items()
+        for name, table in entries.items()
     ]
 
 
 @pytest.mark.parametrize(("group", "table"), tables())
-def test_a_figure_has_a_unit_and_a_command(group: str, table: dict[str, Any]) -> None:
+def test_figure_has_a_unit_and_a_command(group: str, table: dict[str, Any]) -> None:
     assert table.keys() == {"value", "unit", "of", "command"}
     assert table["unit"] == UNITS[group]
-    if made := re.match(r"make (\S+)", table["command"]):
-        assert f"\n{made[1]}:" in MAKEFILE.read_text("utf-8")
+    if match := re.match(r"make (\S+)", table["command"]):
+        assert f"\n{match[1]}:" in MAKEFILE.read_text("utf-8")
     else:
         (module,) = re.findall(r"^python -m (\S+)", table["command"])
         assert importlib.util.find_spec(module)

@@ -22,8 +22,8 @@ def test_seed_determines_the_schedule(seed: int, delivery: str) -> None:
 
 
 @given(SEEDS, DELIVERIES)
-def test_fifty_faults_contain_every_kind_and_failpoint(seed: int, delivery: str) -> None:
-    faults = made(seed, 50, delivery)
+def test_sixty_faults_contain_every_kind_and_failpoint(seed: int, delivery: str) -> None:
+    faults = made(seed, 60, delivery)
     assert {fault.kind for fault in faults} == set(Kind)
     assert {f.point for f in faults if f.kind is Kind.KILL_AT} == set(POINTS[delivery])
 

@@ -131,7 +131,7 @@ class ModelBroker:
         return OK
 
     def _TxnOffsetCommitRequest(self, asked: Any) -> Any:  # noqa: N802
-        ((topic, ((number, offset, _),)),) = asked.topics
+        ((topic, ((number, offset, *_),), _),) = asked.topics
         code = OK
         if asked.producer_epoch != self.epoch:
             code = FENCED

@@ -117,6 +117,16 @@ async def produce(servers: str, topic: str, partition: int, batch: bytes) -> int
         await client.close()
 
 
+def damage_length(log: Path, offset: int) -> None:
+    """Overwrite the length of the batch that begins at `offset` in a broker's log file."""
+    data, at = log.read_bytes(), 0
+    while struct.unpack_from(">q", data, at)[0] != offset:
+        at += 12 + int(struct.unpack_from(">i", data, at + 8)[0])
+    with log.open("r+b") as file:
+        file.seek(at + 8)
+        file.write(struct.pack(">i", 5))
+
+
 def flip_last_byte(log: Path, offset: int) -> None:
     """Invert the last byte of the batch that holds `offset` in a broker's log file."""
     data, at = log.read_bytes(), 0

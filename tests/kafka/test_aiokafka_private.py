@@ -68,6 +68,6 @@ def test_the_check_finds_what_the_one_module_does() -> None:
         "consumer._fetcher",
         "consumer._client",
         "client._wait_on_metadata",
-        "admin._send_request",
+        "owner._client",
         "DiagnosticConnection(AIOKafkaConnection)",
     } <= uses

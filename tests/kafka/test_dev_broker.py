@@ -14,7 +14,7 @@ from tests.brokers.clients import until
 from worker.kafka import dev_broker, kafka_node
 from worker.kafka.dev_broker import DevBroker, kafka_distribution
 from worker.kafka.kafka_distribution import BrokerUnavailable
-from worker.kafka.kafka_node import reason_in
+from worker.kafka.kafka_node import error_line
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,7 +120,7 @@ def test_importing_it_brings_in_neither_java_nor_the_resolver_nor_the_model() ->
 
 
 @pytest.mark.parametrize(
-    ("output", "reason"),
+    ("output", "line"),
     [
         ("", "it printed nothing"),
         ("one\n two \n\n", "two"),
@@ -130,5 +130,5 @@ def test_importing_it_brings_in_neither_java_nor_the_resolver_nor_the_model() ->
         ),
     ],
 )
-def test_the_reason_in_a_jvms_output(output: str, reason: str) -> None:
-    assert reason_in(output) == reason
+def test_error_line_of_a_jvms_output(output: str, line: str) -> None:
+    assert error_line(output) == line

@@ -22,5 +22,5 @@ async def test_connections_share_a_valid_token() -> None:
         )
         provider = token_provider(settings.kafka)
         tokens = await asyncio.gather(*(provider.token() for _ in range(5)))
-        assert set(tokens) == set(endpoint.given)
-        assert len(endpoint.given) == 1
+        assert set(tokens) == set(endpoint.issued_tokens)
+        assert len(endpoint.issued_tokens) == 1

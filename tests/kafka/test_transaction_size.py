@@ -13,6 +13,7 @@ from worker.kafka.transaction_size import (
 TIMEOUT = 10.0
 RATES = st.floats(1, 1e9)
 """Bytes per second."""
+SECONDS = st.floats(0, 100)
 
 
 def run(size: TransactionSize, rate: float, transactions: int) -> list[float]:
@@ -24,12 +25,14 @@ def run(size: TransactionSize, rate: float, transactions: int) -> list[float]:
         if durations[-1] > TIMEOUT:
             size.aborted()
         else:
-            size.committed(sent, durations[-1])
+            size.committed(sent, 0.0, durations[-1])
     return durations
 
 
-@given(st.lists(st.none() | st.tuples(st.integers(0, 2**21), st.floats(0, 100))))
-def test_the_limit_stays_within_its_bounds(transactions: list[tuple[int, float] | None]) -> None:
+@given(st.lists(st.none() | st.tuples(st.integers(0, 2**21), SECONDS, SECONDS)))
+def test_the_limit_stays_within_its_bounds(
+    transactions: list[tuple[int, float, float] | None],
+) -> None:
     size = TransactionSize(TIMEOUT)
     for each in transactions:
         if each is None:
@@ -45,7 +48,7 @@ def test_transactions_end_in_time_soon_after_any_change_of_the_rate(rates: list[
     for rate in rates:
         run(size, rate, 12)
         settled = run(size, rate, 20)
-        assert max(settled) <= max(TIMEOUT / 2, SMALLEST_BYTES / rate)
+        assert max(settled) <= max(TIMEOUT, SMALLEST_BYTES / rate)
 
 
 @given(RATES)
@@ -59,5 +62,16 @@ def test_without_a_quota_transactions_grow_to_the_largest(rate: float) -> None:
 def test_small_transactions_do_not_raise_the_limit() -> None:
     size = TransactionSize(TIMEOUT)
     for _ in range(10):
-        size.committed(100, 0.01)
+        size.committed(100, 0.01, 0.0)
     assert size.limit == FIRST_BYTES
+
+
+def test_slow_transactions_of_few_bytes_do_not_keep_the_limit_small() -> None:
+    """Brokers that were away: what is slow is not the number of bytes."""
+    size = TransactionSize(TIMEOUT)
+    for _ in range(10):
+        size.aborted()
+    assert size.limit == SMALLEST_BYTES
+    for _ in range(12):
+        size.committed(size.limit, 0.4 * TIMEOUT, 0.0)
+    assert size.limit == LARGEST_BYTES

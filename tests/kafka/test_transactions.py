@@ -199,7 +199,7 @@ async def test_stable_offset_fetch_waits_for_an_open_transaction(
     await until(lambda: lossy.sent.count("StableOffsetFetchRequest") > 2, "the fetch is repeated")
     assert not fetching.done()
     await newer.init_transactions()
-    assert await fetching == 1
+    assert await fetching == (1, "")
     await partition.close()
 
 
@@ -212,7 +212,7 @@ async def test_a_lost_response_changes_nothing(partition: Partition, lost: str) 
     await producer.init_transactions()
     await producer.commit([partition.answer("one"), partition.answer("two")], partition.offset(2))
     await producer.commit([partition.answer("three")], partition.offset(3))
-    assert await fetch_stable_offset(client, partition.group_id, partition.source) == 3
+    assert await fetch_stable_offset(client, partition.group_id, partition.source) == (3, "")
     assert not lossy.loses
     assert await partition.seen() == ["one", "two", "three"]
 

@@ -14,7 +14,6 @@ from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
     EndTxnRequest,
-    TxnOffsetCommitRequest,
 )
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -29,7 +28,11 @@ from hypothesis.stateful import (
 from tests.kafka.model_broker import ModelBroker
 from worker.kafka import broker_client
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.protocol import ProduceRequest, StableOffsetFetchRequest
+from worker.kafka.protocol import (
+    ProduceRequest,
+    StableOffsetFetchRequest,
+    TxnOffsetCommitRequest,
+)
 from worker.kafka.records import OutputRecord
 from worker.kafka.transactions import (
     TransactionalProducer,
@@ -80,12 +83,17 @@ def outcome(number: int) -> OutputRecord:
 async def fence_then_fetch(client: BrokerClient, producer: TransactionalProducer) -> int:
     """As the worker begins with a partition."""
     await producer.init_transactions()
-    return await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+    return await _committed(client)
+
+
+async def _committed(client: BrokerClient) -> int:
+    committed = await fetch_stable_offset(client, KAFKA.group_id, PARTITION)
+    return 0 if committed is None else int(committed.offset)
 
 
 async def fetch_then_fence(client: BrokerClient, producer: TransactionalProducer) -> int:
     """The wrong order: the previous owner can still commit after the offset was fetched."""
-    offset = await fetch_stable_offset(client, KAFKA.group_id, PARTITION) or 0
+    offset = await _committed(client)
     await producer.init_transactions()
     return offset
 

@@ -5,7 +5,6 @@ which must never see a token. Xet is announced only where a test wants it; else 
 plain HTTP.
 """
 
-import hashlib
 import json
 import re
 import threading
@@ -16,10 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.model_tools.hub_files import LARGE_FILES, git_blob_id, sha256, tree_entry
 from tests.model_tools.hub_repos import MEMBER, STRANGER, Commit, Faults, Hold, Repo, Request
 
 _XET_TOKEN = "/api/xet-token"
-_LARGE = (".onnx", ".safetensors", ".bin")
 _TREE = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?")
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
@@ -236,7 +235,7 @@ class _HubHandler(_Handler):
 
     def _tree(self, token: str, name: str, revision: str) -> None:
         if found := self._find(token, name, revision):
-            self._json([_entry(file, content) for file, content in found[1].files.items()])
+            self._json([tree_entry(file, content) for file, content in found[1].files.items()])
 
     def _file(self, token: str, name: str, revision: str, file: str) -> None:
         found = self._find(token, name, revision)
@@ -250,19 +249,19 @@ class _HubHandler(_Handler):
         content = commit.files.get(file)
         if content is None:
             self._refuse(HTTPStatus.NOT_FOUND, "EntryNotFound", "Entry not found")
-        elif file.endswith(_LARGE):
+        elif file.endswith(LARGE_FILES):
             headers = {
                 "X-Repo-Commit": commit.sha,
                 "X-Linked-Size": str(len(content)),
-                "X-Linked-Etag": f'"{_sha256(content)}"',
+                "X-Linked-Etag": f'"{sha256(content)}"',
                 "Location": f"{self.hub.storage_url}/{name}/{commit.sha}/{file}?signature=s",
             }
             if self.hub.faults.xet:
-                headers["X-Xet-Hash"] = _sha256(content)
+                headers["X-Xet-Hash"] = sha256(content)
                 headers["X-Xet-Refresh-Route"] = self.hub.url + _XET_TOKEN
             self._head(HTTPStatus.FOUND, 0, headers)
         else:
-            etag = {"ETag": f'"{_git_hash(content)}"', "X-Repo-Commit": commit.sha}
+            etag = {"ETag": f'"{git_blob_id(content)}"', "X-Repo-Commit": commit.sha}
             self._send(file, content, etag)
 
 
@@ -277,25 +276,4 @@ class _StorageHandler(_Handler):
             return
         found = self.hub.repos[f"{owner}/{name}"].at(commit)
         assert found is not None
-        self._send(file, found.files[file], {"ETag": f'"{_sha256(found.files[file])}"'})
-
-
-def _entry(name: str, content: bytes) -> dict[str, Any]:
-    """A file in a listing: git's blob id, and the SHA-256 of a large file's content."""
-    entry: dict[str, Any] = {
-        "type": "file",
-        "path": name,
-        "size": len(content),
-        "oid": _git_hash(content),
-    }
-    if name.endswith(_LARGE):
-        entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 134}
-    return entry
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _git_hash(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        self._send(file, found.files[file], {"ETag": f'"{sha256(found.files[file])}"'})

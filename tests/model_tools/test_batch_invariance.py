@@ -1,6 +1,7 @@
 """Whether windows may share a run is measured, whatever the operators of the graph are called."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,7 +28,7 @@ INPUTS = ("input_ids", "attention_mask")
 _RAMP = np.arange(len(SPECIALS) + len(WORDS), dtype=np.float32)
 
 
-def tried(directory: Path, model: onnx.ModelProto | bytes, **described: object) -> Bundle:
+def tried(directory: Path, model: onnx.ModelProto | bytes, **described: Any) -> Bundle:
     """What `qa-worker model add` makes of a graph."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
     words = bert_tokenizer(list(WORDS))
@@ -87,7 +88,7 @@ def test_difference_by_the_size_of_the_batch_is_noticed(tmp_path: Path) -> None:
 
 
 def _append(
-    model: onnx.ModelProto, output: str, kind: str, *others: str, **attributes: int
+    model: onnx.ModelProto, output: str, kind: str, *others: str, **attributes: Any
 ) -> None:
     """One more node before `output`."""
     before = f"{output}.{len(model.graph.node)}"

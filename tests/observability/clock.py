@@ -1,11 +1,11 @@
-"""A clock that stands still until the test moves it."""
+"""A clock for tests. It changes only when the test sets it."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Clock:
-    """Seconds, as the test has them."""
+    """Returns `now`, in seconds, when called."""
 
     now: float = 1_000.0
 

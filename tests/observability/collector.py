@@ -1,4 +1,4 @@
-"""An OTLP collector in the test's own process: what a worker exports, as it arrives."""
+"""An OTLP collector in the test's process. It keeps the spans that a worker exports."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ _PROTOBUF = "application/x-protobuf"
 
 
 class Collector:
-    """`endpoint` is for `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+    """The received spans. `endpoint` is the value for `OTEL_EXPORTER_OTLP_ENDPOINT`."""
 
     def __init__(self) -> None:
         self.endpoint = ""
@@ -24,13 +24,13 @@ class Collector:
     async def receive(self, request: web.Request) -> web.Response:
         assert request.content_type == _PROTOBUF
         exported = ExportTraceServiceRequest.FromString(await request.read())
-        for of_resource in exported.resource_spans:
+        for resource_spans in exported.resource_spans:
             self.resource = {
                 attribute.key: attribute.value.string_value
-                for attribute in of_resource.resource.attributes
+                for attribute in resource_spans.resource.attributes
             }
-            for of_scope in of_resource.scope_spans:
-                self.spans += of_scope.spans
+            for scope_spans in resource_spans.scope_spans:
+                self.spans += scope_spans.spans
         return web.Response(
             body=ExportTraceServiceResponse().SerializeToString(), content_type=_PROTOBUF
         )
@@ -39,24 +39,26 @@ class Collector:
         return [span for span in self.spans if span.name == name]
 
     def children(self, span: Span) -> list[Span]:
-        """Those of the same trace that have it as their parent, by their beginning."""
-        found = [
-            each
-            for each in self.spans
-            if (each.trace_id, each.parent_span_id) == (span.trace_id, span.span_id)
+        """Returns the child spans, in the order of their starts."""
+        children = [
+            other
+            for other in self.spans
+            if (other.trace_id, other.parent_span_id) == (span.trace_id, span.span_id)
         ]
-        return sorted(found, key=lambda each: each.start_time_unix_nano)
+        return sorted(children, key=lambda child: child.start_time_unix_nano)
 
 
 def attributes(span: Span) -> dict[str, str | int]:
+    """Returns the attributes of a span by name."""
     return {
-        each.key: getattr(each.value, str(each.value.WhichOneof("value")))
-        for each in span.attributes
+        attribute.key: getattr(attribute.value, str(attribute.value.WhichOneof("value")))
+        for attribute in span.attributes
     }
 
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[Collector]:
+    """Runs a collector on a free port."""
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector.receive)

@@ -1,4 +1,4 @@
-"""Configures logging for a test, and restores it."""
+"""Fixtures that configure logging for a test and restore it afterwards."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ Configure = Callable[..., Callable[[], list[dict[str, Any]]]]
 
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
-    """Restore the process's logging after the test."""
+    """Restores the process's logging after the test."""
     root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
     before = structlog.get_config(), root.handlers, root.level, access.level
     yield

@@ -1,4 +1,4 @@
-"""Liveness is progress while work is pending; an outage of the brokers is not a stall."""
+"""Liveness requires progress while work is pending; an outage of the brokers is not a stall."""
 
 import pytest
 
@@ -24,9 +24,9 @@ def health(clock: Clock, wall_clock: Clock) -> Health:
 
 
 def advance(clock: Clock, health: Health, seconds: float, *, contact: bool = True) -> None:
-    """Advance the clock; brokers answer every second, or not at all."""
-    whole = int(seconds)
-    for step in [1.0] * whole + [seconds - whole]:
+    """Advances the clock. With `contact`, brokers answer every second; otherwise never."""
+    full_seconds = int(seconds)
+    for step in [1.0] * full_seconds + [seconds - full_seconds]:
         clock.now += step
         if contact:
             health.broker_contact()

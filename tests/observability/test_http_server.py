@@ -14,19 +14,19 @@ from worker.observability.http_server import OpsServer
 
 @dataclass
 class Served:
-    """A server that runs, and the state that it shows."""
+    """A running server, and the state that it reports."""
 
     health: Health
     server: OpsServer
 
     async def get(self, path: str, method: str = "GET") -> tuple[int, str, str]:
-        """Status, content type and body."""
+        """Returns status, content type and body."""
         url = f"http://127.0.0.1:{self.server.port}{path}"
         async with aiohttp.ClientSession() as session, session.request(method, url) as response:
             return response.status, response.headers["Content-Type"], await response.text()
 
     async def sample(self, series: str) -> float:
-        """The value of a series on the page of metrics."""
+        """Returns the value of a series on the metrics page."""
         _, _, page = await self.get("/metrics")
         (line,) = (line for line in page.splitlines() if line.startswith(f"{series} "))
         return float(line.removeprefix(series))
@@ -41,7 +41,7 @@ async def served() -> AsyncIterator[Served]:
     await server.stop()
 
 
-async def test_port_zero_picks_a_free_port(served: Served) -> None:
+async def test_port_zero_selects_a_free_port(served: Served) -> None:
     assert served.server.port > 0
 
 
@@ -118,7 +118,7 @@ async def test_series_exist_before_the_first_event(served: Served, series: str) 
     assert await served.sample(series) >= 0
 
 
-async def test_unknown_paths_and_methods_are_refused(served: Served) -> None:
+async def test_unknown_paths_and_methods_are_errors(served: Served) -> None:
     assert (await served.get("/"))[0] == 404
     assert (await served.get("/healthz", "POST"))[0] == 405
 

@@ -1,4 +1,4 @@
-"""Client libraries' log lines: credentials never pass, repeats pass at a limited rate."""
+"""Filters for log lines of client libraries: no credentials, a limited rate of repeats."""
 
 import logging
 
@@ -41,7 +41,7 @@ def test_other_messages_and_the_workers_own_lines_are_not_limited() -> None:
     assert repeats.filter(line("one"))
     assert repeats.filter(line("another"))
     assert repeats.filter(line("one", logger="aiokafka.consumer"))
-    assert all(repeats.filter(line("ours", logger="worker.streaming")) for _ in range(3))
+    assert all(repeats.filter(line("own", logger="worker.streaming")) for _ in range(3))
 
 
 def test_configured_logging_limits_repeats(configured: Configure) -> None:

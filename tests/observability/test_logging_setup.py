@@ -19,8 +19,8 @@ def test_an_event_is_one_json_line_with_its_fields(configured: Configure) -> Non
     lines = configured()
     structlog.get_logger("worker.test").bind(partition=3).info("rejected", offset=17, text="é\n")
     (line,) = lines()
-    when = datetime.datetime.fromisoformat(line.pop("timestamp"))
-    assert when.utcoffset() == datetime.timedelta(0)
+    time = datetime.datetime.fromisoformat(line.pop("timestamp"))
+    assert time.utcoffset() == datetime.timedelta(0)
     assert line == {
         "event": "rejected",
         "level": "info",
@@ -31,7 +31,7 @@ def test_an_event_is_one_json_line_with_its_fields(configured: Configure) -> Non
     }
 
 
-def test_standard_library_lines_take_the_same_shape(configured: Configure) -> None:
+def test_standard_library_lines_have_the_same_format(configured: Configure) -> None:
     lines = configured()
     logging.getLogger("aiokafka.test").warning("%s is down", "broker", extra={"node": 1})
     (line,) = lines()
@@ -74,7 +74,7 @@ def test_a_traceback_has_no_local_variables(
     configured(style=style)
     log = logging.getLogger("other") if foreign else structlog.get_logger("worker.test")
     try:
-        fail("hun" + "ter2")  # put together, so that the source line does not hold it
+        fail("hun" + "ter2")  # concatenated, so that the source line does not contain it
     except ValueError:
         log.exception("failed")
     logged = capsys.readouterr().err

@@ -15,13 +15,13 @@ SUFFIX = {"counter": "_total", "info": "_info"}
 
 
 def _table(heading: str) -> list[list[str]]:
-    """Cells of the rows of the first table below a heading, without markup."""
+    """Returns the cells of the first table below a heading, by row, without markup."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.*) \|$", section, re.MULTILINE)
     return [[cell.strip("`") for cell in row.split(" | ")] for row in rows]
 
 
-def test_the_metrics_table_is_what_the_code_declares() -> None:
+def test_metrics_table_equals_the_declared_metrics() -> None:
     declared = [
         [
             family.name + SUFFIX.get(family.type, ""),
@@ -36,7 +36,7 @@ def test_the_metrics_table_is_what_the_code_declares() -> None:
     assert _table("Metrics") == declared
 
 
-def test_the_events_table_is_what_the_code_logs() -> None:
+def test_events_table_equals_the_logged_events() -> None:
     logged = {
         (event, "error" if level == "exception" else level)
         for path in CODE.rglob("*.py")

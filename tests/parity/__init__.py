@@ -1,1 +1,1 @@
-"""Comparisons with Hugging Face's question-answering pipeline."""
+"""Compares the worker with Hugging Face's question-answering pipeline, torch and tokenizers."""

@@ -1,9 +1,9 @@
-"""Our reader beside Hugging Face's pipeline, each difference classed and counted.
+"""Compares the worker with Hugging Face's pipeline, and counts the differences by class.
 
-`python -m tests.parity.against_transformers DATA.json --model DIR`: every question of a SQuAD file
-is read by both with the same float32 weights, DIR's `model.safetensors`. The pipeline's results are
-kept in a file, so that only the first run needs transformers and torch (`make parity`). Ends
-with 1 where a difference is left unexplained.
+`python -m tests.parity.against_transformers DATA.json --model DIR`: both answer every question of a
+SQuAD file with the same float32 weights, DIR's `model.safetensors`. A file keeps the pipeline's
+results, so only the first run needs transformers and torch (`make parity`). The exit code is 1 if
+a difference is unexplained.
 """
 
 import argparse
@@ -15,24 +15,24 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.parity.against_transformers_reader import OurReader, OurReading, fp32_bundle
-from tests.parity.against_transformers_table import Tally, print_tables
-from tests.parity.classes_explained import judge
-from tests.parity.reference import Emulation, Logits, Model
-from tests.parity.reference_results import (
-    Reading,
+from tests.parity.difference_tables import DifferenceCounts, print_tables
+from tests.parity.emulation import Emulation, Logits, Model
+from tests.parity.emulation_windows import Encoder, TokenWindow
+from tests.parity.explain import explain
+from tests.parity.pipeline_results import (
+    PipelineResult,
     ResultsError,
     Setting,
-    drop_torn_line,
+    drop_incomplete_line,
     read_origin,
-    readings,
+    read_results,
 )
-from tests.parity.reference_windows import Encoder, TokenWindow
+from tests.parity.worker_logits import WorkerLogits, WorkerModel, fp32_bundle
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import Example, load_squad
 
 MAX_SEQ_LEN, DOC_STRIDE = 384, 128
-"""The pipeline's own defaults."""
+"""The defaults of the pipeline, in tokens."""
 
 SETTINGS = (
     Setting("pipeline"),
@@ -50,18 +50,18 @@ def main() -> None:
     try:
         complete(results, examples, arguments.model, arguments.threads)
         if read_origin(results).weights_sha256 != weights:
-            raise ResultsError(f"{results} was made with other weights; remove it")
+            raise ResultsError(f"{results} is from other weights: remove it and run again")
     except ResultsError as error:
         sys.exit(str(error))
     with tempfile.TemporaryDirectory() as scratch:
-        reader = OurReader(
+        worker = WorkerModel(
             fp32_bundle(arguments.model, Path(scratch)),
             max_tokens=MAX_SEQ_LEN,
             stride=DOC_STRIDE,
             threads=arguments.threads,
         )
-        tallies = compare(
-            reader,
+        counts = compare(
+            worker,
             Encoder(
                 arguments.model / "tokenizer.json", max_seq_len=MAX_SEQ_LEN, doc_stride=DOC_STRIDE
             ),
@@ -69,22 +69,22 @@ def main() -> None:
             results,
             arguments.threads,
         )
-    print_tables(tallies, examples)
-    if any(tally.unexplained for tally in tallies):
-        sys.exit("differences are left unexplained")
+    print_tables(counts, examples)
+    if any(of_setting.unexplained_ids for of_setting in counts):
+        sys.exit("some differences are unexplained")
 
 
 def complete(results: Path, examples: Sequence[Example], model: Path, threads: int) -> None:
-    """Let the pipeline read what its file of results lacks. Raises `ResultsError`."""
-    known: set[str] = set()
+    """Runs the pipeline on the examples that the file of results lacks. Raises `ResultsError`."""
+    done: set[str] = set()
     if results.exists():
-        drop_torn_line(results)
-        known = {reading.id for reading in readings(results)}
-    missing = [example for example in examples if example.id not in known]
+        drop_incomplete_line(results)
+        done = {result.id for result in read_results(results)}
+    missing = [example for example in examples if example.id not in done]
     if not missing:
         return
     try:
-        from tests.parity.reference_pipeline import Oracle, append_results, use_threads
+        from tests.parity.pipeline import Pipeline, append_results, use_threads
     except ImportError as error:
         raise ResultsError(
             f"{results} lacks {len(missing)} questions; run this with `make parity`, which "
@@ -92,59 +92,64 @@ def complete(results: Path, examples: Sequence[Example], model: Path, threads: i
         ) from None
     use_threads(threads)
     results.parent.mkdir(parents=True, exist_ok=True)
-    oracle = Oracle(model, max_seq_len=MAX_SEQ_LEN, doc_stride=DOC_STRIDE)
+    pipeline = Pipeline(model, max_seq_len=MAX_SEQ_LEN, doc_stride=DOC_STRIDE)
     with progress() as bar:
-        task = bar.add_task("the pipeline reads", total=len(missing), speed="")
-        append_results(oracle, results, missing, SETTINGS, partial(bar.advance, task))
+        task = bar.add_task("running the pipeline", total=len(missing), speed="")
+        append_results(pipeline, results, missing, SETTINGS, partial(bar.advance, task))
 
 
 def compare(
-    reader: OurReader,
+    worker: WorkerModel,
     encoder: Encoder,
     examples: dict[str, Example],
     results: Path,
     threads: int,
-) -> list[Tally]:
-    """One tally for each setting, over the questions that are in both."""
-    tallies = [Tally(setting) for setting in SETTINGS]
-    theirs = [reading for reading in readings(results) if reading.id in examples]
+) -> list[DifferenceCounts]:
+    """Returns the counts of each setting, over the examples in the file of results."""
+    counts = [DifferenceCounts(setting) for setting in SETTINGS]
+    pipeline_results = [result for result in read_results(results) if result.id in examples]
     with ThreadPoolExecutor(threads) as pool, progress() as bar:
-        task = bar.add_task("our reader reads", total=len(theirs), speed="")
-        ours = pool.map(reader.read, (examples[reading.id] for reading in theirs))
-        for reading, our_reading in zip(theirs, ours, strict=True):
-            example = examples[reading.id]
+        task = bar.add_task("running the worker's model", total=len(pipeline_results), speed="")
+        all_logits = pool.map(worker.run, (examples[result.id] for result in pipeline_results))
+        for result, worker_logits in zip(pipeline_results, all_logits, strict=True):
+            example = examples[result.id]
             emulation = Emulation(
                 encoder,
                 example.question,
                 example.context,
-                ours=_our_logits(our_reading, reader),
-                theirs=_their_logits(reading, reader),
+                worker_model=_model_of_worker(worker_logits, worker),
+                pipeline_model=_model_of_pipeline(result, worker),
             )
-            for tally in tallies:
-                mine = None if our_reading is None else our_reading.outcome(tally.setting)
-                its = reading.found[tally.setting.name]
-                verdict = judge(mine, its, partial(emulation, tally.setting))
-                tally.add(example.id, len(reading.windows), mine, its, verdict)
+            for of_setting in counts:
+                setting = of_setting.setting
+                outcome = None if worker_logits is None else worker_logits.outcome(setting)
+                pipeline_outcome = result.outcomes[setting.name]
+                explanation = explain(outcome, pipeline_outcome, partial(emulation, setting))
+                of_setting.add(
+                    example.id, len(result.windows), outcome, pipeline_outcome, explanation
+                )
             bar.advance(task)
-    return tallies
+    return counts
 
 
-def _our_logits(read: OurReading | None, reader: OurReader) -> Model:
+def _model_of_worker(logits: WorkerLogits | None, worker: WorkerModel) -> Model:
     known = {
         tuple(window.ids.tolist()): (start, end)
-        for window, start, end in (read.read if read else ())
+        for window, start, end in (logits.windows if logits else ())
     }
-    return partial(_logits, known, reader)
+    return partial(_logits, known, worker)
 
 
-def _their_logits(reading: Reading, reader: OurReader) -> Model:
-    known = {tuple(window.ids.tolist()): (window.start, window.end) for window in reading.windows}
-    return partial(_logits, known, reader)
+def _model_of_pipeline(result: PipelineResult, worker: WorkerModel) -> Model:
+    known = {tuple(window.ids.tolist()): (window.start, window.end) for window in result.windows}
+    return partial(_logits, known, worker)
 
 
-def _logits(known: dict[tuple[int, ...], Logits], reader: OurReader, window: TokenWindow) -> Logits:
-    """What was read already, else read now: switches may cut other windows."""
-    return known.get(tuple(window.ids.tolist())) or reader.logits(window)
+def _logits(
+    known: dict[tuple[int, ...], Logits], worker: WorkerModel, window: TokenWindow
+) -> Logits:
+    """Returns known logits; runs the model on windows that only exist with other switches."""
+    return known.get(tuple(window.ids.tolist())) or worker.logits(window)
 
 
 def _arguments() -> argparse.Namespace:
@@ -156,7 +161,7 @@ def _arguments() -> argparse.Namespace:
         required=True,
         help="a directory with config.json, tokenizer.json and model.safetensors",
     )
-    parser.add_argument("--questions", type=int, help="only the first so many")
+    parser.add_argument("--questions", type=int, help="number of questions, from the first")
     parser.add_argument(
         "--reference", type=Path, help="the pipeline's results (default: build/parity/DATA.jsonl)"
     )

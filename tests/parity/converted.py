@@ -1,9 +1,9 @@
-"""How far converted weights are from torch: `python -m tests.parity.converted DIR SQUAD.json`.
+"""Compares the outputs of converted weights with torch's.
 
-Converts DIR's `model.safetensors`, cuts questions of the file into windows, and runs the
-graph with onnxruntime and the weights with transformers (eager attention, float32) on the same
-arrays: each window alone, then all of them in padded batches. Ends with 1 above the limit. Needs
-`make parity`; DIR needs a tokenizer.json.
+`python -m tests.parity.converted DIR SQUAD.json` converts DIR's `model.safetensors` and splits
+questions of the file into windows. It runs the graph with onnxruntime, and the weights with
+transformers (eager attention, float32), on the same arrays: one window in each batch, then padded
+batches. The exit code is 1 above `LIMIT`. Needs `make parity`, and a tokenizer.json in DIR.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.parity.against_transformers_reader import fp32_bundle
+from tests.parity.worker_logits import fp32_bundle
 from worker.inference.onnx_session import OUTPUTS
 from worker.inference.question_answering.windows import Windower
 from worker.inference.window import Window
@@ -31,7 +31,8 @@ from worker.models.bundle import Bundle
 from worker.models.manifest import Task
 
 LIMIT = 1e-4
-"""Of one output. float32 sums in another order differ by less; a wrong node by far more."""
+"""Maximum difference of one output. Another order of float32 sums changes an output by less; a
+wrong node in the graph by far more."""
 
 BATCH = 8
 
@@ -42,35 +43,42 @@ Model = Callable[[Inputs], Outputs]
 
 @dataclass(slots=True)
 class Differences:
-    """Between two models' outputs, over everything that was added."""
+    """Statistics of the differences between the outputs of onnxruntime and torch."""
 
     windows: int = 0
     numbers: int = 0
+    """Number of compared outputs."""
     total: float = 0.0
+    """Sum of the absolute differences."""
     largest: float = 0.0
     magnitude: float = 0.0
-    """The largest of the reference's own outputs."""
+    """The largest absolute output of torch."""
 
-    def add(self, ours: Outputs, theirs: Outputs, mask: NDArray[np.int64]) -> None:
-        """Outputs are (batch, sequence) or (batch, sequence, width); padding does not count."""
+    def add(self, onnx_outputs: Outputs, torch_outputs: Outputs, mask: NDArray[np.int64]) -> None:
+        """Adds the outputs of a batch: (batch, sequence) or (batch, sequence, width).
+
+        Outputs at padding are ignored. Raises `SystemExit` if shapes differ.
+        """
         self.windows += len(mask)
-        for one, other in zip(ours, theirs, strict=True):
-            if one.shape != other.shape:
-                raise SystemExit(f"shapes differ: {one.shape} and torch's {other.shape}")
-            seen = mask == 1
-            difference = np.abs(one[seen].astype(np.float64) - other[seen])
+        for actual, expected in zip(onnx_outputs, torch_outputs, strict=True):
+            if actual.shape != expected.shape:
+                raise SystemExit(f"shapes differ: {actual.shape} and torch's {expected.shape}")
+            not_padding = mask == 1
+            difference = np.abs(actual[not_padding].astype(np.float64) - expected[not_padding])
             self.numbers += difference.size
             self.total += float(difference.sum())
-            # A NaN must not pass as "not larger".
+            # np.maximum propagates a NaN, which `max` could drop.
             self.largest = float(np.maximum(self.largest, difference.max()))
-            self.magnitude = max(self.magnitude, float(np.abs(other[seen]).max()))
+            self.magnitude = max(self.magnitude, float(np.abs(expected[not_padding]).max()))
 
     @property
     def mean(self) -> float:
+        """The mean absolute difference."""
         return self.total / self.numbers
 
 
-def open_ours(bundle: Bundle) -> Model:
+def open_onnx_model(bundle: Bundle) -> Model:
+    """Returns a function that runs the bundle's graph."""
     session = ort.InferenceSession(bundle.model_file, providers=["CPUExecutionProvider"])
     names = list(OUTPUTS[bundle.manifest.task])
 
@@ -81,13 +89,14 @@ def open_ours(bundle: Bundle) -> Model:
     return run
 
 
-def open_theirs(source: Path, task: Task) -> Model:
-    kind = (
+def open_torch_model(source: Path, task: Task) -> Model:
+    """Returns a function that runs the weights with transformers."""
+    model_class = (
         transformers.AutoModelForQuestionAnswering
         if task is Task.QUESTION_ANSWERING
         else transformers.AutoModel
     )
-    model = kind.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+    model = model_class.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
     model.eval()
 
     def run(inputs: Inputs) -> Outputs:
@@ -99,6 +108,7 @@ def open_theirs(source: Path, task: Task) -> Model:
 
 
 def windows_of(examples: Sequence[Example], bundle: Bundle) -> Iterator[Window]:
+    """Yields the worker's windows of the examples."""
     limit = bundle.manifest.max_tokens
     windower = Windower(bundle, max_tokens=limit)
     for example in examples:
@@ -108,7 +118,7 @@ def windows_of(examples: Sequence[Example], bundle: Bundle) -> Iterator[Window]:
 
 
 def padded(windows: Sequence[Window], bundle: Bundle) -> Inputs:
-    """The graph's inputs, (len(windows), longest), padded on the right."""
+    """Returns the graph's inputs, (len(windows), longest), padded on the right."""
     longest = max(map(len, windows))
     pad = bundle.manifest.pad_token_id
     rows: dict[str, list[NDArray[np.int64]]] = {
@@ -124,11 +134,16 @@ def _fill(values: NDArray[np.int64], length: int, pad: int) -> NDArray[np.int64]
 
 
 def compare(
-    ours: Model, theirs: Model, batches: Sequence[Inputs], description: str, console: Console
+    onnx_model: Model,
+    torch_model: Model,
+    batches: Sequence[Inputs],
+    description: str,
+    console: Console,
 ) -> Differences:
+    """Runs both models on the batches, with a progress bar."""
     differences = Differences()
     for inputs in track(batches, description, console=console, transient=True):
-        differences.add(ours(inputs), theirs(inputs), inputs["attention_mask"])
+        differences.add(onnx_model(inputs), torch_model(inputs), inputs["attention_mask"])
     return differences
 
 
@@ -136,14 +151,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="config.json, model.safetensors, tokenizer.json")
     parser.add_argument("file", type=Path, help="questions in SQuAD's format")
-    parser.add_argument("--questions", type=int, default=500, help="spread over the file")
+    parser.add_argument("--questions", type=int, default=500, help="number, spread over the file")
     arguments = parser.parse_args()
     examples = load_squad(arguments.file)
     examples = examples[:: max(1, len(examples) // arguments.questions)][: arguments.questions]
     console = Console()
     with tempfile.TemporaryDirectory() as scratch:
         bundle = fp32_bundle(arguments.model, Path(scratch))
-        ours, theirs = open_ours(bundle), open_theirs(arguments.model, bundle.manifest.task)
+        onnx_model = open_onnx_model(bundle)
+        torch_model = open_torch_model(arguments.model, bundle.manifest.task)
         windows = list(windows_of(examples, bundle))
         table = Table(
             title=f"{bundle.manifest.task}, {len(examples)} questions: onnxruntime "
@@ -152,24 +168,24 @@ def main() -> None:
         )
         for heading in ("windows", "number", "largest difference", "mean", "largest output"):
             table.add_column(heading, justify="left" if heading == "windows" else "right")
-        found = []
-        for name, size in (("alone", 1), (f"in padded batches of {BATCH}", BATCH)):
+        results = []
+        for name, size in (("one in each batch", 1), (f"in padded batches of {BATCH}", BATCH)):
             batches = [
                 padded(windows[first : first + size], bundle)
                 for first in range(0, len(windows), size)
             ]
-            one = compare(ours, theirs, batches, name, console)
-            found.append(one)
+            result = compare(onnx_model, torch_model, batches, name, console)
+            results.append(result)
             table.add_row(
                 name,
-                f"{one.windows:,}",
-                f"{one.largest:.2e}",
-                f"{one.mean:.2e}",
-                f"{one.magnitude:.2f}",
+                f"{result.windows:,}",
+                f"{result.largest:.2e}",
+                f"{result.mean:.2e}",
+                f"{result.magnitude:.2f}",
             )
     console.print(table)
-    # A NaN is not within the limit.
-    if not all(one.largest <= LIMIT for one in found):
+    # Written so that a NaN fails.
+    if not all(result.largest <= LIMIT for result in results):
         sys.exit(f"a difference is above {LIMIT}")
 
 

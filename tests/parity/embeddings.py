@@ -1,8 +1,9 @@
-"""How far embeddings are from transformers': `python -m tests.parity.embeddings`.
+"""Compares the worker's embeddings with transformers': `python -m tests.parity.embeddings`.
 
-Random weights of DistilBERT-base's size, as no trained encoder ships with us. Theirs: AutoModel on
-padded batches, then the recipe on the model cards of sentence-transformers, word by word. Ours: the
-converter and the reader. Ends with 1 above the limit. Needs `make parity`.
+The weights are random and of DistilBERT-base's size, since the repository has no trained encoder.
+The worker's side is the converter and the engine; the other side is AutoModel on padded batches and
+the code on the model cards of sentence-transformers. The exit code is 1 above `LIMIT`. Needs
+`make parity`.
 """
 
 import sys
@@ -29,10 +30,11 @@ from worker.models.bundle import Bundle, open_bundle
 from worker.models.manifest import MANIFEST, Manifest, Pooling
 
 LIMIT = 1e-5
-"""Of one number; the largest are around 3. float32 sums in another order differ by less."""
+"""Maximum difference of one number of an embedding; the largest numbers are around 3. Another order
+of float32 sums changes a number by less."""
 
 LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 509, 510]
-"""Of the texts, in tokens; 510 fill a window."""
+"""Lengths of the texts in tokens. 510 tokens fill a window."""
 
 BATCH = 4
 
@@ -48,7 +50,8 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 """Token vectors, (texts, longest, dims), and mask, (texts, longest)."""
 
 
-def theirs(model: torch.nn.Module, bundle: Bundle, texts: Sequence[Text]) -> Iterator[Batch]:
+def token_vectors(model: torch.nn.Module, bundle: Bundle, texts: Sequence[Text]) -> Iterator[Batch]:
+    """Yields the outputs of transformers' model on padded batches of the texts."""
     tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
     tokenizer.enable_padding(pad_id=bundle.manifest.pad_token_id)
     for first in range(0, len(texts), BATCH):
@@ -61,8 +64,8 @@ def theirs(model: torch.nn.Module, bundle: Bundle, texts: Sequence[Text]) -> Ite
 
 
 def pooled(batches: Sequence[Batch], pooling: Pooling) -> Vectors:
-    """Mean pooling and `normalize` as the cards of sentence-transformers write them."""
-    found = []
+    """Returns the embeddings by the code on the model cards of sentence-transformers."""
+    results = []
     for vectors, mask in batches:
         if pooling.mode == "cls":
             embeddings = vectors[:, 0]
@@ -72,19 +75,21 @@ def pooled(batches: Sequence[Batch], pooling: Pooling) -> Vectors:
             embeddings = total / torch.clamp(expanded.sum(1), min=1e-9)
         if pooling.normalize:
             embeddings = torch.nn.functional.normalize(embeddings, p=2, dim=1)
-        found.append(embeddings.numpy())
-    return np.concatenate(found)
+        results.append(embeddings.numpy())
+    return np.concatenate(results)
 
 
-def ours(bundle: Bundle, texts: Sequence[Text]) -> Vectors:
+def worker_embeddings(bundle: Bundle, texts: Sequence[Text]) -> Vectors:
+    """Returns the embeddings of the worker's engine."""
     defaults = InferenceOptions(threads=1, max_batch_tokens=2048, max_padding=0.9)
-    with InferenceEngine(bundle, defaults) as reader:
-        outcomes = list(map_ordered(reader, texts))
+    with InferenceEngine(bundle, defaults) as engine:
+        outcomes = list(map_ordered(engine, texts))
     assert all(isinstance(outcome, Embedding) and outcome.windows == 1 for outcome in outcomes)
-    return np.array([each.embedding for each in outcomes if isinstance(each, Embedding)])
+    return np.array([outcome.embedding for outcome in outcomes if isinstance(outcome, Embedding)])
 
 
 def with_pooling(bundle: Bundle, pooling: Pooling) -> Bundle:
+    """Changes the pooling in the bundle's manifest, and opens the bundle again."""
     path = bundle.directory / MANIFEST
     manifest = Manifest.model_validate_json(path.read_bytes())
     path.write_bytes(manifest.model_copy(update={"pooling": pooling}).to_json())
@@ -105,25 +110,25 @@ def main() -> None:
         table.add_column(heading)
     largest = []
     with tempfile.TemporaryDirectory() as scratch:
-        source = write_model(Path(scratch, "theirs"), DISTILBERT_BASE, weights)
-        bundle = word_bundle(Path(scratch, "ours"), DISTILBERT_BASE, weights)
+        source = write_model(Path(scratch, "transformers"), DISTILBERT_BASE, weights)
+        bundle = word_bundle(Path(scratch, "worker"), DISTILBERT_BASE, weights)
         model = transformers.AutoModel.from_pretrained(source, dtype=torch.float32).eval()
-        batches = list(theirs(model, bundle, texts))
+        batches = list(token_vectors(model, bundle, texts))
         for pooling in POOLINGS:
-            one = ours(with_pooling(bundle, pooling), texts)
-            other = pooled(batches, pooling)
-            difference = np.abs(one.astype(np.float64) - other)
+            actual = worker_embeddings(with_pooling(bundle, pooling), texts)
+            expected = pooled(batches, pooling)
+            difference = np.abs(actual.astype(np.float64) - expected)
             largest.append(float(difference.max()))
             table.add_row(
                 pooling.mode,
                 "yes" if pooling.normalize else "no",
                 f"{difference.max():.2e}",
                 f"{difference.mean():.2e}",
-                f"{np.abs(other).max():.3f}",
+                f"{np.abs(expected).max():.3f}",
             )
     Console().print(table)
-    # A NaN is not within the limit.
-    if not all(each <= LIMIT for each in largest):
+    # Written so that a NaN fails.
+    if not all(difference <= LIMIT for difference in largest):
         sys.exit(f"a difference is above {LIMIT}")
 
 

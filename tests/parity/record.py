@@ -1,7 +1,8 @@
-"""Record what the pipeline makes of `record_texts`: `python -m tests.parity.record DIR`.
+"""Records the pipeline's results for the texts in `record_texts.py`.
 
-DIR holds the default model's config, tokenizer and `model.safetensors`. Needs `make parity`.
-Nothing is written where a difference is left unexplained.
+`python -m tests.parity.record DIR`; DIR has the default model's config, tokenizer and
+`model.safetensors`. Needs `make parity`. Stops without writing a file if a difference in it is
+unexplained.
 """
 
 import argparse
@@ -9,60 +10,69 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tests.parity.against_transformers_spans import our_spans, our_windows
-from tests.parity.classes_explained import judge
+from tests.parity.emulation import Emulation, Logits
+from tests.parity.emulation_windows import Encoder, TokenWindow
+from tests.parity.explain import explain
+from tests.parity.pipeline import Pipeline
+from tests.parity.pipeline_results import Outcome, Setting, WindowWithLogits
 from tests.parity.record_texts import TEXTS, Text
-from tests.parity.recorded_cases import DIRECTORY, Case, emulated, ids_of, save, without_zeros
-from tests.parity.reference import Emulation, Logits
-from tests.parity.reference_pipeline import Oracle
-from tests.parity.reference_results import Outcome, ReadWindow, Setting
-from tests.parity.reference_windows import Encoder, TokenWindow
+from tests.parity.recorded_cases import (
+    DIRECTORY,
+    Case,
+    emulated_outcome,
+    save,
+    token_ids,
+    without_zero_scores,
+)
+from tests.parity.worker_spans import worker_spans, worker_windows
 from worker.inference.question_answering.windows import Windower
 from worker.model_tools.evaluation.squad import Example
 from worker.models.bundle import DEFAULT_BUNDLE, open_bundle
 
 SETTINGS = tuple(
     Setting(
-        name=f"top {top_k}{', no answer' if none else ''}{'' if align else ', unaligned'}",
+        name=f"top {top_k}{', no answer' if no_answer else ''}{'' if align else ', unaligned'}",
         top_k=top_k,
-        handle_impossible_answer=none,
+        handle_impossible_answer=no_answer,
         align_to_words=align,
     )
     for top_k in (1, 5)
-    for none in (False, True)
+    for no_answer in (False, True)
     for align in (True, False)
 )
 
 
 class Recorder:
-    """The pipeline and our windows, for one way of cutting."""
+    """Runs the pipeline and the worker's windowing with one window length and stride."""
 
     def __init__(self, model: Path, max_seq_len: int, doc_stride: int) -> None:
         bundle = open_bundle(DEFAULT_BUNDLE)
-        self._oracle = Oracle(model, max_seq_len=max_seq_len, doc_stride=doc_stride)
-        self.origin = self._oracle.origin(SETTINGS)
+        self._pipeline = Pipeline(model, max_seq_len=max_seq_len, doc_stride=doc_stride)
+        self.origin = self._pipeline.origin(SETTINGS)
         self._encoder = Encoder(
             bundle.tokenizer_file, max_seq_len=max_seq_len, doc_stride=doc_stride
         )
         self._windower = Windower(bundle, max_tokens=max_seq_len)
 
     def record(self, text: Text) -> Case:
-        """Raises `SystemExit` where a difference has no explanation."""
+        """Returns the recorded case. Raises `SystemExit` if a difference is unexplained."""
         example = Example(text.name, text.question, text.context, ())
-        reading = self._oracle.read(example, SETTINGS)
-        table = {ids_of(window): window for window in reading.windows}
+        result = self._pipeline.run(example, SETTINGS)
+        recorded = {token_ids(window): window for window in result.windows}
 
-        def read(ids: tuple[int, ...]) -> ReadWindow:
-            if ids not in table:
-                table[ids] = self._oracle.logits(ids)
-            return table[ids]
+        def window_of(ids: tuple[int, ...]) -> WindowWithLogits:
+            if ids not in recorded:
+                recorded[ids] = self._pipeline.logits(ids)
+            return recorded[ids]
 
         def model(window: TokenWindow) -> Logits:
-            seen = read(tuple(window.ids.tolist()))
-            return seen.start, seen.end
+            with_logits = window_of(tuple(window.ids.tolist()))
+            return with_logits.start, with_logits.end
 
-        emulation = Emulation(self._encoder, text.question, text.context, ours=model, theirs=model)
-        cut = our_windows(
+        emulation = Emulation(
+            self._encoder, text.question, text.context, worker_model=model, pipeline_model=model
+        )
+        encoded = worker_windows(
             self._windower,
             example,
             max_tokens=self.origin.max_seq_len,
@@ -70,35 +80,36 @@ class Recorder:
         )
         differences = {}
         for setting in SETTINGS:
-            ours: Outcome = None
-            if cut is not None:
-                context, windows = cut
-                pairs = [(window, read(tuple(window.ids.tolist()))) for window in windows]
-                ours = our_spans(
+            outcome: Outcome = None
+            if encoded is not None:
+                context, windows = encoded
+                pairs = [(window, window_of(tuple(window.ids.tolist()))) for window in windows]
+                outcome = worker_spans(
                     text.context,
                     context,
-                    [(window, seen.start, seen.end) for window, seen in pairs],
+                    [(window, logits.start, logits.end) for window, logits in pairs],
                     setting,
                 )
-            verdict = judge(
-                without_zeros(ours),
-                without_zeros(reading.found[setting.name]),
-                partial(emulated, emulation, setting),
+            pipeline_outcome = result.outcomes[setting.name]
+            explanation = explain(
+                without_zero_scores(outcome),
+                without_zero_scores(pipeline_outcome),
+                partial(emulated_outcome, emulation, setting),
             )
-            if verdict.differences is None:
-                sys.exit(f"{text.name}, {setting.name}: {ours} and {reading.found[setting.name]}")
-            differences[setting.name] = verdict.differences
-        places = {ids: place for place, ids in enumerate(table)}
+            if explanation.differences is None:
+                sys.exit(f"{text.name}, {setting.name}: {outcome} and {pipeline_outcome}")
+            differences[setting.name] = explanation.differences
+        indices = {ids: index for index, ids in enumerate(recorded)}
         return Case(
             name=text.name,
             question=text.question,
             context=text.context,
-            windows=tuple(table.values()),
-            theirs=tuple(places[ids_of(window)] for window in reading.windows),
-            ours=None
-            if cut is None
-            else tuple(places[tuple(window.ids.tolist())] for window in cut[1]),
-            found=reading.found,
+            windows=tuple(recorded.values()),
+            pipeline_windows=tuple(indices[token_ids(window)] for window in result.windows),
+            worker_windows=None
+            if encoded is None
+            else tuple(indices[tuple(window.ids.tolist())] for window in encoded[1]),
+            pipeline_outcomes=result.outcomes,
             differences=differences,
         )
 

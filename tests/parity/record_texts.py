@@ -1,6 +1,6 @@
-"""The texts that are recorded: our own, short, and odd where readers go wrong.
+"""Texts for the recordings: short, written for this purpose, with inputs that are hard to handle.
 
-Grouped by the windows they are read with, as (max_seq_len, doc_stride).
+They are grouped by the pipeline's (max_seq_len, doc_stride).
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A question and its context under a name that says what is odd about them."""
+    """A question and its context. `name` identifies the recorded case."""
 
     name: str
     question: str
@@ -40,17 +40,17 @@ MARKS = (
 )
 
 _CAPACITY_QUESTION = "Which animal is last?"
-"""Five tokens: 40 are left for the context of a window of 48."""
+"""Five tokens, so a window of 48 tokens has room for 40 tokens of context."""
 
 
 def _animals(count: int) -> str:
-    """A context of `count` words of one token each."""
+    """Returns a context of `count` words of one token each."""
     names = ["dog", "cat", "horse", "cow", "goat", "duck", "bear", "wolf", "fox", "bird"]
     return " ".join(names[index % len(names)] for index in range(count))
 
 
 def _words(count: int) -> str:
-    """A question of `count` words of one token each."""
+    """Returns a question of `count` words of one token each."""
     return " ".join(["who", "kept", "the", "lamp", "on", "a", "rock"][i % 7] for i in range(count))
 
 
@@ -58,8 +58,8 @@ _PLAIN = (
     Text("lighthouse, first", "Who was the first keeper?", LIGHTHOUSE),
     Text("lighthouse, year", "When was the lighthouse finished?", LIGHTHOUSE),
     Text("lighthouse, honey", "What did the honey taste of?", LIGHTHOUSE),
-    Text("ferries, text said thrice", "Which ferry carries cars?", FERRIES),
-    Text("ferries, text said twice", "Which ferry leaves at nine?", FERRIES),
+    Text("ferries, answer text three times", "Which ferry carries cars?", FERRIES),
+    Text("ferries, answer text twice", "Which ferry leaves at nine?", FERRIES),
     Text("long words", "Who greeted the crew?", LONG_WORDS),
 )
 
@@ -137,7 +137,7 @@ _SEVERAL = (
     Text("several windows, first", "Who was the first keeper?", LIGHTHOUSE),
     Text("several windows, year", "When was the lighthouse finished?", LIGHTHOUSE),
     Text("several windows, bees", "Who kept bees?", LIGHTHOUSE),
-    Text("several windows, text said thrice", "Which ferry runs on Sundays?", FERRIES),
+    Text("several windows, answer text three times", "Which ferry runs on Sundays?", FERRIES),
     Text("several windows, long words", "Who greeted the crew?", LONG_WORDS),
     Text("several windows, longest word", "What had they studied?", LONG_WORDS),
     Text("several windows, marks", "Qui a ouvert le the\u0301a\u0302tre ?", MARKS),

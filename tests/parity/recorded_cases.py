@@ -1,6 +1,7 @@
-"""What the pipeline gave for texts of ours, with the logits it read: replayed without torch.
+"""Recorded cases: the pipeline's windows, logits and outcomes, replayed without torch.
 
-Knows the files in `recorded/`; `record` writes them, `test_recorded` holds the reader to them.
+Responsible for the format of the files in `recorded/`. `record.py` writes them; `test_recorded.py`
+compares the worker with them.
 """
 
 import json
@@ -9,20 +10,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.parity.classes import Difference
-from tests.parity.reference import Emulation, Logits
-from tests.parity.reference_results import (
+from tests.parity.differences import Difference
+from tests.parity.emulation import Emulation, Logits
+from tests.parity.emulation_windows import Differences, Encoder, TokenWindow
+from tests.parity.pipeline_results import (
     Origin,
     Outcome,
-    ReadWindow,
     Setting,
-    pack_found,
+    WindowWithLogits,
+    pack_outcomes,
     pack_window,
-    unpack_found,
     unpack_origin,
+    unpack_outcomes,
     unpack_window,
 )
-from tests.parity.reference_windows import Differences, Encoder, TokenWindow
 from worker.model_tools.evaluation.squad import Example
 
 DIRECTORY = Path(__file__).parent / "recorded"
@@ -30,60 +31,63 @@ DIRECTORY = Path(__file__).parent / "recorded"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question as it was read.
-
-    `windows` holds every window that anybody asked the model for; `theirs` and `ours` are
-    places in it, in order, `ours` is `None` where we reject the question. `differences` says for
-    each setting what stands between our spans and the pipeline's `found`.
-    """
+    """A recorded question."""
 
     name: str
     question: str
     context: str
-    windows: tuple[ReadWindow, ...]
-    theirs: tuple[int, ...]
-    ours: tuple[int, ...] | None
-    found: dict[str, Outcome]
+    windows: tuple[WindowWithLogits, ...]
+    """All windows that the pipeline, the worker or the emulation ran, with torch's logits."""
+    pipeline_windows: tuple[int, ...]
+    """Indices in `windows`."""
+    worker_windows: tuple[int, ...] | None
+    """Indices in `windows`; `None` if the worker rejects the question."""
+    pipeline_outcomes: dict[str, Outcome]
+    """By name of the setting."""
     differences: dict[str, tuple[Difference, ...]]
+    """The explanation of the difference to the worker's outcome, by name of the setting."""
 
     @property
     def example(self) -> Example:
+        """The question as an example without gold answers."""
         return Example(self.name, self.question, self.context, ())
 
     def emulation(self, encoder: Encoder) -> Emulation:
-        """Over the recorded logits, which are torch's for both sides."""
-        known = {ids_of(window): (window.start, window.end) for window in self.windows}
+        """Returns an emulation that uses the recorded logits for both sides."""
+        known = {token_ids(window): (window.start, window.end) for window in self.windows}
 
         def model(window: TokenWindow) -> Logits:
             return known[tuple(window.ids.tolist())]
 
-        return Emulation(encoder, self.question, self.context, ours=model, theirs=model)
+        return Emulation(
+            encoder, self.question, self.context, worker_model=model, pipeline_model=model
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One file: cases that were cut in the same way."""
+    """The cases of one file, which have the same window length and stride."""
 
     origin: Origin
     cases: tuple[Case, ...]
 
 
-def ids_of(window: ReadWindow) -> tuple[int, ...]:
+def token_ids(window: WindowWithLogits) -> tuple[int, ...]:
     return tuple(window.ids.tolist())
 
 
-def without_zeros(outcome: Outcome) -> Outcome:
-    """Spans that have a score.
+def without_zero_scores(outcome: Outcome) -> Outcome:
+    """Returns the spans with a score above 0.
 
-    Which pairs of score 0 the pipeline returns is up to numpy's partition, and so to the
-    processor: they cannot be compared on another machine.
+    Which pairs with score 0 the pipeline returns depends on numpy's partition and the CPU, so they
+    cannot be compared on another machine.
     """
     return None if outcome is None else tuple(span for span in outcome if span.score > 0.0)
 
 
-def emulated(emulation: Emulation, setting: Setting, differences: Differences) -> Outcome:
-    """The emulation's spans that have a score."""
-    return without_zeros(emulation(setting, differences))
+def emulated_outcome(emulation: Emulation, setting: Setting, differences: Differences) -> Outcome:
+    """Returns the emulation's spans with a score above 0."""
+    return without_zero_scores(emulation(setting, differences))
 
 
 def load(path: Path) -> Recording:
@@ -92,7 +96,7 @@ def load(path: Path) -> Recording:
 
 
 def save(path: Path, origin: Origin, cases: Sequence[Case]) -> None:
-    """One line for each case, so that a new recording reads as a diff."""
+    """Writes one line for each case, so that a diff shows the changed cases."""
     lines = ",\n".join(json.dumps(_record(case), ensure_ascii=False) for case in cases)
     path.write_text(
         f'{{"origin": {json.dumps(asdict(origin))},\n"cases": [\n{lines}\n]}}\n', encoding="utf-8"
@@ -105,9 +109,9 @@ def _record(case: Case) -> dict[str, Any]:
         "question": case.question,
         "context": case.context,
         "windows": [pack_window(window) for window in case.windows],
-        "theirs": case.theirs,
-        "ours": case.ours,
-        "found": pack_found(case.found),
+        "pipeline_windows": case.pipeline_windows,
+        "worker_windows": case.worker_windows,
+        "pipeline_outcomes": pack_outcomes(case.pipeline_outcomes),
         "differences": {
             name: [difference.name for difference in differences]
             for name, differences in case.differences.items()
@@ -121,9 +125,11 @@ def _case(record: dict[str, Any]) -> Case:
         question=record["question"],
         context=record["context"],
         windows=tuple(map(unpack_window, record["windows"])),
-        theirs=tuple(record["theirs"]),
-        ours=None if record["ours"] is None else tuple(record["ours"]),
-        found=unpack_found(record["found"]),
+        pipeline_windows=tuple(record["pipeline_windows"]),
+        worker_windows=None
+        if record["worker_windows"] is None
+        else tuple(record["worker_windows"]),
+        pipeline_outcomes=unpack_outcomes(record["pipeline_outcomes"]),
         differences={
             name: tuple(Difference[difference] for difference in differences)
             for name, differences in record["differences"].items()

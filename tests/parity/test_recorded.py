@@ -1,7 +1,7 @@
-"""Our windows and spans are the pipeline's on everything recorded, or differ as it is classed.
+"""The worker's windows and spans equal the recorded ones, except for the recorded differences.
 
-The recordings hold the pipeline's windows, logits and spans for texts of ours, so this needs
-neither torch nor the float32 weights.
+The recordings have the pipeline's windows, logits and spans, so the tests need neither torch nor
+the float32 weights.
 """
 
 from collections.abc import Iterator
@@ -9,21 +9,21 @@ from functools import partial
 
 import pytest
 
-from tests.parity.against_transformers_spans import our_spans, our_windows
-from tests.parity.classes import EVERYTHING, NOTHING, Difference
-from tests.parity.classes_explained import equal, judge
+from tests.parity.differences import ALL_DIFFERENCES, NO_DIFFERENCES, Difference
+from tests.parity.emulation import Emulation
+from tests.parity.emulation_windows import Encoder
+from tests.parity.explain import equal, explain
+from tests.parity.pipeline_results import AnswerSpan, Origin, Outcome, Setting
 from tests.parity.record_texts import TEXTS
 from tests.parity.recorded_cases import (
     DIRECTORY,
     Case,
-    emulated,
-    ids_of,
+    emulated_outcome,
     load,
-    without_zeros,
+    token_ids,
+    without_zero_scores,
 )
-from tests.parity.reference import Emulation
-from tests.parity.reference_results import Found, Origin, Outcome, Setting
-from tests.parity.reference_windows import Encoder
+from tests.parity.worker_spans import worker_spans, worker_windows
 from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.inference.window import Window
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
@@ -38,7 +38,7 @@ AS_RECORDED = pytest.mark.parametrize(("origin", "case"), CASES)
 
 
 class Replay:
-    """Our reader's windows and spans, and the emulation, over what one file recorded."""
+    """Runs the worker's windowing and span selection, and the emulation, on one recording."""
 
     def __init__(self, bundle: Bundle, origin: Origin) -> None:
         self._origin = origin
@@ -47,8 +47,9 @@ class Replay:
             bundle.tokenizer_file, max_seq_len=origin.max_seq_len, doc_stride=origin.doc_stride
         )
 
-    def cut(self, case: Case) -> tuple[EncodedContext, list[Window]] | None:
-        return our_windows(
+    def windows(self, case: Case) -> tuple[EncodedContext, list[Window]] | None:
+        """Returns the context and its windows, or `None` if the worker rejects the question."""
+        return worker_windows(
             self._windower,
             case.example,
             max_tokens=self._origin.max_seq_len,
@@ -56,19 +57,19 @@ class Replay:
         )
 
     def outcomes(self, case: Case) -> Iterator[tuple[Setting, Outcome]]:
-        """Our spans on the recorded logits, for each setting."""
-        cut = self.cut(case)
+        """Yields each setting with the worker's outcome on the recorded logits."""
+        encoded = self.windows(case)
         for setting in self._origin.settings:
-            if cut is None or case.ours is None:
+            if encoded is None or case.worker_windows is None:
                 yield setting, None
                 continue
-            context, windows = cut
-            seen = [case.windows[place] for place in case.ours]
-            read = [
+            context, windows = encoded
+            recorded = [case.windows[index] for index in case.worker_windows]
+            with_logits = [
                 (window, logits.start, logits.end)
-                for window, logits in zip(windows, seen, strict=True)
+                for window, logits in zip(windows, recorded, strict=True)
             ]
-            yield setting, our_spans(case.context, context, read, setting)
+            yield setting, worker_spans(case.context, context, with_logits, setting)
 
     def emulation(self, case: Case) -> Emulation:
         return case.emulation(self._encoder)
@@ -84,40 +85,46 @@ def replays() -> dict[Origin, Replay]:
 def test_windows_equal_the_recording(
     replays: dict[Origin, Replay], origin: Origin, case: Case
 ) -> None:
-    cut = replays[origin].cut(case)
-    if case.ours is None:
-        assert cut is None
+    encoded = replays[origin].windows(case)
+    if case.worker_windows is None:
+        assert encoded is None
     else:
-        assert cut is not None
-        recorded = [ids_of(case.windows[place]) for place in case.ours]
-        assert [tuple(window.ids.tolist()) for window in cut[1]] == recorded
+        assert encoded is not None
+        recorded = [token_ids(case.windows[index]) for index in case.worker_windows]
+        assert [tuple(window.ids.tolist()) for window in encoded[1]] == recorded
 
 
 @AS_RECORDED
-def test_windows_equal_the_pipelines_except_decisions(origin: Origin, case: Case) -> None:
-    decided = {difference for several in case.differences.values() for difference in several}
-    other = {
+def test_windows_equal_the_pipelines_except_recorded_differences(
+    origin: Origin, case: Case
+) -> None:
+    recorded = {difference for classes in case.differences.values() for difference in classes}
+    affect_windows = {
         Difference.SPECIAL_TOKENS,
         Difference.STRIDE,
-        Difference.REFUSED,
-        Difference.BLANK,
+        Difference.REJECTED_QUESTION,
+        Difference.BLANK_CONTEXT,
     }
-    # Where both refuse, the pipeline made no windows.
-    assert case.ours == case.theirs or decided & other or not case.theirs
+    # The pipeline has no windows if it raised an exception.
+    assert (
+        case.worker_windows == case.pipeline_windows
+        or recorded & affect_windows
+        or not case.pipeline_windows
+    )
 
 
 @AS_RECORDED
-def test_spans_equal_the_pipelines_except_classified(
+def test_spans_equal_the_pipelines_except_recorded_differences(
     replays: dict[Origin, Replay], origin: Origin, case: Case
 ) -> None:
     emulation = replays[origin].emulation(case)
-    for setting, ours in replays[origin].outcomes(case):
-        verdict = judge(
-            without_zeros(ours),
-            without_zeros(case.found[setting.name]),
-            partial(emulated, emulation, setting),
+    for setting, outcome in replays[origin].outcomes(case):
+        explanation = explain(
+            without_zero_scores(outcome),
+            without_zero_scores(case.pipeline_outcomes[setting.name]),
+            partial(emulated_outcome, emulation, setting),
         )
-        assert verdict.differences == case.differences[setting.name], setting.name
+        assert explanation.differences == case.differences[setting.name], setting.name
 
 
 @AS_RECORDED
@@ -125,45 +132,50 @@ def test_emulation_equals_both_sides(
     replays: dict[Origin, Replay], origin: Origin, case: Case
 ) -> None:
     emulation = replays[origin].emulation(case)
-    for setting, ours in replays[origin].outcomes(case):
-        theirs = without_zeros(case.found[setting.name])
-        assert equal(emulated(emulation, setting, NOTHING), without_zeros(ours)), setting.name
-        assert equal(emulated(emulation, setting, EVERYTHING), theirs), setting.name
+    for setting, outcome in replays[origin].outcomes(case):
+        worker = without_zero_scores(outcome)
+        pipeline = without_zero_scores(case.pipeline_outcomes[setting.name])
+        assert equal(emulated_outcome(emulation, setting, NO_DIFFERENCES), worker), setting.name
+        assert equal(emulated_outcome(emulation, setting, ALL_DIFFERENCES), pipeline), setting.name
 
 
 @AS_RECORDED
 def test_no_impossible_spans(replays: dict[Origin, Replay], origin: Origin, case: Case) -> None:
-    for setting, ours in replays[origin].outcomes(case):
-        for span in ours or ():
+    for setting, outcome in replays[origin].outcomes(case):
+        for span in outcome or ():
             assert case.context[span.start : span.end] == span.answer
             assert 0.0 <= span.score <= 1.0
-            nothing = Found("", span.score, 0, 0)
-            allowed = setting.handle_impossible_answer or not case.ours
-            assert span.start < span.end or (allowed and span == nothing)
+            no_answer = AnswerSpan("", span.score, 0, 0)
+            allowed = setting.handle_impossible_answer or not case.worker_windows
+            assert span.start < span.end or (allowed and span == no_answer)
 
 
-def test_every_decision_is_recorded() -> None:
-    shown = {
+def test_every_difference_is_recorded() -> None:
+    recorded = {
         difference
         for recording in RECORDINGS
         for case in recording.cases
-        for several in case.differences.values()
-        for difference in several
+        for classes in case.differences.values()
+        for difference in classes
     }
-    # Rounding needs two sets of logits; the other two are about spans of score 0.
-    assert shown == EVERYTHING - {Difference.ROUNDING, Difference.JUNK, Difference.ORDER}
+    # Rounding needs two sets of logits; the other two affect only spans with score 0.
+    assert recorded == ALL_DIFFERENCES - {
+        Difference.ROUNDING,
+        Difference.IMPOSSIBLE_SPANS,
+        Difference.TIE_ORDER,
+    }
 
 
 def test_recordings_contain_impossible_pipeline_spans() -> None:
-    zeros = [
-        found
+    impossible = [
+        span
         for recording in RECORDINGS
         for case in recording.cases
-        for outcome in case.found.values()
-        for found in outcome or ()
-        if found.score == 0.0 and not found.answer
+        for outcome in case.pipeline_outcomes.values()
+        for span in outcome or ()
+        if span.score == 0.0 and not span.answer
     ]
-    assert zeros
+    assert impossible
 
 
 def test_every_text_is_recorded() -> None:

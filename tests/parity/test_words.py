@@ -1,4 +1,4 @@
-"""Words found from the characters alone are the words that the worker's tokenizers find."""
+"""The words of `words_of` equal the words of the worker's tokenizer."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ CLUSTERS = [
     *"\u200b\u200c\u00ad\ufeff\x00\x85\ufffd\ue000",
     "\U000e0fff",
 ]
-"""Marks stand behind letters: an uncased tokenizer drops one that stands alone."""
+"""Combining marks follow letters: an uncased tokenizer drops a mark without a letter."""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,6 @@ def test_every_word_begins_and_ends_with_a_token(windower: Windower, text: str) 
     ],
 )
 def test_words_match_the_expected(text: str, words: list[str]) -> None:
-    found = words_of(text)
-    pairs = zip(sorted(found.starts), sorted(found.ends), strict=True)
+    actual = words_of(text)
+    pairs = zip(sorted(actual.starts), sorted(actual.ends), strict=True)
     assert [text[start:end] for start, end in pairs] == words

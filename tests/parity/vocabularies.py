@@ -1,13 +1,13 @@
-"""Tokenizers built from vocab.txt beside the published ones, on every text of SQuAD-like files.
+"""Compares tokenizers built from vocab.txt with the published ones, on texts of SQuAD files.
 
 `python -m tests.parity.vocabularies DIR... --texts FILE_OR_DIR... [--against transformers]`
 
-Each DIR is a model directory with a vocab.txt. What `worker.model_tools.tokenizer.build` builds
-from it is held against the tokenizer.json of DIR; `--against transformers` holds it against the
-tokenizer of `BertTokenizerFast.from_pretrained(DIR)` (in the environment of `make parity`), which
-needs no tokenizer.json.
-Contexts and questions are encoded as pairs with themselves, so that the template is compared too.
-Any difference is shown, and makes the exit code 1.
+Each DIR is a model directory with a vocab.txt. `worker.model_tools.tokenizer.build` builds a
+tokenizer from it, which is compared with the tokenizer.json of DIR or, with
+`--against transformers`, with the tokenizer of `BertTokenizerFast.from_pretrained(DIR)`. The latter
+needs no tokenizer.json, but the environment of `make parity`.
+Each context and question is encoded as a pair with itself, so that the template is compared too.
+The exit code is 1 if there is a difference.
 """
 
 import argparse
@@ -31,23 +31,27 @@ FIELDS = ("ids", "offsets", "word_ids", "type_ids")
 
 @dataclass
 class Differences:
-    """How many texts came out otherwise, by field; and the first of them."""
+    """Numbers of texts whose encodings differ."""
 
     tokens: int = 0
+    """Number of compared tokens."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIELDS, 0))
-    first: str | None = None
+    """Number of texts with a difference, by field of the encoding."""
+    first_text: str | None = None
+    """The first text with a difference."""
 
-    def count(self, text: str, built: Tokenizer, reference: Tokenizer) -> None:
-        ours, theirs = built.encode(text, text), reference.encode(text, text)
-        self.tokens += len(theirs.ids)
+    def add(self, text: str, built: Tokenizer, reference: Tokenizer) -> None:
+        """Encodes a text with both tokenizers, and counts its differences."""
+        actual, expected = built.encode(text, text), reference.encode(text, text)
+        self.tokens += len(expected.ids)
         for name in FIELDS:
-            if getattr(ours, name) != getattr(theirs, name):
+            if getattr(actual, name) != getattr(expected, name):
                 self.counts[name] += 1
-                self.first = self.first or text
+                self.first_text = self.first_text or text
 
 
 def published(directory: Path) -> Tokenizer:
-    """The directory's tokenizer.json."""
+    """Returns the directory's tokenizer.json. Raises `BundleError` if it is missing."""
     file = directory / TOKENIZER
     if not file.is_file():
         raise BundleError(f"{file} is missing: compare --against transformers")
@@ -55,7 +59,7 @@ def published(directory: Path) -> Tokenizer:
 
 
 def of_transformers(directory: Path) -> Tokenizer:
-    """What transformers makes of the directory, tokenizer.json or not."""
+    """Returns the tokenizer that transformers loads from the directory."""
     from transformers import BertTokenizerFast
 
     tokenizer: Tokenizer = BertTokenizerFast.from_pretrained(directory).backend_tokenizer
@@ -65,12 +69,12 @@ def of_transformers(directory: Path) -> Tokenizer:
 REFERENCES = {TOKENIZER: published, "transformers": of_transformers}
 
 
-def texts_of(places: Iterable[Path]) -> list[str]:
-    """Every context and question of the files, once, in their order. Raises `DataError`."""
+def texts_of(paths: Iterable[Path]) -> list[str]:
+    """Returns the distinct contexts and questions of files or directories. Raises `DataError`."""
     files = [
         file
-        for place in places
-        for file in (sorted(place.glob("*.json")) if place.is_dir() else [place])
+        for path in paths
+        for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])
     ]
     return list(
         dict.fromkeys(
@@ -86,9 +90,9 @@ def table_of(rows: Sequence[tuple[str, Differences]], texts: int, reference: str
     table = Table(title=f"built from vocab.txt, against {reference}: texts that differ, of {texts}")
     for column in ("vocabulary", "tokens", *FIELDS):
         table.add_column(column, justify="left" if column == "vocabulary" else "right")
-    for name, found in rows:
-        counts = (f"{found.counts[field]}" for field in FIELDS)
-        table.add_row(name, f"{found.tokens}", *counts)
+    for name, differences in rows:
+        counts = (f"{differences.counts[field]}" for field in FIELDS)
+        table.add_row(name, f"{differences.tokens}", *counts)
     return table
 
 
@@ -104,17 +108,17 @@ def main() -> None:
         for directory in arguments.directories:
             built = Tokenizer.from_str(build_from_vocabulary(directory).content.decode())
             reference = REFERENCES[arguments.against](directory)
-            found = Differences()
+            differences = Differences()
             for text in track(texts, description=directory.name, console=err):
-                found.count(text, built, reference)
-            rows.append((directory.name, found))
+                differences.add(text, built, reference)
+            rows.append((directory.name, differences))
     except (BundleError, DataError, OSError) as error:
         parser.error(str(error))
     out.print(table_of(rows, len(texts), arguments.against))
-    for name, found in rows:
-        if found.first is not None:
-            out.print(f"{name}: the first is {found.first[:80]!r}", markup=False)
-    raise SystemExit(any(any(found.counts.values()) for _, found in rows))
+    for name, differences in rows:
+        if differences.first_text is not None:
+            out.print(f"{name}: first text {differences.first_text[:80]!r}", markup=False)
+    raise SystemExit(any(any(differences.counts.values()) for _, differences in rows))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Words of a text as BERT's tokenizers see them, found from the characters alone.
+"""Finds the words of a text by the rules of BERT's tokenizers, without a tokenizer.
 
-Asks no tokenizer, so that a tokenizer's offsets can be held against it. The rules are those of
-the published BasicTokenizer (google-research/bert, tokenization.py) as `tokenizers` has them; its
-Unicode tables are older than Python's, so some punctuation marks of recent years are letters there.
+The offsets of a tokenizer can so be checked against it. The rules are those of the BasicTokenizer
+(google-research/bert, tokenization.py), as `tokenizers` implements them. The Unicode tables of
+`tokenizers` are older than Python's, so it treats some recent punctuation marks as letters.
 """
 
 import string
@@ -29,29 +29,28 @@ _STANDING_APART = frozenset(
 
 
 class Kind(Enum):
-    """What a character is to words."""
+    """The role of a character in the rules for words."""
 
     SPACE = auto()
-    """Parts words, and is in none."""
+    """Separates words, and belongs to no word."""
     DROPPED = auto()
-    """Controls, formats (ZWJ, soft hyphen, BOM) and private ones: cleaned away, so a word goes on
-    behind them."""
+    """Control, format (ZWJ, soft hyphen, BOM) and private-use characters. The tokenizer removes
+    them, so they do not end a word."""
     ALONE = auto()
-    """Punctuation and CJK ideographs: each is a word."""
+    """Punctuation and CJK ideographs: each character is a word."""
     LETTER = auto()
-    """All others, marks and unassigned ones included."""
+    """All other characters, including marks and unassigned ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """`starts`: where a word starts; `ends`: where one ends, exclusive. In code points."""
+    """Offsets of the starts and (exclusive) ends of words, in code points."""
 
     starts: frozenset[int]
     ends: frozenset[int]
 
 
-def kind(character: str) -> Kind:
-    """The character's kind."""
+def kind_of(character: str) -> Kind:
     if character in "\t\n\r":
         return Kind.SPACE
     category = unicodedata.category(character)
@@ -80,24 +79,26 @@ def follows(character: str) -> bool:
 
 
 def words_of(text: str) -> Words:
-    """A word is a character that stands alone, or a run of letters with nothing but dropped
-    characters between them, from its first letter to its last and the format characters behind it.
+    """Returns the words of the text.
+
+    A word is one `ALONE` character, or a sequence of letters that only dropped characters
+    interrupt, from its first letter to its last and the format characters behind it.
     """
     starts, ends = set(), set()
-    before = Kind.SPACE
+    previous = Kind.SPACE
     end = 0
-    for place, character in enumerate(text):
-        now = kind(character)
-        if now is Kind.DROPPED:
-            if end == place and follows(character):
-                end = place + 1
+    for index, character in enumerate(text):
+        kind = kind_of(character)
+        if kind is Kind.DROPPED:
+            if end == index and follows(character):
+                end = index + 1
             continue
-        if before is not Kind.LETTER or now is not Kind.LETTER:
-            if before is not Kind.SPACE:
+        if previous is not Kind.LETTER or kind is not Kind.LETTER:
+            if previous is not Kind.SPACE:
                 ends.add(end)
-            if now is not Kind.SPACE:
-                starts.add(place)
-        before, end = now, place + 1
-    if before is not Kind.SPACE:
+            if kind is not Kind.SPACE:
+                starts.add(index)
+        previous, end = kind, index + 1
+    if previous is not Kind.SPACE:
         ends.add(end)
     return Words(frozenset(starts), frozenset(ends))

@@ -1,4 +1,4 @@
-"""The other commands with the ACLs that deploy/security.md lists, and without each of them."""
+"""The ACLs in deploy/security.md for all commands except `run`: sufficient, and all needed."""
 
 import asyncio
 import re
@@ -9,17 +9,17 @@ import pytest
 
 from tests.dead_letters.records import dead_letter, post, replay
 from tests.security.acls import grant, revoke
-from tests.security.documented import documented
-from tests.security.secured import USER, Secured
+from tests.security.documented_acls import documented_acls
+from tests.security.secure_broker import USER, SecureBroker
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
-from tests.streaming.topics import Topics, event
+from tests.streaming.topics import Topics, event, until
 from worker.client import QuestionClient
 from worker.dead_letters.dead_letter import DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.kafka.errors import StreamingError
 from worker.kafka.topic_requirements import check_topics
-from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, describe_topics
+from worker.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES, create_topics, describe_topics
 
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
 
@@ -35,8 +35,8 @@ async def ask(restricted: Topics) -> None:
 
 
 async def list_dead_letters(restricted: Topics) -> None:
-    reading = read_dead_letters(restricted.settings, DeadLetterFilter(), lambda *_: None)
-    assert len([dead_letter async for dead_letter in reading]) == 1
+    dead_letters = read_dead_letters(restricted.settings, DeadLetterFilter(), lambda *_: None)
+    assert len([dead_letter async for dead_letter in dead_letters]) == 1
 
 
 async def replay_dead_letters(restricted: Topics) -> None:
@@ -44,7 +44,7 @@ async def replay_dead_letters(restricted: Topics) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "use"),
+    ("command", "heading"),
     [
         (ask, "ask"),
         (list_dead_letters, "dead-letters list, show"),
@@ -52,12 +52,12 @@ async def replay_dead_letters(restricted: Topics) -> None:
     ],
 )
 async def test_command_needs_the_documented_acls_and_names_a_missing_one(
-    kafka: Secured, command: Command, use: str, running: Running
+    kafka: SecureBroker, command: Command, heading: str, running: Running
 ) -> None:
-    privileged = Topics(kafka.kafka.bootstrap_servers)
+    privileged = Topics(kafka.bootstrap_servers)
     await privileged.create()
     restricted = Topics(privileged.servers, {**privileged.environment, **kafka.sasl()})
-    acls = documented(use, restricted.settings)
+    acls = documented_acls(heading, restricted.settings)
     await grant(restricted.servers, *acls)
     async with AsyncExitStack() as stack:
         if command is ask:
@@ -69,38 +69,42 @@ async def test_command_needs_the_documented_acls_and_names_a_missing_one(
 
         for acl in acls:
             await revoke(restricted.servers, acl)
-            with pytest.raises(StreamingError) as refused:
+            with pytest.raises(StreamingError) as error:
                 async with asyncio.timeout(15):
                     await command(restricted)
-            assert str(refused.value).startswith(f"User:{USER} lacks {acl.text};")
+            assert str(error.value).startswith(f"User:{USER} lacks {acl.text};")
             await grant(restricted.servers, acl)
 
 
-async def test_acls_to_create_and_to_describe_topics(kafka: Secured) -> None:
-    restricted = Topics(kafka.kafka.bootstrap_servers, kafka.sasl())
-    *most, last = documented("topics create", restricted.settings)
-    await grant(restricted.servers, *most)
+async def test_acls_to_create_and_to_describe_topics(kafka: SecureBroker) -> None:
+    restricted = Topics(kafka.bootstrap_servers, kafka.sasl())
+    *others, last = documented_acls("topics create", restricted.settings)
+    await grant(restricted.servers, *others)
     with pytest.raises(StreamingError, match=f"User:{USER} lacks {re.escape(last.text)};"):
         await restricted.create()
     await grant(restricted.servers, last)
-    await restricted.create()
+    await create_topics(restricted.settings, partitions=1, replication=1)
     assert not any(topic.partitions for topic in await describe_topics(restricted.settings))
-    await grant(restricted.servers, *documented("topics check", restricted.settings))
-    assert all(topic.partitions for topic in await describe_topics(restricted.settings))
+    await grant(restricted.servers, *documented_acls("topics check", restricted.settings))
+
+    async def described() -> bool:
+        return all(topic.partitions for topic in await describe_topics(restricted.settings))
+
+    await until(described, "the broker describes the topics")
 
 
-async def test_max_message_bytes_without_describe_configs(kafka: Secured) -> None:
-    privileged = Topics(kafka.kafka.bootstrap_servers)
+async def test_max_message_bytes_without_describe_configs(kafka: SecureBroker) -> None:
+    privileged = Topics(kafka.bootstrap_servers)
     await privileged.create()
     restricted = Topics(privileged.servers, {**privileged.environment, **kafka.sasl()})
-    for use in ("run", "run, exactly once"):
-        await grant(restricted.servers, *documented(use, restricted.settings))
+    for heading in ("run", "run, exactly once"):
+        await grant(restricted.servers, *documented_acls(heading, restricted.settings))
     assert set((await check_topics(restricted.settings)).limits.values()) == {
         DEFAULT_MAX_MESSAGE_BYTES
     }
-    more = "run, with topics that take more than Kafka's default of 1 MiB"
-    await grant(restricted.servers, *documented(more, restricted.settings))
-    known = (await check_topics(restricted.settings)).limits
-    actual = (await check_topics(privileged.settings)).limits
+    heading = "run, with topics that take more than Kafka's default of 1 MiB"
+    await grant(restricted.servers, *documented_acls(heading, restricted.settings))
+    limits = (await check_topics(restricted.settings)).limits
+    expected = (await check_topics(privileged.settings)).limits
     for topic in (restricted.settings.qa.answers_topic, restricted.settings.qa.dead_letters_topic):
-        assert known[topic] == actual[topic] > DEFAULT_MAX_MESSAGE_BYTES
+        assert limits[topic] == expected[topic] > DEFAULT_MAX_MESSAGE_BYTES

@@ -1,5 +1,6 @@
-"""No secret is in a log, a metric, an error, or what `qa-worker settings` shows: all of them are
-searched, at the level at which the client logs every request.
+"""No secret appears in a log, a metric, an error or the output of `qa-worker settings`.
+
+The log level is debug, at which aiokafka logs every request.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from prometheus_client import generate_latest
 
-from tests.security.secured import KEY_PASSWORD, PASSWORD, USER, Secured
+from tests.security.secure_broker import KEY_PASSWORD, PASSWORD, USER, SecureBroker
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
 from tests.streaming.conftest import RunningWorker
 from tests.streaming.stub_engine import StubEngine
@@ -27,8 +28,8 @@ from worker.settings.environment import current
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
 
 
-def _forms(secret: str) -> Iterator[bytes]:
-    """A secret as it is, and as headers, URLs and requests have it."""
+def _encodings(secret: str) -> Iterator[bytes]:
+    """Yields the secret itself, and its encodings in headers, URLs and requests."""
     raw = secret.encode()
     yield from (raw, repr(raw)[2:-1].encode(), quote(secret).encode(), quote(secret, "").encode())
     for bytes_ in (raw, f"{USER}:{secret}".encode(), f"\0{USER}\0{secret}".encode()):
@@ -37,82 +38,92 @@ def _forms(secret: str) -> Iterator[bytes]:
     yield raw.hex().encode()
 
 
-def _found(secret: str, text: str) -> list[str]:
+def _lines_with(secret: str, text: str) -> list[str]:
+    """Returns the first 300 characters of each line that contains the secret."""
     lines = text.encode().splitlines()
-    return [line.decode()[:300] for line in lines for form in _forms(secret) if form in line]
+    return [
+        line.decode()[:300] for line in lines for encoded in _encodings(secret) if encoded in line
+    ]
 
 
-class _Said:
-    """What workers have said since this began: logs at debug, errors, metrics, settings."""
+class _WorkerOutput:
+    """Collects the output of workers in this process: logs, errors, metrics, settings."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         logging_setup.configure("debug", "json")
         self._capsys = capsys
-        self._more = ""
+        self._texts = ""
 
-    async def run(self, topics: Topics, environment: dict[str, str]) -> None:
+    async def run_worker(self, topics: Topics, environment: dict[str, str]) -> None:
+        """Runs a worker until four questions are answered, or until it fails."""
         settings = topics.with_(**environment)
         options = connection_options(settings.kafka)
-        self._more += f"{settings!r}\n{settings}\n{current(settings)}\n{options['ssl_context']}\n"
+        self._texts += f"{settings!r}\n{settings}\n{current(settings)}\n{options['ssl_context']}\n"
         try:
             worker = RunningWorker(settings, StubEngine())
             await worker.ready()
-            await until(lambda: topics.has(4), "all is answered")
+            await until(lambda: topics.has(4), "all questions are answered")
             worker.stop.set()
             await worker.task
         except StreamingError as error:
-            self._more += f"{error!r} {error.__cause__!r} {error.__context__!r}\n"
+            self._texts += f"{error!r} {error.__cause__!r} {error.__context__!r}\n"
 
-    def everything(self) -> str:
-        said = self._capsys.readouterr()
-        return said.out + said.err + self._more + generate_latest().decode()
+    def read(self) -> str:
+        """Returns all output so far, and the current metrics."""
+        captured = self._capsys.readouterr()
+        return captured.out + captured.err + self._texts + generate_latest().decode()
 
 
 @pytest.fixture
-def said(
+def output(
     restored_logging: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> _Said:
-    # Each line, not only the first of its kind.
+) -> _WorkerOutput:
+    # Disables the rate limit of repeated lines.
     monkeypatch.setattr(log_filters, "PERIOD_SECONDS", 0.0)
-    return _Said(capsys)
+    return _WorkerOutput(capsys)
 
 
-async def test_passwords_are_not_logged(kafka: Secured, topics: Topics, said: _Said) -> None:
+async def test_passwords_are_not_logged(
+    kafka: SecureBroker, topics: Topics, output: _WorkerOutput
+) -> None:
     wrong = "wr0ng-password"
     await topics.send([event(n) for n in range(4)])
-    await said.run(topics, kafka.sasl("PLAIN"))
-    await said.run(topics, {**kafka.sasl("PLAIN"), "KAFKA_SASL_PASSWORD": wrong})
-    text = said.everything()
-    assert "Request to" in text  # at this level they are all there
+    await output.run_worker(topics, kafka.sasl("PLAIN"))
+    await output.run_worker(topics, {**kafka.sasl("PLAIN"), "KAFKA_SASL_PASSWORD": wrong})
+    text = output.read()
+    assert "Request to" in text  # aiokafka's debug lines are in the output
     assert "rejects the login" in text
-    assert _found(PASSWORD, text) + _found(wrong, text) == []
+    assert _lines_with(PASSWORD, text) + _lines_with(wrong, text) == []
 
 
 async def test_tokens_and_client_secrets_are_not_logged(
-    kafka: Secured, topics: Topics, said: _Said, tmp_path: Path
+    kafka: SecureBroker, topics: Topics, output: _WorkerOutput, tmp_path: Path
 ) -> None:
     wrong = "wr0ng secret"
-    old = unsigned_token(USER, seconds=-10)
+    expired = unsigned_token(USER, seconds=-10)
     file = tmp_path / "token"
-    file.write_text(old)
+    file.write_text(expired)
     await topics.send([event(n) for n in range(4)])
     async with token_endpoint(USER) as endpoint:
-        await said.run(topics, kafka.bearer(endpoint.url, SECRET))
-        await said.run(topics, kafka.bearer(endpoint.url, wrong))
-        await said.run(topics, kafka.bearer(file.as_uri(), ""))
-    text = said.everything()
+        await output.run_worker(topics, kafka.oauth(endpoint.url, SECRET))
+        await output.run_worker(topics, kafka.oauth(endpoint.url, wrong))
+        await output.run_worker(topics, kafka.oauth(file.as_uri(), ""))
+    text = output.read()
     assert "Request to" in text
     assert "invalid_client" in text
     assert "invalid_token" in text
-    assert "auth=Bearer" not in text  # the client cuts off long requests, but not all of a token
-    for secret in (SECRET, wrong, old, *endpoint.given):
-        assert _found(secret, text) == []
+    # The client truncates long requests in its log, but the beginning of a token would be left.
+    assert "auth=Bearer" not in text
+    for secret in (SECRET, wrong, expired, *endpoint.issued_tokens):
+        assert _lines_with(secret, text) == []
 
 
-async def test_secrets_in_no_log_metric_or_command_output(kafka: Secured, topics: Topics) -> None:
-    """All of it at once, in the worker as it runs in production."""
+async def test_secrets_in_no_log_metric_or_command_output(
+    kafka: SecureBroker, topics: Topics
+) -> None:
+    """All secrets at once, in a worker process as in production."""
     secrets = {
         **kafka.tls(),
         **kafka.sasl("PLAIN"),
@@ -121,11 +132,11 @@ async def test_secrets_in_no_log_metric_or_command_output(kafka: Secured, topics
     await topics.send([event(n) for n in range(4)])
     environment = {**topics.environment, **secrets, "QA_LOG_LEVEL": "debug"}
     async with WorkerProcess(environment) as worker:
-        await until(lambda: topics.has(4), "all is answered")
+        await until(lambda: topics.has(4), "all questions are answered")
         pages = [await worker.get(path) for path in ("/metrics", "/healthz", "/readyz")]
         text = worker.output + "".join(page for _, page in pages)
     assert "Request to" in text
-    shown = await asyncio.to_thread(
+    result = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "worker", "settings"],
         env={**worker.environment, "COLUMNS": "300"},
@@ -133,6 +144,6 @@ async def test_secrets_in_no_log_metric_or_command_output(kafka: Secured, topics
         text=True,
         check=True,
     )
-    assert "KAFKA_SSL_KEY_PASSWORD" in shown.stdout
+    assert "KAFKA_SSL_KEY_PASSWORD" in result.stdout
     for secret in (PASSWORD, KEY_PASSWORD, SECRET):
-        assert _found(secret, text + shown.stdout + shown.stderr) == []
+        assert _lines_with(secret, text + result.stdout + result.stderr) == []

@@ -1,4 +1,4 @@
-"""A worker with the ACLs that deploy/security.md lists, and without each of them."""
+"""The ACLs in deploy/security.md for the worker: sufficient, and all needed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.security.acls import Acl, grant, revoke
-from tests.security.documented import documented
-from tests.security.secured import USER, Secured
+from tests.security.documented_acls import documented_acls
+from tests.security.secure_broker import USER, SecureBroker
 from tests.streaming.conftest import RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
@@ -17,30 +17,35 @@ from worker.streaming import session
 
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
 
-LEAST = {
+HEADINGS = {
     "exactly_once": ("run", "run, exactly once"),
     "at_least_once": ("run",),
 }
-COUNTS = {"exactly_once": 5, "at_least_once": 4}
+"""Headings of the minimal ACLs in deploy/security.md, by QA_DELIVERY."""
+ACL_COUNTS = {"exactly_once": 5, "at_least_once": 4}
 
 
 @asynccontextmanager
-async def _topics(kafka: Secured, delivery: str) -> AsyncIterator[tuple[Topics, list[Acl]]]:
-    """New topics, and the documented ACLs of a worker on them, which it has."""
+async def _topics(kafka: SecureBroker, delivery: str) -> AsyncIterator[tuple[Topics, list[Acl]]]:
+    """Yields new topics, and the documented ACLs, which are granted to the worker's user."""
     async with Topics(
-        kafka.kafka.bootstrap_servers,
-        # A member that may not leave its group is missed after the session timeout.
+        kafka.bootstrap_servers,
+        # A member without the ACL to leave the group is removed after the session timeout.
         {"QA_DELIVERY": delivery, "KAFKA_SESSION_TIMEOUT_MS": "1000"},
     ) as topics:
         await topics.create()
-        acls = [acl for use in LEAST[delivery] for acl in documented(use, topics.settings)]
+        acls = [
+            acl
+            for heading in HEADINGS[delivery]
+            for acl in documented_acls(heading, topics.settings)
+        ]
         await grant(topics.servers, *acls)
-        assert len(acls) == COUNTS[delivery]
+        assert len(acls) == ACL_COUNTS[delivery]
         yield topics, acls
 
 
-@pytest.mark.parametrize("delivery", LEAST)
-async def test_documented_acls_are_sufficient(kafka: Secured, delivery: str) -> None:
+@pytest.mark.parametrize("delivery", HEADINGS)
+async def test_documented_acls_are_sufficient(kafka: SecureBroker, delivery: str) -> None:
     async with _topics(kafka, delivery) as (topics, _):
         await topics.send([event(n) for n in range(20)], partition=0)
         await topics.send([b"no JSON"], partition=1)
@@ -55,56 +60,56 @@ async def test_documented_acls_are_sufficient(kafka: Secured, delivery: str) -> 
         assert len(await topics.dead_letters()) == 1
 
 
-@pytest.mark.parametrize("delivery", LEAST)
-async def test_start_without_one_acl_fails_and_names_it(kafka: Secured, delivery: str) -> None:
+@pytest.mark.parametrize("delivery", HEADINGS)
+async def test_start_without_one_acl_fails_and_names_it(kafka: SecureBroker, delivery: str) -> None:
     async def start(number: int, *, describe: bool) -> None:
         async with _topics(kafka, delivery) as (topics, acls):
             acl = acls[number]
             if describe:
                 await grant(topics.servers, acl.describe_only)
             await revoke(topics.servers, acl)
-            with pytest.raises(StreamingError) as ended:
+            with pytest.raises(StreamingError) as error:
                 async with asyncio.timeout(15):
                     await RunningWorker(topics.with_(**kafka.sasl()), StubEngine()).task
-            assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
+            assert str(error.value).startswith(f"User:{USER} lacks {acl.text};")
 
     async with asyncio.TaskGroup() as group:
-        for number in range(COUNTS[delivery]):
+        for number in range(ACL_COUNTS[delivery]):
             group.create_task(start(number, describe=False))
             group.create_task(start(number, describe=True))
 
 
-@pytest.mark.parametrize("delivery", LEAST)
+@pytest.mark.parametrize("delivery", HEADINGS)
 async def test_revoked_acl_stops_the_worker_without_loss(
-    kafka: Secured, delivery: str, monkeypatch: pytest.MonkeyPatch
+    kafka: SecureBroker, delivery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A producer that may not write waits for all of that time.
+    # A producer without the ACL to write uses the whole timeout.
     monkeypatch.setattr(session, "CLOSE_SECONDS", 1.0)
 
-    async def work(number: int) -> None:
+    async def run(number: int) -> None:
         async with _topics(kafka, delivery) as (topics, acls):
             acl = acls[number]
             settings = topics.with_(**kafka.sasl())
             worker = RunningWorker(settings, StubEngine())
             await worker.ready()
             await topics.send([event(0), event(1)])
-            await until(lambda: topics.has(2), "it works")
+            await until(lambda: topics.has(2), "two questions are answered")
 
             await revoke(topics.servers, acl)
-            await topics.send([event(2), event(3), b"no JSON", b"nor this"])
-            with pytest.raises(StreamingError) as ended:
+            await topics.send([event(2), event(3), b"no JSON", b"not JSON"])
+            with pytest.raises(StreamingError) as error:
                 async with asyncio.timeout(15):
                     await worker.task
-            assert str(ended.value).startswith(f"User:{USER} lacks {acl.text};")
+            assert str(error.value).startswith(f"User:{USER} lacks {acl.text};")
 
             await grant(topics.servers, acl)
-            again = RunningWorker(settings, StubEngine())
-            await again.ready()
-            await until(lambda: topics.has(4), "all is answered")
-            again.stop.set()
-            await again.task
+            restarted = RunningWorker(settings, StubEngine())
+            await restarted.ready()
+            await until(lambda: topics.has(4), "all questions are answered")
+            restarted.stop.set()
+            await restarted.task
             assert set(await topics.ids()) == {f"q-{n}" for n in range(4)}
 
     async with asyncio.TaskGroup() as group:
-        for number in range(COUNTS[delivery]):
-            group.create_task(work(number))
+        for number in range(ACL_COUNTS[delivery]):
+            group.create_task(run(number))

@@ -22,10 +22,18 @@ Running = Callable[..., AbstractAsyncContextManager["RunningWorker"]]
 class RunningWorker:
     """A worker in this event loop, from its construction on."""
 
-    def __init__(self, settings: Settings, engine: StubEngine, *listeners: TraceListener) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: StubEngine,
+        *listeners: TraceListener,
+        read_settings: Callable[[], Settings] | None = None,
+    ) -> None:
         self.health = Health(time.monotonic, stall_after=3600, contact_after=20)
         self.stop = asyncio.Event()
-        supervisor = WorkerSupervisor(settings, engine, self.health, TraceDispatcher(*listeners))
+        supervisor = WorkerSupervisor(
+            settings, engine, self.health, TraceDispatcher(*listeners), read_settings=read_settings
+        )
         self.task = asyncio.create_task(supervisor.run(self.stop))
 
     async def ready(self) -> None:

@@ -61,7 +61,9 @@ class TailingReader:
                 self._clients.push_async_callback(client.stop)
                 await client.start()
                 self._broker_client = client
-        return await fetch_stable_offset(self._broker_client, self._kafka.group_id, partition)
+        group_id = self._kafka.group_id
+        committed = await fetch_stable_offset(self._broker_client, group_id, partition)
+        return None if committed is None else int(committed.offset)
 
     async def close(self) -> None:
         await self._clients.aclose()

@@ -87,30 +87,42 @@ async def waits(task: asyncio.Task[None]) -> bool:
     return not task.done()
 
 
-async def test_wait_ends_only_with_enough_capacity() -> None:
-    bound = limiter()
+async def test_wait_ends_only_with_capacity() -> None:
+    load = Load(pending_tokens=50)
+    bound = limiter(load)
     bound.acquire(80)
     bound.acquire(20)
-    waiting = asyncio.create_task(bound.wait_for_capacity(50))
+    waiting = asyncio.create_task(bound.wait_for_capacity())
     assert await waits(waiting)
     bound.release(20)
     assert await waits(waiting)
-    bound.release(80)
+    load.pending_tokens = 0
+    bound.engine_progressed()
     await asyncio.wait_for(waiting, 10)
 
 
-async def test_released_capacity_wakes_all_waiters() -> None:
-    bound = limiter()
-    bound.acquire(100)
-    waiters = [asyncio.create_task(bound.wait_for_capacity(10)) for _ in range(3)]
-    assert await waits(waiters[0])
-    bound.release(100)
-    await asyncio.wait_for(asyncio.gather(*waiters), 10)
-
-
 async def test_wait_returns_immediately_with_capacity() -> None:
-    waiting = asyncio.create_task(limiter().wait_for_capacity(10))
+    waiting = asyncio.create_task(limiter().wait_for_capacity())
     assert not await waits(waiting)
+
+
+async def test_a_change_before_the_wait_is_not_missed() -> None:
+    bound = limiter()
+    bound.acquire(10)
+    bound.release(10)
+    await asyncio.wait_for(bound.wait_for_change(), 10)
+    assert await waits(asyncio.create_task(bound.wait_for_change()))
+
+
+async def test_a_partition_leaves_bytes_to_the_others() -> None:
+    # It holds all that is in flight, and may hold half of the 100 bytes.
+    bound = limiter()
+    bound.acquire(40)
+    assert bound.within_share(20, held=40)
+    assert not bound.within_share(21, held=40)
+    # Another partition's first record may take what is left; no record is too large to be alone.
+    assert bound.within_share(10**9, held=0)
+    assert bound.has_capacity(60)
 
 
 async def test_engine_progress_wakes_the_waiters() -> None:

@@ -16,7 +16,7 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
 from worker.kafka.errors import StreamingError
 from worker.kafka.producer import IdempotentProducer
-from worker.kafka.transactions import TransactionalProducer
+from worker.kafka.transactions import TransactionalProducer, TransactionTime
 from worker.streaming import supervisor
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 
@@ -188,7 +188,7 @@ class FailingDeliveries:
 
             async def fail_commit(
                 producer: TransactionalProducer, records: Any, *offsets: Any
-            ) -> float:
+            ) -> TransactionTime:
                 if records:
                     self._fail()
                 return await commit(producer, records, *offsets)

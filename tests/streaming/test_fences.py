@@ -21,6 +21,7 @@ from worker.kafka.records import OutputRecord
 from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,
+    TransactionTime,
     fetch_stable_offset,
     transactional_id,
 )
@@ -66,14 +67,14 @@ def fail_commits(
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
-    ) -> float:
+    ) -> TransactionTime:
         fails = bool(records and left)
-        seconds = 0.0
+        time = TransactionTime(0.0, 0.0)
         if not fails or after_the_commit:
-            seconds = await COMMIT(self, records, offsets)
+            time = await COMMIT(self, records, offsets)
         if fails:
             raise left.pop()
-        return seconds
+        return time
 
     patch.setattr(TransactionalProducer, "commit", commit)
 
@@ -101,14 +102,14 @@ async def test_start_offset_is_committed_before_fetching(
 
     async def commit(
         self: TransactionalProducer, records: Sequence[OutputRecord], offsets: Offsets
-    ) -> float:
+    ) -> TransactionTime:
         nonlocal fails
         if {partition.partition for partition in offsets} == {0} and fails:
             await go.wait()
             fails -= 1
             raise OutOfOrderSequenceNumber
-        seconds: float = await COMMIT(self, records, offsets)
-        return seconds
+        time: TransactionTime = await COMMIT(self, records, offsets)
+        return time
 
     monkeypatch.setattr(TransactionalProducer, "commit", commit)
     # Before the group has an offset, "latest" may skip records.
@@ -159,7 +160,9 @@ async def test_new_fence_continues_at_the_committed_offset(
     async with running(settings, StubEngine()):
         await topics.committed_are({0: 3, 1: 0})
         other = await other_owner(topics, client)
-        assert await fetch_stable_offset(client, settings.kafka.group_id, partition) == 3
+        committed = await fetch_stable_offset(client, settings.kafka.group_id, partition)
+        assert committed is not None
+        assert committed.offset == 3
         value = (await topics.answers())[-1].value.replace(b"q-2", b"q-3")
         output = OutputRecord(settings.qa.answers_topic, b"k", value, [], source_partition=0)
         await topics.send([event(3)], partition=0)
@@ -176,7 +179,7 @@ async def test_committed_offset_beyond_the_end_ends_the_worker(
 ) -> None:
     await (await other_owner(topics, client)).commit([], {partition_0(topics): 500})
     await topics.send([event(n) for n in range(3)], partition=0)
-    with pytest.raises(StreamingError, match=r"at offset 0, but .* up to 500: .*reset-offsets"):
+    with pytest.raises(StreamingError, match=r"ends at offset 3, but .* up to 500: .*reset"):
         await asyncio.wait_for(_supervisor(topics).run(asyncio.Event()), 30)
     assert (await topics.committed())[0] == 500
 

@@ -121,6 +121,25 @@ async def test_exceeded_shutdown_budget_exits_and_loses_nothing(
         assert sorted(await topics.ids()) == sorted(f"q-{n}" for n in range(500))
 
 
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+async def test_sigterm_without_brokers_says_what_is_dropped(
+    start_apache_kafka: StartApacheKafka, delivery: str
+) -> None:
+    kafka = start_apache_kafka()
+    environment = {"QA_DRAIN_SECONDS": "2", "QA_DELIVERY": delivery}
+    async with Topics(kafka.bootstrap_servers, environment) as topics:
+        await topics.create()
+        await topics.send([event(n, context="word " * 3000) for n in range(40)], key=None)
+        async with WorkerProcess(topics.environment) as worker:
+            await until(lambda: _records(worker, 1), "a record is in flight")
+            await asyncio.to_thread(kafka.kill)
+            in_flight = await worker.metric("qa_in_flight_records")
+            worker.signal(signal.SIGTERM)
+            assert await worker.ended() == 0
+            (discarded,) = worker.events("records_discarded")
+            assert discarded["records"] == in_flight > 0
+
+
 async def test_suspended_worker_is_fenced_and_rejoins(topics: Topics) -> None:
     async with (
         WorkerProcess(topics.environment) as suspended,

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tests.brokers.fixtures import StartApacheKafka
-from tests.kafka.raw_batches import batch, flip_last_byte, produce, record
+from tests.kafka.raw_batches import batch, damage_length, flip_last_byte, produce, record
 from tests.schemas.valid import faults, published
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
@@ -134,3 +134,20 @@ async def test_corrupt_batch_is_skipped_if_the_setting_says_so(
         assert (headers["__connect.errors.offset"], headers["qa.offset.last"]) == ("1", "3")
         message = headers["__connect.errors.exception.message"]
         assert message == "the batch of offsets 1 to 3 cannot be read: its CRC is wrong"
+
+
+async def test_batch_that_its_broker_cannot_read_stops_its_partition_alone(
+    start_apache_kafka: StartApacheKafka, running: Running, tmp_path: Path
+) -> None:
+    kafka = start_apache_kafka(properties={"log.dirs": str(tmp_path / "data")})
+    async with Topics(kafka.bootstrap_servers, {}) as topics:
+        await topics.create()
+        questions = topics.settings.qa.questions_topic
+        await topics.send([event(0)], partition=0)
+        damage_length(tmp_path / "data" / f"{questions}-0" / f"{0:020}.log", offset=0)
+        async with running(topics.settings, StubEngine()) as worker:
+            await topics.send([event(1)], partition=1)
+            await topics.committed_are({0: 0, 1: 1})
+            why = "offset 0: its broker cannot read it (CORRUPT_MESSAGE)"
+            stopped = {f"{questions} partition 0": why}
+            await until(lambda: worker.health.stopped_partitions == stopped, "health says so")

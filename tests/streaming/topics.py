@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.rejection import Header
 from tests.streaming.tailing_reader import TailingReader
-from worker.kafka.topics import create_topics
+from worker.kafka.topics import create_topics, describe_topics
 from worker.settings import Settings
 from worker.settings.environment import load
 
@@ -99,6 +99,12 @@ class Topics:
 
     async def create(self) -> None:
         await create_topics(self.settings, partitions=self.partitions, replication=1)
+
+        async def described() -> bool:
+            return all(each.partitions for each in await describe_topics(self.settings))
+
+        # The response comes from the controller; a busy broker describes the topics later.
+        await until(described, "the broker describes the topics")
 
     def all_partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in range(self.partitions)]

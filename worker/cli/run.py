@@ -70,7 +70,9 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
             console.set_worker(engine.model, engine.event_type, __version__)
             listeners = [*listeners, console.trace_collector]
         try:
-            supervisor = WorkerSupervisor(settings, engine, health, TraceDispatcher(*listeners))
+            supervisor = WorkerSupervisor(
+                settings, engine, health, TraceDispatcher(*listeners), read_settings=load
+            )
             await _run_until_stopped(supervisor, stop, qa.shutdown_seconds)
         finally:
             engine.close()
@@ -115,7 +117,8 @@ async def _run_until_stopped(
     await asyncio.wait([work], timeout=shutdown_seconds)
     if not work.done():
         # The next owners of the partitions process the uncommitted records again.
-        log.error("shutdown_budget_exceeded", seconds=shutdown_seconds)
+        records = supervisor.records_in_flight
+        log.error("shutdown_budget_exceeded", seconds=shutdown_seconds, records=records)
         _exit_now()
     work.result()
 

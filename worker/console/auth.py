@@ -1,4 +1,4 @@
-"""Authorizes requests to the console. Pure: takes headers, returns a refusal or None.
+"""Authorizes requests to the console. Pure: takes headers, returns `AccessDenied` or None.
 
 Protects against DNS rebinding (the Host header must be a known name), cross-site requests (the
 Origin header must be the console's own) and unauthenticated access (bearer token). The files of
@@ -15,7 +15,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class AccessDenied:
-    """A refusal: the HTTP status, and the error text of the response."""
+    """A denied request: the HTTP status and the error text of the response."""
 
     status: int
     reason: str
@@ -31,7 +31,7 @@ class RequestAuthorizer:
     origins: Collection[str]
 
     def check_page(self, headers: Mapping[str, str]) -> AccessDenied | None:
-        """For the files of the page: the Host header only."""
+        """Checks a request for a file of the page: the Host header only."""
         host = headers.get("Host", "")
         if _is_loopback(host) or host in (urlsplit(origin).netloc for origin in self.origins):
             return None
@@ -40,8 +40,9 @@ class RequestAuthorizer:
         )
 
     def check_read(self, headers: Mapping[str, str]) -> AccessDenied | None:
-        """For the worker's figures: host, token, and the origin if there is one, since browsers
-        may omit it in a GET request.
+        """Checks a request for the worker's figures: host, token, and the origin if it is sent.
+
+        Browsers may omit the origin in a GET request.
         """
         return (
             self.check_page(headers)
@@ -50,7 +51,7 @@ class RequestAuthorizer:
         )
 
     def check_write(self, headers: Mapping[str, str]) -> AccessDenied | None:
-        """For requests that write to a topic: host, origin and token."""
+        """Checks a request that writes to a topic: host, origin and token."""
         return (
             self.check_page(headers)
             or self._check_origin(headers, optional=False)

@@ -21,8 +21,8 @@ COMMIT_SECONDS = 2.0
 at-least-once delivery the worker commits after the answer is readable."""
 
 MAX_PENDING = 4
-"""Limit of concurrent questions. Each one opens connections of its own, for as long as it takes:
-a client that stays open would read every answer of the consumer group all the time."""
+"""Limit of concurrent questions. Each question opens its own connections and closes them at the
+end: a client that stays open would read every answer of the consumer group all the time."""
 
 
 class BusyError(Exception):
@@ -30,7 +30,7 @@ class BusyError(Exception):
 
 
 class Questions:
-    """Sends the console's questions. Does not check them: the worker that reads the record does."""
+    """Sends the console's questions. Does not validate them: the worker that reads them does."""
 
     def __init__(self, settings: Settings, collector: TraceCollector) -> None:
         self._settings = settings
@@ -56,16 +56,19 @@ class Questions:
     async def _ask(self, value: bytes) -> bytes:
         mark = f"console-{uuid.uuid4()}".encode()
         async with QuestionClient.open(self._settings) as client:
-            with self._collector.asking(mark) as pending:
-                sent = time.time_ns()
+            with self._collector.watch(mark) as pending:
+                sent_at = time.time_ns()
                 position = await client.send(value, headers=[(MARK, mark)])
                 result = await client.wait_for_result(position, timeout_seconds=ANSWER_SECONDS)
-                milliseconds = (time.time_ns() - sent) / 1e6
-                trace = await self._trace(pending, sent)
+                milliseconds = (time.time_ns() - sent_at) / 1e6
+                trace = await self._trace(pending, sent_at)
         return _report(position, result, milliseconds, pending.seen, trace)
 
-    async def _trace(self, pending: PendingQuestion, sent: int) -> dict[str, Any] | None:
-        """Stages and micro-batches; `None` if this worker did not commit the question."""
+    async def _trace(self, pending: PendingQuestion, sent_at: int) -> dict[str, Any] | None:
+        """Returns stages and micro-batches, or None if this worker did not commit the question.
+
+        `sent_at` is in nanoseconds since the epoch.
+        """
         if not pending.seen:
             return None
         try:
@@ -73,8 +76,8 @@ class Questions:
         except TimeoutError:
             return None
         return {
-            "stages": [stage._asdict() for stage in stages(trace, sent)],
-            "batches": [batch._asdict() for batch in batches(trace, sent)],
+            "stages": [stage._asdict() for stage in stages(trace, sent_at)],
+            "batches": [batch._asdict() for batch in batches(trace, sent_at)],
             "dropped": pending.dropped,
         }
 

@@ -1,4 +1,4 @@
-"""What every response of the console has: security headers, and errors as JSON."""
+"""Adds security headers to every response of the console, and turns errors into JSON."""
 
 from collections.abc import Awaitable, Callable
 
@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RequestError(Exception):
-    """Ends a request with this HTTP status and `{"error": reason}`."""
+    """Ends the request with an HTTP status and the body `{"error": reason}`."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""Computes what the plots show: the change of the worker's metrics in each second.
+"""Computes the data of the plots: the change of the worker's metrics in each second.
 
 Keeps the samples of the last five minutes, so that a page that is opened later shows them.
 """
@@ -26,7 +26,7 @@ MAX_LATENCIES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What happened in about one second."""
+    """Changes of the metrics in an interval of about one second, and lag at its end."""
 
     at: int
     """End of the interval, in milliseconds since the epoch."""
@@ -39,8 +39,9 @@ class Sample:
     rejected: dict[str, float]
     """Number of rejected records by reason."""
     p50: float | None
-    """Latency from poll to commit, in milliseconds; `None` without a record."""
+    """Median latency from poll to commit, in milliseconds; `None` without a record."""
     p99: float | None
+    """99th percentile of the same latency."""
     fill: float | None
     """Share of the model's input tokens that are not padding; `None` without a batch."""
     windows: float | None
@@ -51,8 +52,9 @@ class Sample:
 
 @dataclass(slots=True)
 class Latencies:
-    """Latencies of the records that finished in the last `LATENCY_WINDOW_SECONDS`. `clock` is
-    monotonic, in seconds.
+    """Latencies of the records that finished in the last `LATENCY_WINDOW_SECONDS`.
+
+    `clock` returns monotonic seconds.
     """
 
     clock: Callable[[], float]
@@ -64,7 +66,10 @@ class Latencies:
         self._kept.append((self.clock(), milliseconds))
 
     def quantiles(self, *shares: float) -> list[float | None]:
-        """For each share in (0, 1], the nearest-rank quantile in milliseconds; `None` if empty."""
+        """Returns the nearest-rank quantile in milliseconds for each share in (0, 1].
+
+        The quantiles are `None` if there are no latencies.
+        """
         oldest = self.clock() - LATENCY_WINDOW_SECONDS
         while self._kept and self._kept[0][0] < oldest:
             self._kept.popleft()
@@ -76,7 +81,7 @@ class Latencies:
 
 
 class Sampler:
-    """Takes samples when told to (`take`) and returns the recent ones (`since`)."""
+    """Takes a sample at each call of `take`, and returns recent samples (`since`)."""
 
     def __init__(self, latencies: Latencies, clock: Callable[[], float]) -> None:
         """`clock` returns seconds since the epoch."""
@@ -87,7 +92,7 @@ class Sampler:
         self._at = clock()
 
     def take(self) -> None:
-        """Append a sample of the time since the last call."""
+        """Append a sample of the interval since the last call."""
         totals, now = _Totals.now(), self._clock()
         before, seconds = self._before, max(now - self._at, 1e-3)  # the clock may be set back
         self._before, self._at = totals, now
@@ -115,7 +120,7 @@ class Sampler:
         )
 
     def since(self, at: int) -> Sequence[Sample]:
-        """The samples after `at`, in milliseconds since the epoch."""
+        """Returns the samples that end after `at`, in milliseconds since the epoch."""
         return [sample for sample in self._samples if sample.at > at]
 
 
@@ -145,15 +150,16 @@ class _Totals:
 
 
 def _sum(metric: Counter | Histogram, suffix: str) -> float:
-    """Sum of the series `<name><suffix>` over all labels."""
+    """Returns the sum of the series `<name><suffix>` over all labels."""
     (family,) = metric.collect()
-    return sum(each.value for each in family.samples if each.name == f"{family.name}{suffix}")
+    name = f"{family.name}{suffix}"
+    return sum(sample.value for sample in family.samples if sample.name == name)
 
 
 def _by_label(metric: Counter | Gauge, label: str) -> dict[str, float]:
     (family,) = metric.collect()
     return {
-        each.labels[label]: each.value
-        for each in family.samples
-        if not each.name.endswith("_created")
+        sample.labels[label]: sample.value
+        for sample in family.samples
+        if not sample.name.endswith("_created")
     }

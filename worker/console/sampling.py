@@ -10,7 +10,7 @@ from worker.console.sampler import PERIOD_SECONDS, Sampler
 
 
 def sample_periodically(sampler: Sampler) -> Callable[[web.Application], AsyncIterator[None]]:
-    """A cleanup context for aiohttp: takes one sample every `PERIOD_SECONDS` until shutdown."""
+    """Returns an aiohttp cleanup context that takes a sample every `PERIOD_SECONDS`."""
 
     async def run() -> None:
         while True:

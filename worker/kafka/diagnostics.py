@@ -25,12 +25,12 @@ async def explain_connection_errors(kafka: KafkaSettings) -> AsyncIterator[None]
     """
     # aiokafka treats a rejected OAUTHBEARER token as accepted and fails later without a cause.
     by_token = kafka.security_protocol.startswith("SASL") and kafka.sasl_mechanism == "OAUTHBEARER"
-    if by_token and (error := await _find_connection_error(kafka)):
+    if by_token and (error := await find_connection_error(kafka)):
         raise error
     try:
         yield
     except KafkaConnectionError as raised:
-        if error := await _find_connection_error(kafka):
+        if error := await find_connection_error(kafka):
             raise error from raised
         raise
 
@@ -56,9 +56,10 @@ async def require_advertised_broker(kafka: KafkaSettings, admin: AIOKafkaAdminCl
     )
 
 
-async def _find_connection_error(kafka: KafkaSettings) -> Exception | None:
-    """Connect to each bootstrap server. Returns the first rejected login, else the last server's
-    error; None if a connection succeeds.
+async def find_connection_error(kafka: KafkaSettings) -> Exception | None:
+    """Connect to each bootstrap server, with certificates read from their files. Returns the first
+    rejected login, a `StreamingError`, else the last server's error; None if a connection succeeds.
+    Raises `SettingsError`.
     """
     found: Exception | None = None
     for server in connection_options(kafka)["bootstrap_servers"]:

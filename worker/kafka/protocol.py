@@ -2,19 +2,23 @@
 
 - OffsetFetch v7 with `require_stable` (KIP-447), from Kafka 2.5 on: committed offsets that no open
   transaction can change any more.
-- Metadata v8 with authorized operations (KIP-430), from Kafka 2.3 on.
+- TxnOffsetCommit v3 with member and generation of the group (KIP-447), from Kafka 2.5 on: the
+  coordinator refuses it from a member that the group has removed.
+- Metadata v10 with authorized operations (KIP-430) and topic ids (KIP-516), from Kafka 2.8 on.
 - Produce v8, whose response names the records that the leader refuses (KIP-467), from Kafka 2.4 on:
   aiokafka has its fields, but does not send it.
 
 No upstream issue found for any; remove each when aiokafka has it.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.produce import ProduceRequest_v7, ProduceRequest_v8
 from aiokafka.protocol.types import (
-    Array,
     Boolean,
     CompactArray,
     CompactString,
@@ -22,10 +26,11 @@ from aiokafka.protocol.types import (
     Int32,
     Int64,
     Schema,
-    String,
     TaggedFields,
 )
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+_NO_TAGS: dict[int, bytes] = {}
 
 
 class OffsetFetchResponse_v7(Response):  # type: ignore[misc]  # aiokafka is untyped
@@ -77,85 +82,194 @@ class OffsetFetchRequest_v7(RequestStruct):  # type: ignore[misc]  # aiokafka is
 
 
 class StableOffsetFetchRequest(Request[OffsetFetchRequest_v7]):  # type: ignore[misc]  # aiokafka is untyped
-    """The committed offset of one partition. The response's error is `UnstableOffsetCommit` while
-    an open transaction holds an offset of the partition.
+    """The committed offsets of a topic's partitions. With `require_stable`, the response's error is
+    `UnstableOffsetCommit` while an open transaction holds an offset of one of them.
     """
 
     API_KEY = 9
 
-    def __init__(self, group_id: str, partition: TopicPartition) -> None:
+    def __init__(
+        self, group_id: str, topic: str, partitions: Sequence[int], *, require_stable: bool = True
+    ) -> None:
         self._group_id = group_id
-        self._partition = partition
+        self._topic = topic
+        self._partitions = list(partitions)
+        self._require_stable = require_stable
 
     def build(self, request_struct_class: type[OffsetFetchRequest_v7]) -> OffsetFetchRequest_v7:
-        no_tags: dict[int, bytes] = {}
-        topics = [(self._partition.topic, [self._partition.partition], no_tags)]
-        return request_struct_class(self._group_id, topics, True, no_tags)
+        topics = [(self._topic, self._partitions, _NO_TAGS)]
+        return request_struct_class(self._group_id, topics, self._require_stable, _NO_TAGS)
 
 
-class MetadataResponse_v8(Response):  # type: ignore[misc]
+class TxnOffsetCommitResponse_v3(Response):  # type: ignore[misc]
+    API_KEY = 28
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "errors",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partition_errors",
+                    CompactArray(
+                        ("partition", Int32), ("error_code", Int16), ("tags", TaggedFields)
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class TxnOffsetCommitRequest_v3(RequestStruct):  # type: ignore[misc]
+    API_KEY = 28
+    API_VERSION = 3
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = TxnOffsetCommitResponse_v3
+    SCHEMA = Schema(
+        ("transactional_id", CompactString("utf-8")),
+        ("group_id", CompactString("utf-8")),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        ("generation_id", Int32),
+        ("member_id", CompactString("utf-8")),
+        ("group_instance_id", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class TxnOffsetCommitRequest(Request[TxnOffsetCommitRequest_v3]):  # type: ignore[misc]
+    """The group's offsets of a transaction. `member` is the generation and the member id; with -1
+    and an empty string the coordinator does not check the membership.
+    """
+
+    API_KEY = 28
+
+    def __init__(
+        self,
+        transactional_id: str,
+        group_id: str,
+        producer: tuple[int, int],
+        member: tuple[int, str],
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+    ) -> None:
+        """`producer` is the producer id and epoch."""
+        self._ids = transactional_id, group_id, *producer, *member
+        self._offsets = offsets
+
+    def build(
+        self, request_struct_class: type[TxnOffsetCommitRequest_v3]
+    ) -> TxnOffsetCommitRequest_v3:
+        by_topic: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for partition, (offset, metadata) in self._offsets.items():
+            entry = partition.partition, offset, -1, metadata, _NO_TAGS
+            by_topic[partition.topic].append(entry)
+        topics = [(topic, entries, _NO_TAGS) for topic, entries in by_topic.items()]
+        return request_struct_class(*self._ids, None, topics, _NO_TAGS)
+
+
+class MetadataResponse_v10(Response):  # type: ignore[misc]
     API_KEY = 3
-    API_VERSION = 8
+    API_VERSION = 10
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         (
             "brokers",
-            Array(
+            CompactArray(
                 ("node_id", Int32),
-                ("host", String("utf-8")),
+                ("host", CompactString("utf-8")),
                 ("port", Int32),
-                ("rack", String("utf-8")),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
             ),
         ),
-        ("cluster_id", String("utf-8")),
+        ("cluster_id", CompactString("utf-8")),
         ("controller_id", Int32),
         (
             "topics",
-            Array(
+            CompactArray(
                 ("error_code", Int16),
-                ("topic", String("utf-8")),
+                ("topic", CompactString("utf-8")),
+                # aiokafka has no type for a UUID: its upper and lower 64 bits.
+                ("id_upper", Int64),
+                ("id_lower", Int64),
                 ("is_internal", Boolean),
                 (
                     "partitions",
-                    Array(
+                    CompactArray(
                         ("error_code", Int16),
                         ("partition", Int32),
                         ("leader", Int32),
                         ("leader_epoch", Int32),
-                        ("replicas", Array(Int32)),
-                        ("isr", Array(Int32)),
-                        ("offline_replicas", Array(Int32)),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
                     ),
                 ),
                 ("authorized_operations", Int32),
+                ("tags", TaggedFields),
             ),
         ),
         ("cluster_authorized_operations", Int32),
+        ("tags", TaggedFields),
     )
 
 
-class MetadataRequest_v8(RequestStruct):  # type: ignore[misc]
+class MetadataRequest_v10(RequestStruct):  # type: ignore[misc]
     API_KEY = 3
-    API_VERSION = 8
-    RESPONSE_TYPE = MetadataResponse_v8
+    API_VERSION = 10
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = MetadataResponse_v10
     SCHEMA = Schema(
-        ("topics", Array(String("utf-8"))),
+        (
+            "topics",
+            CompactArray(
+                ("id_upper", Int64),
+                ("id_lower", Int64),
+                ("topic", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
         ("allow_auto_topic_creation", Boolean),
         ("include_cluster_authorized_operations", Boolean),
         ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
     )
 
 
-class AuthorizedOperationsRequest(Request[MetadataRequest_v8]):  # type: ignore[misc]
-    """Topics, each with a bit field of the operations that the principal may perform on it."""
+class TopicMetadataRequest(Request[MetadataRequest_v10]):  # type: ignore[misc]
+    """Topics, each with its id and with a bit field of the operations that the principal may
+    perform on it. Never creates a topic.
+    """
 
     API_KEY = 3
 
-    def __init__(self, topics: Sequence[str]) -> None:
+    def __init__(self, topics: Iterable[str]) -> None:
         self._topics = list(topics)
 
-    def build(self, request_struct_class: type[MetadataRequest_v8]) -> MetadataRequest_v8:
-        return request_struct_class(self._topics, False, False, True)
+    def build(self, request_struct_class: type[MetadataRequest_v10]) -> MetadataRequest_v10:
+        topics = [(0, 0, name, _NO_TAGS) for name in self._topics]
+        return request_struct_class(topics, False, False, True, _NO_TAGS)
 
 
 class ProduceRequest(Request[ProduceRequest_v7 | ProduceRequest_v8]):  # type: ignore[misc]

@@ -35,6 +35,10 @@ _CODEC_MASK = 0x07
 _LOG_APPEND_TIME = 0x08
 
 
+CORRUPT_AT_BROKER = b"CORRUPT_MESSAGE"
+"""In the place of records that the broker answers with this error; shorter than any batch."""
+
+
 class BatchHeader(NamedTuple):
     """The fields before the records of a batch of format 2, in their order."""
 
@@ -103,6 +107,8 @@ class MessageSet:
         Raises `UnreadableBatchError` if the first batch is cut off, since no fetch would be
         complete, or if a batch states an impossible length.
         """
+        if self._data == CORRUPT_AT_BROKER:
+            raise UnreadableBatchError("its broker cannot read it (CORRUPT_MESSAGE)")
         data, at = memoryview(self._data), 0
         while at + _BEFORE_LENGTH.size <= len(data):
             _, length = _BEFORE_LENGTH.unpack_from(data, at)

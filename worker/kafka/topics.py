@@ -60,7 +60,7 @@ async def describe_topics(settings: Settings) -> list[Topic]:
 
 async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
     """As `describe_topics`, with a client that is connected already."""
-    names = _names(settings)
+    names = topic_names(settings)
     # Ask for all topics: asking for one by name can create it.
     described = {topic["topic"]: topic for topic in await admin.describe_topics()}
     existing = [name for name in names if name in described and not described[name]["error_code"]]
@@ -82,7 +82,8 @@ def new_topic_limits(settings: Settings) -> dict[str, int]:
     the worker accepts, and for a dead letter's headers.
     """
     largest = settings.qa.max_record_bytes + HEADROOM_BYTES
-    return dict(zip(_names(settings), (largest, largest, largest + HEADROOM_BYTES), strict=True))
+    sizes = (largest, largest, largest + HEADROOM_BYTES)
+    return dict(zip(topic_names(settings), sizes, strict=True))
 
 
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
@@ -107,7 +108,8 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
     return outcome
 
 
-def _names(settings: Settings) -> list[str]:
+def topic_names(settings: Settings) -> list[str]:
+    """Questions, answers, dead letters."""
     qa = settings.qa
     return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
 

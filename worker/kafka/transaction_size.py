@@ -13,9 +13,10 @@ SMALLEST_BYTES = 1024
 class TransactionSize:
     """Adapts a partition's transactions to the rate at which the brokers take its records.
 
-    A transaction that needs more than half of its timeout, its throttle included, halves the
-    limit; an aborted one too. One that used at least half of the limit and needed less than an
-    eighth of the timeout doubles it.
+    An aborted transaction halves the limit, and so does one after which the brokers throttle its
+    connections for more than half of the timeout. One that used at least half of the limit and
+    needed less than half of the timeout, throttle included, doubles it: twice as large it still
+    ends in time. A slow transaction of few bytes therefore does not keep the limit small.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -28,13 +29,13 @@ class TransactionSize:
         """Bytes of records in the next transaction; a single record may exceed them."""
         return self._limit
 
-    def committed(self, size: int, seconds: float) -> None:
-        """A transaction of `size` bytes is committed. `seconds`: its duration, and the time for
-        which the brokers throttle its connections after it.
+    def committed(self, size: int, seconds: float, throttled: float) -> None:
+        """A transaction of `size` bytes took `seconds`; after it the brokers throttle its
+        connections for `throttled` seconds.
         """
-        if seconds > self._timeout / 2:
+        if throttled > self._timeout / 2:
             self.aborted()
-        elif size >= self._limit / 2 and seconds < self._timeout / 8:
+        elif size >= self._limit / 2 and seconds + throttled < self._timeout / 2:
             self._limit = min(LARGEST_BYTES, 2 * self._limit)
 
     def aborted(self) -> None:

@@ -10,10 +10,10 @@ aiokafka's own producer needs its connections and a background task for each tra
 Here a transaction is one call that returns, or raises; after an error the producer is unusable.
 """
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -23,11 +23,12 @@ from aiokafka.protocol.transaction import (
     AddPartitionsToTxnRequest,
     EndTxnRequest,
     InitProducerIdRequest,
-    TxnOffsetCommitRequest,
 )
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
-from worker.kafka.protocol import StableOffsetFetchRequest
+from worker.kafka.deadline import deadline
+from worker.kafka.protocol import StableOffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
 from worker.kafka.records import OutputRecord
 from worker.settings import KafkaSettings
@@ -45,19 +46,49 @@ def transactional_id(group_id: str, partition: TopicPartition) -> str:
 
 async def fetch_stable_offset(
     client: BrokerClient, group_id: str, partition: TopicPartition
-) -> int | None:
+) -> OffsetAndMetadata | None:
     """The offset that the group has committed for the partition, or None.
 
     Waits until no open transaction holds an offset of the partition (KIP-447). Raises `KafkaError`.
     """
+    found = await fetch_committed_offsets(client, group_id, [partition])
+    return found.get(partition)
+
+
+async def fetch_committed_offsets(
+    client: BrokerClient,
+    group_id: str,
+    partitions: Sequence[TopicPartition],
+    *,
+    require_stable: bool = True,
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The offsets that the group has committed for partitions of one topic, without those that have
+    none.
+
+    With `require_stable`, waits until no open transaction holds one of them. Raises `KafkaError`.
+    """
+    topic, numbers = partitions[0].topic, [each.partition for each in partitions]
     response = await client.send_to_group_coordinator(
         group_id,
-        StableOffsetFetchRequest(group_id, partition),
+        StableOffsetFetchRequest(group_id, topic, numbers, require_stable=require_stable),
         lambda response: [response.error_code, *_partition_errors(response.topics, field=4)],
-        connection=partition.partition,
+        connection=numbers[0],
     )
-    ((_, ((_, offset, *_),), _),) = response.topics
-    return None if offset < 0 else int(offset)
+    return {
+        TopicPartition(name, number): OffsetAndMetadata(offset, metadata or "")
+        for name, entries, _ in response.topics
+        for number, offset, _, metadata, *_ in entries
+        if offset >= 0
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionTime:
+    """Of a committed transaction, in seconds."""
+
+    duration: float
+    throttled: float
+    """For so long the brokers mute the connections that it used, from its end on."""
 
 
 class TransactionalProducer:
@@ -71,12 +102,21 @@ class TransactionalProducer:
         kafka: KafkaSettings,
         transactional_id: str,
         limits: Mapping[str, int],
+        member: tuple[int, str] = (-1, ""),
+        offset_metadata: str = "",
     ) -> None:
-        """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`."""
+        """`client` is started by the caller. `limits` maps a topic to its `max.message.bytes`.
+
+        `member` is the generation and the member id under which offsets are committed; without
+        them, the group's membership is not checked. `offset_metadata` is committed beside each
+        offset.
+        """
         self._client = client
         self._group_id = kafka.group_id
         self._id = transactional_id
         self._timeout_ms = kafka.transaction_timeout_ms
+        self._member = member
+        self._offset_metadata = offset_metadata
         self._sender = RecordSender(
             client,
             limits,
@@ -104,12 +144,11 @@ class TransactionalProducer:
         self,
         records: Sequence[OutputRecord],
         offsets: Mapping[TopicPartition, int] | None = None,
-    ) -> float:
+    ) -> TransactionTime:
         """Publish `records` and commit the group's `offsets` in one transaction.
 
         Waits, before the transaction begins, while the brokers throttle the connections that it
-        needs. Returns the transaction's duration in seconds, with the time for which the brokers
-        throttle these connections after it.
+        needs.
 
         Raises `RecordsRefusedError`, `ThrottledError` and other `KafkaError`s, or `TimeoutError`
         after KAFKA_TRANSACTION_TIMEOUT_MS.
@@ -119,23 +158,23 @@ class TransactionalProducer:
                 f"{self._id}: call init_transactions() first, and after an error"
             )
         if not records and not offsets:
-            return 0.0
+            return TransactionTime(0.0, 0.0)
         self._usable = False
         targets = await self._sender.encode(records)
         await self._client.wait_unthrottled(targets, connection=self._connection)
         began = time.monotonic()
-        deadline = began + self._timeout_ms / 1000
-        async with asyncio.timeout(self._timeout_ms / 1000):
+        timeout = self._timeout_ms / 1000
+        async with deadline(timeout, "end of the transaction"):
             if targets:
                 await self._add_partitions(targets)
-            steps = [self._produce(targets, deadline)] if targets else []
+            steps = [self._produce(targets, began + timeout)] if targets else []
             if offsets:
                 steps.append(self._commit_offsets(offsets))
             await run_concurrently(steps)
             await self._end()
         self._usable = True
         throttled = self._client.throttled_seconds(targets, connection=self._connection)
-        return time.monotonic() - began + throttled
+        return TransactionTime(time.monotonic() - began, throttled)
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 
@@ -147,20 +186,21 @@ class TransactionalProducer:
         )
         await self._send(request, lambda response: _partition_errors(response.errors, field=1))
 
-    async def _produce(
-        self, targets: Mapping[TopicPartition, TargetBatches], deadline: float
-    ) -> None:
-        await self._sender.send(targets, deadline=deadline)
+    async def _produce(self, targets: Mapping[TopicPartition, TargetBatches], until: float) -> None:
+        await self._sender.send(targets, deadline=until)
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)
         await self._send(request, lambda response: [response.error_code])
-        topics = _by_topic(
-            (partition, (partition.partition, offset, "")) for partition, offset in offsets.items()
-        )
+        with_metadata = {
+            partition: OffsetAndMetadata(offset, self._offset_metadata)
+            for partition, offset in offsets.items()
+        }
         await self._client.send_to_group_coordinator(
             self._group_id,
-            TxnOffsetCommitRequest(self._id, self._group_id, *self._producer, topics),
+            TxnOffsetCommitRequest(
+                self._id, self._group_id, self._producer, self._member, with_metadata
+            ),
             lambda response: _partition_errors(response.errors, field=1),
             connection=self._connection,
         )

@@ -1,8 +1,8 @@
 """Liveness and readiness of the worker. Pure: other modules report events, clocks are passed in.
 
-A worker is alive while it makes progress: work that stays pending for `stall_after` seconds without
-one completed record is a stall. An outage of the brokers is not a stall, since a restart would not
-end it. A worker is ready while it is a member of the consumer group.
+A worker is alive while it makes progress. It stalls if work is pending for `stall_after` seconds
+and no record completes. An outage of the brokers is not a stall, since a restart would not end it.
+A worker is ready while it is a member of the consumer group.
 """
 
 import time
@@ -12,23 +12,23 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Health:
-    """State behind /healthz and /readyz. Used on the event loop only. All durations in seconds."""
+    """The state that /healthz and /readyz report. Not thread-safe; durations are in seconds."""
 
     clock: Callable[[], float]
     """Monotonic time in seconds."""
     stall_after: float
-    """Work pending for this time without a completed record is a stall."""
+    """Time with pending work and without a completed record after which the worker is stalled."""
     contact_after: float
-    """No answer from a broker for this time is an outage."""
+    """Time without an answer from a broker after which there is an outage."""
     wall_clock: Callable[[], float] = time.time
     """Unix time in seconds."""
     ready: bool = False
-    """Whether the worker is a member of the group and takes records."""
+    """Whether the worker is a member of the group and polls records."""
     stopped_partitions: Mapping[str, str] = field(default_factory=dict)
     """Partitions that stand still at a corrupt batch, and why. The others go on, and a restart of
     the worker would not help: the worker stays alive and ready."""
     last_contact_timestamp: float = field(init=False)
-    """Unix time of the last answer from a broker; until the first, of the creation."""
+    """Unix time of the last answer from a broker; before the first answer, of the creation."""
     _last_progress: float = field(init=False)
     _last_contact: float = field(init=False)
     _throttled_until: float = field(init=False, default=float("-inf"))
@@ -39,11 +39,11 @@ class Health:
         self.last_contact_timestamp = self.wall_clock()
 
     def record_completed(self) -> None:
-        """The brokers acknowledged the answer or the dead letter of a record."""
+        """Reports that the brokers acknowledged the answer or the dead letter of a record."""
         self._last_progress = max(self.clock(), self._throttled_until)
 
     def broker_contact(self) -> None:
-        """A broker answered. After an outage, pending work gets its full time again."""
+        """Reports an answer from a broker. The first one after an outage restarts `stall_after`."""
         now = self.clock()
         if now - self._last_contact > self.contact_after:
             self._last_progress = now
@@ -51,8 +51,9 @@ class Health:
         self.last_contact_timestamp = self.wall_clock()
 
     def throttled(self, seconds: float) -> None:
-        """A broker answered that a quota delays the worker's requests for `seconds` from now on:
-        pending work gets its full time after that.
+        """Reports an answer by which a quota delays the worker's requests for `seconds` from now.
+
+        The times of stall and outage start after the delay.
         """
         self.broker_contact()
         self._throttled_until = max(self._throttled_until, self.clock() + seconds)
@@ -65,7 +66,7 @@ class Health:
         return self.clock() < self._throttled_until
 
     def set_work_pending(self, pending: bool) -> None:
-        """Whether records are in flight, or an assigned partition has lag."""
+        """Reports whether records are in flight or an assigned partition has lag."""
         if pending and not self._work_pending:
             self._last_progress = self.clock()
         self._work_pending = pending
@@ -77,7 +78,7 @@ class Health:
 
     @property
     def stalled(self) -> bool:
-        """Whether work is pending, brokers answer, and no record was completed in time."""
+        """Whether work is pending, brokers answer, and no record completed in `stall_after`."""
         outage = self.seconds_since_contact > self.contact_after
         overdue = self.clock() - self._last_progress > self.stall_after
         return self._work_pending and overdue and not outage

@@ -14,15 +14,11 @@ from worker.observability import metrics
 from worker.observability.health import Health
 
 SHUTDOWN_SECONDS = 1.0
-"""Time that requests in progress have at the stop. Short: clients can ask another worker."""
+"""Time that `stop` gives requests in progress. Short: clients can send a request again."""
 
 
 class OpsServer:
-    """Serves from `start` to `stop`.
-
-    `port` 0 picks a free port; after `start`, `port` is the one in use. `pages` maps a path prefix
-    to an application that is mounted there.
-    """
+    """The HTTP server. It listens from `start` to `stop`."""
 
     def __init__(
         self,
@@ -31,6 +27,10 @@ class OpsServer:
         port: int,
         pages: Mapping[str, web.Application] = MappingProxyType({}),
     ) -> None:
+        """`port` 0 selects a free port; after `start`, `self.port` is the port in use.
+
+        `pages` maps path prefixes to the applications that are mounted there.
+        """
         self._health = health
         self._host = host
         self.port = port

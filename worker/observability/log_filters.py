@@ -1,6 +1,7 @@
 """Filters for the log lines of client libraries: no credentials, no floods.
 
-They apply to the handler, so to lines of every logger; lines of the worker itself pass unchanged.
+The filters are added to the handler, so they see the lines of all loggers. Lines of the worker's
+own loggers pass unchanged.
 """
 
 import logging
@@ -8,13 +9,13 @@ import time
 from collections.abc import Callable, Iterable
 
 _SASL_AUTHENTICATE = 36
-"""API key of SaslAuthenticate (KIP-152); aiokafka's responses carry their request's key."""
+"""API key of SaslAuthenticate (KIP-152); aiokafka's responses have their request's key."""
 
 RATE_LIMITED = {"aiokafka", "opentelemetry"}
 """Libraries that log one line for each attempt to reach a broker, or a collector, that is down."""
 
 PERIOD_SECONDS = 10.0
-"""An outage of ten minutes leaves some hundred lines instead of forty thousand."""
+"""An outage of ten minutes then logs some hundred lines instead of forty thousand."""
 
 
 class RedactSasl(logging.Filter):
@@ -33,14 +34,15 @@ class RedactSasl(logging.Filter):
 class RateLimitRepeats(logging.Filter):
     """Passes one line per logger and message template every `PERIOD_SECONDS`.
 
-    The line that passes next has the number of suppressed ones in its field `suppressed`.
+    The next line that passes has the number of suppressed lines in its field `suppressed`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives monotonic seconds."""
+        """`clock` returns monotonic seconds."""
         super().__init__()
         self._clock = clock
-        self._seen: dict[tuple[str, str], tuple[float, int]] = {}  # time passed, suppressed since
+        # (logger, template) -> (time of the last line that passed, lines suppressed since then)
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] not in RATE_LIMITED:

@@ -1,7 +1,7 @@
 """Sets up logging: JSON lines, or coloured lines on a terminal. A log line is an event with fields.
 
-Lines of libraries, which log through the standard library, take the same shape. Which events the
-worker logs is listed in README.md beside this file.
+Libraries log through the standard library; their lines get the same format. README.md beside this
+file lists the events that the worker logs.
 """
 
 import io
@@ -18,7 +18,7 @@ from worker.observability.printable import printable
 
 
 def configure(level: str, style: str) -> None:
-    """Log to stderr from now on.
+    """Configures structlog and the standard library's root logger to log to stderr.
 
     `level` is a value of QA_LOG_LEVEL, `style` one of QA_LOG_FORMAT: `json`, `console`, or `auto`
     (`console` if stderr is a terminal, else `json`).
@@ -32,7 +32,7 @@ def configure(level: str, style: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks without local variables, which hold users' texts, and passwords.
+    # Local variables are omitted from tracebacks: they contain users' texts and passwords.
     renderers: list[Processor]
     if style == "json":
         renderers = [
@@ -67,13 +67,14 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # A line for each request to the HTTP port is not an event of the worker.
+    # Drops the line that aiohttp logs at level info for each request to the HTTP port.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
 def _escape_controls(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
-    """A field may quote a record or a broker. A terminal executes the control characters of a text;
-    JSON lines have them escaped already.
+    """Escapes control characters, which a terminal would execute, in all fields.
+
+    A field may quote a record or a broker. JSON lines need no escaping here.
     """
     return {
         name: printable(value, lines=name == "stack") if isinstance(value, str) else value

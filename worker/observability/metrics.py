@@ -1,12 +1,12 @@
-"""Every metric of the worker, under the names that Prometheus' practices recommend.
+"""Declares every metric of the worker, named as Prometheus' practices recommend.
 
-This module declares metrics and knows no other module. The module that does the work updates them.
+This module imports no other module of the worker. The module that does the work updates a metric.
 
 Rules for a new metric (https://prometheus.io/docs/practices/naming/ and .../instrumentation/):
 
 - Base units, named in the suffix: seconds, bytes, ratio. A timestamp is Unix time in seconds, so
   that PromQL computes the age; a metric that is itself an age would stand still with the worker.
-- A counter counts one kind of thing, so that a sum over its labels has a meaning.
+- A counter counts one kind of event, so that a sum over its labels has a meaning.
 - Series whose labels are known in advance exist from the start: `rate()` does not see the first
   increment of a series that begins at 1.
 - A panel or an alert uses it (tests/deploy/test_alerts.py), and README.md beside this file lists it
@@ -28,7 +28,7 @@ _END_TO_END_BUCKETS = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     *(60, 120, 300, 600, 1800, 3600, 21600),
 )
-"""Seconds, waiting in the topic included: up to a backlog of six hours."""
+"""Seconds, time in the topic included: up to a backlog of six hours."""
 
 # Process.
 INFO = Info("qa_worker", "Version of the worker; name, sha256, precision and provider of its model")
@@ -36,7 +36,7 @@ THREADS = Gauge("qa_inference_threads", "Threads that run the model")
 READY = Gauge("qa_ready", "1 while the worker is a member of the consumer group, otherwise 0")
 LAST_BROKER_CONTACT = Gauge(
     "qa_last_broker_contact_timestamp_seconds",
-    "Unix time of the last answer from a broker; until the first, of the worker's start",
+    "Unix time of the last answer from a broker; before the first answer, of the worker's start",
 )
 
 # Records in.
@@ -53,7 +53,18 @@ DISCARDED_RECORDS = Counter(
 )
 LAG = Gauge(
     "qa_lag_records",
-    "Records of an assigned partition from its position to its end",
+    "Records of an assigned partition from its position to its high watermark",
+    ["topic", "partition"],
+)
+HELD_UP_RECORDS = Gauge(
+    "qa_held_up_records",
+    "The part of the lag that cannot be read: records of an assigned partition from the first one "
+    "of an open transaction to the high watermark",
+    ["topic", "partition"],
+)
+EXPIRED_OFFSETS = Counter(
+    "qa_expired_offsets",
+    "Offsets that the group has not read and the topic's retention has deleted",
     ["topic", "partition"],
 )
 POSITION = Gauge(

@@ -1,4 +1,4 @@
-"""Escapes the characters of a text that control a terminal, before people see the text."""
+"""Escapes characters that control a terminal, in texts for log lines and command output."""
 
 import re
 
@@ -14,15 +14,18 @@ _IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""`text` with each control character as Python writes it: `\x1b`, `\n`, `\u202e`. All other
-    characters stay as they are, joiners and marks too. With `lines`, tabs and line feeds stay.
+    r"""Returns `text` with control characters escaped as in Python: `\x1b`, `\n`, `\u202e`.
+
+    All other characters are unchanged, including joiners and marks. With `lines`, tabs and line
+    feeds are unchanged too.
     """
     pattern = _IN_LINES if lines else _IN_ONE_LINE
     return pattern.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def printable_json(document: str) -> str:
-    r"""The same JSON, with the control characters that JSON leaves raw as `\u009b`: parsers read
-    the escape as the same character, and terminals do not execute it.
+    r"""Returns an equal JSON document with the control characters that JSON allows escaped.
+
+    Parsers decode an escape such as `\u009b` to the same character; terminals do not execute it.
     """
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)

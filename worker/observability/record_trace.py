@@ -1,6 +1,6 @@
-"""What happened to a record between its poll and its commit, for the listeners of a worker.
+"""The trace of a record, from its poll to its commit, for the listeners of a worker.
 
-The streaming layer creates a trace when it takes a record, adds stages to it on the event loop,
+The streaming layer creates a trace when it polls a record, adds stages to it on the event loop,
 copies the engine's timings to it, and ends it after the commit. Without a listener there are no
 traces. All times are nanoseconds since the epoch (`time.time_ns`).
 """
@@ -22,19 +22,19 @@ again."""
 
 @dataclass(slots=True, eq=False)
 class RecordTrace:
-    """Of one record. Listeners may use it as a key."""
+    """The trace of one record. Compared by identity, so listeners may use it as a key."""
 
     topic: str
     partition: int
     offset: int
     headers: Sequence[Header]
-    """Of the input record."""
+    """Headers of the input record."""
     received: int = field(default_factory=time.time_ns)
     stages: list[StageTiming] = field(default_factory=list)
     batches: list[BatchTiming] = field(default_factory=list)
     id: str = ""
     outcome: str = ""
-    """`ANSWERED`, `DROPPED`, or the reason of its rejection; set at the end."""
+    """`ANSWERED`, `DROPPED`, or the reason of the rejection; set at the end."""
     ended: int = 0
     propagated: Sequence[Header] | None = None
     """Trace context headers of the output record; they replace those of the input record."""
@@ -50,16 +50,17 @@ class RecordTrace:
 
 
 class TraceListener(Protocol):
-    """Called on the event loop. Must not block, and must not raise."""
+    """Receives traces on the event loop. Its methods must not block and must not raise."""
 
-    def on_start(self, trace: RecordTrace) -> None: ...
+    def on_start(self, trace: RecordTrace) -> None:
+        """Called when a record was polled."""
 
     def on_end(self, trace: RecordTrace) -> None:
-        """Called once for each trace that was started."""
+        """Called once for each started trace, with `outcome` and `ended` set."""
 
 
 class TraceDispatcher:
-    """Creates and ends traces, and tells the listeners."""
+    """Creates and ends traces, and calls the listeners."""
 
     def __init__(self, *listeners: TraceListener) -> None:
         self._listeners = listeners
@@ -67,7 +68,7 @@ class TraceDispatcher:
     def start(
         self, topic: str, partition: int, offset: int, headers: Sequence[Header]
     ) -> RecordTrace | None:
-        """Returns `None` if there is no listener."""
+        """Creates the trace of a record. Returns `None` if there is no listener."""
         if not self._listeners:
             return None
         trace = RecordTrace(topic, partition, offset, headers)
@@ -76,6 +77,7 @@ class TraceDispatcher:
         return trace
 
     def end(self, trace: RecordTrace, outcome: str) -> None:
+        """Ends the trace now. `outcome` is as in `RecordTrace`."""
         trace.outcome = outcome
         trace.ended = time.time_ns()
         for listener in self._listeners:

@@ -2,12 +2,12 @@
 
 A record has a span from its poll to its commit, a child of the producer's `traceparent`, with a
 child span for each stage; its answer carries that span's context. A micro-batch holds windows of
-several records, so it has a trace of its own, linked to and from theirs. OpenTelemetry's own
-`OTEL_...` variables set the endpoint, the sampling and the batching of the export.
+several records, so it has a separate trace, with links from and to the spans of these records.
+OpenTelemetry's `OTEL_...` variables set the endpoint, the sampling and the batching of the export.
 
-A record's own span starts at its poll, since its context travels with the answer. Its children are
-made when the record is committed, from the times in its `RecordTrace`. Names and attributes follow
-OpenTelemetry's semantic conventions for messaging (1.37), where these define any.
+The span of a record starts at the poll, since the answer carries its context. Its child spans are
+created when the record is committed, from the times in its `RecordTrace`. Names and attributes
+follow OpenTelemetry's semantic conventions for messaging (1.37), where these define any.
 """
 
 import threading
@@ -70,7 +70,7 @@ def check(environment: Mapping[str, str]) -> None:
 
 
 class Tracing:
-    """A `TraceListener` that makes spans. Call `close` at the end."""
+    """A `TraceListener` that exports spans. Call `close` at the end."""
 
     def __init__(
         self, *, version: str, group: str, answers_topic: str, dead_letters_topic: str
@@ -92,7 +92,7 @@ class Tracing:
     def close(self) -> None:
         """Export the remaining spans. Blocks for `FLUSH_SECONDS` at most."""
         self._batches.close()
-        # The exporter retries an unreachable collector beyond any timeout that it is given.
+        # With an unreachable collector, the exporter ignores its timeout and retries for longer.
         closing = threading.Thread(target=self._provider.shutdown, name="qa-traces", daemon=True)
         closing.start()
         closing.join(FLUSH_SECONDS)
@@ -152,12 +152,12 @@ class Tracing:
 
 
 class _BatchSpans:
-    """The spans of micro-batches, each shared by the records that had windows in it.
+    """The spans of micro-batches. All records with windows in a batch share its span.
 
-    The first sampled record that ends starts the span, later ones add a link. A span ends when its
-    last record has ended: then nothing refers to its `BatchTiming` any more. Counting records
-    instead would leak the spans of batches with a rejected or dropped record, whose trace does not
-    name its batches.
+    The first sampled record that ends starts the span; later records add a link. The span ends when
+    its last record has ended, which drops the last reference to its `BatchTiming`. Counting records
+    instead would leak the spans of batches with a rejected or dropped record, because the trace of
+    such a record does not list its batches.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -167,7 +167,7 @@ class _BatchSpans:
         )
 
     def link(self, batch: BatchTiming, record: Span) -> Span:
-        """The span of `batch`, linked to the span of one of its records."""
+        """Returns the span of `batch`, linked to `record`, the span of one of its records."""
         link = record.get_span_context()
         if (opened := self._open.get(batch)) is not None:
             opened[0].add_link(link)
@@ -188,14 +188,16 @@ class _BatchSpans:
         return span
 
     def close(self) -> None:
-        """End the spans of batches whose records have not all ended."""
+        """Ends the spans that are still open: some of their records have not ended."""
         for _, end in list(self._open.values()):
             end()
 
 
 class LinkedSampler(Sampler):
-    """Samples a root span with links if one of the linked spans is sampled, so that every sampled
-    record has the span of its micro-batch. Asks the configured sampler about all other spans.
+    """Samples a root span with links if one of the linked spans is sampled.
+
+    So every sampled record has the spans of its micro-batches. The configured sampler decides about
+    all other spans.
     """
 
     def __init__(self, configured: Sampler) -> None:

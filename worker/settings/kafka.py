@@ -54,7 +54,8 @@ class KafkaSettings(SettingsGroup):
 
     auto_offset_reset: Literal["earliest", "latest"] = Field(
         "earliest",
-        description="Start position of a group without committed offsets: earliest or latest",
+        description="Start position of a group without any committed offset of the questions "
+        "topic: earliest or latest",
     )
     isolation_level: Literal["read_committed", "read_uncommitted"] = Field(
         "read_committed",
@@ -81,13 +82,24 @@ class KafkaSettings(SettingsGroup):
     max_poll_interval_ms: int = Field(
         300_000, ge=1_000, description="Time without a poll after which the worker leaves the group"
     )
+    metadata_max_age_ms: int = Field(
+        30_000,
+        ge=1_000,
+        description="Time after which metadata is fetched again: until then, partitions that were "
+        "added to a topic are not known",
+    )
     request_timeout_ms: int = Field(40_000, ge=1_000, description="Timeout of a request")
     transaction_timeout_ms: int = Field(
         10_000,
         ge=1_000,
         description="Timeout of a transaction, after which the coordinator aborts it",
     )
-    max_poll_records: int = Field(100, ge=1, description="Maximum number of records in one poll")
+    max_poll_records: int = Field(
+        100,
+        ge=1,
+        description="Maximum number of records that are polled and wait for capacity, over all "
+        "partitions",
+    )
     max_partition_fetch_bytes: int = Field(
         MIB, ge=1024, description="Maximum bytes that one fetch returns for each partition"
     )

@@ -10,7 +10,13 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    IllegalGenerationError,
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    UnknownMemberIdError,
+)
 
 from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.observability import metrics
@@ -24,6 +30,15 @@ SESSION_ERRORS = (KafkaError, OSError, TimeoutError)
 """Errors that a new fence or a new session may cure. Any other error is a bug and ends the worker.
 """
 
+FENCED = (
+    IllegalGenerationError,
+    InvalidProducerEpoch,
+    ProducerFenced,
+    UnknownMemberIdError,
+)
+"""Another owner took a fence, or the group removed this member: so it learns at its next heartbeat.
+"""
+
 MAX_RESTARTS = 3
 """Consecutive restarts of a partition without a successful delivery; then the session ends."""
 
@@ -33,8 +48,7 @@ class Assignment:
 
     def __init__(self, settings: Settings, context: PartitionContext) -> None:
         self._drain_seconds = settings.qa.drain_seconds
-        # A fenced member learns at its next heartbeat that it lost its partitions. A restart waits
-        # longer than one heartbeat, or it would fence the new owner.
+        # A restart waits longer than one heartbeat, or it would fence the new owner.
         self._fenced_delay = 1.5 * settings.kafka.heartbeat_interval_ms / 1000
         self._context = context
         self._delivery = context.delivery
@@ -43,6 +57,7 @@ class Assignment:
         self._closed_tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
+        self._discarded = 0
         self._draining = asyncio.Lock()
 
     @property
@@ -113,13 +128,14 @@ class Assignment:
                 await processor.run()
             except Exception as error:
                 if self._partitions.get(partition) is not processor or self._ending:
-                    processor.close()  # it is being closed anyway; a drain must not wait for it
+                    # It is being closed anyway; a drain must not wait for it.
+                    self._discarded += processor.close()
                     return
                 restarts = 0 if processor.made_progress else restarts + 1
                 if not self._is_cured_by_restart(error) or restarts > MAX_RESTARTS:
                     self._fail(error)
                     return
-                fenced = isinstance(error, InvalidProducerEpoch | ProducerFenced)
+                fenced = isinstance(error, FENCED)
                 delay = self._fenced_delay if fenced else 0.0
                 metrics.PARTITION_RESTARTS.inc()
                 log.warning(
@@ -171,13 +187,16 @@ class Assignment:
         tasks: dict[TopicPartition, asyncio.Task[None]],
     ) -> None:
         for partition, processor in partitions.items():
-            processor.close()
-            for gauge in (metrics.LAG, metrics.POSITION):
+            self._discarded += processor.close()
+            for gauge in (metrics.LAG, metrics.HELD_UP_RECORDS, metrics.POSITION):
                 gauge.remove(partition.topic, str(partition.partition))
         for task in tasks.values():
             task.cancel()
             self._closed_tasks.add(task)
             task.add_done_callback(self._closed_tasks.discard)
+        if self._discarded:
+            log.warning("records_discarded", records=self._discarded)
+            self._discarded = 0
         partitions.clear()
         tasks.clear()
         metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))

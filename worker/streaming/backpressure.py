@@ -59,10 +59,26 @@ class InFlightLimiter:
             self.bytes + size <= self._max_bytes and self._engine.pending_tokens < self.token_limit
         )
 
-    async def wait_for_capacity(self, size: int = 0) -> None:
-        while not self.has_capacity(size):
-            self._changed.clear()
-            await self._changed.wait()
+    def within_share(self, size: int, *, held: int) -> bool:
+        """Whether a partition that holds `held` bytes in flight may add a record of `size` bytes
+        beside other partitions: as long as it holds no more than is free for all. It always may
+        hold one record.
+
+        A partition whose deliveries hang thus leaves half of the bytes to the others, two leave a
+        third, and so on (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory
+        Packet Switches", 1998, with a factor of 1).
+        """
+        return not held or held + size <= self._max_bytes - self.bytes
+
+    async def wait_for_capacity(self) -> None:
+        """Wait until a small record may be added. For one task, as `wait_for_change`."""
+        while not self.has_capacity():
+            await self.wait_for_change()
+
+    async def wait_for_change(self) -> None:
+        """Wait until capacity may have been freed; at once, if that was so since the last call."""
+        await self._changed.wait()
+        self._changed.clear()
 
     def engine_progressed(self) -> None:
         """The engine finished tokens: wake the waiters. May be called from any thread."""
@@ -87,4 +103,5 @@ class InFlightLimiter:
         self.bytes += size
         metrics.IN_FLIGHT_RECORDS.set(self.records)
         metrics.IN_FLIGHT_BYTES.set(self.bytes)
-        self._changed.set()
+        if records < 0:
+            self._changed.set()

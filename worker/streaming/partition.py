@@ -69,11 +69,13 @@ class PartitionProcessor:
         self.tracker: Tracker = OffsetTracker()
         self.made_progress = False
         """Whether a delivery has succeeded."""
+        self.in_flight_bytes = 0
         self._context = context
         self._delivery = context.delivery.open(partition, self.tracker)
         labels = partition.topic, str(partition.partition)
         self._records = metrics.CONSUMED_RECORDS.labels(*labels)
         self._answers = metrics.ANSWERS.labels(*labels)
+        metrics.EXPIRED_OFFSETS.labels(*labels)  # from 0 on, see metrics.py
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
         self._replaced: dict[int, ProcessedRecord] = {}
@@ -115,6 +117,7 @@ class PartitionProcessor:
         context = self._context
         self._records.inc()
         context.limiter.acquire(record.size)
+        self.in_flight_bytes += record.size
         self._idle.clear()
         trace = context.traces.start(record.topic, record.partition, record.offset, record.headers)
         processing = asyncio.create_task(context.processor.process(record, trace))
@@ -132,14 +135,16 @@ class PartitionProcessor:
         self._changed.set()
         await self._idle.wait()
 
-    def close(self) -> None:
-        """Discard what is in flight: the partition's next owner processes it again.
+    def close(self) -> int:
+        """Discard what is in flight: the partition's next owner processes it again. Returns the
+        number of records.
 
         Cancels the processing, which reaches the engine. The caller cancels `run`.
         """
         if self._closed:
-            return
+            return 0
         self._closed = True
+        discarded = len(self._processed) + len(self._processing)
         traces = self._context.traces
         for each in (*self._processed, *self._processing):
             if not each.processing.cancel() and not each.processing.cancelled():
@@ -153,8 +158,10 @@ class PartitionProcessor:
                 traces.end(delivered.trace, DROPPED)
         self._processed.clear()
         self._processing.clear()
+        self.in_flight_bytes = 0
         self._replaced.clear()
         self._idle.set()
+        return discarded
 
     def _collect_processed(self, _: "asyncio.Task[ProcessedRecord]") -> None:
         while self._processing and self._processing[0].processing.done():
@@ -241,6 +248,7 @@ class PartitionProcessor:
         outcome = str(reason) if reason else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
+        self.in_flight_bytes -= each.record.size
         if counts(each):
             self._context.dead_letter_limit.count(reason)
         if reason is None:

@@ -13,6 +13,7 @@ import structlog
 
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
+from worker.kafka.start_offsets import GroupStart
 from worker.kafka.topic_requirements import OutputTopics
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -25,6 +26,7 @@ from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.watchdog import Watchdog
 
@@ -41,18 +43,20 @@ class KafkaSession:
         self,
         settings: Settings,
         topics: OutputTopics,
+        start: GroupStart,
         engine: Engine,
         health: Health,
         dead_letter_limit: DeadLetterLimit,
         decoders: Executor,
         traces: TraceDispatcher,
+        silence: SilenceGuard,
     ) -> None:
         """`decoders` runs JSON that is too large for the event loop."""
         qa = settings.qa
         self._health = health
         self._engine = engine
         throttling = ThrottleReporter(health)
-        self._consumer = GroupConsumer(settings, throttling.report)
+        self._consumer = GroupConsumer(settings, start, throttling.report)
         self._delivery = create_delivery(
             settings, topics.limits, self._consumer, traces, throttling.report
         )
@@ -81,10 +85,21 @@ class KafkaSession:
             batch_records=qa.commit_records,
         )
         self._assignment = Assignment(settings, context)
-        self._poller = RecordPoller(self._consumer, self._limiter, self._assignment)
-        self._watchdog = Watchdog(qa, self._consumer, self._assignment, self._limiter, health)
+        self._poller = RecordPoller(
+            self._consumer,
+            self._limiter,
+            self._assignment,
+            max_records=settings.kafka.max_poll_records,
+        )
+        self._watchdog = Watchdog(
+            qa, self._consumer, self._assignment, self._limiter, health, silence
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def records_in_flight(self) -> int:
+        return self._limiter.records
 
     async def open(self) -> None:
         """Connect and join the group. Raises `KafkaError`."""

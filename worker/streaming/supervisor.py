@@ -5,22 +5,27 @@ after one fails, until it is told to stop or continuing is useless.
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import structlog
 from aiokafka.errors import KafkaConnectionError
 
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
+from worker.kafka.diagnostics import find_connection_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
+from worker.kafka.group_start import find_group_start
+from worker.kafka.start_offsets import GroupStart
 from worker.kafka.topic_requirements import check_topics
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
-from worker.settings import Settings
+from worker.settings import Settings, SettingsError
 from worker.streaming.assignment import SESSION_ERRORS
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.processor import Engine
 from worker.streaming.session import KafkaSession
+from worker.streaming.silence import SilenceGuard
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +46,14 @@ class WorkerSupervisor:
         engine: Engine,
         health: Health,
         traces: TraceDispatcher = TraceDispatcher(),  # noqa: B008 - stateless without listeners
+        *,
+        read_settings: Callable[[], Settings] | None = None,
     ) -> None:
+        """`read_settings` reads `settings` again, for secrets that are in files and may have
+        changed: called for each session and each probe; may raise `SettingsError`.
+        """
         self._settings = settings
+        self._read_settings = read_settings or (lambda: settings)
         self._engine = engine
         self._health = health
         self._traces = traces
@@ -50,7 +61,15 @@ class WorkerSupervisor:
         self._dead_letter_limit = DeadLetterLimit(
             records=qa.dead_letter_limit_records, ratio=qa.dead_letter_limit_ratio
         )
+        self._silence = SilenceGuard(self._probe)
         self._opened = False
+        self._start: GroupStart | None = None
+        self._session: KafkaSession | None = None
+
+    @property
+    def records_in_flight(self) -> int:
+        """Records whose outcomes are not acknowledged."""
+        return self._session.records_in_flight if self._session else 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once `stop` was set and what was in flight is published and committed.
@@ -62,7 +81,7 @@ class WorkerSupervisor:
         with ThreadPoolExecutor(1, "qa-decode") as decoders:
             while not stop.is_set():
                 try:
-                    session = await self._open(decoders, stop)
+                    self._session = session = await self._open(decoders, stop)
                     if session is None:
                         return
                     self._opened, opened = True, time.monotonic()
@@ -72,7 +91,7 @@ class WorkerSupervisor:
                         await session.close()
                         if time.monotonic() - opened > STABLE_SECONDS:
                             failures = 0
-                except SESSION_ERRORS as error:
+                except (*SESSION_ERRORS, SettingsError) as error:
                     await self._raise_if_fatal(error)
                     pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                     failures += 1
@@ -84,18 +103,24 @@ class WorkerSupervisor:
     async def _open(self, decoders: Executor, stop: asyncio.Event) -> KafkaSession | None:
         """A session that has joined the group, or None if `stop` was set meanwhile.
 
-        Topics are checked for each session, since they may change. Joining can take as long as the
-        slowest member's drain, so it must not delay a stop.
+        For each session certificates and secrets are read from their files, and topics are checked:
+        they may change. Joining can take as long as the slowest member's drain, so it must not
+        delay a stop.
         """
-        topics = await check_topics(self._settings)
+        settings = self._read_settings()
+        topics = await check_topics(settings)
+        if self._start is None:
+            self._start = await find_group_start(settings)
         session = KafkaSession(
-            self._settings,
+            settings,
             topics,
+            self._start,
             self._engine,
             self._health,
             self._dead_letter_limit,
             decoders,
             self._traces,
+            self._silence,
         )
         opening = asyncio.create_task(session.open())
         stopped = asyncio.create_task(stop.wait())
@@ -115,6 +140,16 @@ class WorkerSupervisor:
         await asyncio.wait([opening])
         return None
 
+    async def _probe(self) -> Exception | None:
+        """See `silence.Probe`."""
+        try:
+            error = await find_connection_error(self._read_settings().kafka)
+        except SettingsError as unreadable:
+            return unreadable
+        if isinstance(error, StreamingError):
+            raise error
+        return error
+
     async def _raise_if_fatal(self, error: Exception) -> None:
         """Raises `StreamingError` unless another session may succeed."""
         if (refused := find_authorization_error(error)) is not None:
@@ -122,6 +157,8 @@ class WorkerSupervisor:
             with contextlib.suppress(*SESSION_ERRORS):
                 await check_topics(self._settings)
             raise StreamingError(explain_authorization_error(refused, self._settings)) from error
+        if not self._opened and isinstance(error, SettingsError):
+            raise error
         if not self._opened and not _one_broker_answered(error):
             # At the start an operator is watching: report the error at once.
             servers = self._settings.kafka.bootstrap_servers

@@ -1,7 +1,8 @@
 """Lag, contact with the brokers, and the decision to give up.
 
-Asks the brokers where the partitions end and tells Health what it learns. It ends the worker when
-waiting cannot help: brokers away for too long, or work that is pending and never completes.
+Asks the brokers where the partitions end and tells Health what it learns. It ends the session when
+a new one can do better (`silence.py`), and the worker when waiting cannot help: a topic that was
+deleted, brokers away for too long, or work that is pending and never completes.
 """
 
 import asyncio
@@ -12,12 +13,15 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from worker.kafka.consumer import PartitionEnd
+from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.settings import WorkerSettings
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.delivery.base import Tracker
+from worker.streaming.silence import SilenceGuard
 
 log = structlog.get_logger(__name__)
 
@@ -25,10 +29,12 @@ CHECK_SECONDS = 5.0
 """Time between two checks; a broker's response may take twice that."""
 
 
-class Offsets(Protocol):
-    async def end_offsets(
+class Topics(Protocol):
+    async def check_topics(self) -> None: ...
+
+    async def ends(
         self, partitions: Collection[TopicPartition]
-    ) -> dict[TopicPartition, int]: ...
+    ) -> dict[TopicPartition, PartitionEnd]: ...
 
     @property
     def stopped(self) -> Mapping[TopicPartition, str]:
@@ -46,19 +52,23 @@ class Watchdog:
     def __init__(
         self,
         qa: WorkerSettings,
-        consumer: Offsets,
+        consumer: Topics,
         assignment: Trackers,
         limiter: InFlightLimiter,
         health: Health,
+        silence: SilenceGuard,
     ) -> None:
         self._qa = qa
         self._consumer = consumer
         self._assignment = assignment
         self._limiter = limiter
         self._health = health
+        self._silence = silence
 
     async def run(self) -> None:
-        """Never returns. Raises `StreamingError` when continuing is useless."""
+        """Never returns. Raises `StreamingError` when continuing is useless, and
+        `SilentSessionError` when a new session can do better.
+        """
         while True:
             lag = await self._measure_lag()
             self._health.set_work_pending(self._limiter.records > 0 or lag > 0)
@@ -72,14 +82,19 @@ class Watchdog:
                     f"{self._limiter.records} records in flight and a lag of {lag}, but no record "
                     f"completed for {self._qa.stall_seconds:g} s (QA_STALL_SECONDS); giving up"
                 )
+            await self._silence.check(self._health.seconds_since_contact)
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _measure_lag(self) -> int:
-        """The lag of all partitions that can be read, together; 0 if the brokers do not answer."""
+        """The records of all partitions that can be read, together; 0 if the brokers do not answer.
+
+        Raises `StreamingError` if a topic was deleted, or deleted and created again.
+        """
         asked = self._assignment.trackers
         try:
-            async with asyncio.timeout(2 * CHECK_SECONDS):
-                ends = await self._consumer.end_offsets(asked)
+            async with deadline(2 * CHECK_SECONDS, "topic ids and end offsets"):
+                await self._consumer.check_topics()
+                ends = await self._consumer.ends(asked)
         except (KafkaError, TimeoutError) as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
@@ -89,6 +104,7 @@ class Watchdog:
             log.warning("broker_contact_lost", seconds=seconds, error=format_error(error))
             return 0
         self._health.broker_contact()
+        self._silence.answered()
         total, stopped = 0, self._consumer.stopped
         self._health.stopped_partitions = {
             f"{each.topic} partition {each.partition}": why for each, why in stopped.items()
@@ -97,11 +113,14 @@ class Watchdog:
             # Only if the assignment is still the one that was asked about.
             if asked.get(partition) is not tracker or tracker.position is None:
                 continue
-            lag = max(0, ends[partition] - tracker.position)
+            end = ends[partition]
+            readable = max(0, end.readable - tracker.position)
+            held_up = end.high_watermark - max(end.readable, tracker.position)
             labels = partition.topic, str(partition.partition)
-            metrics.LAG.labels(*labels).set(lag)
+            metrics.LAG.labels(*labels).set(readable + max(0, held_up))
+            metrics.HELD_UP_RECORDS.labels(*labels).set(max(0, held_up))
             metrics.POSITION.labels(*labels).set(tracker.position)
             if partition not in stopped:
                 # No restart of the worker would make the partition go on.
-                total += lag
+                total += readable
         return total

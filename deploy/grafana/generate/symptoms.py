@@ -92,12 +92,17 @@ BEHIND = Row(
         Panel(
             "Lag by partition",
             "Records from the position to the end of the partition. One that grows alone: a hot "
-            "key, or a record that does not complete. A gap in the line: a rebalance.",
+            "key, a record that does not complete, or another producer's open transaction, behind "
+            "which the records are held up. A gap in the line: a rebalance.",
             "short",
             (
                 (
                     "{{topic}} {{partition}}",
                     f"max by (topic, partition) (qa_lag_records{{{HERE}}})",
+                ),
+                (
+                    "held up by open transactions",
+                    f"sum(max by (topic, partition) (qa_held_up_records{{{HERE}}}))",
                 ),
             ),
         ),

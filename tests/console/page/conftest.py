@@ -1,4 +1,4 @@
-"""One worker with the default model and one browser, for all tests of the page."""
+"""Fixtures: one worker with the default model and one browser for all tests of the page."""
 
 from collections.abc import AsyncIterator
 
@@ -48,8 +48,8 @@ async def console(worker: WorkerProcess, profile: BrowserContext) -> AsyncIterat
     yield console
     await console.page.close()
     assert console.problems == []
-    here = f"http://127.0.0.1:{worker.port}/console/"
-    assert [url for url in console.requested if not url.startswith((here, "data:"))] == []
+    prefix = f"http://127.0.0.1:{worker.port}/console/"
+    assert [url for url in console.requested if not url.startswith((prefix, "data:"))] == []
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ pytestmark = [
 async def test_foreign_page_cannot_ask_read_or_frame(
     browser: Browser, worker: WorkerProcess, topics: Topics
 ) -> None:
-    """The foreign page has the token. `localhost` is a different origin from 127.0.0.1."""
+    """A page of another origin with the token. `localhost` differs from 127.0.0.1 as an origin."""
     console = f"http://127.0.0.1:{worker.port}/console/"
     before = await topics.ends()
     page = await browser.new_page()
     await page.goto(f"http://localhost:{worker.port}/healthz")
-    tried = await page.evaluate(
+    results = await page.evaluate(
         """async ([console, token]) => {
             const headers = {
                 Authorization: `Bearer ${token}`,
@@ -43,7 +43,7 @@ async def test_foreign_page_cannot_ask_read_or_frame(
         }""",
         [console, TOKEN],
     )
-    assert tried == ["TypeError", "TypeError", "TypeError"]
+    assert results == ["TypeError", "TypeError", "TypeError"]
     assert await topics.ends() == before
     async with page.expect_event("requestfailed") as refused:
         await page.evaluate(
@@ -72,7 +72,7 @@ async def test_page_without_token_asks_only_for_the_token(
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_have_text("Ready")
     await expect(page.locator("#locked")).to_be_hidden()
-    await page.reload()  # it stays in the tab
+    await page.reload()  # the tab keeps the token
     await expect(page.get_by_role("status")).to_have_text("Ready")
     await page.close()
 

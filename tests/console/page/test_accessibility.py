@@ -28,16 +28,16 @@ async def test_page_fits_every_width(console: ConsolePage) -> None:
         await page.set_viewport_size({"width": width, "height": 740})
         outside = await page.evaluate(
             """() => [...document.querySelectorAll("body *")]
-                .filter((each) => each.getBoundingClientRect().right > innerWidth + 0.5)
-                .filter((each) => !each.closest(".visually-hidden"))
-                .map((each) => each.outerHTML.slice(0, 80))"""
+                .filter((element) => element.getBoundingClientRect().right > innerWidth + 0.5)
+                .filter((element) => !element.closest(".visually-hidden"))
+                .map((element) => element.outerHTML.slice(0, 80))"""
         )
         assert (width, outside) == (width, [])
         assert await page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
 async def test_axe_finds_no_violations_light_and_dark(console: ConsolePage) -> None:
-    """Names, roles, contrasts, as axe-core finds them: with an answer, with a rejection, locked."""
+    """Runs axe-core on the page with an answer, with a rejection, and without a token."""
     page = console.page
     await console.ask(QUESTION, EMOJI)
     await expect(page.locator("mark")).to_be_visible()
@@ -52,20 +52,20 @@ async def test_axe_finds_no_violations_light_and_dark(console: ConsolePage) -> N
 
 
 async def violations(page: Page) -> list[str]:
-    """Under the rules that only look at colours, for the dark scheme."""
+    """Returns axe-core's violations: all rules in the light scheme, contrast in the dark one."""
     axe = tool_file("node/node_modules/axe-core/axe.min.js").read_text()
     await page.evaluate(f"() => {{ {axe} }}")
-    found = await page.evaluate("axe.run()")
+    light = await page.evaluate("axe.run()")
     await page.emulate_media(color_scheme="dark")
-    ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200
+    background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert sum(map(int, background.removeprefix("rgb(").removesuffix(")").split(","))) < 200
     dark = await page.evaluate("axe.run({ runOnly: ['color-contrast'] })")
     await page.emulate_media(color_scheme="light")
-    assert found["passes"]
+    assert light["passes"]
     assert dark["passes"]
     return [
-        json.dumps([each["id"], [node["html"] for node in each["nodes"]]])
-        for each in [*found["violations"], *dark["violations"]]
+        json.dumps([violation["id"], [node["html"] for node in violation["nodes"]]])
+        for violation in [*light["violations"], *dark["violations"]]
     ]
 
 
@@ -85,7 +85,7 @@ async def test_every_control_has_a_name(page: Page) -> None:
 async def test_reduced_motion_stops_animations(console: ConsolePage) -> None:
     page = console.page
     await page.emulate_media(reduced_motion="reduce")
-    moving = await page.evaluate(
+    animation = await page.evaluate(
         """() => {
             const pending = document.createElement("p");
             pending.className = "pending";
@@ -93,4 +93,4 @@ async def test_reduced_motion_stops_animations(console: ConsolePage) -> None:
             return getComputedStyle(pending, "::before").animationName;
         }"""
     )
-    assert moving == "none"
+    assert animation == "none"

@@ -1,4 +1,4 @@
-"""Questions that are asked on the page, their answers and their traces."""
+"""Sending questions from the page, and the display of answers and traces."""
 
 from pathlib import Path
 
@@ -103,12 +103,12 @@ async def test_text_never_becomes_markup(console: ConsolePage) -> None:
     assert await console.page.locator("#result :is(img, script, b[onclick], i)").count() == 0
     assert await console.page.evaluate("window.broken") is None
     # Trusted Types: the browser refuses markup from a string even if the page has such a bug.
-    refused = await console.page.evaluate(
+    error = await console.page.evaluate(
         """() => {
             try { document.body.innerHTML = "<p>"; } catch (error) { return error.name; }
         }"""
     )
-    assert refused == "TypeError"
+    assert error == "TypeError"
     assert len(console.problems) == 1
     console.problems.clear()
 

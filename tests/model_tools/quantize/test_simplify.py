@@ -71,7 +71,7 @@ def test_gemm_of_transposed_activations_is_kept() -> None:
 
 
 SCALARS = {
-    name: np.float32(value)
+    name: np.array(value, np.float32)
     for name, value in {"half": 0.5, "one": 1, "root": 2**0.5, "inverse": 0.5**0.5}.items()
 }
 ERF = [node("Div", "x root", "a"), node("Erf", "a", "e"), node("Add", "e one", "s")]
@@ -100,7 +100,7 @@ def test_gelu_stays_spelled_in_older_opsets() -> None:
 
 
 def test_similar_formulas_are_kept() -> None:
-    scalars = {**SCALARS, "half": np.float32(0.7)}
+    scalars = {**SCALARS, "half": np.array(0.7, np.float32)}
     assert "Erf" in kinds(simplified(graph(SPELLINGS["torch"], scalars, ["n", 4])))
 
 

@@ -58,7 +58,7 @@ def encoded() -> NDArray[np.float64]:
     ids = np.array([[words.index(word) for word in ("[CLS]", *TEXT.split(), "[SEP]")]])
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
     (hidden,) = forward(TINY_DISTILBERT, random_weights(TINY_DISTILBERT, head=False), inputs)
-    return hidden[0]
+    return np.asarray(hidden[0])
 
 
 def test_dense_and_layer_norm_follow_the_pooling(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.progress import TaskID
 
 from schemas.rejection import Reason
-from worker.cli.terminal import progress
+from worker.cli.terminal import print_note, progress
 from worker.dead_letters.dead_letter import DeadLetterFilter
 from worker.kafka.records import UnreadableBatch
 from worker.kafka.topic_reader import OnProgress
@@ -93,10 +93,9 @@ class UnreadableReport:
         if position in self._reported or batch.next_offset is None:
             return
         self._reported.add(position)
-        typer.echo(
+        print_note(
             f"qa-worker: {batch.topic} partition {batch.partition}: offsets {batch.offset} to "
-            f"{batch.next_offset - 1} cannot be read and are left out: {batch.detail}",
-            err=True,
+            f"{batch.next_offset - 1} cannot be read and are left out: {batch.detail}"
         )
 
 

@@ -109,7 +109,7 @@ function segments(samples, valueOf) {
 const linePath = (part) => `M${part.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}${part.length === 1 ? "h0" : ""}`;
 const areaPath = (part, base) => `${linePath(part)}V${base}H${part[0][0].toFixed(1)}Z`;
 
-/** The next larger number that is round, and whose half is round too. */
+/** The smallest round number that is not below `value` and has a round half. */
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value * 0.999);

@@ -161,7 +161,7 @@ def _one_plus_erf_of(
     scaled = makers.get(erf.input[0]) if erf is not None and erf.op_type == "Erf" else None
     if scaled is None or scaled.op_type not in ("Div", "Mul"):
         return None
-    left, right = scaled.input
+    left, right = map(str, scaled.input)
     if scaled.op_type == "Div":
         return left if _close(scalars.get(right), 2**0.5) else None
     if _close(scalars.get(right), 0.5**0.5):

@@ -8,17 +8,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
-import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
-from worker.kafka.errors import format_error
+from worker.kafka.deadline import deadline
 from worker.kafka.producer import IdempotentProducer, client_for_producers
 from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import BATCH_BYTES
 from worker.kafka.throttle import OnThrottled
+from worker.kafka.transactions import fetch_stable_offset
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import KafkaSettings
 from worker.streaming.delivery.base import (
@@ -31,8 +31,6 @@ from worker.streaming.delivery.base import (
     end_traces,
 )
 from worker.streaming.offset_tracker import StartOffsets
-
-log = structlog.get_logger(__name__)
 
 COMMIT_TIMEOUT_SECONDS = 5.0
 """For one commit: after a drain of 15 s (the default) it ends within the rebalance's 25 s."""
@@ -82,6 +80,7 @@ class AtLeastOnce:
 
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
         self._trackers[partition] = tracker
+        self._consumer.hold(partition)
         producer = IdempotentProducer(self._client, self._kafka, self._limits)
         return AtLeastOncePartition(partition, tracker, producer, self._consumer, self)
 
@@ -96,6 +95,12 @@ class AtLeastOnce:
             self._delivering -= 1
             if not self._delivering:
                 self._idle.set()
+
+    async def fetch_committed(self, partition: TopicPartition) -> OffsetAndMetadata | None:
+        """The group's offset. Waits without a deadline for the coordinator. Raises `KafkaError` if
+        repeating cannot help.
+        """
+        return await fetch_stable_offset(self._client, self._kafka.group_id, partition)
 
     def record_delivered(self, tracker: Tracker) -> None:
         """Commit early once a partition has enough records to commit."""
@@ -114,7 +119,7 @@ class AtLeastOnce:
             self._committing.cancel()
         try:
             # What is being published is completed and committed, if the brokers answer in time.
-            async with asyncio.timeout(seconds):
+            async with deadline(seconds, "acknowledgement of what was sent"):
                 await self._idle.wait()
         finally:
             try:
@@ -123,7 +128,7 @@ class AtLeastOnce:
                 # A partition that still sends while the connections close would open new ones.
                 partitions.close()
                 await partitions.wait_closed()
-                async with asyncio.timeout(seconds):
+                async with deadline(seconds, "end of the requests in flight"):
                     await self._client.stop()
 
     async def _commit(self, trackers: Mapping[TopicPartition, Tracker]) -> None:
@@ -170,17 +175,11 @@ class AtLeastOncePartition:
 
     async def start(self) -> StartOffsets | None:
         await self._producer.start()
-        try:
-            committed = await self._consumer.committed(self._partition)
-            return StartOffsets(committed, await self._consumer.position(self._partition))
-        except KafkaError as error:
-            # Records arrive without it; only the commit of an idle partition is missing.
-            log.info(
-                "start_offset_unknown",
-                partition=self._partition.partition,
-                error=format_error(error),
-            )
+        committed = await self._delivery.fetch_committed(self._partition)
+        offset = await self._consumer.start_offset(self._partition, committed)
+        if not self._consumer.resume(self._partition, offset):
             return None
+        return StartOffsets(None if committed is None else committed.offset, offset)
 
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         with self._delivery.delivering():

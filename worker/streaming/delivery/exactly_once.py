@@ -3,7 +3,7 @@
 Each input partition has a transactional id of its own as its fence. A partition starts with three
 steps: (1) InitProducerId for that id fences the previous owner and aborts its open transaction,
 (2) the group's stable offset is read, (3) the consumer starts fetching there. Before (3) the
-partition is paused, so nothing is read that a previous owner may still commit.
+partition is held, so nothing is read that a previous owner may still commit.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class ExactlyOnce:
         await asyncio.Event().wait()
 
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
-        self._consumer.pause(partition)
+        self._consumer.hold(partition)
         timeout = self._kafka.transaction_timeout_ms / 1000
         return ExactlyOncePartition(
             partition,
@@ -80,6 +80,8 @@ class ExactlyOnce:
                 self._kafka,
                 transactional_id(self._kafka.group_id, partition),
                 self._limits,
+                self._consumer.member,
+                self._consumer.offset_metadata,
             ),
             self._client,
             self._consumer,
@@ -133,11 +135,10 @@ class ExactlyOncePartition:
 
     async def start(self) -> StartOffsets | None:
         await self._producer.init_transactions()
-        offset = await fetch_stable_offset(self._client, self._group_id, self._partition)
-        if offset is None:
-            # Commit the starting position before reading: after a failed first transaction the
-            # reset policy ("latest") could otherwise skip what was already read.
-            offset = await self._consumer.position(self._partition)
+        committed = await fetch_stable_offset(self._client, self._group_id, self._partition)
+        offset = await self._consumer.start_offset(self._partition, committed)
+        if committed is None:
+            # Before reading: a group with an offset of one partition is not new to the others.
             await self._producer.commit([], {self._partition: offset})
         if not self._consumer.resume(self._partition, offset):
             return None
@@ -155,7 +156,7 @@ class ExactlyOncePartition:
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
         outputs = [each.output for each in batch]
         try:
-            seconds = await self._producer.commit(outputs, {self._partition: offset})
+            time = await self._producer.commit(outputs, {self._partition: offset})
         except RecordsRefusedError as error:
             await self._fence_again()
             refused = {batch[index].offset: why for index, why in error.refusals.items()}
@@ -167,14 +168,16 @@ class ExactlyOncePartition:
         except TimeoutError:
             self._size.aborted()
             raise
-        self._size.committed(sum(output.size for output in outputs), seconds)
+        size = sum(output.size for output in outputs)
+        self._size.committed(size, time.duration, time.throttled)
 
     async def _fence_again(self) -> None:
         """Abort the open transaction. Raises `ProducerFenced` if another worker has committed for
         the partition meanwhile.
         """
         await self._producer.init_transactions()
-        offset = await fetch_stable_offset(self._client, self._group_id, self._partition)
+        committed = await fetch_stable_offset(self._client, self._group_id, self._partition)
+        offset = None if committed is None else committed.offset
         if offset != self._tracker.committed:
             raise ProducerFenced(
                 f"the group's offset is {offset}, not {self._tracker.committed}: another worker "

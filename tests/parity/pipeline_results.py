@@ -1,7 +1,6 @@
-"""What the pipeline was asked and what it gave: values, and their JSON, one line a question.
+"""Settings and results of the pipeline, and their files: JSON, one line for each question.
 
-A file of them is written once, with torch, and compared with as often as one likes, without.
-Knows the format; running the pipeline is `reference_pipeline`'s work.
+Writing a file needs torch (`pipeline.py`); reading it does not.
 """
 
 import base64
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 
 
 class ResultsError(Exception):
-    """This file of results cannot be used; the message says why."""
+    """A file of results cannot be used. The message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How the pipeline is asked to pick spans, in the names of its own parameters."""
+    """Parameters with which the pipeline selects spans, under the pipeline's names."""
 
     name: str
     top_k: int = 1
@@ -30,15 +29,18 @@ class Setting:
     align_to_words: bool = True
 
     def parameters(self) -> dict[str, Any]:
-        """What `postprocess` takes."""
+        """Returns the arguments of the pipeline's `postprocess`."""
         parameters = asdict(self)
         del parameters["name"]
         return parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A span as the pipeline gives it. Its scores may exceed 1, so it is no `Span` of ours."""
+class AnswerSpan:
+    """A span of the pipeline or of the worker. Offsets are in code points.
+
+    `schemas.answer.Span` does not fit: the pipeline's scores can exceed 1.
+    """
 
     answer: str
     score: float
@@ -47,30 +49,31 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadWindow:
-    """A window as the model saw it: ids int32 and logits float32, (length,) each."""
+class WindowWithLogits:
+    """The token ids (int32) of a window and its logits (float32), (length,) each."""
 
     ids: NDArray[np.int32]
     start: NDArray[np.float32]
     end: NDArray[np.float32]
 
 
-Outcome = tuple[Found, ...] | None
-"""Spans, best first; `None` where the question was refused: by an exception, or our rejection."""
+Outcome = tuple[AnswerSpan, ...] | None
+"""Spans, best first; `None` if the pipeline raised an exception or the worker rejected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One question read by the pipeline: its windows, and what it gave for each setting's name."""
+class PipelineResult:
+    """The pipeline's windows and outcomes for one question."""
 
     id: str
-    windows: tuple[ReadWindow, ...]
-    found: dict[str, Outcome]
+    windows: tuple[WindowWithLogits, ...]
+    outcomes: dict[str, Outcome]
+    """By name of the setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What made a file of results. Files of different origins must not be mixed."""
+    """Versions and settings that results depend on. A file has results of one origin only."""
 
     transformers: str
     weights_sha256: str
@@ -83,29 +86,29 @@ def origin_line(origin: Origin) -> str:
     return json.dumps(asdict(origin)) + "\n"
 
 
-def reading_line(reading: Reading) -> str:
+def result_line(result: PipelineResult) -> str:
     record = {
-        "id": reading.id,
-        "windows": [pack_window(window) for window in reading.windows],
-        "found": pack_found(reading.found),
+        "id": result.id,
+        "windows": [pack_window(window) for window in result.windows],
+        "outcomes": pack_outcomes(result.outcomes),
     }
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def pack_window(window: ReadWindow) -> list[str]:
-    """Base64 of the little-endian arrays: exact, and a third of the digits' size."""
+def pack_window(window: WindowWithLogits) -> list[str]:
+    """Returns Base64 of the little-endian arrays: exact, and a third of the size of digits."""
     return [_pack(window.ids), _pack(window.start), _pack(window.end)]
 
 
-def pack_found(found: Mapping[str, Outcome]) -> dict[str, Any]:
+def pack_outcomes(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     return {
         name: None if outcome is None else [asdict(span) for span in outcome]
-        for name, outcome in found.items()
+        for name, outcome in outcomes.items()
     }
 
 
 def read_origin(path: Path) -> Origin:
-    """The file's first line. Raises `ResultsError`, `OSError`."""
+    """Reads the file's first line. Raises `ResultsError` and `OSError`."""
     with path.open(encoding="utf-8") as file:
         try:
             return unpack_origin(json.loads(file.readline()))
@@ -113,24 +116,24 @@ def read_origin(path: Path) -> Origin:
             raise ResultsError(f"{path}: not a file of reference results: {error}") from None
 
 
-def readings(path: Path) -> Iterator[Reading]:
-    """All questions of the file, in its order. Raises `ResultsError`, `OSError`."""
+def read_results(path: Path) -> Iterator[PipelineResult]:
+    """Yields all results in the file. Raises `ResultsError` and `OSError`."""
     with path.open(encoding="utf-8") as file:
         file.readline()
         for number, line in enumerate(file, start=2):
             try:
-                yield _reading(json.loads(line))
+                yield _result(json.loads(line))
             except (ValueError, TypeError, KeyError) as error:
                 raise ResultsError(f"{path}, line {number}: {error}") from None
 
 
-def drop_torn_line(path: Path) -> None:
-    """Cut off a last line without its end: what a run that was killed left behind."""
+def drop_incomplete_line(path: Path) -> None:
+    """Removes a last line without a line end, which a killed run can leave."""
     content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
+    complete = content.rfind(b"\n") + 1
+    if complete < len(content):
         with path.open("r+b") as file:
-            file.truncate(whole)
+            file.truncate(complete)
 
 
 def unpack_origin(record: dict[str, Any]) -> Origin:
@@ -138,27 +141,27 @@ def unpack_origin(record: dict[str, Any]) -> Origin:
     return Origin(**{**record, "settings": settings})
 
 
-def unpack_window(packed: list[str]) -> ReadWindow:
+def unpack_window(packed: list[str]) -> WindowWithLogits:
     ids, start, end = packed
-    return ReadWindow(
+    return WindowWithLogits(
         ids=_unpack(ids, np.dtype("<i4")),
         start=_unpack(start, np.dtype("<f4")),
         end=_unpack(end, np.dtype("<f4")),
     )
 
 
-def unpack_found(record: Mapping[str, Any]) -> dict[str, Outcome]:
+def unpack_outcomes(record: Mapping[str, Any]) -> dict[str, Outcome]:
     return {
-        name: None if outcome is None else tuple(Found(**span) for span in outcome)
+        name: None if outcome is None else tuple(AnswerSpan(**span) for span in outcome)
         for name, outcome in record.items()
     }
 
 
-def _reading(record: dict[str, Any]) -> Reading:
-    return Reading(
+def _result(record: dict[str, Any]) -> PipelineResult:
+    return PipelineResult(
         id=record["id"],
         windows=tuple(map(unpack_window, record["windows"])),
-        found=unpack_found(record["found"]),
+        outcomes=unpack_outcomes(record["outcomes"]),
     )
 
 

@@ -1,6 +1,6 @@
-"""One broker of Apache Kafka with TLS, client certificates, SASL and ACLs.
+"""A broker of Apache Kafka with TLS, client certificates, SASL and ACLs.
 
-Its listener for the tests themselves (`bootstrap_servers`) takes every request without a login.
+Its first listener (`bootstrap_servers`) is for the tests: it needs no login and allows everything.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,19 @@ _JAAS = "org.apache.kafka.common.security"
 
 
 @dataclass(frozen=True, slots=True)
-class Secured:
-    """The settings for each way to log in."""
+class SecureBroker:
+    """A running broker, and the worker's environment variables for each kind of login."""
 
     kafka: ApacheKafka
     authority: Authority
 
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address of the listener that needs no login."""
+        return self.kafka.bootstrap_servers
+
     def tls(self) -> dict[str, str]:
-        """By client certificate; the principal is `User:CN=qa-worker`."""
+        """Returns settings to log in by client certificate, as `User:CN=qa-worker`."""
         return {
             **self._with_truststore("TLS"),
             "KAFKA_SECURITY_PROTOCOL": "SSL",
@@ -37,7 +42,7 @@ class Secured:
         }
 
     def sasl(self, mechanism: str = "SCRAM-SHA-512") -> dict[str, str]:
-        """By password, over TLS."""
+        """Returns settings to log in by password over TLS."""
         return {
             **self._with_truststore("LOGIN"),
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -46,8 +51,12 @@ class Secured:
             "KAFKA_SASL_PASSWORD": PASSWORD,
         }
 
-    def bearer(self, endpoint: str, secret: str) -> dict[str, str]:
-        """By token, over TLS. The broker ends a connection `SESSION_MS` after its login."""
+    def oauth(self, endpoint: str, secret: str) -> dict[str, str]:
+        """Returns settings to log in by OAUTHBEARER token over TLS.
+
+        `endpoint` is the URL of a token endpoint or of a file. The broker closes a connection
+        `SESSION_MS` after its login.
+        """
         return {
             **self._with_truststore("LOGIN"),
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -58,10 +67,12 @@ class Secured:
         }
 
     def port(self, listener: str) -> int:
+        """Returns the port of the listener `TLS` (client certificates) or `LOGIN` (SASL)."""
         return self.kafka.port(listener, 0)
 
     @property
     def keystore(self) -> Path:
+        """The client's keystore, a PEM file. `KEY_PASSWORD` decrypts its key."""
         return self.authority.certificate.parent / f"{USER}.pem"
 
     def _with_truststore(self, listener: str) -> dict[str, str]:
@@ -72,15 +83,16 @@ class Secured:
 
 
 @contextmanager
-def secured(directory: Path) -> Iterator[Secured]:
+def secure_broker(directory: Path) -> Iterator[SecureBroker]:
+    """Runs the broker. Its certificates and those of its client are in `directory`."""
     authority = Authority(directory)
     authority.keystore(USER, password=KEY_PASSWORD)
-    own = authority.keystore("broker", host="127.0.0.1")
+    broker_keystore = authority.keystore("broker", host="127.0.0.1")
     properties = {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(own),
+        "ssl.keystore.location": str(broker_keystore),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority.certificate),
         "listener.name.tls.ssl.client.auth": "required",
@@ -98,5 +110,5 @@ def secured(directory: Path) -> Iterator[Secured]:
         )
         scram += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
     listeners = [Listener("TLS", protocol="SSL"), Listener("LOGIN", protocol="SASL_SSL")]
-    with ApacheKafka(properties=properties, listeners=listeners, format=scram) as kafka:
-        yield Secured(kafka, authority)
+    with ApacheKafka(properties=properties, listeners=listeners, format_options=scram) as kafka:
+        yield SecureBroker(kafka, authority)

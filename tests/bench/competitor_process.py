@@ -1,10 +1,10 @@
-"""One side of the precision table, in a process of its own: `python -m tests.bench.side KIND PATH
-DATA`.
+"""Runs one competitor of `precision.py` in a separate process.
 
-KIND is `ours` (PATH is a bundle, read as the worker reads it) or `transformers` (PATH is a
-directory with safetensors, read by Hugging Face's pipeline). Reads lines "begin end" from stdin,
-answers those questions of the file, and writes a line with the seconds and the answers. So the
-sides can take turns, each in an environment of its own, and memory is that of one side.
+`python -m tests.bench.competitor_process KIND PATH DATA`: KIND is `worker` (PATH is a bundle for
+the worker's engine) or `transformers` (PATH is a directory with safetensors for Hugging Face's
+pipeline). Reads lines "begin end" from stdin, answers these questions of the file, and writes a
+line with the seconds and the answers. A separate process can have another environment, and its
+memory is that of one competitor.
 """
 
 import argparse
@@ -23,51 +23,52 @@ from worker.inference.ordered import map_ordered
 from worker.model_tools.evaluation.squad import Example, load_squad
 from worker.models.bundle import open_bundle
 
-Read = Callable[[Sequence[Example]], dict[str, str]]
+AnswerAll = Callable[[Sequence[Example]], dict[str, str]]
+"""Returns the best answers by question id."""
 
 WARM_UP = 32
 
 
 @contextmanager
-def _ours(path: Path, threads: int, provider: str) -> Iterator[Read]:
+def _worker(path: Path, threads: int, provider: str) -> Iterator[AnswerAll]:
     defaults = InferenceOptions(threads=threads, providers=(Provider(provider),))
-    with InferenceEngine(open_bundle(path), defaults) as reader:
+    with InferenceEngine(open_bundle(path), defaults) as engine:
 
-        def read(examples: Sequence[Example]) -> dict[str, str]:
-            outcomes = map_ordered(reader, (example.event() for example in examples))
+        def answer_all(examples: Sequence[Example]) -> dict[str, str]:
+            outcomes = map_ordered(engine, (example.event() for example in examples))
             return {
                 example.id: outcome.answer
                 for example, outcome in zip(examples, outcomes, strict=True)
                 if isinstance(outcome, Answer)
             }
 
-        yield read
+        yield answer_all
 
 
 @contextmanager
-def _transformers(path: Path, threads: int, batch: int) -> Iterator[Read]:
+def _transformers(path: Path, threads: int, batch: int) -> Iterator[AnswerAll]:
     import torch
     from transformers import pipeline
 
     torch.set_num_threads(threads)
-    answer = pipeline("question-answering", model=str(path), tokenizer=str(path), device="cpu")
+    model = pipeline("question-answering", model=str(path), tokenizer=str(path), device="cpu")
 
-    def read(examples: Sequence[Example]) -> dict[str, str]:
-        asked = [{"question": each.question, "context": each.context} for each in examples]
-        found = answer(asked, batch_size=batch)
-        if isinstance(found, dict):
-            found = [found]
+    def answer_all(examples: Sequence[Example]) -> dict[str, str]:
+        inputs = [{"question": e.question, "context": e.context} for e in examples]
+        results = model(inputs, batch_size=batch)
+        if isinstance(results, dict):
+            results = [results]
         return {
             example.id: str(result["answer"])
-            for example, result in zip(examples, found, strict=True)
+            for example, result in zip(examples, results, strict=True)
         }
 
-    yield read
+    yield answer_all
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("ours", "transformers"))
+    parser.add_argument("kind", choices=("worker", "transformers"))
     parser.add_argument("path", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--threads", type=int, required=True)
@@ -75,18 +76,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     arguments = parser.parse_args()
     examples = load_squad(arguments.data)
-    opened = (
-        _ours(arguments.path, arguments.threads, arguments.provider)
-        if arguments.kind == "ours"
+    competitor = (
+        _worker(arguments.path, arguments.threads, arguments.provider)
+        if arguments.kind == "worker"
         else _transformers(arguments.path, arguments.threads, arguments.batch)
     )
-    with opened as read:
-        read(examples[:WARM_UP])
+    with competitor as answer_all:
+        answer_all(examples[:WARM_UP])
         print(json.dumps("ready"), flush=True)
         for line in sys.stdin:
             begin, end = map(int, line.split())
             began = time.perf_counter()
-            answers = read(examples[begin:end])
+            answers = answer_all(examples[begin:end])
             seconds = time.perf_counter() - began
             print(json.dumps({"seconds": seconds, "answers": answers}), flush=True)
 

@@ -1,6 +1,6 @@
-"""A question and its context cut into windows as the pipeline cuts them, or with our decisions.
+"""Splits a question and its context into windows, as the pipeline or as the worker does.
 
-Straight from `tokenizers`' own pair encoding, truncation and overflow: no code of the reader.
+Uses the pair encoding, truncation and overflow of `tokenizers`, and no code of the worker.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import regex
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from tests.parity.classes import Difference
+from tests.parity.differences import Difference
 from tests.parity.words import follows
 
 Ints = NDArray[np.int64]
@@ -24,9 +24,9 @@ SPECIAL_TOKENS = 3
 
 @dataclass(frozen=True)
 class TokenWindow:
-    """A window as `tokenizers` made it; everything is (length,), offsets are (length, 2).
+    """A window from `tokenizers`. All arrays are (length,), except `offsets`, (length, 2).
 
-    `words` holds -1 where a token has no word.
+    `words` has the word's index in the context, or -1 if the token is in no word.
     """
 
     ids: Ints
@@ -37,48 +37,48 @@ class TokenWindow:
     offsets: Ints
 
     @cached_property
-    def word_places(self) -> dict[int, tuple[int, int]]:
-        """Where the part of each of the context's words is that stands in this window."""
-        places: dict[int, tuple[int, int]] = {}
+    def word_ranges(self) -> dict[int, tuple[int, int]]:
+        """Start and end in the context of the part of each word that is in this window."""
+        ranges: dict[int, tuple[int, int]] = {}
         for index in np.flatnonzero(self.in_context).tolist():
             word = int(self.words[index])
             start, end = self.offsets[index].tolist()
-            places[word] = (places[word][0], end) if word in places else (start, end)
-        return places
+            ranges[word] = (ranges[word][0], end) if word in ranges else (start, end)
+        return ranges
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A question and its context, cut into windows in one of the two ways."""
+    """A context and its windows."""
 
     context: str
     windows: tuple[TokenWindow, ...]
 
     @cached_property
-    def word_places(self) -> dict[int, tuple[int, int]]:
-        """Where each of the context's words is, whole."""
-        whole: dict[int, tuple[int, int]] = {}
+    def word_ranges(self) -> dict[int, tuple[int, int]]:
+        """Start and end of each whole word in the context."""
+        ranges: dict[int, tuple[int, int]] = {}
         for window in self.windows:
-            for word, (start, end) in window.word_places.items():
-                known = whole.get(word, (start, end))
-                whole[word] = (min(start, known[0]), max(end, known[1]))
-        return whole
+            for word, (start, end) in window.word_ranges.items():
+                known = ranges.get(word, (start, end))
+                ranges[word] = (min(start, known[0]), max(end, known[1]))
+        return ranges
 
     @cached_property
-    def behind_marks(self) -> Ints:
-        """For each place where a token may end, the place behind the marks and format characters
-        that follow it.
+    def end_after_marks(self) -> Ints:
+        """For each end of a token, the end of the marks and format characters that follow it in no
+        token.
         """
         text = self.context
         is_mark = np.array([follows(character) for character in text], dtype=bool)
         for window in self.windows:
             for start, end in window.offsets[window.in_context].tolist():
                 is_mark[start:end] = False
-        behind = np.arange(len(text) + 1)
-        for place in range(len(text) - 1, -1, -1):
-            if is_mark[place]:
-                behind[place] = behind[place + 1]
-        return behind
+        ends = np.arange(len(text) + 1)
+        for index in range(len(text) - 1, -1, -1):
+            if is_mark[index]:
+                ends[index] = ends[index + 1]
+        return ends
 
     @cached_property
     def cluster_starts(self) -> Ints:
@@ -100,7 +100,7 @@ class Encoded:
 
 
 class Encoder:
-    """Encodes pairs as the pipeline does, or with our decisions. For one thread."""
+    """Encodes pairs as the pipeline or as the worker does. Not thread-safe."""
 
     def __init__(self, tokenizer_file: Path, *, max_seq_len: int, doc_stride: int) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
@@ -110,7 +110,10 @@ class Encoder:
         self._cls = self._tokenizer.encode("a", "b").ids[0]
 
     def encode(self, question: str, context: str, differences: Differences) -> Encoded | None:
-        """`None` where the pipeline raises: a text is empty, or a window has no room for both."""
+        """Returns the windows, or `None` if the pipeline raises an exception.
+
+        That is the case if a text is empty, or the question leaves too few tokens for the context.
+        """
         if not (question and context):
             return None
         self._tokenizer.encode_special_tokens = Difference.SPECIAL_TOKENS not in differences
@@ -125,7 +128,7 @@ class Encoder:
         return Encoded(context, tuple(map(self._window, [first, *first.overflowing])))
 
     def rejects(self, question: str, context: str) -> bool:
-        """Whether our reader refuses the question."""
+        """Returns whether the worker rejects the question."""
         self._tokenizer.encode_special_tokens = True
         tokens = self._tokens(question)
         return not (question.strip() and context and 0 < tokens <= self._max_seq_len // 2)

@@ -1,5 +1,6 @@
-"""Workers that take turns on one broker, each with topics, a producer and a consumer of its own,
-and what is measured of them: throughput, processor time, latency.
+"""A worker process under measurement, with its own topics, producer and consumer.
+
+Several of them can take turns on one broker. Measures throughput, CPU time and latency.
 """
 
 import asyncio
@@ -20,30 +21,32 @@ from worker.settings import KafkaSettings
 
 
 @dataclass
-class Side:
-    """One worker, its topics, what was measured."""
+class BenchWorker:
+    """A worker process, its Kafka clients, and the measurements."""
 
     topics: Topics
-    worker: WorkerProcess
+    process: WorkerProcess
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
     rates: list[float] = field(default_factory=list)
-    """Questions per second, by piece."""
+    """Questions per second of each chunk at full speed."""
     latencies: list[float] = field(default_factory=list)
-    """Seconds."""
-    worker_seconds: float = 0.0
-    """Of a processor, in the pieces that went as fast as they could."""
+    """Seconds from sending a question to its answer, at a constant rate."""
+    cpu_seconds: float = 0.0
+    """CPU time of the worker in the chunks at full speed."""
     sent: int = 0
+    """Number of questions sent so far."""
 
-    async def burst(self, examples: Sequence[Example]) -> None:
-        before, began = cpu_seconds(self.worker.process.pid), time.perf_counter()
+    async def full_speed(self, examples: Sequence[Example]) -> None:
+        """Sends the questions at once, waits for the answers, and adds rate and CPU time."""
+        before, began = cpu_seconds(self.process.process.pid), time.perf_counter()
         ids = {await self._send(example) for example in examples}
         await self._receive(ids)
         self.rates.append(len(examples) / (time.perf_counter() - began))
-        self.worker_seconds += cpu_seconds(self.worker.process.pid) - before
+        self.cpu_seconds += cpu_seconds(self.process.process.pid) - before
 
-    async def steadily(self, examples: Sequence[Example], rate: float) -> None:
-        """At `rate` per second."""
+    async def constant_rate(self, examples: Sequence[Example], rate: float) -> None:
+        """Sends `rate` questions per second, waits for the answers, and adds their latencies."""
         sent: dict[str, float] = {}
 
         async def send() -> None:
@@ -69,7 +72,7 @@ class Side:
         return id_
 
     async def _receive(self, ids: set[str], count: int | None = None) -> dict[str, float]:
-        """When each of these arrived, or of the next `count`."""
+        """Returns the arrival times of the answers `ids`, or of the next `count` answers, by id."""
         arrived: dict[str, float] = {}
         while ids - arrived.keys() or len(arrived) < (count or 0):
             fetched: dict[Any, list[Any]] = await self.consumer.getmany(timeout_ms=1000)
@@ -80,15 +83,18 @@ class Side:
         return arrived
 
 
-async def open_side(
+async def open_bench_worker(
     stack: AsyncExitStack,
     servers: str,
     environment: Mapping[str, str],
     *,
     partitions: int,
     program: Sequence[str] = WORKER,
-) -> Side:
-    """A side of `environment`; what the tests hurry is left at its default."""
+) -> BenchWorker:
+    """Creates topics, and starts a worker with `environment` and its clients.
+
+    Settings that `Topics` shortens for tests have their defaults.
+    """
     topics = Topics(
         servers,
         {
@@ -109,4 +115,4 @@ async def open_side(
     )
     for client in (producer, consumer):
         await stack.enter_async_context(client)
-    return Side(topics, worker, producer, consumer)
+    return BenchWorker(topics, worker, producer, consumer)

@@ -1,10 +1,10 @@
-"""Our windows and spans in the pipeline's settings. Runs no model: logits are passed in."""
+"""The worker's windows and spans for settings of the pipeline. Runs no model."""
 
 from collections.abc import Sequence
 
 from schemas.answer import Span
 from schemas.rejection import Rejected
-from tests.parity.reference_results import Found, Setting
+from tests.parity.pipeline_results import AnswerSpan, Setting
 from worker.inference.question_answering.spans import (
     ScoreNormalization,
     SpanOptions,
@@ -15,14 +15,14 @@ from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.inference.window import Window
 from worker.model_tools.evaluation.squad import Example
 
-ANY_NUMBER = 1_000_000
-"""Of windows: the pipeline knows no limit."""
+NO_WINDOW_LIMIT = 1_000_000
+"""The pipeline does not limit the number of windows."""
 
 
-def our_windows(
+def worker_windows(
     windower: Windower, example: Example, *, max_tokens: int, stride: int
 ) -> tuple[EncodedContext, list[Window]] | None:
-    """The context and its windows; `None` where the question is rejected."""
+    """Returns the context and its windows, or `None` if the worker rejects the question."""
     if isinstance(example.event(), Rejected):
         return None
     try:
@@ -30,13 +30,13 @@ def our_windows(
     except Rejected:
         return None
     context = windower.tokenize_context(example.context)
-    return context, windower.split(question, context, stride=stride, max_windows=ANY_NUMBER)
+    return context, windower.split(question, context, stride=stride, max_windows=NO_WINDOW_LIMIT)
 
 
-def our_spans(
-    text: str, context: EncodedContext, read: Sequence[WindowLogits], setting: Setting
-) -> tuple[Found, ...]:
-    """`rank_spans` with the pipeline's decisions where they are options of ours."""
+def worker_spans(
+    text: str, context: EncodedContext, windows: Sequence[WindowLogits], setting: Setting
+) -> tuple[AnswerSpan, ...]:
+    """Runs `rank_spans` with the worker's options set as in the pipeline's setting."""
     options = SpanOptions(
         top_k=setting.top_k,
         max_answer_tokens=setting.max_answer_len,
@@ -44,8 +44,8 @@ def our_spans(
         no_answer=setting.handle_impossible_answer,
         score_normalization=ScoreNormalization.PER_WINDOW,
     )
-    return tuple(map(_found, rank_spans(text, context, read, options)))
+    return tuple(map(_answer_span, rank_spans(text, context, windows, options)))
 
 
-def _found(span: Span) -> Found:
-    return Found(span.answer, span.score, span.start, span.end)
+def _answer_span(span: Span) -> AnswerSpan:
+    return AnswerSpan(span.answer, span.score, span.start, span.end)

@@ -1,6 +1,6 @@
-"""Our side of the comparison: a float32 bundle, its windows and its session.
+"""Runs the worker's tokenizer and model on questions, and keeps the logits of the windows.
 
-The reader's own parts, put together without its threads, because the logits are needed too.
+Uses the parts of `InferenceEngine` without the engine, which does not return logits.
 """
 
 import shutil
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import onnx
 
-from tests.parity.against_transformers_spans import our_spans, our_windows
-from tests.parity.reference import Logits
-from tests.parity.reference_results import Outcome, Setting
-from tests.parity.reference_windows import TokenWindow
+from tests.parity.emulation import Logits
+from tests.parity.emulation_windows import TokenWindow
+from tests.parity.pipeline_results import Outcome, Setting
+from tests.parity.worker_spans import worker_spans, worker_windows
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.question_answering.spans import WindowLogits
 from worker.inference.question_answering.windows import EncodedContext, Windower
@@ -25,19 +25,20 @@ from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 
 @dataclass(frozen=True, slots=True)
-class OurReading:
-    """A question with the logits of its windows, before spans are picked."""
+class WorkerLogits:
+    """The windows of a question with their logits, before spans are selected."""
 
     text: str
     context: EncodedContext
-    read: tuple[WindowLogits, ...]
+    windows: tuple[WindowLogits, ...]
 
     def outcome(self, setting: Setting) -> Outcome:
-        return our_spans(self.text, self.context, self.read, setting)
+        """Returns the spans for a setting."""
+        return worker_spans(self.text, self.context, self.windows, setting)
 
 
-class OurReader:
-    """Reads with one fp32 bundle. Any thread may call it."""
+class WorkerModel:
+    """One fp32 bundle. Thread-safe."""
 
     def __init__(self, bundle: Bundle, *, max_tokens: int, stride: int, threads: int) -> None:
         self._windower = Windower(bundle, max_tokens=max_tokens)
@@ -45,23 +46,23 @@ class OurReader:
         self._max_tokens = max_tokens
         self._stride = stride
 
-    def read(self, example: Example) -> OurReading | None:
-        """`None` where the question is rejected."""
-        windows = our_windows(
+    def run(self, example: Example) -> WorkerLogits | None:
+        """Returns `None` if the worker rejects the question."""
+        encoded = worker_windows(
             self._windower, example, max_tokens=self._max_tokens, stride=self._stride
         )
-        if windows is None:
+        if encoded is None:
             return None
-        context, cut = windows
-        read = []
-        for window in cut:
-            # Alone, as the pipeline runs it.
+        context, windows = encoded
+        logits = []
+        for window in windows:
+            # One window in each batch, as in the pipeline.
             [(start, end)] = self._session.run([window])
-            read.append((window, start, end))
-        return OurReading(example.context, context, tuple(read))
+            logits.append((window, start, end))
+        return WorkerLogits(example.context, context, tuple(logits))
 
     def logits(self, window: TokenWindow) -> Logits:
-        """Of a window that we would not have cut."""
+        """Returns the logits of a window that the worker itself would not create."""
         [(start, end)] = self._session.run(
             [Window(ids=window.ids, types=window.types, offset=0, first=0, count=0)]
         )
@@ -69,7 +70,10 @@ class OurReader:
 
 
 def fp32_bundle(source: Path, directory: Path) -> Bundle:
-    """A bundle of `source`'s safetensors, made in `directory`. Raises `BundleError`, `OSError`."""
+    """Converts `source`'s safetensors to a bundle in `directory`.
+
+    Raises `BundleError` and `OSError`.
+    """
     onnx.save(convert_directory(source), directory / MODEL)
     for name in (CONFIG, TOKENIZER):
         shutil.copyfile(source / name, directory / name)
