@@ -26,12 +26,15 @@ def install() -> None:
 
 
 def _no_fence() -> None:
-    """Every assignment has its own transactional id, so it fences no other owner."""
+    """Every assignment has its own transactional id, so it fences no other owner, and the
+    coordinator does not check that the committing worker is still a member of the group.
+    """
 
     def unique_id(*_: Any) -> str:
         return uuid.uuid4().hex
 
     _replace(f"{_DELIVERY}:transactional_id", unique_id)
+    _replace("worker.kafka.consumer:GroupConsumer.member", property(lambda _: (-1, "")))
 
 
 def _no_offsets() -> None:
