@@ -36,33 +36,10 @@ from worker.inference.tokenizer import open_tokenizer
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from worker.settings.delivery import DeliverySettings
 
-TEXTS: tuple[str, ...] = (
-    "1,",
-    "a ",
-    ".",
-    "x",
-    " ",
-    "東",
-    "😀",
-    "é",
-    "a\u0301 ",
-    "ﷺ",
-    "a\u200c,",
-    "‼\u200d",
-    "🇫",
-)
-TEXTS += (
-    "zqx ",
-    "the ",
-    "\u1100",
-    "ก\u0e33",
-    "a\u00ad",
-    "\u200b",
-    "क\u094d",
-    "각",
-    "ΐ",
-    "x" * 99 + " ",
-    "",
+TEXTS = (
+    *("1,", "a ", ".", "x", " ", "東", "😀", "é", "a\u0301 ", "ﷺ", "a\u200c,", "‼\u200d", "🇫"),
+    *("zqx ", "the ", "\u1100", "ก\u0e33", "a\u00ad", "\u200b", "क\u094d", "각", "ΐ"),
+    *("x" * 99 + " ", ""),
 )
 METADATA = ("", "[]", "{}", "0", "1.5", "300", '"ab"', '{"":0}', "[0]", "[[]]", '{"a":[]}', '"é"')
 OPTIONS: tuple[dict[str, object], ...] = (
@@ -85,12 +62,16 @@ class Shape:
     part: float = 1.0
     """Of the largest size."""
     options: int = 0
+    word: float = 0.0
+    """Of the text, one long word at its beginning."""
 
     def record(self, size: int) -> bytes:
         """The event, of at most `size` bytes."""
         size = int(size * self.part) - len(self.question.encode()) - 300
         unit = "".join(self.text)
-        text = unit * max(1, int(size * self.share) // max(1, len(unit.encode())))
+        space = int(size * self.share)
+        word = "x" * int(space * self.word)
+        text = word + unit * max(1, (space - len(word)) // max(1, len(unit.encode())))
         count = int(size * (1 - self.share)) // (len(self.metadata.encode()) + 1)
         metadata = ",".join([self.metadata] * count) if self.metadata else ""
         event = {
@@ -112,6 +93,7 @@ class Shape:
                 replace(self, metadata=random.choice(METADATA), share=random.random()),
                 replace(self, share=random.choice([0.0, 0.1, 0.5, 0.9, 1.0])),
                 replace(self, part=random.choice([0.05, 0.1, 0.25, 0.5, 1.0])),
+                replace(self, word=random.choice([0.0, 0.3, 0.5, 0.8])),
                 replace(self, options=random.randrange(len(OPTIONS))),
                 replace(self, question=random.choice(["What?", "who " * 250])),
             ]
@@ -132,6 +114,7 @@ def starts() -> Iterator[Shape]:
     """Each unit alone."""
     for text in filter(None, TEXTS):
         yield Shape((text,))
+    yield Shape((" 1,",), word=0.5)
     # As many tokens as an answer may have.
     yield Shape(("1,",), part=0.09, options=1)
     for metadata in filter(None, METADATA):
@@ -172,8 +155,8 @@ def _read(sending: Connection, bundle: Bundle, record: bytes, records: int) -> N
                     outcome = future.result().outcome
                 except Rejected:
                     continue
-                outcome = decoder.submit(envelope.with_metadata, outcome).result()
-                encoded = decoder.submit(encode_outcome, outcome, envelope.mode, [], source="/")
+                whole = decoder.submit(envelope.with_metadata, outcome).result()
+                encoded = decoder.submit(encode_outcome, whole, envelope.mode, [], source="/")
                 outputs.append(encoded.result())
         sending.send(peak_rss_mib(os.getpid()) - before)
 

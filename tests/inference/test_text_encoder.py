@@ -82,10 +82,9 @@ TOKENIZERS: dict[str, Callable[[], Tokenizer]] = {
 }
 
 
-@pytest.fixture(params=list(TOKENIZERS.values()), ids=list(TOKENIZERS), scope="module")
+@pytest.fixture(params=list(TOKENIZERS), scope="module")
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
-    made: Tokenizer = request.param()
-    return made
+    return TOKENIZERS[request.param]()
 
 
 def at_once(tokenizer: Tokenizer, text: str) -> Tokens:
@@ -125,18 +124,25 @@ def test_a_text_has_too_many_tokens_in_pieces_where_it_has_at_once(
     assert tokens.whole == (len(tokens) == len(expected))
 
 
-@pytest.mark.parametrize(
-    "unit", ["1,", "東", "a\u0301 ", "Words, 東京 cafe\u0301s and 3.14 % 👩‍👧\u200b. ", "‼\u200d"]
-)
-def test_a_long_text_is_never_encoded_at_once(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
-    lengths: list[int] = []
+UNITS = ["1,", "東", "a\u0301 ", "Words, 東京 cafe\u0301s and 3.14 % 👩‍👧\u200b. ", "‼\u200d"]
+
+
+@pytest.fixture
+def lengths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the texts that the tokenizer gets."""
+    noted: list[int] = []
     encode = TextEncoder._encoding
 
     def noting(self: TextEncoder, text: str) -> Encoding:
-        lengths.append(len(text))
+        noted.append(len(text))
         return encode(self, text)
 
     monkeypatch.setattr(TextEncoder, "_encoding", noting)
+    return noted
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_long_text_is_never_encoded_at_once(lengths: list[int], unit: str) -> None:
     text, encoder = unit * (10 * PIECE // len(unit)), TextEncoder(default())
     assert encoder.encode(text).whole
     assert len(lengths) >= 10
@@ -144,6 +150,13 @@ def test_a_long_text_is_never_encoded_at_once(monkeypatch: pytest.MonkeyPatch, u
     lengths.clear()
     assert not encoder.encode(text, max_tokens=100).whole
     assert len(lengths) == 1
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_long_word_takes_little_with_it(lengths: list[int], unit: str) -> None:
+    text = " ".join(["x" * (5 * PIECE), unit * (5 * PIECE // len(unit))])
+    TextEncoder(default()).encode(text)
+    assert max(lengths) < 6.2 * PIECE
 
 
 def test_other_threads_run_while_a_long_word_is_encoded() -> None:
