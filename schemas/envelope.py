@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -85,7 +85,7 @@ class Envelope(Generic[E]):
         if self.packed_metadata is None:
             return outcome
         metadata = pydantic_core.from_json(self.packed_metadata)
-        return cast("R", outcome.model_copy(update={"metadata": metadata}))
+        return outcome.model_copy(update={"metadata": metadata})
 
 
 def decode_event(
