@@ -2,8 +2,8 @@
 
 KAFKA_AUTO_OFFSET_RESET applies to a group without any committed offset of the topic, and to nothing
 else. aiokafka, like Kafka's own client, also applies it where retention has overtaken the group and
-to partitions that were added to the topic: `latest` then skips records that nobody has read. So
-aiokafka gets no policy; this module decides.
+to partitions that were added to the topic: `latest` then skips records that no member has read.
+So aiokafka gets no policy; this module decides.
 """
 
 from collections.abc import Mapping

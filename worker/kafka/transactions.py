@@ -88,7 +88,7 @@ class TransactionTime:
 
     duration: float
     throttled: float
-    """For so long the brokers mute the connections that it used, from its end on."""
+    """Time from its end on in which the brokers mute the connections that it used."""
 
 
 class TransactionalProducer:
