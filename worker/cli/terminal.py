@@ -77,7 +77,7 @@ class Table:
 
     def __init__(self, *headings: str, title: str = "", unbroken: Collection[str] = ()) -> None:
         """Without `headings` the table has no head. Cells of the columns `unbroken` stay on one
-        line, so that they can be copied, if the terminal has room.
+        line, so that they can be copied, if the terminal has room; a pipe always has.
         """
         self._table = rich_table.Table(
             title=Text(printable(title)) if title else None, show_header=bool(headings)
@@ -98,11 +98,14 @@ class Table:
 
     def print(self) -> None:
         """Print the rows that were added."""
+        width = out.width
         for column in (self._table.columns[number] for number in self._unbroken):
-            # rich cuts off what has no room and may not be wrapped.
             longest = max((cell_len(str(cell)) for cell in column.cells), default=0)
-            column.no_wrap = longest <= out.width // 2
-        out.print(self._table)
+            if not out.is_terminal:
+                width += max(0, longest - out.width // 2)
+            # rich cuts off what has no room and may not be wrapped.
+            column.no_wrap = longest <= width // 2 or not out.is_terminal
+        out.print(self._table, width=width)
 
 
 def progress() -> Progress:
