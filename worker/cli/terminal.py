@@ -98,14 +98,15 @@ class Table:
 
     def print(self) -> None:
         """Print the rows that were added."""
-        width = out.width
+        half = out.width // 2
+        wider = 0
         for column in (self._table.columns[number] for number in self._unbroken):
             longest = max((cell_len(str(cell)) for cell in column.cells), default=0)
-            if not out.is_terminal:
-                width += max(0, longest - out.width // 2)
+            if out.width == _PIPED_WIDTH:
+                wider += max(0, longest - half)
             # rich cuts off what has no room and may not be wrapped.
-            column.no_wrap = longest <= width // 2 or not out.is_terminal
-        out.print(self._table, width=width)
+            column.no_wrap = longest <= half + wider
+        out.print(self._table, width=out.width + wider)
 
 
 def progress() -> Progress:
