@@ -2,14 +2,15 @@
 
 `python -m tests.bench.poisoned_partition [--questions 400] [--rate 10]`
 
-A worker process with the default model answers questions on partitions 1 to 3. In the second half
-partition 0 has a header name that is not UTF-8 and, behind it, a batch with a wrong CRC, which the
-worker reads again every 5 s. Prints the time from sending a question to its committed answer.
+A worker process with the default model answers questions on partitions 1 to 3. Then the same with
+a partition 0 that has a header name that is not UTF-8 and, behind it, a batch with a wrong CRC,
+which the worker reads again every 5 s. Prints the time from sending a question to its committed answer.
 """
 
 import argparse
 import asyncio
 import json
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -83,7 +84,13 @@ async def run(count: int, rate: float) -> None:
                 await worker.ready()
                 await latencies(topics, 0, 30, rate)  # warm
                 before = await latencies(topics, 1_000, count, rate)
-                await poison(topics, log)
+                worker.signal(signal.SIGTERM)
+                await worker.ended()
+            # Without a worker: a fetch that waits at the broker would return the batch intact.
+            await poison(topics, log)
+            async with WorkerProcess(topics.environment) as worker:
+                await worker.ready()
+                await latencies(topics, 10_000, 30, rate)
                 beside = await latencies(topics, 100_000, count, rate)
                 stopped = len(worker.events("partition_stopped"))
                 failed = len(worker.events("session_failed"))
