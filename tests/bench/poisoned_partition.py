@@ -4,7 +4,8 @@
 
 A worker process with the default model answers questions on partitions 1 to 3. Then the same with
 a partition 0 that has a header name that is not UTF-8 and, behind it, a batch with a wrong CRC,
-which the worker reads again every 5 s. Prints the time from sending a question to its committed answer.
+which the worker reads again every 5 s. Prints the time from sending a question to its committed
+answer.
 """
 
 import argparse

@@ -103,7 +103,7 @@ class Table:
         for column in (self._table.columns[number] for number in self._unbroken):
             longest = max((cell_len(str(cell)) for cell in column.cells), default=0)
             if out.width == _PIPED_WIDTH:
-                wider += longest
+                wider += max(0, longest - half)
             # rich cuts off what has no room and may not be wrapped.
             column.no_wrap = longest <= half + wider
         out.print(self._table, width=out.width + wider)

@@ -18,7 +18,7 @@ def list_models() -> None:
     if selected not in names:
         names.append(selected)
     headings = ("", "Name", "Task", "Precision", "Size", "EM / F1", "Source")
-    table = Table(*headings, unbroken={"Name"})
+    table = Table(*headings, unbroken={"", "Name"})
     for name in names:
         mark = "*" if name == selected else ""
         try:
