@@ -5,51 +5,21 @@ import signal
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
-from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
-from tests.faults.evidence import Names
+from tests.faults import topic_faults
+from tests.faults.cluster import NODES, SMALL_DISK_NODE
 from tests.faults.failpoints import POINTS
-from tests.faults.questions import (
-    POISONED,
-    SMALL_DEAD_LETTER_LIMIT,
-    SMALL_LIMIT,
-    TEXT,
-    question,
-)
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind
-from tests.faults.traffic import NUMBER
-from tests.faults.workers import CLIENT_ID, Worker, armed, unopenable
-from tests.kafka.raw_batches import batch, record
+from tests.faults.workers import Worker, armed, unopenable
+from tests.faults.world import DONE, NOT_REACHED, REACH_SECONDS, SURVIVED, World
 from worker.kafka.transactions import transactional_id
-
-_REACH_SECONDS = 20.0
-"""For a new worker to start, join and reach its failpoint."""
 
 _DISK_SECONDS = 20.0
 """For a node to exit because its disk is full."""
 
 _SLOW_BYTES_PER_SECOND = 200_000
-
-_QUOTA_BYTES_PER_SECOND = 8_000
-"""Of each broker, for all workers together: less than their answers take."""
-
-DONE = "done"
-NOT_REACHED = "not reached"
-SURVIVED = "the node survived"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Targets of faults."""
-
-    cluster: Cluster
-    names: Names
-    workers: list[Worker]
-    """By slot, the guest last."""
-    delivery: str
 
 
 async def inject(world: World, fault: Fault) -> str:
@@ -134,7 +104,7 @@ async def _reached(worker: Worker, condition: Callable[[], bool]) -> str | None:
     fire during a later fault.
     """
     try:
-        async with asyncio.timeout(_REACH_SECONDS):
+        async with asyncio.timeout(REACH_SECONDS):
             while not condition():  # noqa: ASYNC110 - state of another process
                 await asyncio.sleep(0.05)
     except TimeoutError:
@@ -238,59 +208,6 @@ async def _disk_full(world: World, fault: Fault) -> str | None:
     return None
 
 
-# Topics.
-
-
-async def _poison_header(world: World, fault: Fault) -> None:
-    number = POISONED + fault.number
-    poisoned, names = question(number), world.names
-    headers = [(NUMBER.encode(), str(number).encode()), (b"na\xffme", b"")]
-    raw = batch([record(0, poisoned.value, key=poisoned.key, headers=headers)])
-    partition = int(names.partitions * fault.chance)
-    await world.cluster.produce(names.questions, partition, raw)
-
-
-async def _corrupt_batch(world: World, fault: Fault) -> str | None:
-    """The worker reads the batch again after `RETRY_SECONDS`."""
-    proxies = world.cluster.proxies[fault.slot]
-    for proxy in proxies:
-        proxy.corrupt(TEXT)
-    try:
-        async with asyncio.timeout(_REACH_SECONDS):
-            while not any(proxy.has_corrupted for proxy in proxies):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        return NOT_REACHED
-    finally:
-        for proxy in proxies:
-            await proxy.restore()
-    return None
-
-
-async def _small_limit(world: World, fault: Fault) -> None:
-    await _limit(world, fault, world.names.answers, SMALL_LIMIT)
-
-
-async def _small_dead_letters(world: World, fault: Fault) -> None:
-    await _limit(world, fault, world.names.dead_letters, SMALL_DEAD_LETTER_LIMIT)
-
-
-async def _limit(world: World, fault: Fault, topic: str, max_bytes: int) -> None:
-    await world.cluster.limit_messages(topic, max_bytes)
-    try:
-        await asyncio.sleep(fault.seconds)
-    finally:
-        await world.cluster.limit_messages(topic, None)
-
-
-async def _quota(world: World, fault: Fault) -> None:
-    await world.cluster.limit_rate(CLIENT_ID, _QUOTA_BYTES_PER_SECOND)
-    try:
-        await asyncio.sleep(fault.seconds)
-    finally:
-        await world.cluster.limit_rate(CLIENT_ID, None)
-
-
 _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
     Kind.KILL: _kill,
     Kind.KILL_AT: _kill_at,
@@ -309,9 +226,9 @@ _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
     Kind.BROKER_PAUSE: _broker_pause,
     Kind.ROLLING_RESTART: _rolling_restart,
     Kind.DISK_FULL: _disk_full,
-    Kind.SMALL_LIMIT: _small_limit,
-    Kind.SMALL_DEAD_LETTERS: _small_dead_letters,
-    Kind.QUOTA: _quota,
-    Kind.POISON_HEADER: _poison_header,
-    Kind.CORRUPT_BATCH: _corrupt_batch,
+    Kind.SMALL_LIMIT: topic_faults.small_limit,
+    Kind.SMALL_DEAD_LETTERS: topic_faults.small_dead_letters,
+    Kind.QUOTA: topic_faults.quota,
+    Kind.POISON_HEADER: topic_faults.poison_header,
+    Kind.CORRUPT_BATCH: topic_faults.corrupt_batch,
 }

@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 
 from tests.faults.checker import Report
-from tests.faults.faults import DONE
 from tests.faults.rounds import Round
+from tests.faults.world import DONE
 
 _COUNTS = ("questions", "answered", "dead_letters", "repeated", "aborted")
 _FINDINGS = tuple(f.name for f in fields(Report) if f.name not in (*_COUNTS, "delivery"))

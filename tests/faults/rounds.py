@@ -15,12 +15,13 @@ from tests.faults import evidence
 from tests.faults.checker import Report, check
 from tests.faults.cluster import Cluster
 from tests.faults.evidence import Names
-from tests.faults.faults import World, inject, target
+from tests.faults.faults import inject, target
 from tests.faults.faulty_worker import ENGINE
 from tests.faults.sabotage import SABOTAGE
 from tests.faults.schedule import GUEST_SLOT, Fault
 from tests.faults.traffic import Traffic
 from tests.faults.workers import Worker
+from tests.faults.world import World
 
 PARTITIONS = 6
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.faults.cluster import Cluster
 from tests.faults.failpoints import POINTS
-from tests.faults.faults import DONE
 from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import Fault, Kind
+from tests.faults.world import DONE
 
 pytestmark = [
     pytest.mark.alone,

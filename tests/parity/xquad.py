@@ -101,7 +101,7 @@ class Counts:
 def decoded(encoded: EncodedContext, gold: Gold) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns (start, end) of the tokens that overlap the answer, and (start, end) of their words.
 
-    Both are (0, 0) if there is no such token.
+    Both are (0, 0) without such a token.
     """
     tokens = np.flatnonzero((encoded.ends > gold.start) & (encoded.starts < gold.end))
     if not len(tokens):

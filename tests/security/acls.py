@@ -76,7 +76,7 @@ async def _change(servers: str, request: type, acls: Sequence[Acl], *, exists: b
         for acl in acls:
             await client.send(node, request(*acl.fields))
         async with asyncio.timeout(10):
-            # Brokers apply changes in order, and there is no event to wait for.
+            # Brokers apply changes in order, and send no event when they have.
             while await _exists(client, node, acls[-1]) is not exists:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:

@@ -68,7 +68,7 @@ class TraceDispatcher:
     def start(
         self, topic: str, partition: int, offset: int, headers: Sequence[Header]
     ) -> RecordTrace | None:
-        """Creates the trace of a record. Returns `None` if there is no listener."""
+        """Creates the trace of a record. Returns `None` without listeners."""
         if not self._listeners:
             return None
         trace = RecordTrace(topic, partition, offset, headers)

@@ -1,0 +1,69 @@
+"""Faults of topics, their records and quotas. Each is injected, removed, and returns."""
+
+import asyncio
+
+from tests.faults.questions import (
+    POISONED,
+    SMALL_DEAD_LETTER_LIMIT,
+    SMALL_LIMIT,
+    TEXT,
+    question,
+)
+from tests.faults.schedule import Fault
+from tests.faults.traffic import NUMBER
+from tests.faults.workers import CLIENT_ID
+from tests.faults.world import NOT_REACHED, REACH_SECONDS, World
+from tests.kafka.raw_batches import batch, record
+
+_QUOTA_BYTES_PER_SECOND = 8_000
+"""Of each broker, for all workers together: less than their answers take."""
+
+
+async def poison_header(world: World, fault: Fault) -> None:
+    number = POISONED + fault.number
+    poisoned, names = question(number), world.names
+    headers = [(NUMBER.encode(), str(number).encode()), (b"na\xffme", b"")]
+    raw = batch([record(0, poisoned.value, key=poisoned.key, headers=headers)])
+    partition = int(names.partitions * fault.chance)
+    await world.cluster.produce(names.questions, partition, raw)
+
+
+async def corrupt_batch(world: World, fault: Fault) -> str | None:
+    """The worker reads the batch again after `RETRY_SECONDS`."""
+    proxies = world.cluster.proxies[fault.slot]
+    for proxy in proxies:
+        proxy.corrupt(TEXT)
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            while not any(proxy.has_corrupted for proxy in proxies):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        return NOT_REACHED
+    finally:
+        for proxy in proxies:
+            await proxy.restore()
+    return None
+
+
+async def small_limit(world: World, fault: Fault) -> None:
+    await _limit(world, fault, world.names.answers, SMALL_LIMIT)
+
+
+async def small_dead_letters(world: World, fault: Fault) -> None:
+    await _limit(world, fault, world.names.dead_letters, SMALL_DEAD_LETTER_LIMIT)
+
+
+async def _limit(world: World, fault: Fault, topic: str, max_bytes: int) -> None:
+    await world.cluster.limit_messages(topic, max_bytes)
+    try:
+        await asyncio.sleep(fault.seconds)
+    finally:
+        await world.cluster.limit_messages(topic, None)
+
+
+async def quota(world: World, fault: Fault) -> None:
+    await world.cluster.limit_rate(CLIENT_ID, _QUOTA_BYTES_PER_SECOND)
+    try:
+        await asyncio.sleep(fault.seconds)
+    finally:
+        await world.cluster.limit_rate(CLIENT_ID, None)
