@@ -63,7 +63,10 @@ def test_a_fatal_cause_is_fatal(error: Exception) -> None:
 def test_error_codes_that_aiokafka_does_not_know() -> None:
     assert kafka.for_code(47) is kafka.InvalidProducerEpoch
     assert kafka.for_code(90) is kafka.ProducerFenced
-    assert kafka.for_code(87) is InvalidRecord
+    named = {81: GroupMaxSizeReached, 87: InvalidRecord, 88: UnstableOffsetCommit}
+    assert {code: kafka.for_code(code) for code in named} == named
+    names = ["GROUP_MAX_SIZE_REACHED", "INVALID_RECORD", "UNSTABLE_OFFSET_COMMIT"]
+    assert [kind.message for kind in named.values()] == names
     assert format_error(InvalidRecord("a")) == "[Error 87] InvalidRecord: a"
     # A code newer than Kafka 4.4 keeps its number. It resets, it does not stop the worker.
     newest = kafka.for_code(200)("no")
