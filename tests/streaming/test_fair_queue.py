@@ -102,6 +102,17 @@ def test_a_turn_continues_until_its_cost_is_received() -> None:
     assert "".join(take(items)[0] for _ in range(7)) == "cbbbaaa"
 
 
+def test_a_key_whose_items_arrive_interrupts_a_turn_once() -> None:
+    items = queue(turn_cost=30)
+    for number in range(12):
+        items.append("a", (number, 10))
+        items.append("b", (number, 10))
+    assert "".join(take(items)[0] for _ in range(7)) == "aaabbba"
+    for number in range(6):
+        items.append("c", (number, 10))
+    assert "".join(take(items)[0] for _ in range(11)) == "cccaabbbaaa"
+
+
 def test_a_refused_key_is_not_owed_what_others_received() -> None:
     items = queue()
     for number in range(100):

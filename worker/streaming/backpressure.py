@@ -70,10 +70,15 @@ class InFlightLimiter:
         """
         return not held or held + size <= self._max_bytes - self.bytes
 
-    async def wait_for_capacity(self) -> None:
-        """Wait until a small record may be added. For one task, as `wait_for_change`."""
+    async def wait_for_capacity(self) -> bool:
+        """Wait until a small record may be added. Returns whether that took time. For one task, as
+        `wait_for_change`.
+        """
+        waited = False
         while not self.has_capacity():
             await self.wait_for_change()
+            waited = True
+        return waited
 
     async def wait_for_change(self) -> None:
         """Wait until capacity may have been freed; at once, if that was so since the last call."""

@@ -2,8 +2,8 @@
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996), by turns:
 the next turn is of the key that has received the least. A key that had nothing for a while is not
-owed anything for it: it continues where the others are, so its turn comes next and then as often as
-theirs.
+owed anything for it: it continues where the others are. Its turn interrupts the one in progress,
+and comes as often as theirs from then on.
 """
 
 from collections import deque
@@ -32,6 +32,10 @@ class FairQueue(Generic[K, T]):
         self._turns: dict[K, int] = {}  # number of the key's last turn
         self._turn = 0
         self._current: K | None = None
+        self._arrived: dict[K, None] = {}
+        """Keys whose items came during a turn. Each interrupts it for a turn of its own, the last
+        one first: `_now` stands still meanwhile, so each does so once.
+        """
         self.turn_cost = 0
         """A key continues its turn until it has received this cost. 0: one item each turn."""
 
@@ -45,10 +49,13 @@ class FairQueue(Generic[K, T]):
 
     @property
     def in_turn(self) -> bool:
-        """Whether the key that was served last continues its turn."""
-        return self._current is not None and self._continues(self._current)
+        """Whether a turn has started and continues."""
+        return bool(self._arrived) or self._current is not None and self._continues(self._current)
 
     def append(self, key: K, item: T) -> None:
+        new = key not in self._items and key != self._current
+        if new and self.in_turn and self._start(key) == self._now:
+            self._arrived[key] = None
         self._items.setdefault(key, deque()).append(item)
 
     def choose(self, admits: Callable[[K, T], bool]) -> K | None:
@@ -56,6 +63,9 @@ class FairQueue(Generic[K, T]):
 
         A refused key is passed over, and is not owed anything for it.
         """
+        for key in reversed(self._arrived):
+            if admits(key, self._items[key][0]):
+                return key
         current = self._current
         if (
             current is not None
@@ -72,17 +82,21 @@ class FairQueue(Generic[K, T]):
 
     def pop(self, key: K) -> T:
         """Remove and return the first item of the key that `choose` returned."""
-        if key != self._current or not self._continues(key):
-            self._now = self._start(key)
-            self._finished[key] = self._now
-            self._current = key
+        interrupts = key in self._arrived
+        if interrupts or key != self._current or not self._continues(key):
+            self._finished[key] = self._start(key)
             self._turn += 1
             self._turns[key] = self._turn
+            if not interrupts:
+                self._now = self._finished[key]
+                self._current = key
         items = self._items[key]
         item = items.popleft()
         if not items:
             del self._items[key]
         self._finished[key] += max(1, self._cost(item))
+        if interrupts and not self._continues(key):
+            del self._arrived[key]
         return item
 
     def retain(self, keys: Collection[K]) -> None:
@@ -91,6 +105,7 @@ class FairQueue(Generic[K, T]):
             self._items.pop(each, None)
             self._finished.pop(each, None)
             self._turns.pop(each, None)
+            self._arrived.pop(each, None)
             if each == self._current:
                 self._current = None
 
