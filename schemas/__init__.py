@@ -3,14 +3,14 @@
 Imports nothing of `worker`, so that producers and consumers can use this package alone.
 """
 
-from schemas.answer import Answer, ModelInfo, Source, Span
+from schemas.answer import Answer, ModelInfo, OffsetUnit, Source, Span
 from schemas.embedding import Embedding
 from schemas.event import Event, Outcome
-from schemas.question import Question, ReadingOptions
+from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
 
-VERSION = "1.1"
+VERSION = "1.2"
 """Version of these contracts. A compatible addition raises the minor version; producers and
 consumers of an older minor version keep working (tests/schemas/versions checks it). An
 incompatible change would raise the major version."""
@@ -21,7 +21,9 @@ __all__ = [
     "Embedding",
     "Event",
     "ModelInfo",
+    "OffsetUnit",
     "Outcome",
+    "Passage",
     "Question",
     "ReadingOptions",
     "Reason",

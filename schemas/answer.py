@@ -1,12 +1,15 @@
 """The answer event: the best span, all spans, the model, and the question's position.
 
 The fields of the best span have the names of Hugging Face's question-answering pipeline. Always
-`context[start:end] == answer`, in Unicode code points, end exclusive.
+`context[start:end] == answer`, in the answer's unit of offsets, end exclusive.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+OffsetUnit = Literal["code_points", "utf16", "bytes"]
+"""What offsets count: Unicode code points, UTF-16 code units, or bytes of UTF-8."""
 
 
 class OutputEvent(BaseModel):
@@ -20,8 +23,12 @@ class Span(OutputEvent):
 
     answer: str = Field(description="`context[start:end]`")
     score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
-    start: int = Field(ge=0, description="Unicode code points before the answer")
-    end: int = Field(ge=0, description="code points up to the answer's end, exclusive")
+    start: int = Field(ge=0, description="units before the answer, see `offsets`")
+    end: int = Field(ge=0, description="units up to the answer's end, exclusive")
+    context_index: int | None = Field(
+        None, ge=0, description="index of the span's passage; null for the empty answer"
+    )
+    context_id: str | None = Field(None, description="id of that passage, if it has one")
 
 
 class ModelInfo(OutputEvent):
@@ -54,12 +61,21 @@ class Answer(OutputEvent):
     )
     answer: str = Field(description="the best span: `context[start:end]`")
     score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
-    start: int = Field(ge=0, description="Unicode code points before the answer")
-    end: int = Field(ge=0, description="code points up to the answer's end, exclusive")
+    start: int = Field(ge=0, description="units before the answer, see `offsets`")
+    end: int = Field(ge=0, description="units up to the answer's end, exclusive")
+    context_index: int | None = Field(
+        None, ge=0, description="index of the span's passage; null for the empty answer"
+    )
+    context_id: str | None = Field(None, description="id of that passage, if it has one")
     answered: bool = Field(description="false if the model prefers no answer to the best span")
     answers: list[Span] = Field(description="up to top_k spans, best first")
+    offsets: OffsetUnit = Field(
+        "code_points", description="the unit of `start` and `end`, here and in `answers`"
+    )
     model: ModelInfo
-    windows: int = Field(description="number of windows that the context was split into")
+    windows: int = Field(
+        description="number of windows that the context, or all passages, were split into"
+    )
     source: Source | None = Field(None, description="null if the question came from no topic")
     metadata: dict[str, JsonValue] = Field(
         default_factory=dict, description="the question's metadata, unchanged"

@@ -16,6 +16,7 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from schemas.event import Event, Outcome
+from schemas.question import NO_CONTEXT, TWO_FORMS
 from schemas.rejection import Header, Reason, Rejected
 
 E = TypeVar("E", bound=Event[Any])
@@ -203,11 +204,8 @@ def _content_mode(
 def _looks_structured(event_type: type[Event[Any]], document: Any) -> bool:
     # Some producers omit the content type. A document with all required fields of the event is
     # plain JSON, even if it has a field `specversion`.
-    required = (name for name, field in event_type.model_fields.items() if field.is_required())
     return (
-        isinstance(document, dict)
-        and "specversion" in document
-        and not all(name in document for name in required)
+        isinstance(document, dict) and "specversion" in document and not event_type.fits(document)
     )
 
 
@@ -262,7 +260,13 @@ def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] in ("model_type", "dict_type"):
         message = "should be a JSON object"
+    if first["type"] in (NO_CONTEXT, TWO_FORMS):
+        where, _, message = message.partition(": ")
     more = f" (and {len(rest)} more)" if rest else ""
     # A missing field may mean that the event is of another type, sent to the wrong topic.
-    hint = f"; this worker accepts {event_type.ACCEPTS}" if first["type"] == "missing" else ""
+    hint = (
+        f"; this worker accepts {event_type.ACCEPTS}"
+        if first["type"] in ("missing", NO_CONTEXT)
+        else ""
+    )
     return f"{where}: {message}{more}{hint}"

@@ -5,9 +5,20 @@ producers can add fields of their own.
 """
 
 import math
-from typing import Annotated, ClassVar, Generic, Self, TypeVar
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+)
 
 from schemas.answer import Answer
 from schemas.embedding import Embedding
@@ -18,16 +29,17 @@ Outcome = Answer | Embedding
 O_co = TypeVar("O_co", bound=Outcome, covariant=True)
 
 
-def _finite(value: JsonValue) -> JsonValue:
+def finite(value: JsonValue) -> JsonValue:
+    """Validates that the numbers in `value` are finite. Raises `ValueError`."""
     # 1e999 is valid JSON but parses as infinity, which JSON cannot represent.
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("holds a number out of range")
     if isinstance(value, dict):
         for item in value.values():
-            _finite(item)
+            finite(item)
     elif isinstance(value, list):
         for item in value:
-            _finite(item)
+            finite(item)
     return value
 
 
@@ -40,6 +52,30 @@ def _not_blank(text: str) -> str:
 NonBlankStr = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"minLength": 1})]
 """A string with at least one character that is not white space. The JSON Schema is weaker: it only
 requires a non-empty string."""
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_time(text: str) -> datetime:
+    """The time that a text of RFC 3339 names. Raises `ValueError`."""
+    if not _RFC_3339.fullmatch(text):
+        raise ValueError("is not a time with a zone by RFC 3339, as 2026-11-26T12:00:00Z")
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError("is not a time that exists") from None
+
+
+def _time(value: object) -> object:
+    return parse_time(value) if isinstance(value, str) else value
+
+
+ExpiryTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_time),
+    Field(json_schema_extra={"type": "string", "format": "date-time"}),
+]
 
 
 class Event(BaseModel, Generic[O_co]):
@@ -56,10 +92,22 @@ class Event(BaseModel, Generic[O_co]):
         description="copied to the outcome; default: the CloudEvents id, otherwise "
         "topic-partition-offset",
     )
-    metadata: dict[str, Annotated[JsonValue, AfterValidator(_finite)]] = Field(
+    metadata: dict[str, Annotated[JsonValue, AfterValidator(finite)]] = Field(
         default_factory=dict,
         description="any JSON, copied unchanged to the outcome; its numbers must be finite",
     )
+
+    expires_at: ExpiryTime | None = Field(
+        None,
+        description="the outcome is not needed after this time (RFC 3339, with a zone)",
+    )
+
+    @classmethod
+    def fits(cls, document: Mapping[str, Any]) -> bool:
+        """Whether the document has the fields that an event needs, whatever their values."""
+        return all(
+            name in document for name, field in cls.model_fields.items() if field.is_required()
+        )
 
     def with_default_id(self, default_id: str) -> Self:
         """This event, with `default_id` if it has no id."""

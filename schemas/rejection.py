@@ -43,6 +43,12 @@ class Reason(StrEnum):
     """The outcome, usually because of its metadata, exceeds the limit of the answers topic."""
     ANSWER_REFUSED = "answer_refused"
     """The answers topic's broker refuses the outcome: it fails a check of the topic."""
+    EXPIRED = "expired"
+    """The event's deadline passed before the model read it."""
+    REPLY_NOT_ALLOWED = "reply_not_allowed"
+    """The event asks for a reply to a topic that the worker may not answer to."""
+    REPLY_UNKNOWN = "reply_unknown"
+    """The event asks for a reply to a topic or partition that does not exist."""
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of an event, not an error of the program

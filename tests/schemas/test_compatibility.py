@@ -54,6 +54,9 @@ def _lost(then: Any, now: Any, path: str = "$") -> Iterator[str]:
     if isinstance(then, dict) and isinstance(now, dict):
         for name, value in then.items():
             yield from _lost(value, now.get(name, ...), f"{path}.{name}")
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for number, (before, after) in enumerate(zip(then, now, strict=True)):
+            yield from _lost(before, after, f"{path}[{number}]")
     elif then != now:
         yield f"{path} was {then!r}, is {now!r}"
 

@@ -67,7 +67,7 @@ def test_text_instead_of_a_question_names_what_is_accepted() -> None:
     rejected = verdict({"id": "t-1", "text": "Ada wrote it."})
     assert rejected.reason is Reason.SCHEMA
     assert rejected.detail == (
-        "question: Field required (and 1 more); this worker accepts questions with a context"
+        "question: Field required; this worker accepts questions with a context"
     )
 
 
