@@ -50,7 +50,7 @@ class FairQueue(Generic[K, T]):
     @property
     def in_turn(self) -> bool:
         """Whether a turn has started and continues."""
-        return bool(self._arrived) or self._current is not None and self._continues(self._current)
+        return bool(self._arrived) or (self._current is not None and self._continues(self._current))
 
     def append(self, key: K, item: T) -> None:
         new = key not in self._items and key != self._current
