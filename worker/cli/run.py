@@ -16,6 +16,7 @@ import structlog
 from worker import __version__
 from worker.cli.tracing import tracing
 from worker.console.server import PREFIX, Console
+from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.engine import InferenceEngine
 from worker.kafka.connection import connection_options
 from worker.models.store import ModelStore
@@ -70,8 +71,14 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
             console.set_worker(engine.model, engine.event_type, __version__)
             listeners = [*listeners, console.trace_collector]
         try:
+            cache = AnswerCache(engine, max_bytes=qa.cache_bytes) if qa.cache_bytes else None
             supervisor = WorkerSupervisor(
-                settings, engine, health, TraceDispatcher(*listeners), read_settings=load
+                settings,
+                engine,
+                health,
+                TraceDispatcher(*listeners),
+                cache=cache,
+                read_settings=load,
             )
             await _run_until_stopped(supervisor, stop, qa.shutdown_seconds)
         finally:

@@ -4,10 +4,11 @@ The one place where these options, their defaults and their meanings are declare
 group of the worker inherits the fields, as the variables `QA_...`.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from schemas.answer import OffsetUnit
 from schemas.question import ReadingOptions
 from schemas.rejection import Reason, Rejected
 from worker.inference.cpu_quota import available_cores
@@ -71,6 +72,11 @@ class InferenceOptions(BaseModel):
         ScoreNormalization.JOINT,
         description="Softmax over all windows of a context (joint) or over each (per_window)",
     )
+    offsets: OffsetUnit = Field(
+        "code_points",
+        description="Unit of the offsets in answers: code_points, utf16 (code units) or bytes (of "
+        "UTF-8)",
+    )
     max_question_tokens: int | None = Field(
         None, ge=1, description="Maximum length of a question, in tokens; default: half a window"
     )
@@ -98,6 +104,19 @@ class InferenceOptions(BaseModel):
         window's context.
         """
         return _first(requested.doc_stride, self.doc_stride)
+
+    def offset_unit(self, requested: ReadingOptions) -> OffsetUnit:
+        """The unit of the offsets in the answer to one question."""
+        return _first(requested.offsets, self.offsets)
+
+    def effective(self, requested: ReadingOptions) -> dict[str, Any]:
+        """All options of one question by name: its own where it has them, else the worker's
+        defaults; None where the worker has none.
+        """
+        return {
+            name: _first(getattr(requested, name), getattr(self, name, None))
+            for name in ReadingOptions.model_fields
+        }
 
 
 def _first(requested: T | None, default: T) -> T:

@@ -132,6 +132,20 @@ INFERENCE_TOKENS = Counter(
 )
 PADDING_TOKENS = Counter("qa_padding_tokens", "Padding tokens that the model has run")
 
+# Answer cache.
+CACHE_LOOKUPS = Counter(
+    "qa_cache_lookups",
+    "Events looked up in the answer cache: it had the outcome (hit), an equal event was being read "
+    "(wait), or neither (miss)",
+    ["result"],
+)
+for _result in ("hit", "wait", "miss"):
+    CACHE_LOOKUPS.labels(_result)
+CACHE_BYTES = Gauge("qa_cache_bytes", "Memory of the outcomes in the answer cache")
+CACHE_EVICTIONS = Counter(
+    "qa_cache_evictions", "Outcomes that left the answer cache to make room for others"
+)
+
 # Kafka.
 ASSIGNED_PARTITIONS = Gauge("qa_assigned_partitions", "Partitions assigned to this worker")
 REBALANCES = Counter("qa_rebalances", "Rebalances that this worker has completed")

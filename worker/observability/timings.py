@@ -5,14 +5,17 @@ nanoseconds since the epoch (`time.time_ns`).
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+CACHE = "cache"
+"""The stage of an event that the answer cache answers, in the place of all others of the engine."""
 
 
 class StageTiming(NamedTuple):
     """One stage of an event."""
 
     name: str
-    """A value of the label `stage` of `qa_stage_seconds`, or `commit`."""
+    """A value of the label `stage` of `qa_stage_seconds`, `commit`, or `CACHE`."""
     began: int
     ended: int
 
@@ -39,3 +42,5 @@ class ReadTimings:
     """In the order in which the stages ended."""
     batches: list[BatchTiming] = field(default_factory=list)
     """Unordered: the threads of the engine run windows of one event at the same time."""
+    cache: Literal["", "hit", "wait"] = ""
+    """Whether the answer cache had the outcome, or the event waited for that of an equal one."""

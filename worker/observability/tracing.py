@@ -128,6 +128,8 @@ class Tracing:
         if span.is_recording():
             self._add_children(span, trace)
             span.set_attributes({"messaging.message.id": trace.id, "qa.outcome": trace.outcome})
+            if trace.cache:
+                span.set_attribute("qa.cache", trace.cache)
             if trace.outcome != ANSWERED:
                 span.set_status(StatusCode.ERROR, trace.outcome)
         span.end(trace.ended)

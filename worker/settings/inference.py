@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from worker.inference.options import InferenceOptions
 from worker.models.bundle import DEFAULT_NAME
-from worker.settings.base import SettingsGroup, require_at_most
+from worker.settings.base import MIB, SettingsGroup, require_at_most
 
 
 class ModelSettings(SettingsGroup):
@@ -20,6 +20,16 @@ class ModelSettings(SettingsGroup):
         None,
         description="Directory of the named models; default: qa-worker/models in $XDG_DATA_HOME or "
         "~/.local/share",
+    )
+
+
+class CacheSettings(SettingsGroup):
+    """The answer cache."""
+
+    cache_bytes: int = Field(
+        32 * MIB,
+        ge=0,
+        description="Memory for answers to questions that may be asked again; 0: off",
     )
 
 

@@ -1,7 +1,7 @@
 """The worker's own settings, `QA_...`: the groups of all concerns in one."""
 
 from worker.settings.delivery import DeliverySettings, LifecycleSettings, TopicSettings
-from worker.settings.inference import InferenceSettings, ModelSettings
+from worker.settings.inference import CacheSettings, InferenceSettings, ModelSettings
 from worker.settings.operations import ConsoleSettings, HttpSettings, LoggingSettings
 
 
@@ -12,6 +12,7 @@ class WorkerSettings(
     HttpSettings,
     LifecycleSettings,
     DeliverySettings,
+    CacheSettings,
     InferenceSettings,
     TopicSettings,
     ModelSettings,

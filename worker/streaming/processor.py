@@ -14,8 +14,10 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from schemas.envelope import Envelope
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
+from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
 from worker.kafka.errors import StreamingError
 from worker.kafka.record_sender import Refusal
@@ -74,6 +76,8 @@ class RecordProcessor:
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
     """Topics that take no record without a key."""
+    cache: AnswerCache | None = None
+    """In front of the engine."""
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -83,13 +87,7 @@ class RecordProcessor:
         name = record.default_id
         started, started_ns = time.perf_counter(), time.time_ns()
         try:
-            envelope = await self._run_sized(
-                record,
-                decode_record,
-                self.engine.event_type,
-                record,
-                max_bytes=self.max_record_bytes,
-            )
+            envelope, cache_key = await self._run_sized(record, self._decode, record)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
             if trace is not None:
@@ -98,7 +96,7 @@ class RecordProcessor:
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            result = await self._infer(envelope.event)
+            result = await self._infer(envelope.event, cache_key)
             if trace is not None:
                 trace.add_timings(result.timings)
             output = await self._run_sized(
@@ -124,8 +122,17 @@ class RecordProcessor:
                 trace.add_stage("decode", started_ns)
             return self._reject(record, name, rejected)
 
-    async def _infer(self, event: Event[R]) -> ReadResult[R]:
-        future = self.engine.submit(event)
+    def _decode(self, record: InputRecord) -> tuple[Envelope[Event[Outcome]], bytes | None]:
+        """The record's event, and its key in the cache, if there is one. Raises `Rejected`."""
+        kind = self.engine.event_type
+        envelope = decode_record(kind, record, max_bytes=self.max_record_bytes)
+        return envelope, None if self.cache is None else self.cache.key(envelope.event)
+
+    async def _infer(self, event: Event[R], cache_key: bytes | None) -> ReadResult[R]:
+        if self.cache is None or cache_key is None:
+            future = self.engine.submit(event)
+        else:
+            future = self.cache.submit(event, cache_key)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:

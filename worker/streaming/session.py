@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
 from worker.kafka.start_offsets import GroupStart
@@ -45,6 +46,7 @@ class KafkaSession:
         topics: OutputTopics,
         start: GroupStart,
         engine: Engine,
+        cache: AnswerCache | None,
         health: Health,
         dead_letter_limit: DeadLetterLimit,
         decoders: Executor,
@@ -68,6 +70,7 @@ class KafkaSession:
         )
         processor = RecordProcessor(
             engine=engine,
+            cache=cache,
             decoders=decoders,
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,

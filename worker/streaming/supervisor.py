@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import structlog
 from aiokafka.errors import KafkaConnectionError
 
+from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.diagnostics import find_connection_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
@@ -47,14 +48,18 @@ class WorkerSupervisor:
         health: Health,
         traces: TraceDispatcher = TraceDispatcher(),  # noqa: B008 - stateless without listeners
         *,
+        cache: AnswerCache | None = None,
         read_settings: Callable[[], Settings] | None = None,
     ) -> None:
-        """`read_settings` reads `settings` again, for secrets that are in files and may have
+        """`cache`: of this engine; None reads every question.
+
+        `read_settings` reads `settings` again, for secrets that are in files and may have
         changed: called for each session and each probe; may raise `SettingsError`.
         """
         self._settings = settings
         self._read_settings = read_settings or (lambda: settings)
         self._engine = engine
+        self._cache = cache
         self._health = health
         self._traces = traces
         qa = settings.qa
@@ -116,6 +121,7 @@ class WorkerSupervisor:
             topics,
             self._start,
             self._engine,
+            self._cache,
             self._health,
             self._dead_letter_limit,
             decoders,

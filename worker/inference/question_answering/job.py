@@ -5,6 +5,7 @@ from schemas.question import Question
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.offset_units import spans_in_unit
 from worker.inference.question_answering.spans import SpanOptions, WindowLogits, rank_spans
 from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.inference.window import Window
@@ -78,6 +79,8 @@ class QuestionJob(Job[Answer]):
             starts, ends = self._logits[index]
             read.append((window, starts, ends))
         spans = rank_spans(self._question.context, self._context, read, self._options)
+        unit = self._task.options.offset_unit(self._question.options)
+        spans = spans_in_unit(spans, [each.text for each in self._question.passages], unit)
         best = spans[0]
         return Answer(
             id=self._question.id or "",
@@ -87,6 +90,7 @@ class QuestionJob(Job[Answer]):
             end=best.end,
             answered=best.end > best.start,
             answers=spans,
+            offsets=unit,
             model=model,
             windows=len(self.windows),
             metadata=self._question.metadata,

@@ -1,0 +1,277 @@
+"""Single flight: equal events run once, in any order of completions, failures and cancellations."""
+
+import threading
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from prometheus_client import REGISTRY
+
+from schemas.answer import Answer
+from schemas.question import Passage, Question
+from schemas.rejection import Reason, Rejected
+from tests.inference.conftest import Counted
+from tests.streaming.stub_engine import MODEL, result_for
+from worker.inference.cache.answer_cache import AnswerCache
+from worker.inference.engine import InferenceEngine
+from worker.inference.options import InferenceOptions
+from worker.inference.result import ReadResult
+from worker.observability.timings import ReadTimings
+
+Read = Future[ReadResult[Answer]]
+
+
+class ManualEngine:
+    """Its test completes each event."""
+
+    model = MODEL
+    options = InferenceOptions(threads=1)
+
+    def __init__(self) -> None:
+        self.running: list[tuple[Question, Read]] = []
+        self.submitted = 0
+        self.closed = False
+
+    def submit(self, event: Any, /) -> Any:
+        if self.closed:
+            raise RuntimeError("the engine is closed")
+        future: Read = Future()
+        self.submitted += 1
+        self.running.append((event, future))
+        return future
+
+    @property
+    def live(self) -> list[tuple[Question, Read]]:
+        return [each for each in self.running if not each[1].done()]
+
+    def complete(self, index: int = 0) -> None:
+        event, future = self.live[index]
+        future.set_result(result_for(event))
+
+    def reject(self, index: int = 0, reason: Reason = Reason.MODEL_FAILED) -> None:
+        self.live[index][1].set_exception(Rejected(reason, "for the test"))
+
+
+@pytest.fixture
+def engine() -> ManualEngine:
+    return ManualEngine()
+
+
+@pytest.fixture
+def cache(engine: ManualEngine) -> AnswerCache:
+    return AnswerCache(engine, max_bytes=2**20)
+
+
+def question(id_: str, context: str = "Ada wrote it") -> Question:
+    return Question(id=id_, question="Who?", context=context)
+
+
+def ask(cache: AnswerCache, id_: str, context: str = "Ada wrote it") -> Read:
+    event = question(id_, context)
+    return cache.submit(event, cache.key(event))
+
+
+def test_equal_questions_run_once(engine: ManualEngine, cache: AnswerCache) -> None:
+    futures = [ask(cache, id_) for id_ in "abc"]
+    assert engine.submitted == 1
+    engine.complete()
+    futures.append(ask(cache, "d"))
+
+    assert engine.submitted == 1
+    results = [future.result(0) for future in futures]
+    assert [each.outcome.id for each in results] == list("abcd")
+    assert [each.timings.cache for each in results] == ["", "wait", "wait", "hit"]
+    assert [[stage.name for stage in each.timings.stages] for each in results[1:]] == [
+        ["cache"]
+    ] * 3
+    first = results[0].outcome
+    for each in results:
+        assert each.outcome.model_copy(update={"id": "a"}) == first
+
+
+def test_metadata_and_passage_ids_are_those_of_the_record(
+    engine: ManualEngine, cache: AnswerCache
+) -> None:
+    def asked(id_: str) -> Question:
+        passage = Passage(text="Ada wrote it", id=f"p-{id_}")
+        return Question(id=id_, question="Who?", contexts=[passage], metadata={"of": id_})
+
+    events = [asked(id_) for id_ in "ab"]
+    futures = [cache.submit(event, cache.key(event)) for event in events]
+    event, future = engine.live[0]
+    answer = result_for(question("a")).outcome
+    spans = [span.model_copy(update={"context_index": 0}) for span in answer.answers]
+    changed = {
+        "context_index": 0,
+        "context_id": "p-a",
+        "answers": spans,
+        "metadata": event.metadata,
+    }
+    future.set_result(ReadResult(answer.model_copy(update=changed), ReadTimings()))
+
+    outcome = futures[1].result(0).outcome
+    assert (outcome.id, outcome.metadata) == ("b", {"of": "b"})
+    assert (outcome.context_id, outcome.answers[0].context_id) == ("p-b", "p-b")
+
+
+@pytest.mark.parametrize("reason", [Reason.MODEL_FAILED, Reason.EXPIRED, Reason.CONTEXT_TOO_LONG])
+def test_a_rejection_is_not_passed_on(
+    engine: ManualEngine, cache: AnswerCache, reason: Reason
+) -> None:
+    first, second, third = (ask(cache, id_) for id_ in "abc")
+    engine.reject(reason=reason)
+    with pytest.raises(Rejected):
+        first.result(0)
+    assert not second.done()
+    assert [event.id for event, _ in engine.live] == ["b"]
+    engine.complete()
+    assert (second.result(0).outcome.id, third.result(0).outcome.id) == ("b", "c")
+    assert engine.submitted == 2
+
+
+def test_after_a_second_rejection_all_run(engine: ManualEngine, cache: AnswerCache) -> None:
+    futures = [ask(cache, id_) for id_ in "abcd"]
+    engine.reject()
+    engine.reject()
+    assert [event.id for event, _ in engine.live] == ["c", "d"]
+    engine.complete(0)
+    engine.reject(0)
+    assert futures[2].result(0).outcome.id == "c"
+    with pytest.raises(Rejected):
+        futures[3].result(0)
+    ask(cache, "e")
+    assert engine.submitted == 5  # nothing was kept
+
+
+def test_a_cancelled_question_leaves_its_place_to_its_twin(
+    engine: ManualEngine, cache: AnswerCache
+) -> None:
+    first, second, third = (ask(cache, id_) for id_ in "abc")
+    assert second.cancel()
+    assert first.cancel()
+    assert [event.id for event, _ in engine.live] == ["c"]
+    assert third.cancel()
+    assert engine.live == []  # its cancel reached the engine
+    ask(cache, "d")
+    assert [event.id for event, _ in engine.live] == ["d"]
+
+
+def test_a_closed_engine_cancels_what_waits(engine: ManualEngine, cache: AnswerCache) -> None:
+    first, second = ask(cache, "a"), ask(cache, "b")
+    engine.closed = True
+    first.cancel()
+    with pytest.raises(CancelledError):
+        second.result(0)
+    with pytest.raises(RuntimeError, match="closed"):
+        ask(cache, "c")
+
+
+def test_an_outcome_that_cannot_be_stored_leaves_nothing_waiting(
+    engine: ManualEngine, cache: AnswerCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = ask(cache, "a"), ask(cache, "b")
+    bad = result_for(question("a"))
+    broken = ReadResult(bad.outcome.model_copy(update={"answer": "\ud800"}), bad.timings)
+    engine.live[0][1].set_result(broken)
+    assert first.result(0) is broken
+    assert "exception calling callback" in caplog.text
+    engine.complete()
+    assert second.result(0).outcome.id == "b"
+
+
+def test_evictions_and_bytes_are_counted(engine: ManualEngine) -> None:
+    evictions = Counted("qa_cache_evictions_total")
+    cache = AnswerCache(engine, max_bytes=1000)  # two answers
+    for number in range(5):
+        ask(cache, str(number), f"Ada{number} wrote it")
+        engine.complete()
+    used = REGISTRY.get_sample_value("qa_cache_bytes")
+    assert used is not None
+    assert 500 < used <= 1000
+    assert evictions.since == 3
+    for number, runs in ((4, 5), (3, 5), (0, 6)):
+        ask(cache, "again", f"Ada{number} wrote it")
+        assert engine.submitted == runs
+
+
+@pytest.mark.long
+def test_threads_that_ask_the_same_get_the_same(tiny_reader: InferenceEngine) -> None:
+    cache = AnswerCache(tiny_reader, max_bytes=2000)
+    tiny_reader.start()
+    wrong: list[str] = []
+
+    def asks(name: str) -> None:
+        for number in range(100):
+            event = Question(
+                id=f"{name}-{number}", question="a", context=f"answer {'bcd'[number % 3]}"
+            )
+            future = cache.submit(event, cache.key(event))
+            if number % 5 == 0 and future.cancel():
+                continue
+            if future.result(30).outcome.id != event.id:
+                wrong.append(name)
+
+    threads = [threading.Thread(target=asks, args=(str(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+class SingleFlight(RuleBasedStateMachine):
+    """Any order of questions, answers, rejections and cancellations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = ManualEngine()
+        self.cache = AnswerCache(self.engine, max_bytes=700)
+        self.asked: list[tuple[str, str, Read]] = []
+        self.cancelled: set[str] = set()
+
+    @rule(context=st.sampled_from(["Ada wrote it", "Bob wrote it", "Eve wrote it"]))
+    def ask(self, context: str) -> None:
+        id_ = str(len(self.asked))
+        self.asked.append((id_, context, ask(self.cache, id_, context)))
+
+    @precondition(lambda self: self.engine.live)
+    @rule(data=st.data())
+    def complete(self, data: st.DataObject) -> None:
+        self.engine.complete(data.draw(st.integers(0, len(self.engine.live) - 1)))
+
+    @precondition(lambda self: self.engine.live)
+    @rule(data=st.data())
+    def reject(self, data: st.DataObject) -> None:
+        self.engine.reject(data.draw(st.integers(0, len(self.engine.live) - 1)))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        id_, _, future = data.draw(st.sampled_from(self.asked))
+        if future.cancel():
+            self.cancelled.add(id_)
+
+    @invariant()
+    def every_answer_is_that_of_its_question(self) -> None:
+        for id_, context, future in self.asked:
+            assert future.cancelled() == (id_ in self.cancelled)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                outcome = future.result().outcome
+                assert (outcome.id, outcome.answer) == (id_, context.split()[0])
+
+    @invariant()
+    def what_waits_has_an_equal_event_that_runs(self) -> None:
+        running = {event.context for event, _ in self.engine.live}
+        assert {context for _, context, future in self.asked if not future.done()} == running
+
+    def teardown(self) -> None:
+        while self.engine.live:
+            self.engine.complete()
+        assert all(future.done() for _, _, future in self.asked)
+
+
+TestSingleFlight = SingleFlight.TestCase
+TestSingleFlight.settings = settings(deadline=None)

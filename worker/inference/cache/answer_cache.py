@@ -1,0 +1,213 @@
+"""AnswerCache: events that were read before, or are being read now, do not run again.
+
+An answer is bit-equal whatever else is in its batch, so the outcome of an equal event is the
+outcome (`key.py` says what is equal). The first event with a key runs on the engine; the others
+wait for its outcome (a single flight, as Go's x/sync/singleflight). Outcomes are kept, rejections
+are not. If the first one fails or is cancelled, one that waits runs in its place.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Literal, Protocol
+from weakref import ref
+
+from schemas.answer import ModelInfo
+from schemas.event import Event
+from worker.inference.cache.key import CacheKeys
+from worker.inference.cache.lru import LruCache
+from worker.inference.cache.stored_outcome import restore, store
+from worker.inference.options import InferenceOptions
+from worker.inference.result import R, ReadResult
+from worker.observability import metrics
+from worker.observability.timings import CACHE, ReadTimings, StageTiming
+
+_HITS, _WAITS, _MISSES = (
+    metrics.CACHE_LOOKUPS.labels(result) for result in ("hit", "wait", "miss")
+)
+
+
+class ReadingEngine(Protocol):
+    """The engine whose outcomes are kept."""
+
+    @property
+    def model(self) -> ModelInfo: ...
+
+    @property
+    def options(self) -> InferenceOptions: ...
+
+    def submit(self, event: Event[R], /) -> "Future[ReadResult[R]]": ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter(Generic[R]):
+    """An event that waits for the outcome of an equal one."""
+
+    event: Event[R]
+    began: int
+    """Nanoseconds since the epoch."""
+    future: "Future[ReadResult[R]]" = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An event that runs on the engine, and those that wait for its outcome."""
+
+    waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
+    rejected: bool = False
+    """Whether an event of this flight was rejected already."""
+
+
+class AnswerCache:
+    """Answers events from memory, or by its engine. Thread-safe.
+
+    Bounds the memory of the outcomes that it keeps. What waits is bounded by the caller, as for the
+    engine; an event that waits adds nothing to the engine's `pending_tokens`.
+    """
+
+    def __init__(self, engine: ReadingEngine, *, max_bytes: int) -> None:
+        self._engine = engine
+        self._keys = CacheKeys(engine.model, engine.options)
+        self._kept = LruCache(max_bytes)
+        self._flights: dict[bytes, _Flight] = {}
+        self._lock = threading.Lock()  # guards both; no future is completed under it
+
+    def key(self, event: Event[Any]) -> bytes:
+        """The event's key for `submit`. Any thread may make it."""
+        return self._keys.key(event)
+
+    def submit(self, event: Event[R], key: bytes) -> "Future[ReadResult[R]]":
+        """As `InferenceEngine.submit`; `key` is that of the event."""
+        began = time.time_ns()
+        with self._lock:
+            kept = self._kept.get(key)
+            flight = self._flights.get(key)
+            if kept is None and flight is None:
+                self._flights[key] = _Flight()
+            elif kept is None and flight is not None:
+                waiter = _Waiter(event, began)
+                flight.waiters.append(waiter)
+                _WAITS.inc()
+                return waiter.future
+        if kept is None:
+            _MISSES.inc()
+            return self._lead(key, event)
+        _HITS.inc()
+        done: Future[ReadResult[R]] = Future()
+        done.set_result(self._result(kept, event, "hit", began))
+        return done
+
+    def _lead(self, key: bytes, event: Event[R]) -> "Future[ReadResult[R]]":
+        """Run the event on the engine, for all of its flight. Raises what the engine raises."""
+        try:
+            future = self._engine.submit(event)
+        except BaseException:
+            self._give_up(key)
+            raise
+        future.add_done_callback(partial(self._land, key))
+        return future
+
+    def _land(self, key: bytes, future: "Future[ReadResult[Any]]") -> None:
+        """The event that ran is done; on the thread that completed or cancelled it."""
+        stored = None
+        failed = not future.cancelled() and future.exception() is not None
+        try:
+            if not failed and not future.cancelled():
+                stored = store(future.result().outcome)
+        finally:  # whatever happens: nothing may wait for ever
+            if stored is None:
+                self._replace(key, rejected=failed)
+            else:
+                self._complete(key, stored)
+
+    def _complete(self, key: bytes, stored: bytes) -> None:
+        with self._lock:
+            flight = self._flights.pop(key)
+            evicted = self._kept.put(key, stored)
+            metrics.CACHE_BYTES.set(self._kept.bytes)
+        metrics.CACHE_EVICTIONS.inc(evicted)
+        for waiter in flight.waiters:
+            if not waiter.future.done():
+                _settle(
+                    waiter.future,
+                    partial(self._result, stored, waiter.event, "wait", waiter.began),
+                )
+
+    def _replace(self, key: bytes, *, rejected: bool) -> None:
+        """Without an outcome: the next event that waits runs in the place of the failed one.
+
+        After a second rejection all of them run: if the event itself is what fails, each would wait
+        for the failures of all before it.
+        """
+        with self._lock:
+            flight = self._flights[key]
+            waiters = deque(each for each in flight.waiters if not each.future.done())
+            alone: list[_Waiter[Any]] = []
+            if rejected and flight.rejected:
+                alone, waiters = list(waiters), deque()
+            flight.rejected |= rejected
+            successor = waiters.popleft() if waiters else None
+            flight.waiters = waiters
+            if successor is None:
+                del self._flights[key]
+        for waiter in alone:
+            self._run(waiter, self._engine.submit)
+        if successor is not None:
+            self._run(successor, partial(self._lead, key))
+
+    def _run(
+        self, waiter: _Waiter[R], submit: "Callable[[Event[R]], Future[ReadResult[R]]]"
+    ) -> None:
+        """The event of `waiter` runs now; its future gets the result, and passes a cancel on."""
+        try:
+            running = submit(waiter.event)
+        except RuntimeError:  # the engine is closed, which cancels what it has not read
+            waiter.future.cancel()
+            return
+        running.add_done_callback(partial(_copy, waiter.future))
+        # Weak: two futures that refer to each other would wait for the garbage collector.
+        waiter.future.add_done_callback(partial(_cancel, ref(running)))
+
+    def _give_up(self, key: bytes) -> None:
+        """The engine takes no event."""
+        with self._lock:
+            flight = self._flights.pop(key)
+        for waiter in flight.waiters:
+            waiter.future.cancel()
+
+    def _result(
+        self, stored: bytes, event: Event[R], how: Literal["hit", "wait"], began: int
+    ) -> ReadResult[R]:
+        outcome = restore(stored, event, self._engine.model)
+        stage = StageTiming(CACHE, began, time.time_ns())
+        return ReadResult(outcome, ReadTimings(stages=[stage], cache=how))
+
+
+def _settle(future: "Future[ReadResult[R]]", make: Callable[[], ReadResult[R]]) -> None:
+    """Complete the future with what `make` returns or raises, unless it was cancelled."""
+    try:
+        result = make()
+    except Exception as error:
+        with suppress(InvalidStateError):
+            future.set_exception(error)
+        return
+    with suppress(InvalidStateError):
+        future.set_result(result)
+
+
+def _copy(to: "Future[ReadResult[R]]", done: "Future[ReadResult[R]]") -> None:
+    if done.cancelled():
+        to.cancel()
+    else:
+        _settle(to, done.result)
+
+
+def _cancel(running: "ref[Future[ReadResult[Any]]]", waiting: "Future[ReadResult[Any]]") -> None:
+    future = running()
+    if future is not None and waiting.cancelled():
+        future.cancel()
