@@ -33,6 +33,20 @@ def test_json_output_has_no_markup_and_is_not_wrapped(command: Command, tiny_mod
     assert all(context[span.start : span.end] == span.answer for span in answer.answers)
 
 
+def test_table_counts_code_points_whatever_the_worker_counts(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_OFFSETS", "bytes")
+    context = f"👍 {CONTEXT}"
+    start = context.index("Ada")
+    done = command("ask", *QUESTION, "--context", context)
+    assert f"{start}-{start + 12}" in done.out
+    assert "▸Ada Lovelace◂" in done.out
+
+    answer = json.loads(command("ask", *QUESTION, "--context", context, "--json").out)
+    assert (answer["offsets"], answer["start"]) == ("bytes", start + 3)
+
+
 def test_top_k_sets_the_number_of_spans(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", CONTEXT, "--top-k", "3")
     assert done.out.count("▸") == 3

@@ -22,6 +22,7 @@ from cloudevents.core.bindings.kafka import (
 from cloudevents.core.v1.event import CloudEvent
 
 from tests.brokers.apache import ApacheKafka
+from tests.inference.texts import cut
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
@@ -30,7 +31,7 @@ from tests.tools import tool
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.process]
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-CONTEXT = 'The report on the "bridge" \\ 橋 was written by Anna Lindqvist in 2019.'
+CONTEXT = 'The 🌉 report on the "bridge" \\ 橋 was written by Anna Lindqvist in 2019.'
 TIMEOUT_SECONDS = 120
 
 
@@ -105,7 +106,8 @@ async def test_example_asks_and_prints_the_answer(
     assert result.code == 0, result
     answer = json.loads(result.out)
     assert (answer["answer"], answer["answered"]) == ("Anna Lindqvist", True)
-    assert CONTEXT[answer["start"] : answer["end"]] == answer["answer"]
+    assert answer["offsets"] == ("utf16" if "java" in ask("", "")[0] else "code_points")
+    assert cut(CONTEXT, answer["start"], answer["end"], answer["offsets"]) == answer["answer"]
     assert faults(published("answer"), answer) == []
     position = (answer["source"]["partition"], answer["source"]["offset"])
     questions = await topics.records(topics.settings.qa.questions_topic)

@@ -11,7 +11,7 @@ from worker.observability.record_trace import (
     RecordTrace,
     TraceDispatcher,
 )
-from worker.observability.timings import BatchTiming, StageTiming
+from worker.observability.timings import CACHE, BatchTiming, StageTiming
 
 SENT = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -48,6 +48,17 @@ def test_stages_follow_each_other_without_a_gap() -> None:
         ("postprocess", 23, 24, 26),
         ("publish", 26, 27, 29),
         ("commit", 29, 29, 30),
+    ]
+
+
+def test_the_answer_cache_stands_in_the_place_of_the_engine() -> None:
+    trace = complete_trace()
+    trace.batches, trace.cache = [], "wait"
+    trace.stages[1:3] = [StageTiming(CACHE, SENT + 14 * MS, SENT + 26 * MS)]
+    assert stages(trace, SENT)[1:4] == [
+        ("decode", 10, 11, 13),
+        ("cache", 13, 14, 26),
+        ("publish", 26, 27, 29),
     ]
 
 

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.rejection import PREFIX, REASON
 from tests.faults.cluster import OFFSETS_PARTITIONS, TIMEOUT_SECONDS, Cluster
+from tests.faults.questions import answer_with_id
 from tests.faults.traffic import NUMBER
 from worker.kafka._aiokafka import RecordConsumer
 
@@ -49,7 +50,7 @@ class Outcome:
     partition: int
     """The output partition; lists of outcomes are in its order."""
     result: str
-    """The answer, or the dead letter's reason."""
+    """The answer with its id, or the dead letter's reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ async def _outcomes(cluster: Cluster, names: Names, isolation: Isolation) -> Out
 def _answer(record: ConsumerRecord[bytes, bytes]) -> Outcome:
     value = json.loads(record.value)
     position = (value["source"]["partition"], value["source"]["offset"])
-    return Outcome(position, record.partition, value["answer"])
+    return Outcome(position, record.partition, answer_with_id(value["id"], value["answer"]))
 
 
 def _dead_letter(record: ConsumerRecord[bytes, bytes]) -> Outcome:

@@ -98,6 +98,12 @@ def test_answer_to_invalid_record_or_other_reason_is_wrong(delivery: str) -> Non
 
 
 @BOTH
+def test_answer_with_the_id_of_an_equal_question_is_wrong(delivery: str) -> None:
+    changed = [replace(ANSWERS[0], result="q-7: Person0"), *ANSWERS[1:]]
+    assert found(seen(changed), delivery) == {"wrong"}
+
+
+@BOTH
 def test_outcome_without_question_is_wrong(delivery: str) -> None:
     assert found(seen([*ANSWERS, Outcome((0, 99), 3, "Person99")]), delivery) == {"wrong"}
 
@@ -105,7 +111,7 @@ def test_outcome_without_question_is_wrong(delivery: str) -> None:
 @BOTH
 def test_large_question_may_be_answered_or_rejected(delivery: str) -> None:
     large = next(n for n in range(1000) if len(question(n).value or b"") > LARGE_BYTES)
-    for result, kind in ((f"Person{large}", 0), ("answer_too_large", 1)):
+    for result, kind in ((question(large).answer or "", 0), ("answer_too_large", 1)):
         lists = [[Outcome((0, 0), 0, result)], []]
         outcomes = Outcomes(lists[kind], lists[1 - kind])
         evidence = Evidence({(0, 0): large}, outcomes, outcomes, {0: 1}, {0: 1}, [])

@@ -7,7 +7,13 @@ import pytest
 
 from schemas.question import Question as Event
 from schemas.rejection import Rejected
-from tests.faults.questions import LARGE_BYTES, SMALL_LIMIT, question
+from tests.faults.questions import (
+    LARGE_BYTES,
+    SMALL_LIMIT,
+    answer_with_id,
+    asked_first,
+    question,
+)
 from tests.streaming.stub_engine import answer_to
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.streaming.codec import decode_record, encode_outcome_record
@@ -40,13 +46,25 @@ def test_mix_of_valid_invalid_and_large_questions() -> None:
     assert len({reason for n in MANY for reason in question(n).reasons}) == 4
 
 
+def test_a_share_of_the_questions_repeats_an_earlier_one() -> None:
+    valid = [number for number in MANY if question(number).is_valid]
+    repeats = {number: asked_first(number) for number in valid if asked_first(number) != number}
+    assert 0.2 < len(repeats) / len(valid) < 0.35
+    for number, first in list(repeats.items())[:100]:
+        event, earlier = (json.loads(question(n).value or b"") for n in (number, first))
+        assert first < number
+        assert event["id"] != earlier["id"]
+        assert (event["question"], event["context"]) == (earlier["question"], earlier["context"])
+
+
 def test_worker_gives_the_expected_answer_or_reason() -> None:
     for number in MANY:
         expected = question(number)
         if expected.is_valid:
             value = answered(number).value
             assert value is not None
-            assert json.loads(value)["answer"] == expected.answer
+            answer = json.loads(value)
+            assert answer_with_id(answer["id"], answer["answer"]) == expected.answer
         else:
             with pytest.raises(Rejected) as rejected:
                 answered(number)

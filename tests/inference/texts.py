@@ -2,6 +2,8 @@
 
 from hypothesis import strategies as st
 
+from schemas.answer import OffsetUnit
+
 PIECES = [
     "Paris",
     "unbelievably",
@@ -35,3 +37,12 @@ ANYTHING = st.text(max_size=30)
 
 LONG = st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=80).map(" ".join)
 """Up to some hundred tokens."""
+
+
+def cut(text: str, start: int, end: int, unit: OffsetUnit) -> str:
+    """What a client in a language with these strings cuts out of the text."""
+    if unit == "utf16":
+        return text.encode("utf-16-le")[2 * start : 2 * end].decode("utf-16-le")
+    if unit == "bytes":
+        return text.encode()[start:end].decode()
+    return text[start:end]

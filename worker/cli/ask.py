@@ -56,6 +56,10 @@ def ask(
     """
     settings = load()
     event = _event(question, context, context_file, text, top_k)
+    if isinstance(event, Question) and not as_json:
+        # The table cuts spans out of the context by code points, whatever the worker's default.
+        options = event.options.model_copy(update={"offsets": "code_points"})
+        event = event.model_copy(update={"options": options})
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:

@@ -79,6 +79,7 @@ class Questions:
             "stages": [stage._asdict() for stage in stages(trace, sent_at)],
             "batches": [batch._asdict() for batch in batches(trace, sent_at)],
             "dropped": pending.dropped,
+            "cache": trace.cache,
         }
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from worker.console.sampler import Latencies
 from worker.observability.record_trace import DROPPED, RecordTrace
+from worker.observability.timings import CACHE
 
 MARK = "x-correlation-id"
 """Header that identifies a question of the console. The answer has it too."""
@@ -90,8 +91,9 @@ class TraceCollector:
         return None
 
 
-_STAGES = ("decode", "preprocess", "inference", "postprocess", "publish")
-"""The stages between queue and commit, in the order of processing."""
+_STAGES = ("decode", "preprocess", "inference", "postprocess", CACHE, "publish")
+"""The stages between queue and commit, in the order of processing. `CACHE` takes the place of the
+three before it."""
 
 
 def stages(trace: RecordTrace, sent_at: int) -> list[Stage]:

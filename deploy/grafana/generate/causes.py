@@ -56,6 +56,26 @@ MODEL = Row(
             "short",
             (("{{instance}}", f"qa_pending_tokens{{{OF}}}"),),
         ),
+        Panel(
+            "Answer cache",
+            "Events per second by what the answer cache had for them: the outcome (hit), an equal "
+            "event that was being read (wait), or neither (miss). Only misses run the model.",
+            "cps",
+            (("{{result}}", f"sum by (result) ({rate('qa_cache_lookups_total')})"),),
+        ),
+        Panel(
+            "Memory of the answer cache",
+            "The limit is QA_CACHE_BYTES.",
+            "bytes",
+            (("{{instance}}", f"qa_cache_bytes{{{OF}}}"),),
+        ),
+        Panel(
+            "Evictions from the answer cache",
+            "Outcomes per second that left it to make room. If equal events still miss, a larger "
+            "QA_CACHE_BYTES may help.",
+            "cps",
+            (("{{instance}}", f"sum by (instance) ({rate('qa_cache_evictions_total')})"),),
+        ),
     ),
 )
 

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from schemas.answer import Answer
 from schemas.question import Passage, Question
 from schemas.rejection import Reason, Rejected
+from tests.examples import shared
 from tests.inference.conftest import Counted
 from tests.streaming.stub_engine import MODEL, result_for
 from worker.inference.cache.answer_cache import AnswerCache
@@ -274,4 +275,4 @@ class SingleFlight(RuleBasedStateMachine):
 
 
 TestSingleFlight = SingleFlight.TestCase
-TestSingleFlight.settings = settings(deadline=None)
+TestSingleFlight.settings = settings(max_examples=shared(60))

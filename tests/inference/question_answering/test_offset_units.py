@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.answer import Answer, OffsetUnit, Span
 from schemas.question import Question, ReadingOptions
-from tests.inference.texts import PIECES
+from tests.inference.texts import PIECES, cut
 from worker.inference.engine import InferenceEngine
 from worker.inference.question_answering.offset_units import convert_offsets, spans_in_unit
 
@@ -15,15 +15,6 @@ TEXTS = st.lists(
     | st.text(max_size=3),
     max_size=25,
 ).map("".join)
-
-
-def cut(text: str, start: int, end: int, unit: OffsetUnit) -> str:
-    """What a client in a language with these strings cuts out of the text."""
-    if unit == "utf16":
-        return text.encode("utf-16-le")[2 * start : 2 * end].decode("utf-16-le")
-    if unit == "bytes":
-        return text.encode()[start:end].decode()
-    return text[start:end]
 
 
 @pytest.mark.parametrize("unit", ["code_points", "utf16", "bytes"])

@@ -33,7 +33,8 @@ function event() {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const id = `console-${[...random].map((number) => number.toString(36)).join("")}`;
   if (worker?.event_type === "text") return { id, text: byId("context").value };
-  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked };
+  // Not utf16, which JavaScript counts: a worker before contracts 1.2 ignores the option.
+  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked, offsets: "code_points" };
   return { id, question: byId("question").value, context: byId("context").value, options };
 }
 

@@ -7,6 +7,7 @@ const NAMES = {
   decode: "Decode",
   preprocess: "Preprocess",
   inference: "Run model",
+  cache: "Answer cache",
   postprocess: "Postprocess",
   publish: "Publish",
   commit: "Commit",
@@ -44,7 +45,7 @@ function rows(report, worker) {
   );
 }
 
-function note(stage, { batches, dropped }, worker) {
+function note(stage, { batches, dropped, cache }, worker) {
   if (stage.name === "queue" && dropped) return `processed again: its partition was lost or restarted ${plural(dropped, "time")}`;
   if (stage.name === "inference") {
     const windows = plural(batches.reduce((sum, batch) => sum + batch.windows, 0), "window");
@@ -52,6 +53,7 @@ function note(stage, { batches, dropped }, worker) {
     const [{ records, padded_tokens }] = batches;
     return `micro-batch of ${windows} from ${plural(records, "record")}, ${padded_tokens} tokens`;
   }
+  if (stage.name === "cache") return cache === "hit" ? "an equal question was answered before" : "waited for the answer to an equal question";
   if (stage.name === "publish" && worker?.delivery === "exactly_once") return "one transaction with the offset";
   return "";
 }

@@ -34,7 +34,9 @@ public final class Ask {
     private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
     public static void main(String[] arguments) throws Exception {
-        String value = "{\"question\": " + json(arguments[0]) + ", \"context\": " + json(arguments[1]) + "}";
+        // With utf16, the answer is context.substring(start, end).
+        String value = "{\"question\": " + json(arguments[0]) + ", \"context\": " + json(arguments[1])
+                + ", \"options\": {\"offsets\": \"utf16\"}}";
         String correlationId = UUID.randomUUID().toString();
         try (var consumer = consumer(); var producer = producer()) {
             seekToEnd(consumer);
