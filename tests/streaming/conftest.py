@@ -11,6 +11,7 @@ import pytest
 from tests.brokers.protocol import Broker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, until
+from worker.inference.cache.answer_cache import AnswerCache
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher, TraceListener
 from worker.settings import Settings
@@ -27,12 +28,18 @@ class RunningWorker:
         settings: Settings,
         engine: StubEngine,
         *listeners: TraceListener,
+        cache: AnswerCache | None = None,
         read_settings: Callable[[], Settings] | None = None,
     ) -> None:
         self.health = Health(time.monotonic, stall_after=3600, contact_after=20)
         self.stop = asyncio.Event()
         supervisor = WorkerSupervisor(
-            settings, engine, self.health, TraceDispatcher(*listeners), read_settings=read_settings
+            settings,
+            engine,
+            self.health,
+            TraceDispatcher(*listeners),
+            cache=cache,
+            read_settings=read_settings,
         )
         self.task = asyncio.create_task(supervisor.run(self.stop))
 
@@ -61,9 +68,12 @@ def running() -> Running:
 
     @contextlib.asynccontextmanager
     async def run(
-        settings: Settings, engine: StubEngine, *listeners: TraceListener
+        settings: Settings,
+        engine: StubEngine,
+        *listeners: TraceListener,
+        cache: AnswerCache | None = None,
     ) -> AsyncIterator[RunningWorker]:
-        worker = RunningWorker(settings, engine, *listeners)
+        worker = RunningWorker(settings, engine, *listeners, cache=cache)
         try:
             await worker.ready()
             yield worker

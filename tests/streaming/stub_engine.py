@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.answer import Answer, ModelInfo, Span
 from schemas.question import Question
+from worker.inference.options import InferenceOptions
 from worker.inference.result import ReadResult
 from worker.observability.timings import ReadTimings
 
@@ -40,6 +41,8 @@ class StubEngine:
     def __init__(
         self, holds: Callable[[Question], bool] = lambda _: False, *, tokens_each: int = 0
     ) -> None:
+        self.model = MODEL
+        self.options = InferenceOptions(threads=1)
         self._tokens_each = tokens_each
         self.held: dict[str, tuple[Question, Future[ReadResult[Answer]]]] = {}
         self.seen: list[str] = []

@@ -41,7 +41,7 @@ def test_answer_comes_back_with_the_ids_of_its_record(
             **best,
             answered=answered,
             answers=own,
-            offsets=unit,  # type: ignore[arg-type]
+            offsets=unit,
             model=MODEL,
             windows=2,
             metadata=event.metadata,
