@@ -154,6 +154,7 @@ def test_a_cancelled_question_leaves_its_place_to_its_twin(
     assert second.cancel()
     assert first.cancel()
     assert [event.id for event, _ in engine.live] == ["c"]
+    assert engine.submitted == 2
     assert third.cancel()
     assert engine.live == []  # its cancel reached the engine
     ask(cache, "d")

@@ -38,6 +38,15 @@ def test_cache_keeps_what_was_used_last_within_its_bytes(
         assert len(cache) == len(model)
 
 
+def test_what_is_used_outlives_what_is_newer() -> None:
+    cache = LruCache(2 * (ENTRY_BYTES + 1))
+    for key in (b"a", b"b"):
+        cache.put(key, b"x")
+    cache.get(b"a")
+    assert cache.put(b"c", b"x") == 1
+    assert [cache.get(key) for key in (b"a", b"b", b"c")] == [b"x", None, b"x"]
+
+
 def test_a_value_larger_than_the_cache_evicts_nothing() -> None:
     cache = LruCache(1000)
     cache.put(b"a" * 32, b"x")
