@@ -32,6 +32,8 @@ class RecordTrace:
     received: int = field(default_factory=time.time_ns)
     stages: list[StageTiming] = field(default_factory=list)
     batches: list[BatchTiming] = field(default_factory=list)
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Attributes that the engine gave the event."""
     id: str = ""
     outcome: str = ""
     """`ANSWERED`, `DROPPED`, or the reason of the rejection; set at the end."""
@@ -47,6 +49,7 @@ class RecordTrace:
         """Add what the engine measured."""
         self.stages += timings.stages
         self.batches += timings.batches
+        self.attributes |= timings.attributes
 
 
 class TraceListener(Protocol):

@@ -79,7 +79,10 @@ class QuestionJob(Job[Answer]):
             stride=task.options.stride(asked),
             max_windows=task.options.max_windows,
         )
-        return [window for each in self._split for window in each.windows]
+        windows = [window for each in self._split for window in each.windows]
+        self.timings.attributes["qa.contexts"] = len(self._passages)
+        self.timings.attributes["qa.windows"] = len(windows)
+        return windows
 
     def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs
