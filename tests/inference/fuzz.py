@@ -68,7 +68,7 @@ def triples(count: int, seed: int) -> Iterator[bytes]:
     for number in range(count):
         question = _text(random_source, 12)
         event: dict[str, object] = {"id": str(number), "question": question}
-        if random_source.random() < 0.6:
+        if random_source.random() < 0.75:
             event["context"] = _text(random_source, 60)
         else:
             event["contexts"] = _passages(random_source)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import repeat
 from math import exp, fsum, inf
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +86,11 @@ def rank_passages(passages: Sequence[ReadPassage], options: SpanOptions) -> list
     A span's score is p_start * p_end. In another order of the passages the same spans have other
     indexes, and nothing else differs. Raises `LogitsError` for logits that are not finite.
     """
-    for passage in passages:
-        for window, start, end in passage.read:
-            if not (
-                np.isfinite(_context_logits(start, window)).all()
-                and np.isfinite(_context_logits(end, window)).all()
-            ):
-                raise LogitsError("the model returned logits that are not finite")
-    softmax = _joint if options.score_normalization is ScoreNormalization.JOINT else _per_window
-    probabilities, nothing = softmax(passages)
+    seen = [[_seen_window(*each) for each in passage.read] for passage in passages]
+    if options.score_normalization is ScoreNormalization.JOINT:
+        probabilities, nothing = _joint(seen, [len(passage.context.ids) for passage in passages])
+    else:
+        probabilities, nothing = _per_window(seen)
     candidates = _candidates(passages, probabilities, options)
     nothing = min(nothing, 1.0)
     if options.no_answer or not candidates:
@@ -166,12 +163,24 @@ def _candidates(
     return candidates
 
 
-def _context_logits(logits: NDArray[np.float32], window: Window) -> Doubles:
-    """The logits of [CLS] and of the context's tokens, (1 + count,).
+_SeenWindow = tuple[Window, Doubles, Doubles]
+"""A window with the start and end logits of [CLS] and of the context's tokens, (1 + count,) each.
 
-    [CLS] is never an answer but stays in the denominator, as in the pipeline: its probability
-    lowers every score.
-    """
+[CLS] is never an answer but stays in the denominator, as in the pipeline: its probability lowers
+every score.
+"""
+
+
+def _seen_window(
+    window: Window, start: NDArray[np.float32], end: NDArray[np.float32]
+) -> _SeenWindow:
+    starts, ends = _context_logits(start, window), _context_logits(end, window)
+    if not (np.isfinite(starts).all() and np.isfinite(ends).all()):
+        raise LogitsError("the model returned logits that are not finite")
+    return window, starts, ends
+
+
+def _context_logits(logits: NDArray[np.float32], window: Window) -> Doubles:
     seen = np.empty(window.count + 1)
     seen[0] = logits[0]
     seen[1:] = logits[window.offset : window.offset + window.count]
@@ -179,79 +188,77 @@ def _context_logits(logits: NDArray[np.float32], window: Window) -> Doubles:
 
 
 def _per_window(
-    passages: Sequence[ReadPassage],
+    seen: Sequence[Sequence[_SeenWindow]],
 ) -> tuple[list[list[TokenProbabilities]], float]:
     """Probabilities for each window of each passage, and the smallest p_start[CLS] * p_end[CLS] of
-    all windows.
+    all windows. Overwrites the logits.
     """
     probabilities: list[list[TokenProbabilities]] = []
     # Passages without a token (a blank context, say) have no window: the empty span has score 0.
-    nothing = 1.0 if any(passage.read for passage in passages) else 0.0
-    for passage in passages:
+    nothing = 1.0 if any(seen) else 0.0
+    for of_passage in seen:
         probabilities.append([])
-        for window, start_logits, end_logits in passage.read:
-            start, end = _context_logits(start_logits, window), _context_logits(end_logits, window)
-            for seen in (start, end):
-                seen -= seen.max()
-                np.exp(seen, out=seen)
-                seen /= seen.sum()
+        for window, start, end in of_passage:
+            for logits in (start, end):
+                logits -= logits.max()
+                np.exp(logits, out=logits)
+                logits /= logits.sum()
             probabilities[-1].append(TokenProbabilities(window, start[1:], end[1:]))
             nothing = min(nothing, float(start[0] * end[0]))
     return probabilities, nothing
 
 
 def _joint(
-    passages: Sequence[ReadPassage],
+    seen: Sequence[Sequence[_SeenWindow]], tokens: Sequence[int]
 ) -> tuple[list[list[TokenProbabilities]], float]:
-    """Probabilities for all windows of each passage, with one softmax over the tokens of all.
+    """Probabilities for all windows of each passage, with one softmax over all passages, of
+    `tokens` tokens each.
 
     In the denominator a token in two windows counts once, with its larger logit. So does [CLS],
     with the logits of the window in which their sum is smallest: SQuAD v2's null score.
     """
-    starts = [[_context_logits(each[1], each[0]) for each in passage.read] for passage in passages]
-    ends = [[_context_logits(each[2], each[0]) for each in passage.read] for passage in passages]
-    nulls = [
-        (start[0], end[0])
-        for of_passage in zip(starts, ends, strict=True)
-        for start, end in zip(*of_passage, strict=True)
-    ]
+    nulls = [(start[0], end[0]) for of_passage in seen for _, start, end in of_passage]
     if not nulls:
-        return [[] for _ in passages], 0.0
+        return [[] for _ in seen], 0.0
     # Ties break by the smaller start logit: the order of the windows must not matter.
     null = min(nulls, key=lambda both: (both[0] + both[1], *both))
-    start_probabilities, start_null = _joint_softmax(passages, starts, null[0])
-    end_probabilities, end_null = _joint_softmax(passages, ends, null[1])
+    start_top, start_total = _denominator(seen, tokens, 1, null[0])
+    end_top, end_total = _denominator(seen, tokens, 2, null[1])
     probabilities = [
         [
-            TokenProbabilities(window, start, end)
-            for (window, _, _), start, end in zip(passage.read, *of_passage, strict=True)
+            TokenProbabilities(
+                window,
+                np.exp(start[1:] - start_top) / start_total,
+                np.exp(end[1:] - end_top) / end_total,
+            )
+            for window, start, end in of_passage
         ]
-        for passage, *of_passage in zip(
-            passages, start_probabilities, end_probabilities, strict=True
-        )
+        for of_passage in seen
     ]
-    return probabilities, start_null * end_null
+    nothing = np.exp(null[0] - start_top) / start_total * (np.exp(null[1] - end_top) / end_total)
+    return probabilities, float(nothing)
 
 
-def _joint_softmax(
-    passages: Sequence[ReadPassage], seen: Sequence[Sequence[Doubles]], null: np.float64
-) -> tuple[list[list[Doubles]], float]:
-    """Probabilities of each window's tokens, and of [CLS] with the logit `null`."""
+def _denominator(
+    seen: Sequence[Sequence[_SeenWindow]],
+    tokens: Sequence[int],
+    side: Literal[1, 2],
+    null: np.float64,
+) -> tuple[np.float64, float]:
+    """The highest start or end logit, and the sum of the powers of all less that one. `null` is
+    the logit of [CLS].
+    """
     wholes = []
-    for passage, of_passage in zip(passages, seen, strict=True):
-        whole = np.full(1 + len(passage.context.ids), -np.inf)
+    for of_passage, count in zip(seen, tokens, strict=True):
+        whole = np.full(1 + count, -np.inf)
         whole[0] = null
-        for (window, _, _), logits in zip(passage.read, of_passage, strict=True):
-            part = slice(1 + window.first, 1 + window.first + window.count)
-            np.maximum(whole[part], logits[1:], out=whole[part])
+        for each in of_passage:
+            window = each[0]
+            part = whole[1 + window.first : 1 + window.first + window.count]
+            np.maximum(part, each[side][1:], out=part)
         wholes.append(whole)
     highest = max(whole.max() for whole in wholes)
     # The sum of each passage has [CLS] in front, so that a single one is summed as it always was;
     # [CLS] is to count once. `fsum` rounds only once: the order of the passages does not matter.
-    empty = np.exp(null - highest)
     sums = [np.exp(whole - highest).sum() for whole in wholes]
-    total = fsum([*sums, *repeat(-empty, len(sums) - 1)])
-    probabilities = [
-        [np.exp(logits[1:] - highest) / total for logits in of_passage] for of_passage in seen
-    ]
-    return probabilities, float(empty / total)
+    return highest, fsum([*sums, *repeat(-np.exp(null - highest), len(sums) - 1)])
