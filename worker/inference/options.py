@@ -70,7 +70,7 @@ class InferenceOptions(BaseModel):
     )
     score_normalization: ScoreNormalization = Field(
         ScoreNormalization.JOINT,
-        description="Softmax over all windows of a context (joint) or over each (per_window)",
+        description="Softmax over all windows of all contexts (joint) or over each (per_window)",
     )
     offsets: OffsetUnit = Field(
         "code_points",
@@ -81,6 +81,7 @@ class InferenceOptions(BaseModel):
         None, ge=1, description="Maximum length of a question, in tokens; default: half a window"
     )
     max_windows: int = Field(256, ge=1, description="Maximum number of windows of one event")
+    max_contexts: int = Field(100, ge=1, description="Maximum number of contexts of a question")
 
     def span_options(self, requested: ReadingOptions) -> SpanOptions:
         """The options of one question: its own where it has them, else the worker's defaults.
@@ -94,6 +95,9 @@ class InferenceOptions(BaseModel):
             no_answer=_first(requested.no_answer, self.no_answer),
             no_answer_threshold=_first(requested.no_answer_threshold, self.no_answer_threshold),
             score_normalization=self.score_normalization,
+            per_context=requested.per_context,
+            overlap=_first(requested.overlap, 1.0),
+            retriever_weight=_first(requested.retriever_weight, 0.0),
         )
         _check_limit("top_k", span.top_k, self.top_k_limit)
         _check_limit("max_answer_tokens", span.max_answer_tokens, self.max_answer_tokens_limit)

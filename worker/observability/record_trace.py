@@ -34,6 +34,8 @@ class RecordTrace:
     batches: list[BatchTiming] = field(default_factory=list)
     cache: str = ""
     """As in `ReadTimings`."""
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Attributes that the engine gave the event."""
     id: str = ""
     outcome: str = ""
     """`ANSWERED`, `DROPPED`, or the reason of the rejection; set at the end."""
@@ -50,6 +52,7 @@ class RecordTrace:
         self.stages += timings.stages
         self.batches += timings.batches
         self.cache = timings.cache
+        self.attributes |= timings.attributes
 
 
 class TraceListener(Protocol):

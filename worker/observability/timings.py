@@ -44,3 +44,5 @@ class ReadTimings:
     """Unordered: the threads of the engine run windows of one event at the same time."""
     cache: Literal["", "hit", "wait"] = ""
     """Whether the answer cache had the outcome, or the event waited for that of an equal one."""
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Attributes of the event for its span, such as `qa.contexts`."""

@@ -127,7 +127,13 @@ class Tracing:
         span = self._spans.pop(trace)
         if span.is_recording():
             self._add_children(span, trace)
-            span.set_attributes({"messaging.message.id": trace.id, "qa.outcome": trace.outcome})
+            span.set_attributes(
+                {
+                    "messaging.message.id": trace.id,
+                    "qa.outcome": trace.outcome,
+                    **trace.attributes,
+                }
+            )
             if trace.cache:
                 span.set_attribute("qa.cache", trace.cache)
             if trace.outcome != ANSWERED:

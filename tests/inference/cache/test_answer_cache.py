@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from prometheus_client import REGISTRY
 
-from schemas.answer import Answer
-from schemas.question import Passage, Question
+from schemas.answer import Answer, OffsetUnit
+from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from tests.examples import shared
 from tests.inference.conftest import Counted
@@ -116,6 +116,26 @@ def test_metadata_and_passage_ids_are_those_of_the_record(
     outcome = futures[1].result(0).outcome
     assert (outcome.id, outcome.metadata) == ("b", {"of": "b"})
     assert (outcome.context_id, outcome.answers[0].context_id) == ("p-b", "p-b")
+
+
+@pytest.mark.parametrize("unit", ["code_points", "utf16", "bytes"])
+def test_a_hit_is_to_the_bit_what_the_engine_gives(
+    tiny_reader: InferenceEngine, unit: OffsetUnit
+) -> None:
+    cache = AnswerCache(tiny_reader, max_bytes=2**20)
+    tiny_reader.start()
+    options = ReadingOptions(top_k=4, no_answer=True, offsets=unit)
+    texts = "👍 answer b", "c ö second"
+    one = Question(id="1", question="a", context=texts[0], options=options)
+    several = [Passage(text=text, id=f"p-{number}") for number, text in enumerate(texts)]
+    forms = {"context": None, "contexts": several[:1]}, {"context": None, "contexts": several}
+    for number, event in enumerate([one, *(one.model_copy(update=form) for form in forms)]):
+        for id_, expected in (("1", {0: "", 1: "hit", 2: ""}[number]), ("2", "hit")):
+            asked = event.model_copy(update={"id": id_})
+            cached = cache.submit(asked, cache.key(asked)).result(30)
+            plain = tiny_reader.submit(asked).result(30)
+            assert cached.timings.cache == expected
+            assert cached.outcome.model_dump_json() == plain.outcome.model_dump_json()
 
 
 @pytest.mark.parametrize("reason", [Reason.MODEL_FAILED, Reason.EXPIRED, Reason.CONTEXT_TOO_LONG])

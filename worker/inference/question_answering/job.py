@@ -1,13 +1,19 @@
-"""Extractive question answering: splits pairs into windows, and ranks spans by their logits."""
+"""Extractive question answering: splits passages into windows, and ranks spans by their logits."""
 
 from schemas.answer import Answer, ModelInfo
 from schemas.question import Question
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.candidates import ReadPassage
 from worker.inference.question_answering.offset_units import spans_in_unit
-from worker.inference.question_answering.spans import SpanOptions, WindowLogits, rank_spans
-from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.inference.question_answering.passages import (
+    SplitPassage,
+    check_number,
+    split_passages,
+)
+from worker.inference.question_answering.spans import SpanOptions, rank_passages
+from worker.inference.question_answering.windows import Windower
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
 
@@ -46,26 +52,38 @@ class QuestionJob(Job[Answer]):
     def __init__(self, question: Question, task: QuestionAnsweringTask) -> None:
         super().__init__()
         self._question = question
+        self._passages = question.passages
         self._task = task
         self._options: SpanOptions | None = None
-        self._context: EncodedContext | None = None
+        self._split: list[SplitPassage] = []
         self._logits: dict[int, Outputs] = {}
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return self._question.question, self._question.context
+        # The question is in the windows of each passage.
+        return tuple(
+            text for each in self._passages for text in (self._question.question, each.text)
+        )
 
     def split(self) -> list[Window]:
-        """The pair's windows; none for a context without a token. Raises `Rejected`."""
+        """The windows of all passages in turn; none for one without a token. Raises `Rejected`."""
         task, asked = self._task, self._question.options
         self._options = task.options.span_options(asked)
+        check_number(self._passages, task.options.max_contexts)
         ids = task.windower.tokenize_question(
             self._question.question, max_tokens=task.max_question_tokens
         )
-        stride, max_windows = task.options.stride(asked), task.options.max_windows
-        limit = task.windower.max_context_tokens(ids, stride=stride, max_windows=max_windows)
-        self._context = task.windower.tokenize_context(self._question.context, max_tokens=limit)
-        return task.windower.split(ids, self._context, stride=stride, max_windows=max_windows)
+        self._split = split_passages(
+            task.windower,
+            ids,
+            self._passages,
+            stride=task.options.stride(asked),
+            max_windows=task.options.max_windows,
+        )
+        windows = [window for each in self._split for window in each.windows]
+        self.timings.attributes["qa.contexts"] = len(self._passages)
+        self.timings.attributes["qa.windows"] = len(windows)
+        return windows
 
     def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs
@@ -73,14 +91,20 @@ class QuestionJob(Job[Answer]):
     def postprocess(self, model: ModelInfo) -> Answer:
         """Rank the spans of all windows. Raises `LogitsError`."""
         assert self._options is not None
-        assert self._context is not None
-        read: list[WindowLogits] = []
-        for index, window in enumerate(self.windows):
-            starts, ends = self._logits[index]
-            read.append((window, starts, ends))
-        spans = rank_spans(self._question.context, self._context, read, self._options)
+        outputs = iter(self._logits[index] for index in range(len(self.windows)))
+        read = [
+            ReadPassage(
+                each.passage.text,
+                each.context,
+                [(window, *next(outputs)) for window in each.windows],
+                id=each.passage.id,
+                retriever_score=each.passage.score,
+            )
+            for each in self._split
+        ]
+        spans = rank_passages(read, self._options)
         unit = self._task.options.offset_unit(self._question.options)
-        spans = spans_in_unit(spans, [each.text for each in self._question.passages], unit)
+        spans = spans_in_unit(spans, [each.text for each in self._passages], unit)
         best = spans[0]
         return Answer(
             id=self._question.id or "",
@@ -88,6 +112,8 @@ class QuestionJob(Job[Answer]):
             score=best.score,
             start=best.start,
             end=best.end,
+            context_index=best.context_index,
+            context_id=best.context_id,
             answered=best.end > best.start,
             answers=spans,
             offsets=unit,
