@@ -12,9 +12,9 @@ import argparse
 import asyncio
 import os
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -32,8 +32,17 @@ WARM_UP = 100
 OFF, ON = "off", "on"
 ENVIRONMENTS = {OFF: {"QA_CACHE_BYTES": "0"}, ON: {}}
 
-Rates = dict[tuple[float, str], list[float]]
-"""Share and worker to the questions per second of each chunk."""
+
+@dataclass
+class Cell:
+    """The results of one worker at one share."""
+
+    rates: list[float] = field(default_factory=list)
+    """Questions per second of each chunk."""
+    cpu_seconds: float = 0.0
+    repeats: float = 0.0
+    """Hits and waits."""
+    lookups: float = 0.0
 
 
 def chunk_of(examples: Iterator[Example], size: int, share: float, seed: int) -> list[Example]:
@@ -47,11 +56,10 @@ def chunk_of(examples: Iterator[Example], size: int, share: float, seed: int) ->
 
 async def measure(
     examples: Sequence[Example], shares: Sequence[float], chunks: int, chunk_size: int
-) -> tuple[Rates, dict[float, float]]:
-    """The rates, and the share of hits and waits in the lookups at each share."""
+) -> dict[tuple[float, str], Cell]:
+    """The results by share and worker."""
     source = iter(examples)
-    rates: Rates = defaultdict(list)
-    found: dict[float, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    cells = {(share, name): Cell() for share in shares for name in ENVIRONMENTS}
     async with AsyncExitStack() as stack:
         kafka = stack.enter_context(ApacheKafka())
         workers = {
@@ -71,45 +79,49 @@ async def measure(
                 if len(chunk) < chunk_size:
                     raise SystemExit("the file has too few questions: lower --chunks")
                 for name in list(workers)[:: 1 if number % 2 else -1]:
-                    before = await lookups(workers[name])
-                    await workers[name].full_speed(chunk)
-                    rates[share, name].append(workers[name].rates[-1])
-                    if name == ON:
-                        after = await lookups(workers[name])
-                        found[share] = [
-                            total + b - a
-                            for total, a, b in zip(found[share], before, after, strict=True)
-                        ]
+                    await turn(workers[name], chunk, cells[share, name])
                     bar.advance(task)
-        assert await lookups(workers[OFF]) == [0.0, 0.0]
-    return rates, {share: repeats / all_ for share, (repeats, all_) in found.items()}
+    assert not any(cell.lookups for (_, name), cell in cells.items() if name == OFF)
+    return cells
 
 
-async def lookups(worker: BenchWorker) -> list[float]:
+async def turn(worker: BenchWorker, chunk: Sequence[Example], cell: Cell) -> None:
+    """Adds the results of one chunk to `cell`."""
+    cpu, repeats, lookups = worker.cpu_seconds, *await counts(worker)
+    await worker.full_speed(chunk)
+    cell.rates.append(worker.rates[-1])
+    cell.cpu_seconds += worker.cpu_seconds - cpu
+    repeats_after, lookups_after = await counts(worker)
+    cell.repeats += repeats_after - repeats
+    cell.lookups += lookups_after - lookups
+
+
+async def counts(worker: BenchWorker) -> tuple[float, float]:
     """Hits and waits, and all lookups so far."""
     hits, waits, misses = [
         await worker.process.metric(f'qa_cache_lookups_total{{result="{result}"}}')
         for result in ("hit", "wait", "miss")
     ]
-    return [hits + waits, hits + waits + misses]
+    return hits + waits, hits + waits + misses
 
 
-def show(rates: Rates, found: dict[float, float]) -> None:
+def show(cells: dict[tuple[float, str], Cell], shares: Sequence[float]) -> None:
     """Prints the table."""
     table = Table(title="answer cache")
     columns = ("repeats", "found", "questions/s: off", "on", "ratio, median (min, max)")
-    for column in (*columns, "1 / (1 - share)"):
+    for column in (*columns, "1 / (1 - share)", "CPU time, off / on"):
         table.add_column(column, justify="right")
-    for share, hits in found.items():
-        off, on = rates[share, OFF], rates[share, ON]
-        ratios = [b / a for a, b in zip(off, on, strict=True)]
+    for share in shares:
+        off, on = cells[share, OFF], cells[share, ON]
+        ratios = [b / a for a, b in zip(off.rates, on.rates, strict=True)]
         table.add_row(
             f"{share:.0%}",
-            f"{hits:.1%}",
-            f"{median(off):.1f}",
-            f"{median(on):.1f}",
+            f"{on.repeats / on.lookups:.1%}",
+            f"{median(off.rates):.1f}",
+            f"{median(on.rates):.1f}",
             f"{median(ratios):.3f} ({min(ratios):.3f}, {max(ratios):.3f})",
             f"{1 / (1 - share):.2f}",
+            f"{off.cpu_seconds / on.cpu_seconds:.3f}",
         )
     Console(width=120).print(table)
 
@@ -122,9 +134,12 @@ def main() -> None:
     parser.add_argument("--chunk-size", type=int, default=400, help="questions in one turn")
     arguments = parser.parse_args()
     shares = [int(percent) / 100 for percent in arguments.shares.split(",")]
-    examples = load_squad(arguments.file)
-    rates, found = asyncio.run(measure(examples, shares, arguments.chunks, arguments.chunk_size))
-    show(rates, found)
+    # Some questions are in the file several times.
+    examples = {(each.question, each.context): each for each in load_squad(arguments.file)}
+    cells = asyncio.run(
+        measure([*examples.values()], shares, arguments.chunks, arguments.chunk_size)
+    )
+    show(cells, shares)
 
 
 if __name__ == "__main__":
