@@ -1,6 +1,7 @@
 """Traces of a worker process, as a collector receives them over OTLP."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -110,6 +111,29 @@ async def test_record_span_continues_the_producers_trace(broker: Broker, deliver
     assert headers["tracestate"] == b"a=b"
     assert [name for name, _ in answer.headers].count("traceparent") == 1
     assert collector.resource["service.name"] == "qa-worker"
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "stages"),
+    [("100000", ["decode", "cache", "send"]), ("0", STAGES["exactly_once"])],
+)
+async def test_repeated_question_has_a_stage_of_the_answer_cache(
+    broker: Broker, cache_bytes: str, stages: list[str]
+) -> None:
+    async with (
+        collecting() as collector,
+        traced_topics(broker, collector, QA_CACHE_BYTES=cache_bytes) as topics,
+    ):
+        await topics.send([event(0), event(0, id="again")])
+        first, again = await answered_by_a_worker(topics, 2)
+
+    span = span_of_record(collector, 1)
+    assert [stage.name.split()[0] for stage in collector.children(span)] == stages
+    on = cache_bytes != "0"
+    assert attributes(span).get("qa.cache") in (("wait", "hit") if on else (None,))
+    answers = [json.loads(record.value) for record in (first, again)]
+    assert [answer["id"] for answer in answers] == ["q-0", "again"]
+    assert answers[0]["score"] == answers[1]["score"]
 
 
 async def test_batch_span_and_record_spans_link_to_each_other(broker: Broker) -> None:
