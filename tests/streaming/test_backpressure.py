@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from tests.examples import examples
-from worker.streaming.backpressure import InFlightLimiter
+from worker.streaming.backpressure import MAX_RECORDS, InFlightLimiter
 
 
 @dataclass
@@ -35,6 +35,22 @@ async def test_bytes_in_flight_are_bounded() -> None:
     bound.acquire(60)
     assert bound.has_capacity(40)
     assert not bound.has_capacity(41)
+
+
+async def test_records_in_flight_are_bounded() -> None:
+    """Repeated questions have no tokens, and may have few bytes."""
+    bound = limiter()
+    for _ in range(MAX_RECORDS // 2 - 1):
+        bound.acquire(0)
+    assert bound.within_share(0, held=0, records=MAX_RECORDS // 2 - 1)
+    bound.acquire(0)
+    # One partition holds half of them: the others have the rest.
+    assert not bound.within_share(0, held=0, records=MAX_RECORDS // 2)
+    assert bound.within_share(0, held=0, records=1)
+    for _ in range(MAX_RECORDS // 2):
+        assert bound.has_capacity()
+        bound.acquire(0)
+    assert not bound.has_capacity()
 
 
 async def test_pending_tokens_are_bounded() -> None:
@@ -119,10 +135,10 @@ async def test_a_partition_leaves_bytes_to_the_others() -> None:
     # It holds all that is in flight, and may hold half of the 100 bytes.
     bound = limiter()
     bound.acquire(40)
-    assert bound.within_share(20, held=40)
-    assert not bound.within_share(21, held=40)
+    assert bound.within_share(20, held=40, records=1)
+    assert not bound.within_share(21, held=40, records=1)
     # Another partition's first record may take what is left; no record is too large to be alone.
-    assert bound.within_share(10**9, held=0)
+    assert bound.within_share(10**9, held=0, records=0)
     assert bound.has_capacity(60)
 
 

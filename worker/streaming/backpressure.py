@@ -1,14 +1,20 @@
 """Backpressure: how much work is in flight, and how long the poller waits before it takes more.
 
-Three bounds hold at once. Bytes count from the poll to the acknowledgement. Tokens are the engine's
-count of what it has not finished. Seconds bound those tokens by the rate that the engine measures,
-so that a drain (rebalance, SIGTERM) takes about as long with any model on any machine.
+Three bounds hold at once, and a fixed one on the number of records. Bytes count from the poll to
+the acknowledgement. Tokens are the engine's count of what it has not finished. Seconds bound those
+tokens by the rate that the engine measures, so that a drain (rebalance, SIGTERM) takes about as
+long with any model on any machine.
 """
 
 import asyncio
 from typing import Protocol
 
 from worker.observability import metrics
+
+MAX_RECORDS = 10_000
+"""Records in flight. One takes 5 KB beside its bytes, all of them 50 MB. What the model reads comes
+nowhere near it; records that the answer cache answers have no tokens, and may be small.
+"""
 
 
 class EngineLoad(Protocol):
@@ -56,19 +62,23 @@ class InFlightLimiter:
         if not self.records:
             return True
         return (
-            self.bytes + size <= self._max_bytes and self._engine.pending_tokens < self.token_limit
+            self.records < MAX_RECORDS
+            and self.bytes + size <= self._max_bytes
+            and self._engine.pending_tokens < self.token_limit
         )
 
-    def within_share(self, size: int, *, held: int) -> bool:
-        """Whether a partition that holds `held` bytes in flight may add a record of `size` bytes
-        beside other partitions: as long as it holds no more than is free for all. It always may
-        hold one record.
+    def within_share(self, size: int, *, held: int, records: int) -> bool:
+        """Whether a partition that holds `records` with `held` bytes in flight may add a record of
+        `size` bytes beside other partitions: as long as it holds no more of either than is free for
+        all. It always may hold one record.
 
         A partition whose deliveries hang thus leaves half of the bytes to the others, two leave a
         third, and so on (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory
         Packet Switches", 1998, with a factor of 1).
         """
-        return not held or held + size <= self._max_bytes - self.bytes
+        return not records or (
+            held + size <= self._max_bytes - self.bytes and records < MAX_RECORDS - self.records
+        )
 
     async def wait_for_capacity(self) -> bool:
         """Wait until a small record may be added. Returns whether that took time. For one task, as

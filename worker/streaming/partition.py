@@ -129,6 +129,10 @@ class PartitionProcessor:
         self.tracker.advance(position)
         self._changed.set()
 
+    @property
+    def in_flight_records(self) -> int:
+        return len(self._processing) + len(self._processed)
+
     async def drain(self) -> None:
         """Wait until nothing is in flight. The last batch does not wait for the interval."""
         self._draining = True

@@ -139,7 +139,9 @@ class RecordPoller:
 
     def _within_share(self, partition: PartitionProcessor, record: InputRecord) -> bool:
         alone = len(self._assignment.partitions) == 1
-        return alone or self._limiter.within_share(record.size, held=partition.in_flight_bytes)
+        return alone or self._limiter.within_share(
+            record.size, held=partition.in_flight_bytes, records=partition.in_flight_records
+        )
 
     async def _advance_idle_partitions(self) -> None:
         """After an empty poll: offsets up to the consumer's position hold no records (transaction
