@@ -110,12 +110,13 @@ OPTIONS = fields("per_context", "overlap", "retriever_weight", "top_k", "offsets
 
 @pytest.mark.long
 @given(st.lists(PASSAGES | TEXTS | VALUES, max_size=4) | VALUES, OPTIONS | VALUES)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_passages_and_options_are_decoded_or_rejected(contexts: Any, options: Any) -> None:
     document = {**event(contexts=contexts, options=options), "context": None}
     result = open_or_reject(Question, json.dumps(document).encode(), ())
     if isinstance(result, Envelope):
         packed = result.packed()
+        assert isinstance(packed.event, Question)
         assert [each.text for each in packed.event.passages] == [each["text"] for each in contexts]
         assert not any(each.metadata for each in packed.event.passages)
 
