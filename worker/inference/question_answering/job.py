@@ -1,11 +1,13 @@
 """Extractive question answering: splits passages into windows, and ranks spans by their logits."""
 
+from itertools import islice
+
 from schemas.answer import Answer, ModelInfo
 from schemas.question import Question
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
-from worker.inference.question_answering.candidates import ReadPassage
+from worker.inference.question_answering.candidates import ReadPassage, WindowLogits
 from worker.inference.question_answering.offset_units import spans_in_unit
 from worker.inference.question_answering.passages import (
     SplitPassage,
@@ -91,12 +93,16 @@ class QuestionJob(Job[Answer]):
     def postprocess(self, model: ModelInfo) -> Answer:
         """Rank the spans of all windows. Raises `LogitsError`."""
         assert self._options is not None
-        outputs = iter(self._logits[index] for index in range(len(self.windows)))
+        logits: list[WindowLogits] = []
+        for index, window in enumerate(self.windows):
+            starts, ends = self._logits[index]
+            logits.append((window, starts, ends))
+        windows = iter(logits)
         read = [
             ReadPassage(
                 each.passage.text,
                 each.context,
-                [(window, *next(outputs)) for window in each.windows],
+                list(islice(windows, len(each.windows))),
                 id=each.passage.id,
                 retriever_score=each.passage.score,
             )
