@@ -72,7 +72,11 @@ def reply_address(headers: Sequence[Header]) -> ReplyAddress | None:
         return None
     topic = name.decode("utf-8", "replace")
     if not is_topic_name(topic):
-        raise Rejected(Reason.REPLY_UNKNOWN, f"{header}: {topic[:100]!r} is not a topic's name")
+        raise Rejected(
+            Reason.REPLY_UNKNOWN,
+            f"{header}: is not a topic's name: 1 to 249 of the letters a to z and A to Z, digits, "
+            "dots, underscores and hyphens",
+        )
     number = found.get(PARTITION_HEADER.lower())
     if number is None:
         return ReplyAddress(topic, None)
@@ -80,8 +84,8 @@ def reply_address(headers: Sequence[Header]) -> ReplyAddress | None:
     if len(number) != _PARTITION_BYTES or partition < 0:
         raise Rejected(
             Reason.REPLY_UNKNOWN,
-            f"{PARTITION_HEADER}: {number[:8].hex(' ') or 'nothing'} ({len(number)} bytes) is not "
-            f"a partition's number of {_PARTITION_BYTES} bytes, big-endian",
+            f"{PARTITION_HEADER}: is not a number from 0 on of {_PARTITION_BYTES} bytes, "
+            f"big-endian; it has {len(number)} bytes",
         )
     return ReplyAddress(topic, partition)
 

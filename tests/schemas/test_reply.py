@@ -41,16 +41,16 @@ def test_headers_name_topic_and_partition(
 @pytest.mark.parametrize(
     ("headers", "detail"),
     [
-        ([("reply_to", b"\xff")], "reply_to: '�' is not a topic's name"),
-        ([("reply_to", b"a b")], "reply_to: 'a b' is not a topic's name"),
-        ([("reply_to", b"..")], "reply_to: '..' is not a topic's name"),
+        ([("reply_to", b"\xff")], "reply_to: is not a topic's name"),
+        ([("kafka_replyTopic", b"a b")], "kafka_replyTopic: is not a topic's name"),
+        ([("reply_to", b"..")], "is not a topic's name"),
         ([("reply_to", b"x" * 250)], "is not a topic's name"),
         ([("reply_to", "é".encode())], "is not a topic's name"),
         ([("reply_to", b"a\n")], "is not a topic's name"),
-        ([TO, (NUMBER, b"")], "kafka_replyPartition: nothing .0 bytes."),
-        ([TO, (NUMBER, b"3")], "kafka_replyPartition: 33 .1 bytes. is not a partition's number"),
+        ([TO, (NUMBER, b"")], "kafka_replyPartition: is not a number .* 0 bytes"),
+        ([TO, (NUMBER, b"3")], "1 bytes"),
         ([TO, (NUMBER, b"\0" * 8)], "8 bytes"),
-        ([TO, (NUMBER, b"\xff\xff\xff\xff")], "ff ff ff ff .4 bytes."),
+        ([TO, (NUMBER, b"\xff\xff\xff\xff")], "is not a number from 0 on"),
     ],
 )
 def test_nonsense_names_no_topic_or_partition(headers: list[Header], detail: str) -> None:
