@@ -58,6 +58,11 @@ _WORDS = {
 class ForeignTopicError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
     """The topic, its partition, or the right to write to it, does not exist."""
 
+    def __init__(self, problem: str) -> None:
+        """`problem` is one line that names the topic."""
+        super().__init__(problem)
+        self.problem = problem
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignTopic:
@@ -140,7 +145,8 @@ class ForeignTopics:
             raise LeaderNotAvailableError(str(partition))
         del self._leaderless[partition]
         self._remember(ForeignTopic(topic.name, f"partition {partition.partition} has no leader"))
-        raise ForeignTopicError(f"{partition} has no leader")
+        topic = self._problems[topic.name][1]
+        raise ForeignTopicError(topic.problem_with(None))
 
     def known_leader(self, partition: TopicPartition) -> int | None:
         """The partition's leader, as far as it is known without asking."""

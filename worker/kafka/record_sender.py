@@ -189,8 +189,8 @@ class RecordSender:
                     foreign=parts.foreign,
                 )
             except ForeignTopicError as error:
-                rest = parts.indexes[first:]
-                return parts.indexes[:first], dict.fromkeys(rest, missing(target.topic, str(error)))
+                why = missing(target.topic, error.problem)
+                return parts.indexes[:first], dict.fromkeys(parts.indexes[first:], why)
             (answer,) = _answers(response)
             if answer[1] in final:
                 refused = parts.indexes[first : first + batch.count]

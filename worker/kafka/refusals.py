@@ -44,6 +44,8 @@ class Refusal:
     """Of a foreign topic: it, its partition, or the right to write to it does not exist."""
 
     def __str__(self) -> str:
+        if self.missing:
+            return self.reason
         return f"{self.topic} refuses the record: {self.error}: {self.reason}"
 
 
