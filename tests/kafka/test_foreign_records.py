@@ -17,7 +17,7 @@ from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.transactions import TransactionalProducer
 
-UNKNOWN, FORBIDDEN = 3, 29
+UNKNOWN, NOT_ENOUGH_REPLICAS, FORBIDDEN = 3, 19, 29
 RECORDS = [
     OutputRecord("answers", None, b"own", (), source_partition=0),
     OutputRecord("replies", None, b"a", (), source_partition=0, foreign=True),
@@ -39,6 +39,28 @@ def sender(brokers: Brokers, answer: Callable[[list[bytes]], Sequence[Any]]) -> 
     made = RecordSender(client, {"answers": 10**6}, compression="none", timeout_ms=1000)
     made.begin(7, 0)
     return made
+
+
+@pytest.mark.parametrize("code", [32, 43, 87])
+async def test_a_topics_configuration_refuses_its_records_only(brokers: Brokers, code: int) -> None:
+    """Timestamps, the format and a schema: of the worker's own topics the first two end it."""
+    sending = sender(
+        brokers, lambda values: OK if values == [b"own"] else (code, -1, -1, 0, [], "no")
+    )
+    with pytest.raises(RecordsRefusedError):
+        await sending.send(await sending.encode(RECORDS[:2]))
+
+
+async def test_a_leader_that_answers_with_errors_is_waited_for_some_seconds(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_topics, "LEADER_SECONDS", 0.05)
+    sending = sender(
+        brokers,
+        lambda values: OK if values == [b"own"] else (NOT_ENOUGH_REPLICAS, -1, -1, 0, [], None),
+    )
+    with pytest.raises(RecordsRefusedError, match="replies: NOT_ENOUGH_REPLICAS"):
+        await sending.send(await sending.encode(RECORDS))
 
 
 @pytest.mark.parametrize("code", [UNKNOWN, FORBIDDEN])

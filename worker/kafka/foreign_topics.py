@@ -23,6 +23,7 @@ from aiokafka.errors import (
     LeaderNotAvailableError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
+    for_code,
 )
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
@@ -46,7 +47,8 @@ CONFIRM_SECONDS = 0.1
 may be ahead of it."""
 
 LEADER_SECONDS = 5.0
-"""For which a partition without a leader is waited for."""
+"""For which a partition is waited for that has no leader, or whose leader answers with errors. Less
+than a transaction may take."""
 
 _WORDS = {
     UnknownTopicOrPartitionError.errno: "it does not exist",
@@ -84,6 +86,29 @@ class ForeignTopic:
         if partition is not None and partition >= len(self.leaders):
             return f"topic {self.name} has {len(self.leaders)} partitions, not a number {partition}"
         return ""
+
+
+class Patience:
+    """With a leader of a foreign topic that answers with errors that usually pass, for example that
+    it has too few in-sync replicas. Brokers that do not answer are waited for.
+    """
+
+    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._topic = topic
+        self._clock = clock
+        self._since: float | None = None
+
+    def check(self, codes: Iterable[int]) -> None:
+        """`codes` are the errors of one answer. Raises `ForeignTopicError` once each answer has had
+        one for LEADER_SECONDS.
+        """
+        code = next(iter(codes), None)
+        if code is None:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock()
+        elif self._clock() - self._since >= LEADER_SECONDS:
+            raise ForeignTopicError(f"topic {self._topic}: {for_code(code).message}")
 
 
 Send = Callable[[Any], Awaitable[Any]]
