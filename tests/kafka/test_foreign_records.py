@@ -1,5 +1,6 @@
 """Records for foreign topics that are gone, or forbidden, when they are sent. No network."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from tests.kafka.described_topics import Brokers
 from tests.kafka.test_record_sender import OK, Leader
 from tests.streaming.fakes import settings
+from tests.streaming.topics import until
 from worker.kafka import foreign_topics, transactions
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.record_sender import RecordSender
@@ -96,6 +98,30 @@ async def test_a_leader_that_does_not_know_the_topic_yet_is_asked_again(brokers:
     sending = sender(brokers, answer)
     await sending.send(await sending.encode(RECORDS))
     assert codes == []
+
+
+async def test_no_transaction_begins_with_a_partition_without_leader(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not end before the partition has one."""
+    monkeypatch.setattr(foreign_topics, "LEADER_SECONDS", 0.0)
+    brokers.leaders = {"replies": [-1]}
+    sending = sender(brokers, lambda _: OK)
+    with pytest.raises(RecordsRefusedError, match="replies: partition 0 has no leader") as caught:
+        await sending.encode(RECORDS)
+    assert sorted(caught.value.refusals) == [1, 2]
+
+
+async def test_a_partition_that_gets_a_leader_is_waited_for(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_topics, "LEADER_PAUSE_SECONDS", 0.0)
+    brokers.leaders = {"replies": [-1]}
+    sending = sender(brokers, lambda _: OK)
+    encoding = asyncio.create_task(sending.encode(RECORDS))
+    await until(lambda: len(brokers.asked) > 2, "the brokers are asked again")
+    brokers.leaders = {"replies": [0]}
+    await sending.send(await encoding)
 
 
 async def test_a_forbidden_topic_of_the_workers_own_is_an_error(brokers: Brokers) -> None:

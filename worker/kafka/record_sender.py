@@ -105,10 +105,27 @@ class RecordSender:
         for index, record in enumerate(records):
             number = partition_for(record, partitions[record.topic])
             indexes[TopicPartition(record.topic, number)].append(index)
+        await self._check_leaders({t: its for t, its in indexes.items() if t.topic in foreign})
         return {
             target: self._encode(target, records, its, limits.get(target.topic))
             for target, its in indexes.items()
         }
+
+    async def _check_leaders(self, targets: Mapping[TopicPartition, Sequence[int]]) -> None:
+        """Raises `RecordsRefusedError` for targets that have had no leader for some seconds.
+
+        Before a transaction begins: it could not end while one of its partitions has no leader.
+        """
+        wait = self._client.foreign_topics.wait_for_leader
+        problems = await run_concurrently(wait(target) for target in targets)
+        refused = {
+            index: missing(target.topic, problem)
+            for (target, its), problem in zip(targets.items(), problems, strict=True)
+            if problem
+            for index in its
+        }
+        if refused:
+            raise RecordsRefusedError(refused, ())
 
     def _encode(
         self,
