@@ -170,7 +170,7 @@ def test_other_settings_do_not_resume(
     monkeypatch.setenv("QA_NO_ANSWER", "true")
     done = command("read", questions)
     assert done.code == 2
-    assert "QA_NO_ANSWER was false, now true, QA_TOP_K was 1, now 2; delete it" in done.err
+    assert "QA_NO_ANSWER was auto, now true, QA_TOP_K was 1, now 2; delete it" in done.err
     assert target.read_bytes() == kept
 
 

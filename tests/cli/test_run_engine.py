@@ -17,6 +17,8 @@ from worker.settings.environment import load
         ("true", False, ["model_lacks_no_answer_training"]),
         ("true", True, []),
         ("false", False, []),
+        ("auto", False, []),
+        ("auto", True, []),
     ],
 )
 def test_no_answer_without_training_is_logged(

@@ -273,3 +273,16 @@ def test_console_origins_are_scheme_and_host(origin: str) -> None:
     assert "is not an origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
     both = load({"QA_CONSOLE_ORIGINS": "https://a.example:8443, http://b.example"})
     assert both.qa.console_origins == ("https://a.example:8443", "http://b.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("auto", "auto"), ("yes", True), ("1", True), ("false", False)]
+)
+def test_no_answer_has_three_values(text: str, value: object) -> None:
+    assert load({"QA_NO_ANSWER": text}).qa.no_answer == value
+
+
+def test_a_wrong_no_answer_is_one_line() -> None:
+    assert refused(QA_NO_ANSWER="maybe") == (
+        "QA_NO_ANSWER is 'maybe': Input should be true, false or auto"
+    )

@@ -84,7 +84,7 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
 def open_engine(settings: Settings) -> InferenceEngine:
     """Open the model and start the inference threads. Raises `BundleError`, `ProviderError`."""
     bundle = ModelStore(settings.qa.models).open(settings.qa.model)
-    if settings.qa.no_answer and not bundle.manifest.knows_no_answer:
+    if settings.qa.no_answer is True and not bundle.manifest.knows_no_answer:
         log.warning(
             "model_lacks_no_answer_training",
             model=bundle.name,

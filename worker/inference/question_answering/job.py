@@ -1,11 +1,18 @@
 """Extractive question answering: splits pairs into windows, and ranks spans by their logits."""
 
-from schemas.answer import Answer, ModelInfo
-from schemas.question import Question
+from dataclasses import replace
+
+from schemas.answer import Answer, ModelInfo, Span
+from schemas.question import Question, ReadingOptions
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
-from worker.inference.question_answering.spans import SpanOptions, WindowLogits, rank_spans
+from worker.inference.question_answering.spans import (
+    RankedSpan,
+    SpanOptions,
+    WindowLogits,
+    rank,
+)
 from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
@@ -25,7 +32,13 @@ class QuestionAnsweringTask:
                 f"window of {max_tokens} to its context: lower the limit for questions"
             )
         self.windower = Windower(bundle, max_tokens=max_tokens)
-        self.options = options
+        self.options = options.for_model(bundle.manifest)
+        calibration = bundle.manifest.calibration
+        self.temperature = calibration.temperature if calibration else 1.0
+
+    def span_options(self, asked: ReadingOptions) -> SpanOptions:
+        """What applies to a question that asks for these options. Raises `Rejected`."""
+        return replace(self.options.span_options(asked), temperature=self.temperature)
 
     def make(self, event: Question) -> "QuestionJob":
         return QuestionJob(event, self)
@@ -57,7 +70,7 @@ class QuestionJob(Job[Answer]):
     def split(self) -> list[Window]:
         """The pair's windows; none for a context without a token. Raises `Rejected`."""
         task, asked = self._task, self._question.options
-        self._options = task.options.span_options(asked)
+        self._options = task.span_options(asked)
         ids = task.windower.tokenize_question(
             self._question.question, max_tokens=task.max_question_tokens
         )
@@ -69,23 +82,31 @@ class QuestionJob(Job[Answer]):
     def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs
 
-    def postprocess(self, model: ModelInfo) -> Answer:
-        """Rank the spans of all windows. Raises `LogitsError`."""
-        assert self._options is not None
+    def rank(self, options: SpanOptions) -> list[RankedSpan]:
+        """The spans of all windows, best first. Raises `LogitsError`."""
         assert self._context is not None
         read: list[WindowLogits] = []
         for index, window in enumerate(self.windows):
             starts, ends = self._logits[index]
             read.append((window, starts, ends))
-        spans = rank_spans(self._question.context, self._context, read, self._options)
+        return rank(self._question.context or "", self._context, read, options)
+
+    def postprocess(self, model: ModelInfo) -> Answer:
+        """The answer: the best span, or none if its score is too low. Raises `LogitsError`."""
+        options = self._options
+        assert options is not None
+        spans = [each.at_temperature(options.temperature) for each in self.rank(options)]
         best = spans[0]
+        answered = best.end > best.start and best.score >= options.min_score
+        # For consumers that do not look at `answered`: they must not take the span for an answer.
+        top = best if answered else Span(answer="", score=best.score, start=0, end=0)
         return Answer(
             id=self._question.id or "",
-            answer=best.answer,
-            score=best.score,
-            start=best.start,
-            end=best.end,
-            answered=best.end > best.start,
+            answer=top.answer,
+            score=top.score,
+            start=top.start,
+            end=top.end,
+            answered=answered,
             answers=spans,
             model=model,
             windows=len(self.windows),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from schemas.answer import Span
 from worker.inference.question_answering.graphemes import Graphemes
+from worker.inference.question_answering.temperature import Softmax
 from worker.inference.question_answering.windows import EncodedContext
 from worker.inference.window import Window
 
@@ -47,6 +48,9 @@ class SpanOptions:
     With `no_answer` the empty span competes: it wins where
     `log(its score / the best span's score)` is above `no_answer_threshold`. With joint scores
     that is SQuAD v2's rule, the difference of the null logits and the best span's.
+
+    `temperature` is the model's: it changes the scores that spans get, not their order. A best
+    span with a score below `min_score` is not taken for an answer.
     """
 
     top_k: int
@@ -55,6 +59,24 @@ class SpanOptions:
     no_answer: bool
     no_answer_threshold: float = 0.0
     score_normalization: ScoreNormalization = ScoreNormalization.JOINT
+    temperature: float = 1.0
+    min_score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RankedSpan:
+    """A span with its score at temperature 1, by which it ranks, and what that comes from."""
+
+    span: Span
+    softmax: Softmax | None
+    """None for the empty span of a context without a token, whose score is 0."""
+
+    def at_temperature(self, temperature: float) -> Span:
+        """The span with the score that an answer shows."""
+        if self.softmax is None or temperature == 1.0:
+            return self.span
+        score = self.softmax.at_temperature(self.span.score, temperature)
+        return self.span.model_copy(update={"score": score})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +86,11 @@ class _TokenProbabilities:
     window: Window
     start: Doubles
     end: Doubles
+    softmax: Softmax
+
+
+_Null = tuple[float, Softmax | None]
+"""The score of the empty span, and what it comes from."""
 
 
 def rank_spans(
@@ -73,6 +100,14 @@ def rank_spans(
 
     A span's score is p_start * p_end. Raises `LogitsError` for logits that are not finite.
     """
+    ranked = rank(text, context, read, options)
+    return [each.at_temperature(options.temperature) for each in ranked]
+
+
+def rank(
+    text: str, context: EncodedContext, read: Sequence[WindowLogits], options: SpanOptions
+) -> list[RankedSpan]:
+    """As `rank_spans`, before the temperature."""
     for window, start, end in read:
         if not (
             np.isfinite(_context_logits(start, window)).all()
@@ -80,22 +115,27 @@ def rank_spans(
         ):
             raise LogitsError("the model returned logits that are not finite")
     softmax = _joint if options.score_normalization is ScoreNormalization.JOINT else _per_window
-    probabilities, nothing = softmax(read, len(context.ids))
+    probabilities, (nothing, its_softmax) = softmax(read, len(context.ids))
     graphemes = Graphemes(text)
-    best: dict[tuple[int, int], float] = {}
+    best: dict[tuple[int, int], tuple[float, Softmax]] = {}
     for each in probabilities:
-        for span, score in _window_spans(each, context, graphemes, options).items():
-            best[span] = max(score, best.get(span, 0.0))
+        for place, score in _window_spans(each, context, graphemes, options).items():
+            if place not in best or score > best[place][0]:
+                best[place] = score, each.softmax
     spans = [
-        Span(answer=text[start:end], score=min(score, 1.0), start=start, end=end)
-        for (start, end), score in best.items()
+        RankedSpan(Span(answer=text[start:end], score=min(score, 1.0), start=start, end=end), its)
+        for (start, end), (score, its) in best.items()
     ]
     if options.no_answer or not spans:
-        spans.append(Span(answer="", score=min(nothing, 1.0), start=0, end=0))
+        empty = Span(answer="", score=min(nothing, 1.0), start=0, end=0)
+        spans.append(RankedSpan(empty, its_softmax))
     handicap = exp(-options.no_answer_threshold)
-    spans.sort(
-        key=lambda span: (-span.score * (1.0 if span.end else handicap), span.start, span.end)
-    )
+
+    def order(each: RankedSpan) -> tuple[float, int, int]:
+        span = each.span
+        return -span.score * (1.0 if span.end else handicap), span.start, span.end
+
+    spans.sort(key=order)
     return spans[: options.top_k]
 
 
@@ -111,57 +151,64 @@ def _context_logits(logits: NDArray[np.float32], window: Window) -> Doubles:
     return seen
 
 
-def _per_window(read: Sequence[WindowLogits], _: int) -> tuple[list[_TokenProbabilities], float]:
+def _per_window(read: Sequence[WindowLogits], _: int) -> tuple[list[_TokenProbabilities], _Null]:
     """Probabilities for each window, and the smallest p_start[CLS] * p_end[CLS] of all windows."""
     probabilities = []
     # A context without a token (a blank one, say) has no window: the empty span has score 0.
-    nothing = 1.0 if read else 0.0
+    nothing: _Null = (0.0, None)
     for window, start_logits, end_logits in read:
         start, end = _context_logits(start_logits, window), _context_logits(end_logits, window)
         for seen in (start, end):
             seen -= seen.max()
             np.exp(seen, out=seen)
-            seen /= seen.sum()
-        probabilities.append(_TokenProbabilities(window, start[1:], end[1:]))
-        nothing = min(nothing, float(start[0] * end[0]))
+        softmax = Softmax(start, end)
+        start, end = start / start.sum(), end / end.sum()
+        probabilities.append(_TokenProbabilities(window, start[1:], end[1:], softmax))
+        its_nothing = float(start[0] * end[0])
+        if nothing[1] is None or its_nothing < nothing[0]:
+            nothing = its_nothing, softmax
     return probabilities, nothing
 
 
-def _joint(read: Sequence[WindowLogits], tokens: int) -> tuple[list[_TokenProbabilities], float]:
+def _joint(read: Sequence[WindowLogits], tokens: int) -> tuple[list[_TokenProbabilities], _Null]:
     """Probabilities for all windows, with one softmax over the context's `tokens`.
 
     In the denominator a token in two windows counts once, with its larger logit. So does [CLS],
     with the logits of the window in which their sum is smallest: SQuAD v2's null score.
     """
     if not read:
-        return [], 0.0
+        return [], (0.0, None)
     windows = [window for window, _, _ in read]
     starts = [_context_logits(start, window) for window, start, _ in read]
     ends = [_context_logits(end, window) for window, _, end in read]
     # Ties break by the smaller start logit: the order of the windows must not matter.
     null = min(range(len(read)), key=lambda i: (starts[i][0] + ends[i][0], starts[i][0]))
-    start_probabilities, start_null = _joint_softmax(starts, windows, tokens, null)
-    end_probabilities, end_null = _joint_softmax(ends, windows, tokens, null)
+    start_probabilities, start_null, all_starts = _joint_softmax(starts, windows, tokens, null)
+    end_probabilities, end_null, all_ends = _joint_softmax(ends, windows, tokens, null)
+    softmax = Softmax(all_starts, all_ends)
     probabilities = [
-        _TokenProbabilities(window, start, end)
+        _TokenProbabilities(window, start, end, softmax)
         for window, start, end in zip(windows, start_probabilities, end_probabilities, strict=True)
     ]
-    return probabilities, start_null * end_null
+    return probabilities, (start_null * end_null, softmax)
 
 
 def _joint_softmax(
     seen: Sequence[Doubles], windows: Sequence[Window], tokens: int, null: int
-) -> tuple[list[Doubles], float]:
-    """Probabilities of each window's tokens, and of [CLS] with the logit of window `null`."""
+) -> tuple[list[Doubles], float, Doubles]:
+    """Probabilities of each window's tokens, and of [CLS] with the logit of window `null`; then
+    what the denominator sums.
+    """
     whole = np.full(1 + tokens, -np.inf)
     whole[0] = seen[null][0]
     for logits, window in zip(seen, windows, strict=True):
         part = slice(1 + window.first, 1 + window.first + window.count)
         np.maximum(whole[part], logits[1:], out=whole[part])
     highest = whole.max()
-    total = np.exp(whole - highest).sum()
+    summed: Doubles = np.exp(whole - highest)
+    total = summed.sum()
     probabilities: list[Doubles] = [np.exp(logits[1:] - highest) / total for logits in seen]
-    return probabilities, float(np.exp(whole[0] - highest) / total)
+    return probabilities, float(np.exp(whole[0] - highest) / total), summed
 
 
 def _window_spans(
