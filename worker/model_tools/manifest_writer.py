@@ -47,8 +47,8 @@ class Provenance:
     max_tokens: int | None = None
     knows_no_answer: bool = False
     pooling: Pooling | None = None
-    calibration: Calibration | None = None
     scores: tuple[RecordedScores, ...] = ()
+    calibration: Calibration | None = None
 
     @staticmethod
     def of(manifest: Manifest, name: str) -> "Provenance":
@@ -61,8 +61,8 @@ class Provenance:
             max_tokens=manifest.max_tokens,
             knows_no_answer=manifest.knows_no_answer,
             pooling=manifest.pooling,
-            calibration=manifest.calibration,
             scores=manifest.scores,
+            calibration=manifest.calibration,
         )
 
 

@@ -44,7 +44,7 @@ class RecordedScores(BaseModel):
 
 
 class Calibration(BaseModel):
-    """What `qa-worker model calibrate` fitted on a data set, with the decoder settings it ran with.
+    """What `qa-worker model calibrate` fitted to a data set, with the decoder settings it ran with.
 
     temperature          divides the logits behind the scores; ranks are those at 1
     no_answer_threshold  the default of QA_NO_ANSWER_THRESHOLD; None without unanswerable questions
