@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.event import Event, Outcome
 from schemas.question import NO_CONTEXT, TWO_FORMS
 from schemas.rejection import Header, Reason, Rejected
+from schemas.unsure import ORIGIN
 
 E = TypeVar("E", bound=Event[Any])
 
@@ -34,6 +35,7 @@ PROPAGATED_HEADERS = TRACE | frozenset(
         "x-request-id",
         "kafka_correlationid",
     }
+    | set(ORIGIN)
 )
 """Headers that are copied from the event to its outcome, in lower case."""
 

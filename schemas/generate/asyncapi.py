@@ -16,7 +16,10 @@ from worker.settings.environment import load
 
 Schema = dict[str, Any]
 
-_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"})
+_UNSURE_TOPIC = "qa.unsure"
+"""The setting has no default. This name is that of the guide."""
+
+_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "QA_UNSURE_TOPIC": _UNSURE_TOPIC})
 
 
 def asyncapi() -> Schema:
@@ -55,6 +58,13 @@ def asyncapi() -> Schema:
                 "Records that cannot be answered, unchanged, with the reason in their headers.",
                 ["deadLetter"],
             ),
+            "unsureQuestions": _channel(
+                _UNSURE_TOPIC,
+                "Only with QA_UNSURE_TOPIC: questions whose answers have a score below min_score, "
+                "unchanged, in place of these answers; for people, or for a worker with a larger "
+                "model that reads them as its questions.",
+                ["unsureQuestion"],
+            ),
         },
         "operations": {
             "receiveEvent": {
@@ -69,6 +79,9 @@ def asyncapi() -> Schema:
             ),
             "sendDeadLetter": _operation(
                 "send", "deadLetters", "Publish a record that was rejected.", ["deadLetter"]
+            ),
+            "sendUnsureQuestion": _operation(
+                "send", "unsureQuestions", "Send a question on.", ["unsureQuestion"]
             ),
         },
         "components": {

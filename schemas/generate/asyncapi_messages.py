@@ -6,7 +6,7 @@ from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import EXTENSIONS
 from schemas.generate import header_schemas, samples
-from schemas.generate.json_schemas import dead_letter_example
+from schemas.generate.json_schemas import dead_letter_example, unsure_example
 
 Schema = dict[str, Any]
 
@@ -43,6 +43,7 @@ def messages() -> dict[str, Schema]:
         every |= _in_each_shape(name)
     every["questionAzureMl"] = _azure_ml()
     every["deadLetter"] = _dead_letter()
+    every["unsureQuestion"] = _unsure()
     return every
 
 
@@ -126,6 +127,16 @@ def _dead_letter() -> Schema:
         {**_TRACE, **dead_letter_example()},
         '{"question": " ", "context": "…"}',
         content_type="application/octet-stream",
+    )
+
+
+def _unsure() -> Schema:
+    return _message(
+        "A question of whose answer the worker is unsure",
+        header_schemas.unsure(),
+        {"description": "The unchanged value of the question's record."},
+        {**_TRACE, **unsure_example()},
+        samples.QUESTIONS[1],
     )
 
 

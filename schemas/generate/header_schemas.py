@@ -17,6 +17,7 @@ from schemas.rejection import (
     VALUE_OMITTED,
 )
 from schemas.rejection import Reason as Why
+from schemas.unsure import ANSWER, ANSWER_LIMIT, MODEL, OFFSET, ORIGIN, PARTITION, SCORE, TOPIC
 
 Schema = dict[str, Any]
 
@@ -27,6 +28,7 @@ _CARRIED_MEANINGS = {
     "tracestate": "W3C Trace Context",
     "baggage": "W3C Baggage",
     "correlation-id": "ties an outcome to its event",
+    **dict.fromkeys(ORIGIN, "place of a question that another worker sent on as unsure"),
 }
 
 _REPLAYED: dict[str, Schema] = {
@@ -128,6 +130,29 @@ def dead_letter() -> Schema:
         "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
         "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
         "repeated headers: of two with one name the last counts.",
+    }
+
+
+def unsure() -> Schema:
+    """The headers that the worker appends to a question of whose answer it is unsure."""
+    added: dict[str, Schema] = {
+        TOPIC: {"type": "string", "description": "the topic of the question"},
+        PARTITION: {"type": "string", "pattern": _DIGITS},
+        OFFSET: {"type": "string", "pattern": _DIGITS},
+        ANSWER: {
+            "type": "string",
+            "maxLength": ANSWER_LIMIT,
+            "description": "the best span; empty if the model prefers no answer",
+        },
+        SCORE: {"type": "string", "description": "its score, which is below min_score"},
+        MODEL: {"type": "string", "description": "the name of the model"},
+    }
+    return {
+        **_object(added, list(added)),
+        "description": "Headers that the worker appends to those of a question whose answer has a "
+        "score below min_score; key, value and the question's own headers are unchanged. If the "
+        "question was sent on before, the place is that where it was asked first, and of two "
+        "headers with one name the last counts.",
     }
 
 

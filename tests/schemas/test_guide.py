@@ -13,6 +13,8 @@ from schemas.generate.files import PUBLISHED, files
 from schemas.rejection import Reason
 from tests.schemas.valid import faults, published
 from worker.kafka.dev_broker import KAFKA_VERSION
+from worker.settings import Settings
+from worker.settings.environment import validate
 
 GUIDE = Path(__file__).parents[2] / "schemas" / "INTEGRATION.md"
 TEXT = GUIDE.read_text()
@@ -25,7 +27,12 @@ def blocks(language: str) -> list[str]:
 
 def test_links_exist_and_cover_every_published_file() -> None:
     links = {link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link}
-    assert [link for link in links if not (GUIDE.parent / link).exists()] == []
+    headings = {
+        f"#{heading.lower().replace(' ', '-')}"
+        for heading in re.findall(r"^##+ (.+)$", TEXT, re.MULTILINE)
+    }
+    broken = [x for x in links - headings if not (GUIDE.parent / x).exists()]
+    assert broken == []
     assert {f"{PUBLISHED.name}/{name}" for name in files()} <= links
 
 
@@ -68,9 +75,15 @@ def test_guide_names_every_propagated_header_and_attribute() -> None:
 
 
 def test_commands_of_the_guide_exist() -> None:
-    (commands,) = blocks("sh")
-    for path in re.findall(r"schemas/examples/\S+", commands):
+    for path in re.findall(r"schemas/examples/\S+", "".join(blocks("sh"))):
         assert (GUIDE.parents[1] / path).exists(), path
+
+
+def test_settings_of_the_guide_are_valid() -> None:
+    for block in blocks("sh"):
+        exports = re.findall(r"^export (.+)$", block, re.MULTILINE)
+        environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(exports)))
+        assert isinstance(validate(environment), Settings), block
 
 
 def test_java_client_version_is_the_brokers() -> None:

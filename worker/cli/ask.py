@@ -20,7 +20,7 @@ from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
 from worker.cli.terminal import Table, marked, write_json
-from worker.client import QuestionClient
+from worker.client import UNSURE, QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
 from worker.settings import Settings
@@ -134,6 +134,8 @@ async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outco
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
                 f"running (`qa-worker run`)?"
             ) from None
+    if result.reason == UNSURE:
+        raise CommandError(f"not answered: {result.detail}")
     if result.reason:
         raise CommandError(f"rejected, {result.reason}: {result.detail}")
     assert result.value is not None

@@ -48,12 +48,8 @@ RequiredAcls = Mapping[str, tuple[Operation, ...]]
 
 def required_by_worker(settings: Settings) -> RequiredAcls:
     """The topic ACLs of `qa-worker run`."""
-    qa = settings.qa
-    return {
-        qa.questions_topic: (Operation.READ,),
-        qa.answers_topic: (Operation.WRITE,),
-        qa.dead_letters_topic: (Operation.WRITE,),
-    }
+    questions, *outputs = settings.qa.topics
+    return {questions: (Operation.READ,), **dict.fromkeys(outputs, (Operation.WRITE,))}
 
 
 async def find_missing(admin: AIOKafkaAdminClient, required: RequiredAcls) -> list[str]:

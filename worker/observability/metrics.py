@@ -81,9 +81,17 @@ PARTITION_STOPPED = Gauge(
 # Records out.
 ANSWERS = Counter(
     "qa_answers",
-    "Answers, or embeddings, that the brokers acknowledged",
+    "Answers, or embeddings, that the brokers acknowledged; unsure questions too",
     ["topic", "partition"],
 )
+VERDICTS = Counter(
+    "qa_verdicts",
+    "Acknowledged answers by what they say: answered, no_answer (the model prefers none), unsure "
+    "(the score is below min_score; with QA_UNSURE_TOPIC the question went there)",
+    ["verdict"],
+)
+for _verdict in ("answered", "no_answer", "unsure"):
+    VERDICTS.labels(_verdict)
 REJECTIONS = Counter("qa_rejections", "Dead letters that the brokers acknowledged", ["reason"])
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",

@@ -15,6 +15,8 @@ from worker.observability.timings import BatchTiming, ReadTimings, StageTiming
 Header = tuple[str, bytes | None]
 
 ANSWERED = "answered"
+UNSURE = "unsure"
+"""Answered with a score below min_score."""
 DROPPED = "dropped"
 """The partition was revoked or restarted before the record was committed; the record is read
 again."""
@@ -34,7 +36,7 @@ class RecordTrace:
     batches: list[BatchTiming] = field(default_factory=list)
     id: str = ""
     outcome: str = ""
-    """`ANSWERED`, `DROPPED`, or the reason of the rejection; set at the end."""
+    """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
     ended: int = 0
     propagated: Sequence[Header] | None = None
     """Trace context headers of the output record; they replace those of the input record."""

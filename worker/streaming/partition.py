@@ -20,7 +20,13 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
 from worker.observability.health import Health
-from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace, TraceDispatcher
+from worker.observability.record_trace import (
+    ANSWERED,
+    DROPPED,
+    UNSURE,
+    RecordTrace,
+    TraceDispatcher,
+)
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import (
@@ -33,8 +39,10 @@ from worker.streaming.delivery.base import (
 )
 from worker.streaming.offset_tracker import OffsetTracker
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.unsure import Verdict
 
 _PUBLISH = metrics.STAGE.labels("publish")
+_VERDICTS = {verdict: metrics.VERDICTS.labels(str(verdict)) for verdict in Verdict}
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
@@ -245,12 +253,15 @@ class PartitionProcessor:
         reason = processed.reason
         if each.trace is not None:
             each.trace.add_stage("publish", started_ns)
-        outcome = str(reason) if reason else ANSWERED
+        is_unsure = processed.verdict is Verdict.UNSURE
+        outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
         self.in_flight_bytes -= each.record.size
         if counts(each):
             self._context.dead_letter_limit.count(reason)
+        if processed.verdict is not None:
+            _VERDICTS[processed.verdict].inc()
         if reason is None:
             self._answers.inc()
         else:

@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from schemas.answer import Answer
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.inference.result import R, ReadResult
@@ -30,6 +31,7 @@ from worker.streaming.codec import (
     shrink_dead_letter,
 )
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
+from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,7 @@ class RecordProcessor:
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
     """Topics that take no record without a key."""
+    unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -100,19 +103,23 @@ class RecordProcessor:
             result = await self._infer(envelope.event)
             if trace is not None:
                 trace.add_timings(result.timings)
-            output = await self._run_sized(
-                record,
-                encode_outcome_record,
-                record,
-                envelope,
-                result.outcome,
-                self.answers_topic,
-                context=None if trace is None else trace.propagated,
-                requires_key=self.answers_topic in self.compacted,
-            )
-            if self._fits(output):
+            verdict = self.unsure.verdict(envelope.event, result.outcome)
+            if verdict is Verdict.UNSURE and self.unsure.topic:
+                output = self._send_on(record, name, result.outcome, self.unsure.topic)
+            else:
+                output = await self._run_sized(
+                    record,
+                    encode_outcome_record,
+                    record,
+                    envelope,
+                    result.outcome,
+                    self.answers_topic,
+                    context=None if trace is None else trace.propagated,
+                    requires_key=self.answers_topic in self.compacted,
+                )
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-                return ProcessedRecord(record.offset, (output,), None)
+            if self._fits(output):
+                return ProcessedRecord(record.offset, (output,), None, verdict)
             raise Rejected(
                 Reason.ANSWER_TOO_LARGE,
                 f"the outcome takes {output.size} bytes, more than {output.topic} allows",
@@ -122,6 +129,12 @@ class RecordProcessor:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
             return self._reject(record, name, rejected)
+
+    def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
+        """The record for the topic of unsure questions."""
+        assert isinstance(answer, Answer)
+        log.debug("unsure", **_position(record), id=name, score=answer.score, to=topic)
+        return encode_unsure_question(record, answer, topic, requires_key=topic in self.compacted)
 
     async def _infer(self, event: Event[R]) -> ReadResult[R]:
         future = self.engine.submit(event)

@@ -28,6 +28,7 @@ from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
+from worker.streaming.unsure import UnsureQuestions
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class KafkaSession:
             max_record_bytes=qa.max_record_bytes,
             limits=topics.limits,
             compacted=topics.compacted,
+            unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
         )
         context = PartitionContext(
             processor=processor,

@@ -14,6 +14,7 @@ from worker.kafka.record_sender import Refusal
 from worker.kafka.records import OutputRecord
 from worker.observability.record_trace import RecordTrace, TraceDispatcher
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
+from worker.streaming.unsure import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class ProcessedRecord:
     offset: int
     outputs: tuple[OutputRecord, ...]
     reason: Reason | None
+    verdict: Verdict | None = None
+    """What the answer says; None for a dead letter or an embedding."""
 
     @property
     def size(self) -> int:
