@@ -227,9 +227,11 @@ def test_settings_at_their_bounds_are_accepted(environment: dict[str, str]) -> N
         {"QA_ANSWERS_TOPIC": "qa.questions"},
         {"QA_DEAD_LETTERS_TOPIC": "qa.questions"},
         {"QA_DEAD_LETTERS_TOPIC": "t", "QA_ANSWERS_TOPIC": "t"},
+        {"QA_UNSURE_TOPIC": "qa.questions"},
+        {"QA_UNSURE_TOPIC": "qa.answers"},
     ],
 )
-def test_the_three_topics_must_differ(environment: dict[str, str]) -> None:
+def test_the_topics_must_differ(environment: dict[str, str]) -> None:
     assert refused(**environment).endswith("must differ")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -147,6 +148,24 @@ async def test_unsampled_record_is_not_exported_but_propagated(
     assert (context[1], context[3]) == (TRACE, "00")
     assert context[2] != PARENT
     assert dict(malformed.headers)["traceparent"].decode().split("-")[1] == exported.trace_id.hex()
+
+
+async def test_span_of_a_question_that_is_sent_on_names_its_topic(broker: Broker) -> None:
+    more = {"QA_UNSURE_TOPIC": f"unsure-{uuid.uuid4().hex[:8]}", "QA_MIN_SCORE": "1"}
+    async with collecting() as collector, traced_topics(broker, collector, **more) as topics:
+        await topics.send([event(0)], partition=0, headers=[("traceparent", SAMPLED)])
+        async with WorkerProcess(topics.environment) as worker:
+            await topics.committed_are({0: 1})
+            worker.signal(signal.SIGTERM)
+            await worker.ended()
+        (sent_on,) = await topics.records(more["QA_UNSURE_TOPIC"])
+
+    span = span_of_record(collector, 0)
+    assert attributes(span)["qa.outcome"] == "unsure"
+    assert span.status.code == Status.STATUS_CODE_UNSET
+    names = [stage.name for stage in collector.children(span)]
+    assert f"send {more['QA_UNSURE_TOPIC']}" in names
+    assert dict(sent_on.headers)["traceparent"] == SAMPLED
 
 
 async def test_rejected_record_span_has_the_reason(broker: Broker) -> None:

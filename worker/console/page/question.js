@@ -70,7 +70,8 @@ function showAnswer(context, outcome) {
     );
     return button;
   });
-  const headline = outcome.answered ? outcome.answer : "No answer in this context";
+  const unsure = !outcome.answered && outcome.answers[0].end > outcome.answers[0].start;
+  const headline = outcome.answered ? outcome.answer : unsure ? "Not sure enough to answer" : "No answer in this context";
   show(
     outcome.answered ? `Answer: ${headline}` : headline,
     el("p", { className: "headline", textContent: headline }),
@@ -95,6 +96,15 @@ function showEmbedding(outcome) {
       textContent: `${plural(outcome.windows, "window")} · model ${outcome.model.name}`,
     }),
     el("div", { className: "text", textContent: `${first.join(", ")}${outcome.dims > SHOWN_NUMBERS ? ", …" : ""}` }),
+  );
+}
+
+function showUnsure(rejected) {
+  const headline = "Not sure enough to answer";
+  show(
+    `${headline}. ${rejected.detail}`,
+    el("p", { className: "headline", textContent: headline }),
+    el("p", { textContent: rejected.detail }),
   );
 }
 
@@ -127,7 +137,8 @@ async function ask() {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(question),
     });
-    if (report.rejected) showRejected(report.rejected);
+    if (report.rejected?.reason === "unsure") showUnsure(report.rejected);
+    else if (report.rejected) showRejected(report.rejected);
     else if (report.outcome.embedding) showEmbedding(report.outcome);
     else showAnswer(question.context, report.outcome);
     drawTrace(report, worker);
