@@ -109,6 +109,14 @@ def test_no_answer_is_printed(command: Command) -> None:
     assert (done.code, "(no answer)" in done.out) == (0, True)
 
 
+def test_an_unsure_answer_is_shown_and_named(command: Command) -> None:
+    context = "Ada wrote it, or someone else did."
+    done = command("ask", *QUESTION, "--context", context, "--min-score", "1")
+    assert done.code == 0
+    assert "▸" in done.out
+    assert done.err == "not answered: the best score is below min_score\n"
+
+
 def test_line_breaks_in_an_answer_are_printed_as_spaces(command: Command, tiny_model: Path) -> None:
     done = command("ask", "--question", "a", "--context", "b\nanswer\r\nsecond\nc")
     (row,) = [line for line in done.out.splitlines() if "▸" in line]

@@ -12,6 +12,7 @@ import typer
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
+from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import decode_event
 from schemas.event import Outcome
@@ -19,7 +20,7 @@ from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
-from worker.cli.terminal import Table, marked, write_json
+from worker.cli.terminal import Table, marked, print_note, write_json
 from worker.client import UNSURE, QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
@@ -44,6 +45,10 @@ def ask(
         typer.Option(help="A text to embed, instead of a question (embedding models only)."),
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Number of answer spans.")] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Do not take a span with a lower score for an answer."),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")
     ] = 30.0,
@@ -55,7 +60,9 @@ def ask(
     otherwise in this process.
     """
     settings = load()
-    event = _event(question, context, context_file, text, top_k)
+    event = _event(
+        question, context, context_file, text, ReadingOptions(top_k=top_k, min_score=min_score)
+    )
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:
@@ -72,6 +79,8 @@ def ask(
         write_json(outcome.model_dump_json())
     else:
         _table(event, outcome).print()
+        if isinstance(outcome, Answer) and not outcome.answered and outcome.answers[0].end:
+            print_note("not answered: the best score is below min_score")
 
 
 def _event(
@@ -79,7 +88,7 @@ def _event(
     context: str | None,
     context_file: Path | None,
     text: str | None,
-    top_k: int | None,
+    options: ReadingOptions,
 ) -> Question | Text:
     # `model_construct` skips validation: the worker, or `_run_model`, rejects a bad event, so that
     # the message is the same as that of a dead letter.
@@ -89,10 +98,14 @@ def _event(
             id=event_id,
             question=question,
             context=_context(context, context_file),
-            options=ReadingOptions(top_k=top_k),
+            options=options,
             metadata={},
         )
-    if text is not None and (question, context, context_file, top_k) == (None,) * 4:
+    if (
+        text is not None
+        and (question, context, context_file) == (None,) * 3
+        and (options == ReadingOptions())
+    ):
         return Text.model_construct(id=event_id, text=text, metadata={})
     raise typer.BadParameter("give --question with a context, or --text alone")
 

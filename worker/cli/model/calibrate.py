@@ -62,7 +62,7 @@ def calibrate(
         )
     # An earlier calibration must not take part in the new one.
     uncalibrated = bundle.manifest.model_copy(update={"calibration": None})
-    options = settings.qa.inference.for_model(uncalibrated)
+    options = settings.qa.inference.for_model(uncalibrated).model_copy(update={"min_score": 0.0})
     for note in notes(examples, options, knows_no_answer=bundle.manifest.knows_no_answer):
         print_note(f"note: {note}")
     samples = _read(bundle, options, examples)

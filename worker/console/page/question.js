@@ -33,7 +33,8 @@ function event() {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const id = `console-${[...random].map((number) => number.toString(36)).join("")}`;
   if (worker?.event_type === "text") return { id, text: byId("context").value };
-  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked };
+  // null: the worker's setting, which may depend on its model.
+  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked || null };
   return { id, question: byId("question").value, context: byId("context").value, options };
 }
 

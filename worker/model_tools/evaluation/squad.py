@@ -64,9 +64,10 @@ def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
         if defaults.no_answer is True
         else "every question answered"
     )
+    least = f"; scores of at least {defaults.min_score:g}" if defaults.min_score else ""
     return (
         f"windows of {defaults.max_tokens or longest} tokens, stride {defaults.doc_stride}; "
-        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}"
+        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}{least}"
     )
 
 
