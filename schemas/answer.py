@@ -24,7 +24,12 @@ class Span(OutputEvent):
     """A part of the context. The empty span at 0 means that the context has no answer."""
 
     answer: str = Field(description="`context[start:end]`")
-    score: float = Field(ge=0.0, le=1.0, description="the model's probability of this span")
+    score: float = Field(
+        ge=0.0,
+        le=1.0,
+        description="the model's probability of this span; with the option retriever_weight, times "
+        "the passage's score to this power",
+    )
     start: int = Field(ge=0, description="units before the answer, see `offsets`")
     end: int = Field(ge=0, description="units up to the answer's end, exclusive")
     context_index: int | None = Field(
@@ -67,7 +72,8 @@ class Answer(OutputEvent):
     score: float = Field(
         ge=0.0,
         le=1.0,
-        description="the model's probability of the best span, that of `answers[0]`",
+        description="the model's probability of the best span, that of `answers[0]`; with the "
+        "option retriever_weight, times the passage's score to this power",
     )
     start: int = Field(ge=0, description="units before the answer, see `offsets`")
     end: int = Field(ge=0, description="units up to the answer's end, exclusive")

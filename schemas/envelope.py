@@ -16,7 +16,7 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from schemas.event import Event, Outcome
-from schemas.question import NO_CONTEXT, TWO_FORMS
+from schemas.question import NO_CONTEXT, TWO_FORMS, Passage
 from schemas.rejection import Header, Reason, Rejected
 from schemas.unsure import ORIGIN
 
@@ -70,18 +70,16 @@ class Envelope(Generic[E]):
     """The event's metadata as JSON, if the event itself does not hold them: see `packed`."""
 
     def packed(self) -> "Envelope[E]":
-        """This envelope with the event's metadata as JSON.
+        """This envelope with the event's metadata as JSON, and without that of its passages, which
+        is not copied to the outcome.
 
         Lists and dicts take up to 30 times the memory of their JSON, and an event may wait long for
         its outcome.
         """
-        if not self.event.metadata:
-            return self
-        return replace(
-            self,
-            event=self.event.model_copy(update={"metadata": {}}),
-            packed_metadata=pydantic_core.to_json(self.event.metadata),
-        )
+        packed = replace(self, event=self.event.without_metadata())
+        if self.event.metadata:
+            packed = replace(packed, packed_metadata=pydantic_core.to_json(self.event.metadata))
+        return packed
 
     def with_metadata(self, outcome: Outcome) -> Outcome:
         """The outcome with the metadata that `packed` took out of the event."""
@@ -253,6 +251,10 @@ def _unknown_fields(
             yield prefix + name
         elif isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel):
             yield from _unknown_fields(known.annotation, value, f"{prefix}{name}.")
+        elif name == "contexts" and isinstance(value, list):
+            # One name for all passages: there may be many, with the same fields.
+            fields = {key: item for passage in value for key, item in passage.items()}
+            yield from _unknown_fields(Passage, fields, f"{prefix}contexts[].")
 
 
 def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:

@@ -109,6 +109,10 @@ class Event(BaseModel, Generic[O_co]):
             name in document for name, field in cls.model_fields.items() if field.is_required()
         )
 
+    def without_metadata(self) -> Self:
+        """This event without what is not needed to read it: metadata, on any level."""
+        return self.model_copy(update={"metadata": {}}) if self.metadata else self
+
     def with_default_id(self, default_id: str) -> Self:
         """This event, with `default_id` if it has no id."""
         if self.id is not None:

@@ -140,3 +140,10 @@ class Question(Event[Answer]):
             return self.contexts
         # Not validated: a blank context is valid, and has no answer.
         return [Passage.model_construct(text=self.context or "", id=None, score=None, metadata={})]
+
+    def without_metadata(self) -> Self:
+        own = super().without_metadata()
+        if self.contexts is None or not any(each.metadata for each in self.contexts):
+            return own
+        bare = [each.model_copy(update={"metadata": {}}) for each in self.contexts]
+        return own.model_copy(update={"contexts": bare})

@@ -63,11 +63,40 @@ def test_context_from_stdin(command: Command) -> None:
     assert "▸Ada Lovelace◂" in done.out
 
 
-@pytest.mark.parametrize("context", [[], ["--context", "a", "--context-file", "-"]])
-def test_ask_needs_exactly_one_context(command: Command, context: list[str]) -> None:
-    done = command("ask", *QUESTION, *context)
+def test_ask_needs_a_context(command: Command) -> None:
+    done = command("ask", *QUESTION)
     assert done.code == 2
-    assert "give either --context or --context-file" in done.err
+    assert "give --context or --context-file" in done.err
+
+
+def test_stdin_is_one_context(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context-file", "-", "--context-file", "-", stdin=b"Ada.")
+    assert done.code == 2
+    assert "stdin can be read once" in done.err
+
+
+def test_several_contexts_are_passages(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(CONTEXT, encoding="utf-8")
+    texts = ("--context", "It rained.", "--context", "Nothing else.", "--context-file", file)
+    done = command("ask", *QUESTION, *texts, "--json")
+    answer = Answer.model_validate_json(done.out)
+    assert (answer.answer, answer.context_index, answer.context_id) == (
+        "Ada Lovelace",
+        2,
+        str(file),
+    )
+    assert CONTEXT[answer.start : answer.end] == answer.answer
+    (row,) = [line for line in command("ask", *QUESTION, *texts).out.splitlines() if "▸" in line]
+    assert "▸Ada Lovelace◂" in row
+    # A long path takes several lines.
+    assert row.split("│")[2].split()[0] == "2"
+
+
+def test_no_answer_in_several_contexts_names_no_passage(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", "\u200b", "--context", "\u200c")
+    (row,) = [line for line in done.out.splitlines() if "(no answer)" in line]
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["", "0-0"]
 
 
 def test_context_that_is_not_utf8_is_a_usage_error(command: Command) -> None:
@@ -90,6 +119,7 @@ def test_arguments_that_are_not_utf8_are_usage_errors(
     [
         (("--question", " ", "--context", "Ada."), "rejected, schema: question: is blank"),
         ((*QUESTION, "--context", ""), "rejected, schema: context: "),
+        ((*QUESTION, "--context", "a", "--context", " "), "rejected, schema: contexts.1.text: "),
         (("--question", "who " * 300, "--context", "Ada."), "rejected, question_too_long: "),
         ((*QUESTION, "--context", "a", "--top-k", "21"), "rejected, option_out_of_range: "),
     ],

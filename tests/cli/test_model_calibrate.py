@@ -94,6 +94,15 @@ def test_the_shipped_model_stays_as_it_is(command: Command, tmp_path: Path) -> N
     )
 
 
+def test_scores_for_each_window_are_not_calibrated(
+    command: Command, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_SCORE_NORMALIZATION", "per_window")
+    done = command("model", "calibrate", tiny_model, mixed(tmp_path))
+    assert done.code == 1
+    assert done.err.startswith("qa-worker: QA_SCORE_NORMALIZATION is per_window: ")
+
+
 def test_too_few_questions_are_one_line(command: Command, tmp_path: Path, tiny_model: Path) -> None:
     file = squad(tmp_path, (SURE, ["answer"]))
     done = command("model", "calibrate", tiny_model, file)

@@ -93,6 +93,8 @@ async def test_record_span_continues_the_producers_trace(broker: Broker, deliver
         "messaging.consumer.group.name": topics.settings.kafka.group_id,
         "messaging.message.id": "q-0",
         "qa.outcome": "answered",
+        "qa.contexts": 1,
+        "qa.windows": 1,
     }
     assert span.status.code == Status.STATUS_CODE_UNSET
     # The stages follow each other within the record's span.

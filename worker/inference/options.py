@@ -94,12 +94,13 @@ class InferenceOptions(BaseModel):
     )
     score_normalization: ScoreNormalization = Field(
         ScoreNormalization.JOINT,
-        description="Softmax over all windows of a context (joint) or over each (per_window)",
+        description="Softmax over all windows of all contexts (joint) or over each (per_window)",
     )
     max_question_tokens: int | None = Field(
         None, ge=1, description="Maximum length of a question, in tokens; default: half a window"
     )
     max_windows: int = Field(256, ge=1, description="Maximum number of windows of one event")
+    max_contexts: int = Field(100, ge=1, description="Maximum number of contexts of a question")
 
     def for_model(self, manifest: Manifest) -> Self:
         """These options, with the model's own where they leave it the choice."""
@@ -124,6 +125,9 @@ class InferenceOptions(BaseModel):
             ),
             score_normalization=self.score_normalization,
             min_score=_first(requested.min_score, self.min_score),
+            per_context=requested.per_context,
+            overlap=_first(requested.overlap, 1.0),
+            retriever_weight=_first(requested.retriever_weight, 0.0),
         )
         _check_limit("top_k", span.top_k, self.top_k_limit)
         _check_limit("max_answer_tokens", span.max_answer_tokens, self.max_answer_tokens_limit)

@@ -34,6 +34,8 @@ class RecordTrace:
     received: int = field(default_factory=time.time_ns)
     stages: list[StageTiming] = field(default_factory=list)
     batches: list[BatchTiming] = field(default_factory=list)
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Attributes that the engine gave the event."""
     id: str = ""
     outcome: str = ""
     """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
@@ -49,6 +51,7 @@ class RecordTrace:
         """Add what the engine measured."""
         self.stages += timings.stages
         self.batches += timings.batches
+        self.attributes |= timings.attributes
 
 
 class TraceListener(Protocol):

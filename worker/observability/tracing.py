@@ -133,7 +133,13 @@ class Tracing:
         span = self._spans.pop(trace)
         if span.is_recording():
             self._add_children(span, trace)
-            span.set_attributes({"messaging.message.id": trace.id, "qa.outcome": trace.outcome})
+            span.set_attributes(
+                {
+                    "messaging.message.id": trace.id,
+                    "qa.outcome": trace.outcome,
+                    **trace.attributes,
+                }
+            )
             if trace.outcome not in self._topics:
                 span.set_status(StatusCode.ERROR, trace.outcome)
         span.end(trace.ended)

@@ -5,18 +5,25 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.inference.question_answering.reference_spans import Case
-from tests.inference.question_answering.test_spans_reference import OPTIONS, SEVERAL, SINGLE
-from worker.inference.question_answering.spans import ScoreNormalization, SpanOptions, rank_spans
+from tests.inference.question_answering.test_passages import CASES, RETRIEVED, passages
+from tests.inference.question_answering.test_spans_reference import OPTIONS, SEVERAL
+from worker.inference.question_answering.spans import (
+    ScoreNormalization,
+    SpanOptions,
+    rank_passages,
+    rank_spans,
+)
 
 TEMPERATURES = st.floats(0.05, 20)
 
 
 @given(SEVERAL, OPTIONS, TEMPERATURES)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_order_of_the_spans_is_that_without_a_temperature(
     read: Case, options: SpanOptions, temperature: float
 ) -> None:
@@ -28,7 +35,7 @@ def test_the_order_of_the_spans_is_that_without_a_temperature(
 
 
 @given(SEVERAL, OPTIONS, TEMPERATURES)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_scores_of_one_softmax_fall_from_span_to_span(
     read: Case, options: SpanOptions, temperature: float
 ) -> None:
@@ -44,25 +51,11 @@ def test_scores_of_one_softmax_fall_from_span_to_span(
 
 
 @given(SEVERAL, OPTIONS, TEMPERATURES)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_a_score_is_that_of_logits_divided_by_the_temperature(
     read: Case, options: SpanOptions, temperature: float
 ) -> None:
-    _compare_with_divided_logits(read, options, temperature, ScoreNormalization.JOINT)
-
-
-@given(SINGLE, OPTIONS, TEMPERATURES)
-@settings(max_examples=80, deadline=None)
-def test_so_is_the_score_in_a_softmax_for_each_window(
-    read: Case, options: SpanOptions, temperature: float
-) -> None:
-    _compare_with_divided_logits(read, options, temperature, ScoreNormalization.PER_WINDOW)
-
-
-def _compare_with_divided_logits(
-    read: Case, options: SpanOptions, temperature: float, normalization: ScoreNormalization
-) -> None:
-    every = replace(options, top_k=10_000, score_normalization=normalization)
+    every = replace(options, top_k=10_000, score_normalization=ScoreNormalization.JOINT)
     divided = [
         (window, start.astype(np.float64) / temperature, end.astype(np.float64) / temperature)
         for window, start, end in read.read
@@ -74,3 +67,65 @@ def _compare_with_divided_logits(
     warmer = replace(every, temperature=temperature)
     for span in rank_spans(read.text, read.context, read.read, warmer):
         assert span.score == pytest.approx(expected[span.start, span.end], rel=1e-9, abs=1e-300)
+
+
+@given(SEVERAL, OPTIONS, TEMPERATURES)
+@examples(80)
+def test_scores_of_a_softmax_for_each_window_have_no_temperature(
+    read: Case, options: SpanOptions, temperature: float
+) -> None:
+    alone = replace(options, score_normalization=ScoreNormalization.PER_WINDOW)
+    warmer = replace(alone, temperature=temperature)
+    assert rank_spans(read.text, read.context, read.read, warmer) == rank_spans(
+        read.text, read.context, read.read, alone
+    )
+
+
+@given(CASES, OPTIONS, RETRIEVED, st.floats(0, 5), st.sampled_from([0.34, 1.0]), TEMPERATURES)
+@examples(100)
+def test_spans_of_passages_keep_their_order_and_the_retrievers_factor(
+    cases: list[Case],
+    options: SpanOptions,
+    retrieved: list[float | None],
+    weight: float,
+    overlap: float,
+    temperature: float,
+) -> None:
+    joint = replace(
+        options,
+        score_normalization=ScoreNormalization.JOINT,
+        overlap=overlap,
+        retriever_weight=weight,
+    )
+    read = passages(cases, retrieved)
+    before = rank_passages(read, joint)
+    after = rank_passages(read, replace(joint, temperature=temperature))
+    assert [each.model_copy(update={"score": 0}) for each in after] == [
+        each.model_copy(update={"score": 0}) for each in before
+    ]
+    unweighted = replace(joint, temperature=temperature, retriever_weight=0.0, top_k=10_000)
+    own = {
+        (each.context_index, each.start, each.end): each.score
+        for each in rank_passages(read, replace(unweighted, overlap=1.0))
+    }
+    for each in after:
+        place = each.context_index, each.start, each.end
+        score = None if each.context_index is None else read[each.context_index].retriever_score
+        factor = 1.0 if score is None else score**weight
+        assert each.score == pytest.approx(own.get(place, 0.0) * factor, rel=1e-12, abs=0)
+
+
+@given(CASES, OPTIONS, TEMPERATURES)
+@examples(80)
+def test_the_order_of_passages_changes_no_bit_of_a_score(
+    cases: list[Case], options: SpanOptions, temperature: float
+) -> None:
+    joint = replace(
+        options,
+        top_k=10_000,
+        score_normalization=ScoreNormalization.JOINT,
+        temperature=temperature,
+    )
+    forth = rank_passages(passages(cases), joint)
+    back = rank_passages(passages(cases[::-1]), joint)
+    assert sorted(each.score for each in forth) == sorted(each.score for each in back)

@@ -6,10 +6,11 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.inference.question_answering.temperature import Softmax
+from tests.examples import examples
+from worker.inference.question_answering.temperature import Denominator, Softmax
 from worker.model_tools.evaluation.calibration import (
     MIN_QUESTIONS,
     CalibrationError,
@@ -33,8 +34,8 @@ def candidates(count: int, temperature: float, seed: int = 1) -> list[Candidate]
     made = []
     for _ in range(count):
         starts, ends = random.normal(0, 4, (2, 30))
-        softmax = Softmax(np.exp(starts - starts.max()), np.exp(ends - ends.max()))
-        score = 1.0 / (softmax.start.sum() * softmax.end.sum())
+        softmax = Softmax(*(Denominator([x], x[0], x.max()) for x in (starts, ends)))
+        score = 1.0 / (softmax.starts.total * softmax.ends.total)
         chance = softmax.at_temperature(score, temperature)
         right = bool(random.random() < chance)
         made.append(Candidate(score, softmax, right, f1=float(right)))
@@ -94,7 +95,7 @@ SAMPLES = st.lists(
 
 
 @given(SAMPLES)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_threshold_has_a_better_f1(samples: Sequence[Sample]) -> None:
     tried = [*np.linspace(-8, 8, 200), -100.0, 100.0]
     best = max(mean_f1(samples, threshold) for threshold in tried)

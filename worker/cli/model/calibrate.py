@@ -10,6 +10,7 @@ from worker.cli.errors import CommandError
 from worker.cli.model.extra import require_models_extra
 from worker.cli.terminal import Table, print_line, print_note, progress
 from worker.inference.options import InferenceOptions
+from worker.inference.question_answering.spans import ScoreNormalization
 from worker.model_tools.evaluation.calibration import (
     MIN_QUESTIONS,
     CalibrationError,
@@ -50,6 +51,11 @@ def calibrate(
     from worker.model_tools.manifest_writer import record_calibration
 
     settings = load()
+    if settings.qa.score_normalization is not ScoreNormalization.JOINT:
+        raise CommandError(
+            "QA_SCORE_NORMALIZATION is per_window: its scores are those of other programs, and a "
+            "temperature does not apply to them; use joint"
+        )
     bundle = ModelStore(settings.qa.models).open(model)
     if bundle.manifest.task is not Task.QUESTION_ANSWERING:
         raise CommandError(f"{bundle.name} is for {bundle.manifest.task} and has no answers")

@@ -113,7 +113,7 @@ def _check_options(
 def _demo_examples() -> list[Example]:
     """The demo's questions. They have no gold answers."""
     return [
-        Example(str(number), question.question, question.context, ())
+        Example(str(number), question.question, question.context or "", ())
         for number, question in enumerate(demo_questions())
     ]
 

@@ -13,7 +13,7 @@ from math import exp, inf, log
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.inference.question_answering.temperature import Softmax
+from worker.inference.question_answering.temperature import Denominator, Softmax
 from worker.model_tools.evaluation.reliability import Doubles, Flags, Reliability
 
 MIN_QUESTIONS = 200
@@ -92,7 +92,7 @@ class ScoreTable:
         known = [c for c, is_known in zip(candidates, self._known, strict=True) if is_known]
         self._logs = np.log([c.score for c in known])
         softmaxes = [c.softmax for c in known if c.softmax is not None]
-        self._parts = [_Part([s.start for s in softmaxes]), _Part([s.end for s in softmaxes])]
+        self._parts = [_Part([s.starts for s in softmaxes]), _Part([s.ends for s in softmaxes])]
 
     def at(self, temperature: float) -> Doubles:
         """(n,) scores."""
@@ -107,18 +107,18 @@ class ScoreTable:
 class _Part:
     """The starts or the ends of all softmaxes, one after the other."""
 
-    def __init__(self, exponentials: Sequence[Doubles]) -> None:
-        lengths = [len(each) for each in exponentials]
+    def __init__(self, denominators: Sequence[Denominator]) -> None:
+        logits = [each.logits().astype(np.float32) for each in denominators]
+        lengths = [len(each) for each in logits]
         self._begins = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
-        joined = np.concatenate(exponentials) if exponentials else np.zeros(0)
-        with np.errstate(divide="ignore"):  # what underflowed to 0 stays 0 at any temperature
-            self._logs: NDArray[np.float32] = np.log(joined).astype(np.float32)
+        self._logits: NDArray[np.float32] = np.concatenate(logits) if logits else np.zeros(0, "f4")
 
     def log_factors(self, power: float) -> Doubles:
         return power * self._log_sums(1.0) - self._log_sums(power)
 
     def _log_sums(self, power: float) -> Doubles:
-        sums: Doubles = np.add.reduceat(np.exp(self._logs * power, dtype=np.float64), self._begins)
+        powers = np.exp(self._logits * power, dtype=np.float64)
+        sums: Doubles = np.add.reduceat(powers, self._begins)
         return np.log(sums)
 
 

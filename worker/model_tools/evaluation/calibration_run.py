@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from schemas.answer import Span
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
 from worker.inference.options import InferenceOptions
 from worker.inference.question_answering.job import QuestionJob
-from worker.inference.question_answering.spans import RankedSpan, SpanOptions
+from worker.inference.question_answering.spans import SpanOptions
+from worker.inference.question_answering.temperature import Softmax
 from worker.model_tools.evaluation.calibration import THRESHOLD_LIMIT, Candidate, Sample
 from worker.model_tools.evaluation.squad import Example, score
 from worker.model_tools.evaluation.unbatched import UnbatchedReader
@@ -51,22 +53,20 @@ def _read(reader: UnbatchedReader, options: SpanOptions, example: Example) -> Sa
     except Rejected:
         return None
     assert isinstance(job, QuestionJob)
-    ranked = job.rank(options)
-    empty = next((each for each in ranked if not each.span.end), None)
-    other = next((each for each in ranked if each.span.end), None)
+    spans, softmax = job.rank(options)
     return Sample(
-        span=_candidate(example, other),
-        nothing=_candidate(example, empty),
+        span=_candidate(example, next((each for each in spans if each.end), None), softmax),
+        nothing=_candidate(example, next((each for each in spans if not each.end), None), softmax),
         answerable=bool(example.gold),
     )
 
 
-def _candidate(example: Example, ranked: RankedSpan | None) -> Candidate:
-    """A span that there is none of stands for the empty answer with a score of 0."""
-    result = score([example], {example.id: ranked.span.answer if ranked else ""})
+def _candidate(example: Example, span: Span | None, softmax: Softmax | None) -> Candidate:
+    """Without a span, the empty answer with a score of 0."""
+    result = score([example], {example.id: span.answer if span else ""})
     return Candidate(
-        score=ranked.span.score if ranked else 0.0,
-        softmax=ranked.softmax if ranked else None,
+        score=span.score if span else 0.0,
+        softmax=softmax,
         right=result.exact_match == 100.0,
         f1=result.f1 / 100,
     )
