@@ -7,8 +7,9 @@ import inspect
 from typing import Any, get_args
 
 from schemas import VERSION
-from schemas.generate.asyncapi_messages import BINDING, carried, messages
+from schemas.generate.asyncapi_messages import BINDING, carried, messages, request
 from schemas.generate.json_schemas import components
+from schemas.reply import TOPIC_HEADERS
 from worker.cli.topics import create
 from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
 from worker.settings import KafkaSettings
@@ -65,6 +66,14 @@ def asyncapi() -> Schema:
                 "model that reads them as its questions.",
                 ["unsureQuestion"],
             ),
+            "replies": {
+                "address": None,
+                "description": "A topic that an event names for its reply, if QA_REPLY_TOPICS "
+                "allows it: its outcome, instead of (QA_REPLY_ALSO: beside) the answers topic, or "
+                "an error reply beside the dead letter. In the transaction of the other outcomes; "
+                "the worker creates no topic.",
+                "messages": _references([*outcomes, "errorReply"]),
+            },
         },
         "operations": {
             "receiveEvent": {
@@ -72,6 +81,19 @@ def asyncapi() -> Schema:
                 "reply": {
                     "channel": {"$ref": "#/channels/answers"},
                     "messages": _of_channel("answers", outcomes),
+                },
+            },
+            "receiveRequest": {
+                **_operation(
+                    "receive", "questions", "Read an event that asks for a reply.", events
+                ),
+                "reply": {
+                    "address": {
+                        "location": f"$message.header#/{TOPIC_HEADERS[0]}",
+                        "description": f"or the header {TOPIC_HEADERS[1]}",
+                    },
+                    "channel": {"$ref": "#/channels/replies"},
+                    "messages": _of_channel("replies", [*outcomes, "errorReply"]),
                 },
             },
             "sendOutcome": _operation(
@@ -86,7 +108,7 @@ def asyncapi() -> Schema:
         },
         "components": {
             "messages": messages(),
-            "messageTraits": {"carried": carried()},
+            "messageTraits": {"carried": carried(), "request": request()},
             "schemas": components(),
             "securitySchemes": _logins(),
         },
@@ -135,7 +157,7 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
     return {
         "address": topic,
         "description": description,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "messages": _references(messages),
         "bindings": {
             "kafka": {
                 "topic": topic,
@@ -146,6 +168,10 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
             }
         },
     }
+
+
+def _references(messages: list[str]) -> Schema:
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in messages}
 
 
 def _operation(action: str, channel: str, summary: str, messages: list[str]) -> Schema:

@@ -7,6 +7,7 @@ from schemas.embedding import Embedding
 from schemas.envelope import EXTENSIONS
 from schemas.generate import header_schemas, samples
 from schemas.generate.json_schemas import dead_letter_example, unsure_example
+from schemas.rejection import REASON
 
 Schema = dict[str, Any]
 
@@ -44,6 +45,7 @@ def messages() -> dict[str, Schema]:
     every["questionAzureMl"] = _azure_ml()
     every["deadLetter"] = _dead_letter()
     every["unsureQuestion"] = _unsure()
+    every["errorReply"] = _error_reply()
     return every
 
 
@@ -68,6 +70,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, "content-type": "application/json"},
             payload,
+            incoming=incoming,
         ),
         f"{name}Structured": _message(
             f"{title}: CloudEvents 1.0, structured",
@@ -76,6 +79,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             {**_TRACE, "content-type": "application/cloudevents+json"},
             {**attributes, "datacontenttype": "application/json", "data": payload},
             content_type="application/cloudevents+json",
+            incoming=incoming,
         ),
         f"{name}Binary": _message(
             f"{title}: CloudEvents 1.0, binary",
@@ -83,6 +87,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, **binary, "content-type": "application/json"},
             payload,
+            incoming=incoming,
         ),
     }
 
@@ -116,6 +121,18 @@ def _azure_ml() -> Schema:
         },
         _TRACE,
         {"input_data": payload},
+        incoming=True,
+    )
+
+
+def _error_reply() -> Schema:
+    added = {REASON: samples.ERROR_REPLY.error.reason, "content-type": "application/json"}
+    return _message(
+        "The reply to an event that was rejected",
+        header_schemas.error_reply(),
+        {"$ref": "#/components/schemas/ErrorReply"},
+        {**_TRACE, **added},
+        samples.ERROR_REPLY.model_dump(mode="json"),
     )
 
 
@@ -148,11 +165,13 @@ def _message(
     sent: Any,
     *,
     content_type: str = "application/json",
+    incoming: bool = False,
 ) -> Schema:
+    traits = ("carried", "request") if incoming else ("carried",)
     return {
         "title": title,
         "contentType": content_type,
-        "traits": [{"$ref": "#/components/messageTraits/carried"}],
+        "traits": [{"$ref": f"#/components/messageTraits/{name}"} for name in traits],
         **({"headers": headers} if headers else {}),
         "payload": payload,
         "examples": [{"headers": sent_headers, "payload": sent}],
@@ -178,3 +197,8 @@ def carried() -> Schema:
             }
         },
     }
+
+
+def request() -> Schema:
+    """The trait of events: headers that ask for a reply."""
+    return {"headers": header_schemas.reply_request()}

@@ -39,8 +39,9 @@ def test_links_exist_and_cover_every_published_file() -> None:
 @pytest.mark.parametrize("block", blocks("json"))
 def test_json_examples_are_valid(block: str) -> None:
     event = json.loads(block)
-    (schema,) = (name for name in ("text", "embedding", "answer", "question") if name in event)
-    assert faults(published(schema), event) == []
+    kinds = ("text", "embedding", "answer", "question", "error")
+    (schema,) = (name for name in kinds if name in event)
+    assert faults(published("error-reply" if schema == "error" else schema), event) == []
     if schema == "question":
         decode_event(Question, block.encode(), (), default_id="d", max_bytes=10_000)
 
@@ -75,8 +76,11 @@ def test_guide_names_every_propagated_header_and_attribute() -> None:
 
 
 def test_commands_of_the_guide_exist() -> None:
-    for path in re.findall(r"schemas/examples/\S+", "".join(blocks("sh"))):
-        assert (GUIDE.parents[1] / path).exists(), path
+    paths = [
+        path for commands in blocks("sh") for path in re.findall(r"schemas/examples/\S+", commands)
+    ]
+    assert len(paths) == 6
+    assert [path for path in paths if not (GUIDE.parents[1] / path).exists()] == []
 
 
 def test_settings_of_the_guide_are_valid() -> None:

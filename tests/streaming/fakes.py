@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from tests.streaming.stub_engine import StubEngine
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.records import InputRecord
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -21,6 +22,8 @@ from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker,
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.replies import ReplyRouter
+from worker.streaming.unsure import UnsureQuestions
 
 QUESTIONS = "qa.questions"
 FIRST, SECOND = TopicPartition(QUESTIONS, 0), TopicPartition(QUESTIONS, 1)
@@ -38,8 +41,17 @@ def record(
     return InputRecord(partition.topic, partition.partition, offset, None, text, (), **more)
 
 
+async def _ask_nothing(request: Any) -> Any:
+    raise AssertionError(f"{request} asks the brokers")
+
+
+NO_FOREIGN_TOPICS = ForeignTopics(_ask_nothing, max_age=300)
+
+
 class FakeDelivery:
     """Appends what it publishes to a list, and commits with each delivery, like exactly-once."""
+
+    foreign_topics = NO_FOREIGN_TOPICS
 
     def __init__(self, *, restarts_partition: bool = True, min_interval: float = 0.0) -> None:
         self.restarts_partition = restarts_partition
@@ -130,10 +142,11 @@ def context(
     dead_letter_limit: DeadLetterLimit | None = None,
     batch_records: int = 1000,
     shared_limiter: InFlightLimiter | None = None,
+    foreign_topics: ForeignTopics = NO_FOREIGN_TOPICS,
+    **environment: str,
 ) -> PartitionContext:
     """The context of a session without Kafka. Its records are small: no thread decodes them."""
-    qa = settings().qa
-    topics = (qa.answers_topic, qa.dead_letters_topic)
+    qa = settings(**environment).qa
     return PartitionContext(
         processor=RecordProcessor(
             engine=engine,
@@ -141,7 +154,9 @@ def context(
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
-            limits=dict.fromkeys(topics, 10**6),
+            replies=ReplyRouter(qa, foreign_topics),
+            limits=dict.fromkeys(qa.topics[1:], 10**6),
+            unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
         ),
         delivery=delivery,
         limiter=shared_limiter or limiter(engine),

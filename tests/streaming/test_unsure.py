@@ -12,10 +12,12 @@ from schemas.answer import Answer
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason
 from tests.streaming.conftest import Running
+from tests.streaming.fakes import NO_FOREIGN_TOPICS, settings
 from tests.streaming.stub_engine import StubEngine, answer_to
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.records import InputRecord
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.replies import ReplyRouter
 from worker.streaming.unsure import UnsureQuestions, Verdict
 
 ASKED = Question(id="1", question="Who?", context="Ada lives here.")
@@ -59,6 +61,7 @@ def processor(unsure: UnsureQuestions, **fields: Any) -> RecordProcessor:
         answers_topic="qa.answers",
         dead_letters_topic="qa.questions.dead",
         max_record_bytes=10_000,
+        replies=ReplyRouter(settings().qa, NO_FOREIGN_TOPICS),
         limits={**dict.fromkeys(topics, 10_000), **fields.pop("limits", {})},
         unsure=unsure,
         **fields,

@@ -37,6 +37,8 @@ class RecordTrace:
     attributes: dict[str, int] = field(default_factory=dict)
     """Attributes that the engine gave the event."""
     id: str = ""
+    reply_topic: str = ""
+    """Where the question asks for its reply; empty if it does not, or may not."""
     outcome: str = ""
     """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
     ended: int = 0

@@ -140,6 +140,8 @@ class Tracing:
                     **trace.attributes,
                 }
             )
+            if trace.reply_topic:
+                span.set_attribute("qa.reply.topic", trace.reply_topic)
             if trace.outcome not in self._topics:
                 span.set_status(StatusCode.ERROR, trace.outcome)
         span.end(trace.ended)
@@ -147,6 +149,8 @@ class Tracing:
     def _add_children(self, span: Span, trace: RecordTrace) -> None:
         within = set_span_in_context(span, Context())
         to = self._topics.get(trace.outcome, self._dead_letters_topic)
+        if trace.reply_topic and to == self._topics[ANSWERED]:
+            to = trace.reply_topic
         for stage in trace.stages:
             name, kind = stage.name, SpanKind.INTERNAL
             if name == "publish":

@@ -6,7 +6,7 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,7 @@ import structlog
 
 from schemas.answer import Answer
 from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import Header, Reason, Rejected
 from worker.inference.result import R, ReadResult
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord, OutputRecord
@@ -31,6 +31,14 @@ from worker.streaming.codec import (
     shrink_dead_letter,
 )
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
+from worker.streaming.replies import (
+    Reply,
+    ReplyRouter,
+    log_dropped,
+    rejection_for,
+    reply_after,
+    with_event_id,
+)
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
@@ -71,6 +79,7 @@ class RecordProcessor:
     answers_topic: str
     dead_letters_topic: str
     max_record_bytes: int
+    replies: ReplyRouter
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
@@ -83,8 +92,12 @@ class RecordProcessor:
         Raises errors that are not caused by the record.
         """
         name = record.default_id
+        reply: Reply | None = None
         started, started_ns = time.perf_counter(), time.time_ns()
         try:
+            reply = await self.replies.find(record)
+            if trace is not None and reply is not None:
+                trace.reply_topic = reply.topic
             envelope = await self._run_sized(
                 record,
                 decode_record,
@@ -94,6 +107,7 @@ class RecordProcessor:
             )
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
+            reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
@@ -104,8 +118,10 @@ class RecordProcessor:
             if trace is not None:
                 trace.add_timings(result.timings)
             verdict = self.unsure.verdict(envelope.event, result.outcome)
+            outputs: tuple[OutputRecord, ...]
             if verdict is Verdict.UNSURE and self.unsure.topic:
-                output = self._send_on(record, name, result.outcome, self.unsure.topic)
+                # The worker that answers it replies: the record keeps its headers.
+                outputs = (self._send_on(record, name, result.outcome, self.unsure.topic),)
             else:
                 output = await self._run_sized(
                     record,
@@ -117,18 +133,21 @@ class RecordProcessor:
                     context=None if trace is None else trace.propagated,
                     requires_key=self.answers_topic in self.compacted,
                 )
+                outputs = self.replies.outputs(record, output, reply)
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-            if self._fits(output):
-                return ProcessedRecord(record.offset, (output,), None, verdict)
-            raise Rejected(
-                Reason.ANSWER_TOO_LARGE,
-                f"the outcome takes {output.size} bytes, more than {output.topic} allows",
-            )
+            for output in outputs:
+                if not self._fits(output, reply):
+                    raise Rejected(
+                        Reason.ANSWER_TOO_LARGE,
+                        f"the outcome takes {output.size} bytes, more than {output.topic} allows",
+                    )
+            return ProcessedRecord(record.offset, outputs, None, reply, verdict)
         except Rejected as rejected:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
-            return self._reject(record, name, rejected)
+            context = None if trace is None else trace.propagated
+            return self._reject(record, name, rejected, reply, context)
 
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
         """The record for the topic of unsure questions."""
@@ -164,31 +183,52 @@ class RecordProcessor:
 
         Raises `StreamingError` if the topic refuses the smallest one.
         """
-        index, refusal = next(iter(refusals.items()))
+        reply = refused.reply
         if refused.reason is None:
-            reason = Reason.ANSWER_TOO_LARGE if refusal.too_large else Reason.ANSWER_REFUSED
-            return self._reject(record, record.default_id, Rejected(reason, str(refusal)))
-        dead_letter = self._shrink(record, refused.outputs[index], refused.reason, str(refusal))
-        return self._fitting(record, dead_letter, refused.reason)
+            refusal = next(iter(refusals.values()))
+            name = reply.event_id if reply is not None else record.default_id
+            rejected = rejection_for(refusal)
+            return self._reject(record, name, rejected, reply_after(reply, refusal))
+        # The dead letter comes first, and an error reply behind it.
+        dead_letter, *error_reply = refused.outputs
+        if reply is not None and 1 in refusals:
+            log_dropped(record, reply, str(refusals[1]))
+            error_reply = []
+        if 0 in refusals:
+            why = str(refusals[0])
+            dead_letter = self._shrink(record, dead_letter, refused.reason, why)
+        fitting = self._fitting(record, dead_letter, refused.reason)
+        return ProcessedRecord(record.offset, (fitting, *error_reply), refused.reason, reply)
 
-    def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
+    def _reject(
+        self,
+        record: InputRecord,
+        name: str,
+        rejected: Rejected,
+        reply: Reply | None,
+        context: Sequence[Header] | None = None,
+    ) -> ProcessedRecord:
+        """`context` are trace headers that replace the record's in an error reply."""
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
         log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
             record, rejected, topic, requires_key=topic in self.compacted
         )
-        return self._fitting(record, dead_letter, rejected.reason)
+        dead_letter = self._fitting(record, dead_letter, rejected.reason)
+        error_reply = self.replies.error_reply(record, rejected, reply, context)
+        outputs = (dead_letter, *error_reply)
+        return ProcessedRecord(record.offset, outputs, rejected.reason, reply)
 
     def _fitting(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason
-    ) -> ProcessedRecord:
+    ) -> OutputRecord:
         """The largest form of the dead letter that its topic accepts."""
         while not self._fits(dead_letter):
             limit = self.limits[dead_letter.topic]
             why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
             dead_letter = self._shrink(record, dead_letter, reason, why)
-        return ProcessedRecord(record.offset, (dead_letter,), reason)
+        return dead_letter
 
     def _shrink(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str
@@ -212,8 +252,10 @@ class RecordProcessor:
         )
         return smaller
 
-    def _fits(self, output: OutputRecord) -> bool:
-        """Whether its topic accepts a record of this size."""
+    def _fits(self, output: OutputRecord, reply: Reply | None = None) -> bool:
+        """Whether its topic, which may be that of the reply, accepts a record of this size."""
+        if reply is not None and output.topic == reply.topic:
+            return output.size <= reply.max_bytes
         return output.size <= self.limits[output.topic]
 
 

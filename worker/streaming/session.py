@@ -26,6 +26,7 @@ from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.replies import ReplyRouter
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.unsure import UnsureQuestions
@@ -73,6 +74,7 @@ class KafkaSession:
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
+            replies=ReplyRouter(qa, self._delivery.foreign_topics),
             limits=topics.limits,
             compacted=topics.compacted,
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
