@@ -94,6 +94,7 @@ def calibrate(
     _print_figures(bundle, calibration, samples, rejected=len(examples) - len(samples))
     reliability_table(result).print()
     print_line("before: at temperature 1; after: each half of the file, fitted to the other half")
+    print_line("bars, after: █ the share of right answers, | the mean score")
     if dry_run:
         print_line(f"{bundle.directory / MANIFEST} is unchanged (--dry-run)")
         return
