@@ -44,7 +44,7 @@ class Brokers:
 
     def _entry(self, name: str) -> tuple[Any, ...]:
         code = self.codes.get(name, 0 if name in self.leaders else 3)
-        leaders = [
+        leaders: list[tuple[Any, ...]] = [
             (0, number, leader, 0, [], [], [], {})
             for number, leader in reversed(list(enumerate(self.leaders.get(name, []))))
         ]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.rejection import Header, Reason, Rejected
 from schemas.reply import ReplyAddress, encode_error_reply, reply_address
+from tests.examples import examples
 from tests.schemas.valid import faults, published
 
 TO = ("kafka_replyTopic", b"replies")
@@ -62,6 +63,7 @@ def test_nonsense_names_no_topic_or_partition(headers: list[Header], detail: str
 names = st.sampled_from(["kafka_replyTopic", "reply_to", NUMBER, "KAFKA_REPLYTOPIC", "x"])
 
 
+@examples(200)
 @given(st.lists(st.tuples(names, st.none() | st.binary(max_size=300))))
 def test_any_headers_name_an_address_or_none_or_are_rejected(headers: list[Header]) -> None:
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -46,6 +46,7 @@ async def _ask_nothing(request: Any) -> Any:
 
 
 NO_FOREIGN_TOPICS = ForeignTopics(_ask_nothing, max_age=300)
+NO_ENVIRONMENT: Mapping[str, str] = {}
 
 
 class FakeDelivery:
@@ -143,7 +144,7 @@ def context(
     batch_records: int = 1000,
     shared_limiter: InFlightLimiter | None = None,
     foreign_topics: ForeignTopics = NO_FOREIGN_TOPICS,
-    **environment: str,
+    environment: Mapping[str, str] = NO_ENVIRONMENT,
 ) -> PartitionContext:
     """The context of a session without Kafka. Its records are small: no thread decodes them."""
     qa = settings(**environment).qa

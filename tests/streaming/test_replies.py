@@ -233,7 +233,6 @@ async def test_a_killed_worker_leaves_answer_and_reply_both_or_neither(
     )
     async with asyncio.timeout(TIMEOUT_SECONDS):
         assert await dying.wait() == -signal.SIGKILL
-    assert ((await topics.committed())[0] or 0) < count
     async with running(topics.settings, StubEngine()):
         await topics.committed_are({0: count, 1: 0})
     expected = [f"q-{n}" for n in range(count) if n % 6]

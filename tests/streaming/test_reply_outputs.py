@@ -34,10 +34,13 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
 
 
 def processor(brokers: Brokers, **environment: str) -> RecordProcessor:
-    environment = {"QA_REPLY_TOPICS": "replies-*", **environment}
-    return context(
-        StubEngine(), FakeDelivery(), foreign_topics=brokers.topics, **environment
-    ).processor
+    made = context(
+        StubEngine(),
+        FakeDelivery(),
+        foreign_topics=brokers.topics,
+        environment={"QA_REPLY_TOPICS": "replies-*", **environment},
+    )
+    return made.processor
 
 
 def question(*headers: Header, value: bytes | None = None, **more: Any) -> InputRecord:

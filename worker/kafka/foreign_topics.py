@@ -136,7 +136,7 @@ class ForeignTopics:
         if problem := topic.problem_with(partition.partition):
             self._leaderless.pop(partition, None)
             raise ForeignTopicError(problem)
-        leader = topic.leaders[partition.partition]
+        leader: int = topic.leaders[partition.partition]
         if leader >= 0:
             self._leaderless.pop(partition, None)
             return leader

@@ -158,7 +158,7 @@ class RecordSender:
         Raises `RecordsRefusedError` unless the request may succeed when it is repeated: other
         brokers know the topic, and this was not the `last` try.
         """
-        refusals = {}
+        refusals: dict[int, Refusal] = {}
         for target, code in refused.items():
             self._client.foreign_topics.forget(target.topic)
             found = await self._client.foreign_topics.find(target.topic)
@@ -192,6 +192,8 @@ class RecordSender:
                 why = missing(target.topic, error.problem)
                 return parts.indexes[:first], dict.fromkeys(parts.indexes[first:], why)
             (answer,) = _answers(response)
+            if answer[1] in FORBIDDEN:
+                self._client.foreign_topics.forget(target.topic)
             if answer[1] in final:
                 refused = parts.indexes[first : first + batch.count]
                 return parts.indexes[:first], self._refusals(target, refused, answer)

@@ -30,7 +30,7 @@ waiting: dict[str, "asyncio.Future[dict[str, Any]]"] = {}
 
 # The worker writes in transactions; without read_committed, a consumer may see replies of an
 # aborted one. Without a group, every program reads all replies and ignores those of others.
-@broker.subscriber(REPLIES, isolation_level="read_committed", auto_offset_reset="earliest")
+@broker.subscriber(REPLIES, isolation_level="read_committed", auto_offset_reset="earliest")  # type: ignore[untyped-decorator]
 async def on_reply(reply: dict[str, Any], message: KafkaMessage) -> None:
     future = waiting.pop(message.correlation_id or "", None)
     if future is not None:
