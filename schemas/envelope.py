@@ -126,7 +126,7 @@ def decode_event(
     try:
         event = event_type.model_validate(data)
     except ValidationError as error:
-        raise Rejected(Reason.SCHEMA, _first_error(event_type, error)) from None
+        raise _rejected(event_type, error) from None
     return Envelope(
         event.with_default_id(attributes.get("id") or default_id),
         mode,
@@ -257,8 +257,8 @@ def _unknown_fields(
             yield from _unknown_fields(Passage, fields, f"{prefix}contexts[].")
 
 
-def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:
-    """One line with the field and the problem, without the input."""
+def _rejected(event_type: type[Event[Any]], error: ValidationError) -> Rejected:
+    """One line with the first field that is wrong and the problem, without the input."""
     first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(step) for step in first["loc"]) or "the event"
     message = first["msg"].removeprefix("Value error, ")
@@ -273,4 +273,6 @@ def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:
         if first["type"] in ("missing", NO_CONTEXT)
         else ""
     )
-    return f"{where}: {message}{more}{hint}"
+    too_many = first["type"] == "too_long" and first["loc"] == ("contexts",)
+    reason = Reason.CONTEXT_TOO_LONG if too_many else Reason.SCHEMA
+    return Rejected(reason, f"{where}: {message}{more}{hint}")

@@ -13,6 +13,10 @@ NO_CONTEXT = "no_context"
 TWO_FORMS = "two_forms"
 """Types of validation errors. Their messages begin with the name of a field."""
 
+MAX_CONTEXTS = 1000
+"""Limit of the format; a worker's is lower. Decoding stops there: a record of 1 MB may hold 75,000
+passages, which take 50 MB."""
+
 
 class ReadingOptions(BaseModel):
     """Options of one question. For an option that is omitted or null, the worker's setting applies,
@@ -116,6 +120,7 @@ class Question(Event[Answer]):
     contexts: list[Passage] | None = Field(
         None,
         min_length=1,
+        max_length=MAX_CONTEXTS,
         description="the passages that may contain the answer; or else `context`",
     )
     # The published schema then shows {} as the default, not a null for each option.

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -88,7 +89,7 @@ def main() -> None:
         sys.exit(1)
 
 
-_PLACE = {"context_id": True, "answers": {"__all__": {"context_id"}}}
+_PLACE: dict[str, Any] = {"context_id": True, "answers": {"__all__": {"context_id"}}}
 """A context has no id; everything else is compared."""
 
 

@@ -53,6 +53,23 @@ def test_outcomes_are_answer_events(command: Command, questions: Path, target: P
     assert (first.answer, first.metadata) == ("answer", {"n": 10**30})
 
 
+def test_a_question_may_have_passages(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "passages.jsonl"
+    passages = [{"text": "b second c"}, {"id": "p", "text": "b answer c", "metadata": {"n": 1}}]
+    lines = [
+        line(id="two", context=None, contexts=passages),
+        line(id="both", contexts=passages),
+        line(id="many", context=None, contexts=passages * 51),
+    ]
+    file.write_text("\n".join(lines))
+    assert command("read", file).code == 1
+    two, *rejected = outcomes(file.with_suffix(".answers.jsonl"))
+    answer = Answer.model_validate(two)
+    assert (answer.answer, answer.context_index, answer.context_id) == ("answer", 1, "p")
+    reasons = [(each["id"], each["rejected"]["reason"]) for each in rejected]
+    assert reasons == [("both", "schema"), ("many", "context_too_long")]
+
+
 def test_rejections_keep_their_line_and_reason(
     command: Command, questions: Path, target: Path
 ) -> None:

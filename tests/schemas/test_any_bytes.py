@@ -116,6 +116,7 @@ def test_any_passages_and_options_are_decoded_or_rejected(contexts: Any, options
     result = open_or_reject(Question, json.dumps(document).encode(), ())
     if isinstance(result, Envelope):
         packed = result.packed()
+        assert isinstance(packed.event, Question)
         assert [each.text for each in packed.event.passages] == [each["text"] for each in contexts]
         assert not any(each.metadata for each in packed.event.passages)
 

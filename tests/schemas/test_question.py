@@ -77,6 +77,16 @@ def test_wrong_passages_are_rejected(contexts: Any, detail: str) -> None:
     assert rejected.detail.startswith(detail)
 
 
+@pytest.mark.parametrize("passage", [{"text": "a"}, {}, 0])
+def test_passages_beyond_the_formats_limit_are_not_decoded(passage: Any) -> None:
+    assert len(opened(event(context=..., contexts=[{"text": "a"}] * 1000)).event.passages) == 1000
+    rejected = verdict(event(context=..., contexts=[passage] * 1001))
+    assert rejected.reason is Reason.CONTEXT_TOO_LONG
+    assert rejected.detail.startswith("contexts: List should have at most 1000 items")
+    # Each error would take memory: none of the passages was validated.
+    assert "more" not in rejected.detail
+
+
 def test_a_question_has_one_form_of_context() -> None:
     passages = [{"text": "Ada."}]
     assert verdict(event(contexts=passages)).detail.startswith("contexts: is not allowed beside")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from schemas.question import ReadingOptions
+from schemas.question import MAX_CONTEXTS, ReadingOptions
 from schemas.rejection import Reason, Rejected
 from worker.inference.cpu_quota import available_cores
 from worker.inference.execution_providers import Provider
@@ -100,7 +100,9 @@ class InferenceOptions(BaseModel):
         None, ge=1, description="Maximum length of a question, in tokens; default: half a window"
     )
     max_windows: int = Field(256, ge=1, description="Maximum number of windows of one event")
-    max_contexts: int = Field(100, ge=1, description="Maximum number of contexts of a question")
+    max_contexts: int = Field(
+        100, ge=1, le=MAX_CONTEXTS, description="Maximum number of contexts of a question"
+    )
 
     def for_model(self, manifest: Manifest) -> Self:
         """These options, with the model's own where they leave it the choice."""

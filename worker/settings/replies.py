@@ -39,12 +39,13 @@ class ReplySettings(TopicSettings):
 
     @model_validator(mode="after")
     def _check_replies(self) -> Self:
+        onward = f", unsure questions to {self.unsure_topic}" if self.unsure_topic else ""
         for topic in self._not_for_replies:
             if topic in self.reply_topics:
                 raise ValueError(
                     f"QA_REPLY_TOPICS must not name {topic}: the worker reads its questions from "
                     f"{self.questions_topic} and writes dead letters to {self.dead_letters_topic}"
-                    f"{self.unsure_topic and f', unsure questions to {self.unsure_topic}' or ''}"
+                    f"{onward}"
                 )
         if self.reply_also and not self.reply_topics:
             raise ValueError("QA_REPLY_ALSO needs QA_REPLY_TOPICS")

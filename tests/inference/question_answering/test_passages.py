@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.answer import Span
+from tests.examples import examples
 from tests.inference.question_answering.reference_spans import Case, case, reference_scores
 from tests.inference.question_answering.test_spans import TEXT, letters, options, window
 from tests.inference.question_answering.test_spans_reference import OPTIONS, SEEDS, WORDS
 from worker.inference.question_answering.candidates import ReadPassage, WindowLogits
 from worker.inference.question_answering.spans import SpanOptions, rank_passages, rank_spans
+from worker.inference.question_answering.windows import EncodedContext
 
 ALL = 100_000
 
@@ -54,7 +56,7 @@ def shared(one: Span, other: Span) -> float:
 
 @pytest.mark.long
 @given(CASES, OPTIONS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_scores_are_those_of_one_softmax_over_all(cases: list[Case], options: SpanOptions) -> None:
     spans = rank_passages(passages(cases), replace(options, top_k=ALL, no_answer=True))
     expected, nothing = reference_scores(cases, options)
@@ -68,7 +70,7 @@ def test_scores_are_those_of_one_softmax_over_all(cases: list[Case], options: Sp
 
 
 @given(CASES, OPTIONS, RETRIEVED, st.floats(0, 5), SHARES | st.just(1.0), SEEDS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_order_of_passages_changes_the_index_only(
     cases: list[Case],
     options: SpanOptions,
@@ -92,7 +94,7 @@ def test_the_order_of_passages_changes_the_index_only(
 
 
 @given(CASES, OPTIONS, st.integers(1, 4), SHARES)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_options_choose_from_the_ranking_in_its_order(
     cases: list[Case], options: SpanOptions, per_context: int, overlap: float
 ) -> None:
@@ -107,7 +109,7 @@ def test_options_choose_from_the_ranking_in_its_order(
 
 
 @given(CASES, OPTIONS, st.integers(1, 4))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_per_context_bounds_the_spans_of_each_passage(
     cases: list[Case], options: SpanOptions, per_context: int
 ) -> None:
@@ -147,7 +149,8 @@ def test_the_empty_span_is_the_least_over_all_passages() -> None:
 
 def test_a_passage_without_tokens_has_no_span() -> None:
     nothing = np.zeros(0, np.int64)
-    empty = ReadPassage("\u200b", type(letters())(*[nothing] * 5), [])
+    no_tokens = EncodedContext(nothing, nothing, nothing, nothing, nothing)
+    empty = ReadPassage("\u200b", no_tokens, [])
     read = window({2: 0.0}, {4: 0.0})
     (span,) = rank_passages([empty, passage(read)], options())
     (alone,) = rank_spans(TEXT, letters(), [read], options())

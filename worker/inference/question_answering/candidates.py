@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
     end: int
     text: str
     id: str
-    index: int
+    context_index: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Extractive question answering: splits passages into windows, and ranks spans by their logits."""
 
 from dataclasses import replace
+from itertools import islice
 
 from schemas.answer import Answer, ModelInfo, Span
 from schemas.question import Question, ReadingOptions
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
-from worker.inference.question_answering.candidates import ReadPassage
+from worker.inference.question_answering.candidates import ReadPassage, WindowLogits
 from worker.inference.question_answering.passages import (
     SplitPassage,
     check_number,
@@ -98,12 +99,16 @@ class QuestionJob(Job[Answer]):
 
     def rank(self, options: SpanOptions) -> tuple[list[Span], Softmax | None]:
         """As `rank_with_softmax`, of all windows. Raises `LogitsError`."""
-        outputs = iter(self._logits[index] for index in range(len(self.windows)))
+        logits: list[WindowLogits] = []
+        for index, window in enumerate(self.windows):
+            starts, ends = self._logits[index]
+            logits.append((window, starts, ends))
+        windows = iter(logits)
         read = [
             ReadPassage(
                 each.passage.text,
                 each.context,
-                [(window, *next(outputs)) for window in each.windows],
+                list(islice(windows, len(each.windows))),
                 id=each.passage.id,
                 retriever_score=each.passage.score,
             )
