@@ -17,6 +17,7 @@ from worker.settings.environment import load
 from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker, end_traces
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.partition import PartitionContext
@@ -130,6 +131,7 @@ def context(
     dead_letter_limit: DeadLetterLimit | None = None,
     batch_records: int = 1000,
     shared_limiter: InFlightLimiter | None = None,
+    deadlines: DeadlinePolicy | None = None,
 ) -> PartitionContext:
     """The context of a session without Kafka. Its records are small: no thread decodes them."""
     qa = settings().qa
@@ -141,6 +143,7 @@ def context(
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
+            deadlines=deadlines or DeadlinePolicy(),
             limits=dict.fromkeys(topics, 10**6),
         ),
         delivery=delivery,

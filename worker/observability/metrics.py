@@ -85,6 +85,12 @@ ANSWERS = Counter(
     ["topic", "partition"],
 )
 REJECTIONS = Counter("qa_rejections", "Dead letters that the brokers acknowledged", ["reason"])
+PAST_DEADLINE = Counter(
+    "qa_past_deadline_records",
+    "Records whose deadline passed before the model read them, by what QA_EXPIRED did with them; "
+    "counted when the brokers acknowledged their outcome or, for drop, their offset",
+    ["mode"],
+)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "

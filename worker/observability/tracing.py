@@ -128,6 +128,10 @@ class Tracing:
         if span.is_recording():
             self._add_children(span, trace)
             span.set_attributes({"messaging.message.id": trace.id, "qa.outcome": trace.outcome})
+            if trace.deadline is not None:
+                span.set_attribute("qa.deadline", trace.deadline)
+            if trace.expired:
+                span.set_attribute("qa.expired", trace.expired)
             if trace.outcome != ANSWERED:
                 span.set_status(StatusCode.ERROR, trace.outcome)
         span.end(trace.ended)

@@ -30,6 +30,7 @@ from worker.streaming.codec import (
     omitted_parts,
     shrink_dead_letter,
 )
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,7 @@ class RecordProcessor:
     answers_topic: str
     dead_letters_topic: str
     max_record_bytes: int
+    deadlines: DeadlinePolicy
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
@@ -98,7 +100,12 @@ class RecordProcessor:
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            result = await self._infer(envelope.event)
+            event, deadline = self.deadlines.apply(envelope.event, record)
+            if trace is not None and deadline is not None:
+                trace.deadline = deadline.seconds
+            is_late = self.deadlines.has_passed(deadline)
+            result = await self._infer(event)
+            is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
             if trace is not None:
                 trace.add_timings(result.timings)
             output = await self._run_sized(
@@ -113,7 +120,8 @@ class RecordProcessor:
             )
             if self._fits(output):
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-                return ProcessedRecord(record.offset, output, None)
+                expired = self.deadlines.expired if is_late else None
+                return ProcessedRecord(record.offset, output, None, expired)
             raise Rejected(
                 Reason.ANSWER_TOO_LARGE,
                 f"the outcome takes {output.size} bytes, more than {output.topic} allows",
@@ -160,7 +168,11 @@ class RecordProcessor:
 
     def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
-        log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
+        if rejected.reason is Reason.EXPIRED:
+            # After an outage thousands may expire; the watchdog logs their number.
+            log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
+        else:
+            log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
             record, rejected, topic, requires_key=topic in self.compacted
@@ -175,7 +187,8 @@ class RecordProcessor:
             limit = self.limits[dead_letter.topic]
             why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
             dead_letter = self._shrink(record, dead_letter, reason, why)
-        return ProcessedRecord(record.offset, dead_letter, reason)
+        expired = self.deadlines.expired if reason is Reason.EXPIRED else None
+        return ProcessedRecord(record.offset, dead_letter, reason, expired)
 
     def _shrink(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str

@@ -13,6 +13,7 @@ from schemas.rejection import Reason
 from worker.kafka.record_sender import Refusal
 from worker.kafka.records import OutputRecord
 from worker.observability.record_trace import RecordTrace, TraceDispatcher
+from worker.settings.deadlines import ExpiredMode
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
 
 
@@ -23,6 +24,8 @@ class ProcessedRecord:
     offset: int
     output: OutputRecord
     reason: Reason | None
+    expired: ExpiredMode | None = None
+    """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
 
 
 class NotDeliveredError(Exception):
