@@ -28,7 +28,7 @@ _CODECS = {
 class OutputRecord:
     """A record to publish. A record without a key goes to the target partition that
     `source_partition`, the input record's partition, maps to: so one partition's answers stay in
-    order.
+    order. With `partition` it goes to that partition of its topic.
     """
 
     topic: str
@@ -36,6 +36,7 @@ class OutputRecord:
     value: bytes | None
     headers: Sequence[Header]
     source_partition: int
+    partition: int | None = None
 
     @property
     def size(self) -> int:
@@ -68,9 +69,11 @@ def _payload_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Hea
 
 
 def partition_for(record: OutputRecord, partitions: Sequence[int]) -> int:
-    """The target partition: by the key's hash, as the Java client's default partitioner does it;
-    without a key, by the source partition.
+    """The target partition: the one that the record names; else by the key's hash, as the Java
+    client's default partitioner does it; without a key, by the source partition.
     """
+    if record.partition is not None:
+        return record.partition
     number = record.source_partition if record.key is None else murmur2(record.key) & 0x7FFFFFFF
     return partitions[number % len(partitions)]
 

@@ -17,7 +17,6 @@ from aiokafka import TopicPartition
 
 from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
-from worker.kafka.record_sender import Refusal
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
 from worker.observability.health import Health
@@ -29,6 +28,7 @@ from worker.streaming.delivery.base import (
     Delivery,
     NotDeliveredError,
     ProcessedRecord,
+    Refusals,
     Tracker,
 )
 from worker.streaming.offset_tracker import OffsetTracker
@@ -79,7 +79,7 @@ class PartitionProcessor:
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
         self._replaced: dict[int, ProcessedRecord] = {}
-        """Offset to what is delivered in the place of an output that its topic refused."""
+        """Offset to what is delivered in the place of a record with an output that was refused."""
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -209,9 +209,9 @@ class PartitionProcessor:
         if limit_exceeded is not None:
             raise limit_exceeded
 
-    def _replace(self, refused: Mapping[int, Refusal]) -> None:
-        """The topics refuse the outputs at these offsets. Raises `StreamingError` if nothing can be
-        delivered in the place of one.
+    def _replace(self, refused: Mapping[int, Refusals]) -> None:
+        """The topics refuse outputs of the records at these offsets. Raises `StreamingError` if
+        nothing can be delivered in the place of one.
         """
         for each in self._processed:
             if (why := refused.get(each.record.offset)) is not None:
@@ -230,7 +230,7 @@ class PartitionProcessor:
         size = 0
         for each in islice(self._processed, self._context.batch_records):
             processed = self._result(each)
-            size += processed.output.size
+            size += processed.size
             if batch and size > self._delivery.max_bytes:
                 break
             batch.append(processed)
@@ -245,8 +245,9 @@ class PartitionProcessor:
         self._replaced.pop(processed.offset, None)
         reason = processed.reason
         if each.trace is not None:
-            each.trace.add_stage("publish", started_ns)
             each.trace.expired = processed.expired or ""
+            if processed.outputs:
+                each.trace.add_stage("publish", started_ns)
         outcome = str(reason) if reason else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
@@ -255,6 +256,8 @@ class PartitionProcessor:
             self._context.dead_letter_limit.count(reason)
         if processed.expired is not None:
             metrics.PAST_DEADLINE.labels(processed.expired).inc()
+        if not processed.outputs:
+            return
         if reason is None:
             self._answers.inc()
         else:

@@ -1,4 +1,4 @@
-"""From an input record to the record that is published for it: an answer, or a dead letter.
+"""From an input record to the records that are published for it: an answer, or a dead letter.
 
 Runs the record through the engine and applies the topics' size limits. Ordering and delivery are
 PartitionProcessor's job.
@@ -18,7 +18,6 @@ from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.inference.result import R, ReadResult
 from worker.kafka.errors import StreamingError
-from worker.kafka.record_sender import Refusal
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
@@ -31,7 +30,7 @@ from worker.streaming.codec import (
     shrink_dead_letter,
 )
 from worker.streaming.deadlines import DeadlinePolicy
-from worker.streaming.delivery.base import ProcessedRecord
+from worker.streaming.delivery.base import ProcessedRecord, Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +120,7 @@ class RecordProcessor:
             if self._fits(output):
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
                 expired = self.deadlines.expired if is_late else None
-                return ProcessedRecord(record.offset, output, None, expired)
+                return ProcessedRecord(record.offset, (output,), None, expired)
             raise Rejected(
                 Reason.ANSWER_TOO_LARGE,
                 f"the outcome takes {output.size} bytes, more than {output.topic} allows",
@@ -153,17 +152,18 @@ class RecordProcessor:
         return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))
 
     def replace_refused(
-        self, record: InputRecord, refused: ProcessedRecord, refusal: Refusal
+        self, record: InputRecord, refused: ProcessedRecord, refusals: Refusals
     ) -> ProcessedRecord:
-        """What is delivered for the record in the place of an output that its topic refuses: for an
-        answer a dead letter, for a dead letter a smaller one.
+        """What is delivered for the record in the place of `refused`, some of whose outputs their
+        topics refuse: for an answer a dead letter, for a dead letter a smaller one.
 
         Raises `StreamingError` if the topic refuses the smallest one.
         """
+        index, refusal = next(iter(refusals.items()))
         if refused.reason is None:
             reason = Reason.ANSWER_TOO_LARGE if refusal.too_large else Reason.ANSWER_REFUSED
             return self._reject(record, record.default_id, Rejected(reason, str(refusal)))
-        dead_letter = self._shrink(record, refused.output, refused.reason, str(refusal))
+        dead_letter = self._shrink(record, refused.outputs[index], refused.reason, str(refusal))
         return self._fitting(record, dead_letter, refused.reason)
 
     def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
@@ -171,6 +171,8 @@ class RecordProcessor:
         if rejected.reason is Reason.EXPIRED:
             # After an outage thousands may expire; the watchdog logs their number.
             log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
+            if self.deadlines.expired == "drop":
+                return ProcessedRecord(record.offset, (), rejected.reason, "drop")
         else:
             log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
@@ -188,7 +190,7 @@ class RecordProcessor:
             why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
             dead_letter = self._shrink(record, dead_letter, reason, why)
         expired = self.deadlines.expired if reason is Reason.EXPIRED else None
-        return ProcessedRecord(record.offset, dead_letter, reason, expired)
+        return ProcessedRecord(record.offset, (dead_letter,), reason, expired)
 
     def _shrink(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str

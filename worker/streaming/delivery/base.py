@@ -19,23 +19,35 @@ from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
 
 @dataclass(frozen=True, slots=True)
 class ProcessedRecord:
-    """What is published for the record at `offset`: an answer, or a dead letter for `reason`."""
+    """What is published for the record at `offset`, in this order: an answer, or a dead letter for
+    `reason`, and what goes with it. Without outputs only the offset is committed.
+    """
 
     offset: int
-    output: OutputRecord
+    outputs: tuple[OutputRecord, ...]
     reason: Reason | None
     expired: ExpiredMode | None = None
     """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all outputs, as `OutputRecord.size` counts them."""
+        return sum(output.size for output in self.outputs)
+
+
+Refusals = Mapping[int, Refusal]
+"""Index of an output among those of its input record to why its topic refuses it."""
 
 
 class NotDeliveredError(Exception):
     """The brokers took nothing of the batch, or not all, and the delivery can go on."""
 
-    def __init__(self, refused: Mapping[int, Refusal]) -> None:
-        """`refused` maps the offset of an input record to why the topic refuses its output; such
-        an output must not be delivered again. Empty: a smaller batch may be delivered.
+    def __init__(self, refused: Mapping[int, Refusals]) -> None:
+        """`refused` maps the offset of an input record to its outputs that their topics refuse;
+        such an output must not be delivered again. Empty: a smaller batch may be delivered.
         """
-        super().__init__("; ".join(str(each) for each in refused.values()) or "throttled")
+        reasons = [str(why) for refusals in refused.values() for why in refusals.values()]
+        super().__init__("; ".join(reasons) or "throttled")
         self.refused = refused
 
 

@@ -35,6 +35,7 @@ from worker.streaming.delivery.base import (
     Tracker,
     end_traces,
 )
+from worker.streaming.delivery.outputs import BatchOutputs
 from worker.streaming.offset_tracker import StartOffsets
 
 
@@ -154,13 +155,12 @@ class ExactlyOncePartition:
         metrics.COMMITS.labels("done").inc()
 
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
-        outputs = [each.output for each in batch]
+        outputs = BatchOutputs(batch)
         try:
-            time = await self._producer.commit(outputs, {self._partition: offset})
+            time = await self._producer.commit(outputs.records, {self._partition: offset})
         except RecordsRefusedError as error:
             await self._fence_again()
-            refused = {batch[index].offset: why for index, why in error.refusals.items()}
-            raise NotDeliveredError(refused) from error
+            raise NotDeliveredError(outputs.refused(error.refusals)) from error
         except ThrottledError as error:
             self._size.aborted()
             await self._fence_again()
@@ -168,7 +168,7 @@ class ExactlyOncePartition:
         except TimeoutError:
             self._size.aborted()
             raise
-        size = sum(output.size for output in outputs)
+        size = sum(each.size for each in batch)
         self._size.committed(size, time.duration, time.throttled)
 
     async def _fence_again(self) -> None:
