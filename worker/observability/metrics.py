@@ -91,6 +91,8 @@ PAST_DEADLINE = Counter(
     "counted when the brokers acknowledged their outcome or, for drop, their offset",
     ["mode"],
 )
+for _mode in ("dead_letter", "drop", "answer"):
+    PAST_DEADLINE.labels(_mode)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "

@@ -125,6 +125,15 @@ BEHIND = Row(
             quantiles("qa_end_to_end_latency_seconds"),
             thresholds=((MINUTE, "red"),),
         ),
+        Panel(
+            "Past their deadline",
+            "Records per second that expired before the model read them, by what QA_EXPIRED did "
+            "with them. After an outage: normal, for minutes. All the time: too few workers for "
+            "these deadlines.",
+            "cps",
+            (("{{mode}}", f"sum by (mode) ({rate('qa_past_deadline_records_total')})"),),
+            stacked=True,
+        ),
     ),
 )
 
