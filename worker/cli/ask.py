@@ -5,6 +5,7 @@ model in this process.
 import asyncio
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,9 @@ def ask(
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")
     ] = 30.0,
+    expires_in: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until the event expires unanswered.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
         False
     ),
@@ -56,6 +60,8 @@ def ask(
     """
     settings = load()
     event = _event(question, context, context_file, text, top_k)
+    if expires_in is not None:
+        event = event.model_copy(update={"expires_at": _after(expires_in)})
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:
@@ -97,6 +103,13 @@ def _event(
     raise typer.BadParameter("give --question with a context, or --text alone")
 
 
+def _after(seconds: float) -> datetime:
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise typer.BadParameter("is after the year 9999", param_hint="--expires-in") from None
+
+
 def _context(context: str | None, file: Path | None) -> str:
     if (context is None) == (file is None):
         raise typer.BadParameter("give either --context or --context-file")
@@ -132,7 +145,7 @@ async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outco
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
-                f"running (`qa-worker run`)?"
+                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no outcome"
             ) from None
     if result.reason:
         raise CommandError(f"rejected, {result.reason}: {result.detail}")

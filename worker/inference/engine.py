@@ -48,7 +48,9 @@ class InferenceEngine:
     def __init__(
         self, bundle: Bundle, options: InferenceOptions, *, clock: Callable[[], float] = time.time
     ) -> None:
-        """Opens the model. `clock` gives Unix time in seconds, for deadlines. Raises `BundleError`.
+        """Opens the model. Deadlines are compared with `clock`, Unix time in seconds.
+
+        Raises `BundleError`.
         """
         manifest = bundle.manifest
         limit = options.max_tokens or manifest.max_tokens
@@ -166,8 +168,8 @@ class InferenceEngine:
 
         Never blocks. Futures finish in any order. Cancelling one drops the windows that have not
         run. An event whose `expires_at` passes before its first window is taken for a batch is
-        rejected. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is an
-        `event_type`, and `RuntimeError` after `close`.
+        rejected. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is
+        an `event_type`, and `RuntimeError` after `close`.
         """
         if not isinstance(event, self.event_type):
             raise TypeError(
