@@ -72,12 +72,11 @@ def earliest_time(field: datetime | None, stated: Iterable[tuple[str, object]]) 
     """
     times = [] if field is None else [field]
     for name, value in stated:
-        if value is None:
-            continue
-        try:
-            if not isinstance(value, str):
-                raise ValueError("should be a string")
-            times.append(parse_time(value))
-        except ValueError as error:
-            raise Rejected(Reason.SCHEMA, f"{name}: {error}") from None
+        if isinstance(value, str):
+            try:
+                times.append(parse_time(value))
+            except ValueError as error:
+                raise Rejected(Reason.SCHEMA, f"{name}: {error}") from None
+        elif value is not None:
+            raise Rejected(Reason.SCHEMA, f"{name}: should be a string")
     return min(times, default=None)

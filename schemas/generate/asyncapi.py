@@ -7,7 +7,7 @@ import inspect
 from typing import Any, get_args
 
 from schemas import VERSION
-from schemas.generate.asyncapi_messages import BINDING, carried, messages
+from schemas.generate.asyncapi_messages import BINDING, messages, traits
 from schemas.generate.json_schemas import components
 from worker.cli.topics import create
 from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
@@ -73,7 +73,7 @@ def asyncapi() -> Schema:
         },
         "components": {
             "messages": messages(),
-            "messageTraits": {"carried": carried()},
+            "messageTraits": traits(),
             "schemas": components(),
             "securitySchemes": _logins(),
         },

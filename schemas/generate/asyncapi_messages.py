@@ -1,5 +1,6 @@
 """The messages of the AsyncAPI document: each kind of event in each shape, with an example."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from schemas.answer import Answer
@@ -12,6 +13,9 @@ Schema = dict[str, Any]
 
 BINDING = "0.5.0"
 """The version of AsyncAPI's Kafka binding."""
+
+_OF_EVENTS = ("carried", "expiring")
+"""Traits of the messages that the worker reads."""
 
 _SOURCE = "/qa-worker/qa.questions"
 _TRACE = {
@@ -49,6 +53,7 @@ def messages() -> dict[str, Schema]:
 def _in_each_shape(name: str) -> dict[str, Schema]:
     title, model, kind, payload = _KINDS[name]
     incoming = name in ("question", "text")
+    traits = _OF_EVENTS if incoming else ("carried",)
     schema = {"$ref": f"#/components/schemas/{model}"}
     attributes = {
         "specversion": "1.0",
@@ -67,6 +72,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, "content-type": "application/json"},
             payload,
+            traits=traits,
         ),
         f"{name}Structured": _message(
             f"{title}: CloudEvents 1.0, structured",
@@ -75,6 +81,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             {**_TRACE, "content-type": "application/cloudevents+json"},
             {**attributes, "datacontenttype": "application/json", "data": payload},
             content_type="application/cloudevents+json",
+            traits=traits,
         ),
         f"{name}Binary": _message(
             f"{title}: CloudEvents 1.0, binary",
@@ -82,6 +89,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, **binary, "content-type": "application/json"},
             payload,
+            traits=traits,
         ),
     }
 
@@ -97,6 +105,7 @@ def _structured(kind: str | None, source: Schema, data: Schema) -> Schema:
             "type": {"type": "string", "const": kind} if kind else texts,
             "datacontenttype": {"type": "string", "const": "application/json"},
             **{name: {"type": "string"} for name in sorted(EXTENSIONS)},
+            **({} if kind else header_schemas.expirytime()),
             "data": data,
         },
         "required": ["specversion", "id", "source", "type", "data"],
@@ -115,6 +124,7 @@ def _azure_ml() -> Schema:
         },
         _TRACE,
         {"input_data": payload},
+        traits=_OF_EVENTS,
     )
 
 
@@ -137,14 +147,23 @@ def _message(
     sent: Any,
     *,
     content_type: str = "application/json",
+    traits: Sequence[str] = ("carried",),
 ) -> Schema:
     return {
         "title": title,
         "contentType": content_type,
-        "traits": [{"$ref": "#/components/messageTraits/carried"}],
+        "traits": [{"$ref": f"#/components/messageTraits/{name}"} for name in traits],
         **({"headers": headers} if headers else {}),
         "payload": payload,
         "examples": [{"headers": sent_headers, "payload": sent}],
+    }
+
+
+def traits() -> dict[str, Schema]:
+    """Name to trait."""
+    return {
+        "carried": carried(),
+        "expiring": {"headers": header_schemas.expiring()},
     }
 
 
