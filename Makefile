@@ -2,7 +2,7 @@
 # make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1)
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
-# make test-fast  the tests that need Python only and take less than a second each
+# make test-fast  the tests that need Python only and take less than a second each, a quarter of the examples
 # make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
@@ -58,7 +58,7 @@ test: $(VENV)/.dev
 	$(BIN)/pytest -m alone
 
 test-fast: $(VENV)/.dev
-	$(BIN)/pytest $(PARALLEL) -m "not (long or $(SLOW))"
+	TEST_EXAMPLES_SHARE=0.25 $(BIN)/pytest $(PARALLEL) -m "not (long or $(SLOW))"
 
 test-kafka-3.9: $(VENV)/.dev
 	TEST_KAFKA_VERSION=3.9 $(BIN)/pytest tests/brokers tests/streaming/test_committing.py \

@@ -6,11 +6,18 @@ import os
 import structlog
 from hypothesis import settings
 
+from tests.examples import DEFAULT, shared
+
 pytest_plugins = ["tests.brokers.fixtures", "tests.markers"]
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 # On a busy machine an example may take its time. CI tries the same ones each run; a developer's
 # machine looks for new ones.
-settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    max_examples=shared(DEFAULT),
+)
 settings.load_profile("suite")

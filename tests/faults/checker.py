@@ -24,6 +24,8 @@ class Report:
     """Outcomes after the first of their question, as a read_committed consumer sees them."""
     aborted: int
     """Records that only a read_uncommitted consumer sees."""
+    expired: int
+    """Questions without an outcome that a fault deleted before the group's offset reached them."""
 
     lost: list[str]
     """Questions without an outcome."""
@@ -71,8 +73,11 @@ def check(
         dead_letters=len(seen.dead_letters),
         repeated=len(outcomes) - len(counts),
         aborted=len(read_uncommitted) - len(outcomes),
+        expired=sum(position not in counts for position in evidence.unread),
         lost=[
-            _name(evidence, position) for position in evidence.questions if position not in counts
+            _name(evidence, position)
+            for position in evidence.questions
+            if position not in counts and position not in evidence.unread
         ],
         duplicated=duplicated if delivery == "exactly_once" else [],
         wrong=[

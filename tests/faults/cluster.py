@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     KafkaError,
@@ -123,7 +124,7 @@ class Cluster:
             codes = {for_code(code) for _, code, *_ in response.topic_errors}
             return all(not c.errno or c is TopicAlreadyExistsError for c in codes)
 
-        await _until(create, f"topics {names} created")
+        await until(create, f"topics {names} created")
 
     async def delete_topics(self, *names: str) -> None:
         """Old topics would make restarts of nodes slower and fill the small disk."""
@@ -134,7 +135,7 @@ class Cluster:
             codes = {for_code(code) for _, code in response.topic_error_codes}
             return all(not c.errno or c is UnknownTopicOrPartitionError for c in codes)
 
-        await _until(delete, f"topics {names} deleted")
+        await until(delete, f"topics {names} deleted")
 
     async def limit_messages(self, topic: str, max_bytes: int | None) -> None:
         """Set `max.message.bytes` of a topic; `None` restores the default."""
@@ -146,7 +147,12 @@ class Cluster:
                 answers = await admin.alter_configs([resource])
             return all(not code for answer in answers for code, *_ in answer.resources)
 
-        await _until(alter, f"max.message.bytes of {topic} set")
+        await until(alter, f"max.message.bytes of {topic} set")
+
+    async def delete_before(self, partition: TopicPartition, offset: int) -> None:
+        """Delete a partition's records before `offset`. Raises `KafkaError`."""
+        async with self.admin() as admin:
+            await admin.delete_records({partition: RecordsToDelete(offset)}, timeout_ms=5000)
 
     async def limit_rate(self, client_id: str, bytes_per_second: float | None) -> None:
         """Set the quota on what clients of this id produce; `None` removes it."""
@@ -155,7 +161,7 @@ class Cluster:
             await set_quota(self.servers, client_id, producer_byte_rate=bytes_per_second)
             return True
 
-        await _until(alter, f"quota of {client_id} set")
+        await until(alter, f"quota of {client_id} set")
 
     async def produce(self, topic: str, partition: int, batch: bytes) -> None:
         """Send a batch as it is. Brokers that are down meanwhile may receive it twice."""
@@ -164,7 +170,7 @@ class Cluster:
             await produce(self.servers, topic, partition, batch)
             return True
 
-        await _until(send, f"a batch sent to {topic}")
+        await until(send, f"a batch sent to {topic}")
 
     async def in_sync(self, *topics: str) -> None:
         """Wait until every partition of these topics has all its replicas in sync."""
@@ -178,7 +184,7 @@ class Cluster:
                 for partition in topic["partitions"]
             )
 
-        await _until(complete, f"{', '.join(topics)} in sync")
+        await until(complete, f"{', '.join(topics)} in sync")
 
     async def _coordinator(self, key: str, kind: int) -> int:
         found: list[int] = []
@@ -188,11 +194,11 @@ class Cluster:
                 found.append(await admin.find_coordinator(key, kind))
             return True
 
-        await _until(find, f"a coordinator of {key}")
+        await until(find, f"a coordinator of {key}")
         return found[0]
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """Repeat `condition` until it is true; brokers that are down raise errors meanwhile."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):

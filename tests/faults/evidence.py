@@ -5,7 +5,7 @@ Returns plain values for the checker.
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -61,33 +61,52 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """Questions that a fault deleted from their topic."""
+
+    questions: dict[Position, int] = field(default_factory=dict)
+    """Position to number."""
+    unread: set[Position] = field(default_factory=set)
+    """Those that lay behind the group's offset. They may have an outcome, or none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Offsets are keyed by partition of the questions topic."""
 
     questions: dict[Position, int]
-    """Position to number, as on the topic."""
+    """Position to number, as on the topic, deleted ones included."""
     committed: Outcomes
     uncommitted: Outcomes
     group_offsets: dict[int, int | None]
     end_offsets: dict[int, int]
     open_transactions: list[str]
     """Partitions whose last stable offset lies before their end."""
+    unread: frozenset[Position] = frozenset()
+    """Questions that were deleted, perhaps before a worker read them."""
 
 
-async def gather(cluster: Cluster, names: Names) -> Evidence:
+async def gather(cluster: Cluster, names: Names, deleted: Deleted) -> Evidence:
     """Raises `TimeoutError` if the brokers do not answer."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         # Wait for ending transactions first: their records are part of the evidence.
         open_transactions = await _open_transactions_after_a_while(cluster, names)
-        questions = await _read(cluster, names.all_of(names.questions), "read_uncommitted")
+        questions = await read_questions(cluster, names.all_of(names.questions))
         return Evidence(
-            questions={(r.partition, r.offset): int(dict(r.headers)[NUMBER]) for r in questions},
+            questions={**deleted.questions, **questions},
             committed=await _outcomes(cluster, names, "read_committed"),
             uncommitted=await _outcomes(cluster, names, "read_uncommitted"),
             group_offsets=await group_offsets(cluster, names),
             end_offsets=await end_offsets(cluster, names),
             open_transactions=open_transactions,
+            unread=frozenset(deleted.unread),
         )
+
+
+async def read_questions(cluster: Cluster, partitions: list[TopicPartition]) -> dict[Position, int]:
+    """The numbers of the questions in these partitions, by position. Raises `KafkaError`."""
+    records = await _read(cluster, partitions, "read_uncommitted")
+    return {(r.partition, r.offset): int(dict(r.headers)[NUMBER]) for r in records}
 
 
 async def group_offsets(cluster: Cluster, names: Names) -> dict[int, int | None]:

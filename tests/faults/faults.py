@@ -29,8 +29,7 @@ async def inject(world: World, fault: Fault) -> str:
 
 def target(fault: Fault) -> str:
     """What the fault uses exclusively: faults with the same target run one after another."""
-    alone = Kind.JOIN, Kind.SMALL_LIMIT, Kind.SMALL_DEAD_LETTERS, Kind.QUOTA, Kind.POISON_HEADER
-    if fault.kind in alone:
+    if fault.kind is Kind.JOIN or fault.kind.startswith(("topic", "quota")):
         return fault.kind
     if fault.kind.startswith("broker"):
         return "brokers"
@@ -228,6 +227,7 @@ _EFFECTS: dict[Kind, Callable[[World, Fault], Awaitable[str | None]]] = {
     Kind.DISK_FULL: _disk_full,
     Kind.SMALL_LIMIT: topic_faults.small_limit,
     Kind.SMALL_DEAD_LETTERS: topic_faults.small_dead_letters,
+    Kind.DELETE_RECORDS: topic_faults.delete_records,
     Kind.QUOTA: topic_faults.quota,
     Kind.POISON_HEADER: topic_faults.poison_header,
     Kind.CORRUPT_BATCH: topic_faults.corrupt_batch,

@@ -13,7 +13,7 @@ from tests.faults.checker import Report
 from tests.faults.rounds import Round
 from tests.faults.world import DONE
 
-_COUNTS = ("questions", "answered", "dead_letters", "repeated", "aborted")
+_COUNTS = ("questions", "answered", "dead_letters", "repeated", "aborted", "expired")
 _FINDINGS = tuple(f.name for f in fields(Report) if f.name not in (*_COUNTS, "delivery"))
 
 

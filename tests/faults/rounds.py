@@ -110,7 +110,7 @@ async def run_round(
             hung.append(f"lag after {DRAIN_SECONDS:g} s")
     finally:
         hung += [p for p in await asyncio.gather(*(w.stop() for w in workers)) if p]
-    found = await evidence.gather(cluster, names)
+    found = await evidence.gather(cluster, names, world.deleted)
     await cluster.delete_topics(names.questions, names.answers, names.dead_letters)
     return Round(
         check(found, traffic.acknowledged, delivery=plan.delivery, hung=hung),

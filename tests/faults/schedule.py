@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DISK_FULL = "broker: disk full"
     SMALL_LIMIT = "topic: max.message.bytes too small"
     SMALL_DEAD_LETTERS = "topic: dead letters too large"
+    DELETE_RECORDS = "topic: records of a partition deleted"
     QUOTA = "quota: producer_byte_rate of the workers"
     POISON_HEADER = "record: header name not UTF-8"
     CORRUPT_BATCH = "record: batch corrupt in transit"
@@ -63,6 +64,7 @@ _KINDS: dict[Kind, tuple[int, tuple[float, float]]] = {
     Kind.DISK_FULL: (1, (0, 2)),
     Kind.SMALL_LIMIT: (1, (2, 5)),
     Kind.SMALL_DEAD_LETTERS: (1, (3, 8)),
+    Kind.DELETE_RECORDS: (1, (0, 0)),
     Kind.QUOTA: (1, (3, 8)),
     Kind.POISON_HEADER: (1, (0, 0)),
     Kind.CORRUPT_BATCH: (1, (0, 0)),

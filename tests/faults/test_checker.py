@@ -62,6 +62,13 @@ def test_question_without_outcome_is_lost(delivery: str) -> None:
     assert found(seen(ANSWERS, DEAD_LETTERS[1:]), delivery) == {"lost"}
 
 
+@BOTH
+def test_deleted_question_without_outcome_is_not_lost(delivery: str) -> None:
+    evidence = replace(seen(ANSWERS[1:]), unread=frozenset({ANSWERS[0].position}))
+    report = checked(evidence, delivery)
+    assert (report.findings, report.expired) == ({}, 1)
+
+
 def test_second_answer_is_a_finding_only_in_exactly_once() -> None:
     twice = seen([*ANSWERS, ANSWERS[-1]])
     assert found(twice) == {"duplicated"}

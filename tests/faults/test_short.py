@@ -36,6 +36,7 @@ MAIN_KINDS = [
     fault(0, Kind.SMALL_LIMIT, seconds=1.0),
     fault(0, Kind.TRANSACTION_COORDINATOR, seconds=0.5),
     fault(0, Kind.POISON_HEADER),
+    fault(0, Kind.DELETE_RECORDS),
     fault(2, Kind.CORRUPT_BATCH),
 ]
 

@@ -2,6 +2,10 @@
 
 import asyncio
 
+from aiokafka import TopicPartition
+
+from tests.faults.cluster import until
+from tests.faults.evidence import group_offsets, read_questions
 from tests.faults.questions import (
     POISONED,
     SMALL_DEAD_LETTER_LIMIT,
@@ -26,6 +30,25 @@ async def poison_header(world: World, fault: Fault) -> None:
     raw = batch([record(0, poisoned.value, key=poisoned.key, headers=headers)])
     partition = int(names.partitions * fault.chance)
     await world.cluster.produce(names.questions, partition, raw)
+
+
+async def delete_records(world: World, fault: Fault) -> None:
+    """Deletes all questions of a partition, those included that no worker has read."""
+    names, cluster, deleted = world.names, world.cluster, world.deleted
+    partition = TopicPartition(names.questions, int(names.partitions * fault.chance))
+
+    async def delete() -> bool:
+        offset = (await group_offsets(cluster, names))[partition.partition] or 0
+        questions = await read_questions(cluster, [partition])
+        # Noted before the request: it may succeed although its response is lost.
+        deleted.questions.update(questions)
+        deleted.unread.update(position for position in questions if position[1] >= offset)
+        if questions:
+            _, last = max(questions)
+            await cluster.delete_before(partition, last + 1)
+        return True
+
+    await until(delete, f"records of {partition} deleted")
 
 
 async def corrupt_batch(world: World, fault: Fault) -> str | None:

@@ -1,9 +1,9 @@
 """What faults hit, and how they can end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults.cluster import Cluster
-from tests.faults.evidence import Names
+from tests.faults.evidence import Deleted, Names
 from tests.faults.workers import Worker
 
 REACH_SECONDS = 20.0
@@ -23,3 +23,4 @@ class World:
     workers: list[Worker]
     """By slot, the guest last."""
     delivery: str
+    deleted: Deleted = field(default_factory=Deleted)

@@ -1,11 +1,12 @@
 """Any text of Unicode as question and context: an answer of the context, or a rejection."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.answer import Answer
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Rejected
+from tests.examples import examples
 from tests.inference.texts import PIECES
 from worker.inference.engine import InferenceEngine
 from worker.inference.ordered import map_ordered
@@ -21,7 +22,7 @@ TEXTS = st.text(min_size=1, max_size=40) | st.lists(
     align_to_words=st.booleans(),
     no_answer=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_every_span_is_a_piece_of_the_context(
     reader: InferenceEngine, question: str, context: str, align_to_words: bool, no_answer: bool
 ) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.question import Question, ReadingOptions
+from tests.examples import examples
 from tests.inference.bundles import WORDS, tiny_bundle, write_bundle
 from tests.inference.conftest import Counted
 from worker.inference.engine import InferenceEngine
@@ -44,7 +45,7 @@ def wide_reader(
 
 @pytest.mark.long
 @given(contexts=CONTEXTS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_what_shares_a_batch_does_not_change_an_answer(
     wide_reader: InferenceEngine, contexts: list[str]
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from tests.examples import examples, shared
 from worker.inference.batching import Batch, Batcher
 
 
@@ -108,7 +109,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=shared(50), stateful_step_count=30)
 
 
 def batches(batcher: Batcher[str], *items: tuple[str, int]) -> list[list[str]]:
@@ -172,7 +173,7 @@ def test_one_window_a_run_goes_by_age() -> None:
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=40), st.integers(1, 40))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_of_windows_as_long_as_the_oldest_the_older_go_first(
     lengths: list[int], budget: int
 ) -> None:

@@ -5,11 +5,12 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Encoding, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE, WordPiece
 
+from tests.examples import examples
 from tests.inference.texts import PIECES
 from worker.inference.text_encoder import PIECE, TextEncoder, Tokens
 from worker.inference.tokenizer import open_tokenizer
@@ -99,7 +100,7 @@ def at_once(tokenizer: Tokenizer, text: str) -> Tokens:
 
 
 @given(text=LONG_TEXTS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_pieces_have_the_tokens_of_the_whole_text(tokenizer: Tokenizer, text: str) -> None:
     tokens, expected = (
         TextEncoder(tokenizer, piece=LEAST_PIECE).encode(text),
@@ -111,7 +112,7 @@ def test_pieces_have_the_tokens_of_the_whole_text(tokenizer: Tokenizer, text: st
 
 
 @given(text=LONG_TEXTS, limit=st.integers(0, 400), off=st.none() | st.integers(-2, 2))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_text_has_too_many_tokens_in_pieces_where_it_has_at_once(
     tokenizer: Tokenizer, text: str, limit: int, off: int | None
 ) -> None:

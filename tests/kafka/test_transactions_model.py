@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.examples import shared
 from tests.kafka.model_broker import ModelBroker
 from worker.kafka import broker_client
 from worker.kafka.broker_client import BrokerClient
@@ -232,7 +233,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.long
 def test_every_answer_is_seen_once_under_any_schedule() -> None:
     run_state_machine_as_test(
-        AnySchedule, settings=settings(max_examples=30, stateful_step_count=120)
+        AnySchedule, settings=settings(max_examples=shared(30), stateful_step_count=120)
     )
 
 

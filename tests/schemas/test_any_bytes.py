@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.envelope import Envelope, decode_event
@@ -13,6 +13,7 @@ from schemas.event import Event, Outcome
 from schemas.question import Question
 from schemas.rejection import Header, Reason, Rejected
 from schemas.text import Text
+from tests.examples import examples
 from tests.schemas.conftest import event
 
 Kind = type[Event[Outcome]]
@@ -58,7 +59,7 @@ def open_or_reject(
 
 @pytest.mark.long
 @given(KINDS, st.binary(max_size=200), HEADERS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_any_bytes_are_decoded_or_rejected(kind: Kind, value: bytes, headers: list[Header]) -> None:
     open_or_reject(kind, value, headers)
 
@@ -70,7 +71,7 @@ def test_any_bytes_are_decoded_or_rejected(kind: Kind, value: bytes, headers: li
     st.sampled_from(NESTING) | st.none(),
     HEADERS,
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_field_values_are_decoded_or_rejected(
     kind: Kind, changes: dict[str, Any], nested: str | None, headers: list[Header]
 ) -> None:
@@ -85,7 +86,7 @@ def test_any_field_values_are_decoded_or_rejected(
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_corrupted_events_are_decoded_or_rejected(data: st.DataObject) -> None:
     value = bytearray(json.dumps(event(text="é", metadata={"n": [1, 2.5, None]})).encode())
     for _ in range(data.draw(st.integers(1, 4))):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from schemas.generate.header_schemas import meanings
 from schemas.question import Question
 from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason, Rejected, dead_letter_headers
 from schemas.text import Text
+from tests.examples import examples
 from tests.schemas.valid import faults, published, validator
 
 Kind = type[Event[Outcome]]
@@ -87,7 +88,7 @@ _KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
 
 @pytest.mark.long
 @given(_KINDS, _EVENTS | _VALUES)
-@settings(max_examples=300)
+@examples(300)
 def test_schema_and_worker_accept_the_same_events(kind: Kind, event: Any) -> None:
     try:
         kind.model_validate(event)

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason
+from tests.examples import examples
 from tests.schemas.conftest import event, opened, verdict
 
 
@@ -122,7 +123,7 @@ JSON = st.recursive(
 
 @pytest.mark.long
 @given(st.dictionaries(st.text(), JSON, max_size=4))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_metadata_is_any_json(metadata: dict[str, Any]) -> None:
     read = opened(event(metadata=metadata)).event.metadata
     # Compared as text, because 1 == 1.0 == True.

@@ -5,10 +5,11 @@ import threading
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from tests.examples import examples
 from worker.streaming.backpressure import InFlightLimiter
 
 
@@ -66,7 +67,7 @@ async def test_pending_tokens_are_bounded_in_seconds(
 
 
 @given(st.lists(st.integers(0, 40), max_size=30))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_released_records_free_capacity(sizes: list[int]) -> None:
     async def acquire_and_release() -> None:
         bound = limiter()

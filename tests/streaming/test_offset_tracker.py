@@ -4,6 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.examples import shared
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
 
 
@@ -101,7 +102,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=shared(80), stateful_step_count=40)
 
 
 class Assignments(RuleBasedStateMachine):
@@ -172,7 +173,7 @@ class Assignments(RuleBasedStateMachine):
 
 
 TestAssignments = Assignments.TestCase
-TestAssignments.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestAssignments.settings = settings(max_examples=shared(80), stateful_step_count=40)
 
 
 def added(*offsets: int) -> OffsetTracker[int]:

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.rejection import REPLAY_OF, Reason
+from tests.examples import examples
 from tests.streaming.fakes import FIRST, MAX_BYTES, NO_JSON, FakeDelivery, context, record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
@@ -31,7 +32,7 @@ async def running(shared: PartitionContext) -> AsyncIterator[PartitionProcessor]
 
 
 @given(order=st.permutations(range(6)))
-@settings(max_examples=30)
+@examples(30)
 def test_outcomes_are_delivered_in_offset_order(order: list[int]) -> None:
     async def deliver() -> list[int]:
         engine, delivery = StubEngine(holds=lambda _: True), FakeDelivery()

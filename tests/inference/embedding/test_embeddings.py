@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.embedding import Embedding
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
 from schemas.text import Text
+from tests.examples import examples
 from tests.inference.bundles import POISON, tiny_model
 from tests.inference.conftest import Counted
 from tests.inference.embeddings import (
@@ -80,7 +81,7 @@ def refusal(reader: InferenceEngine, content: str) -> Rejected:
 
 
 @given(words=WORDS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_an_embedding_is_what_the_formula_says(
     pooled_reader: InferenceEngine, pooling: Pooling, words: list[str]
 ) -> None:
@@ -113,7 +114,7 @@ def test_a_published_embedding_reads_back_as_the_same_float32(embedder: Inferenc
 
 @pytest.mark.parametrize("threads", [1, 2])
 @given(texts=st.lists(WORDS, min_size=1, max_size=12))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_an_embedding_is_the_same_alone_and_among_others(
     embedder: InferenceEngine, bundle: Bundle, threads: int, texts: list[list[str]]
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from tests.examples import examples
 from worker.inference.embedding.pooling import Floats, VectorError, combine, pool, shortest_floats
 from worker.models.manifest import Pooling
 
@@ -96,7 +97,7 @@ def test_infinities_that_meet_are_refused_too() -> None:
 
 
 @given(arrays.arrays(np.float32, st.integers(1, 30), elements=ANY_FLOAT32))
-@settings(max_examples=150)
+@examples(150)
 def test_numbers_read_back_from_json_are_the_same_float32(vector: Floats) -> None:
     back = np.array(json.loads(json.dumps(shortest_floats(vector))), dtype=np.float32)
     assert back.tobytes() == vector.tobytes()
@@ -110,6 +111,6 @@ def test_numbers_read_back_from_json_are_the_same_float32(vector: Floats) -> Non
     )
 )
 @example(np.array([0.000976565, 9.31409e-10, 9.53692e-07], np.float32))
-@settings(max_examples=150)
+@examples(150)
 def test_numbers_have_no_digit_too_many(vector: Floats) -> None:
     assert shortest_floats(vector) == [float(str(number)) for number in vector]

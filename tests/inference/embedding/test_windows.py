@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 
 from schemas.rejection import Reason, Rejected
+from tests.examples import examples
 from tests.inference.bundles import SPECIALS, WORDS, bert_tokenizer
 from tests.inference.embeddings import CAPACITY, MAX_TOKENS, write_embedding_bundle
 from worker.inference.embedding.windows import TextWindower
@@ -25,7 +26,7 @@ def windower(tmp_path_factory: pytest.TempPathFactory) -> TextWindower:
 
 
 @given(words=st.lists(st.sampled_from(list(WORDS)), min_size=1, max_size=60))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_every_token_stands_in_one_window_in_its_order(
     windower: TextWindower, words: list[str]
 ) -> None:

@@ -5,9 +5,10 @@ from random import Random
 
 import numpy as np
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.inference.texts import PIECES
 from worker.inference.question_answering.graphemes import Graphemes
 from worker.inference.question_answering.spans import SpanOptions, rank_spans
@@ -46,7 +47,7 @@ def borders(text: str) -> set[int]:
 
 
 @given(TEXTS, st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_span_grows_to_the_nearest_borders(text: str, random: Random) -> None:
     graphemes, every = Graphemes(text), borders(text)
     places = list(range(len(text) + 1))
@@ -63,7 +64,7 @@ def test_a_span_grows_to_the_nearest_borders(text: str, random: Random) -> None:
     top_k=st.integers(1, 8),
     align_to_words=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_chosen_span_divides_a_cluster(
     windower: Windower, text: str, seed: int, top_k: int, align_to_words: bool
 ) -> None:

@@ -4,8 +4,9 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
+from tests.examples import examples
 from tests.inference.texts import ANYTHING, LONG
 from worker.inference.question_answering.windows import EncodedContext, Windower
 
@@ -25,7 +26,7 @@ def words(windower: Windower, text: str) -> list[str]:
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_every_token_is_some_text_and_they_come_in_order(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     assert (context.starts < context.ends).all()
@@ -35,7 +36,7 @@ def test_every_token_is_some_text_and_they_come_in_order(windower: Windower, tex
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_every_span_of_tokens_is_some_text(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     for first in range(len(context.ids)):
@@ -43,7 +44,7 @@ def test_every_span_of_tokens_is_some_text(windower: Windower, text: str) -> Non
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_token_ends_before_a_mark_that_no_token_has(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     following = [*context.starts[1:].tolist(), len(text)]
@@ -52,7 +53,7 @@ def test_no_token_ends_before_a_mark_that_no_token_has(windower: Windower, text:
 
 
 @given(ANYTHING | LONG)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_words_are_runs_of_tokens_that_hold_their_own(windower: Windower, text: str) -> None:
     context = windower.tokenize_context(text)
     places = np.arange(len(context.ids))

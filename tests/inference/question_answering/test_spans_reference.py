@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.inference.question_answering.reference_spans import Case, case, reference
 from worker.inference.question_answering.spans import ScoreNormalization, SpanOptions, rank_spans
 
@@ -40,20 +41,20 @@ SEVERAL = st.builds(
 
 @pytest.mark.long
 @given(SINGLE, OPTIONS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_one_window_gives_the_pipelines_spans(read: Case, options: SpanOptions) -> None:
     assert rank_spans(read.text, read.context, read.read, options) == reference(read, options)
 
 
 @pytest.mark.long
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_several_windows_give_the_references_spans(read: Case, options: SpanOptions) -> None:
     assert rank_spans(read.text, read.context, read.read, options) == reference(read, options)
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_spans_are_as_many_as_asked_for_or_as_there_are(read: Case, options: SpanOptions) -> None:
     everything = replace(options, top_k=10_000)
     spans = rank_spans(read.text, read.context, read.read, options)
@@ -64,14 +65,14 @@ def test_spans_are_as_many_as_asked_for_or_as_there_are(read: Case, options: Spa
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_the_order_of_the_windows_does_not_matter(read: Case, options: SpanOptions) -> None:
     forth = rank_spans(read.text, read.context, read.read, options)
     assert rank_spans(read.text, read.context, read.read[::-1], options) == forth
 
 
 @given(SEVERAL, OPTIONS)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_every_span_is_the_text_between_its_offsets(read: Case, options: SpanOptions) -> None:
     for span in rank_spans(read.text, read.context, read.read, options):
         assert read.text[span.start : span.end] == span.answer
@@ -80,7 +81,7 @@ def test_every_span_is_the_text_between_its_offsets(read: Case, options: SpanOpt
 
 
 @given(SINGLE, OPTIONS)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_on_one_window_both_ways_to_compare_are_the_same(read: Case, options: SpanOptions) -> None:
     joint, alone = (
         rank_spans(read.text, read.context, read.read, replace(options, score_normalization=scores))

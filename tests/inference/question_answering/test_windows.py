@@ -5,10 +5,11 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.rejection import Reason, Rejected
+from tests.examples import examples
 from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.inference.window import window_starts
 
@@ -25,7 +26,7 @@ def blank_context(tokens: int) -> EncodedContext:
 
 
 @given(CASES)
-@settings(max_examples=120, deadline=None)
+@examples(120)
 def test_there_are_as_many_windows_as_the_formula_says(case: tuple[int, int, int]) -> None:
     tokens, capacity, stride = case
     expected = 1 + ceil(max(0, tokens - capacity) / (capacity - stride))
@@ -33,7 +34,7 @@ def test_there_are_as_many_windows_as_the_formula_says(case: tuple[int, int, int
 
 
 @given(CASES)
-@settings(max_examples=120, deadline=None)
+@examples(120)
 def test_windows_cover_every_token_and_overlap_by_the_stride(case: tuple[int, int, int]) -> None:
     tokens, capacity, stride = case
     windows = list(window_starts(*case))
@@ -45,7 +46,7 @@ def test_windows_cover_every_token_and_overlap_by_the_stride(case: tuple[int, in
 
 
 @given(CASES)
-@settings(max_examples=120, deadline=None)
+@examples(120)
 def test_no_window_lies_within_the_one_before(case: tuple[int, int, int]) -> None:
     windows = list(window_starts(*case))
     ends = [first + count for first, count in windows]

@@ -1,10 +1,11 @@
 """Our windows are those that `tokenizers` itself makes of a pair."""
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from tests.examples import examples
 from tests.inference.texts import ANYTHING, LONG
 from worker.inference.question_answering.windows import SPECIAL_TOKENS, Windower
 from worker.models.bundle import Bundle
@@ -31,7 +32,7 @@ def tokenizer(default_bundle: Bundle) -> Tokenizer:
     max_tokens=st.sampled_from(MAX_TOKENS),
     stride=st.integers(0, 40),
 )
-@settings(max_examples=120, deadline=None)
+@examples(120)
 def test_windows_are_those_of_the_tokenizers_own_pair_encoding(
     windowers: dict[int, Windower],
     tokenizer: Tokenizer,

@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from tests.examples import examples
 from tests.inference.texts import ANYTHING, LONG
 from tests.model_tools.model_directories import (
     ACCENTED,
@@ -48,7 +49,7 @@ TEXTS = ANYTHING | LONG | st.text("aÉéZ[]#\u0301東 .", max_size=20)
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(question=TEXTS, context=TEXTS)
-@settings(max_examples=200)
+@examples(200)
 def test_built_tokenizer_encodes_like_the_published_one(
     equivalents: dict[str, tuple[Tokenizer, Tokenizer]], kind: str, question: str, context: str
 ) -> None:
