@@ -26,11 +26,13 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.dead_letter import parse_dead_letter_headers
+from tests.bench.process import cpu_seconds
 from tests.brokers.apache import ApacheKafka
 from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import load_squad
+from worker.observability import logging_setup
 
 PARTITIONS = 4
 HOUR = 3600.0
@@ -50,20 +52,38 @@ class Run:
     expired: str
     kills: int
     seconds: float
-    questions: int
+    cpu_seconds: float
+    """Of all workers, the load of the model included."""
+    deadlines: dict[tuple[int, int], datetime]
+    """Of the question at each partition and offset."""
     outcomes: _Outcomes
 
     @property
     def counts(self) -> Counter[str]:
-        """By outcome; `none` for a question that was read and led to no record."""
-        counts = Counter(outcome for each in self.outcomes.values() for outcome in each)
-        counts["none"] = self.questions - len(self.outcomes)
-        return counts
+        """By outcome."""
+        return Counter(outcome for each in self.outcomes.values() for outcome in each)
+
+    @property
+    def dropped(self) -> int:
+        """Questions without an outcome whose deadline has passed."""
+        return len(self._without_outcome) - self.lost
+
+    @property
+    def lost(self) -> int:
+        """Questions without an outcome that have time left, or are not dropped by the setting."""
+        now = datetime.now(UTC)
+        return sum(
+            self.expired != "drop" or self.deadlines[each] > now for each in self._without_outcome
+        )
 
     @property
     def with_several(self) -> int:
         """Questions with more than one outcome."""
         return sum(len(each) > 1 for each in self.outcomes.values())
+
+    @property
+    def _without_outcome(self) -> set[tuple[int, int]]:
+        return self.deadlines.keys() - self.outcomes.keys()
 
 
 async def measure(
@@ -73,18 +93,23 @@ async def measure(
     environment = {"QA_EXPIRED": expired, "KAFKA_SESSION_TIMEOUT_MS": "1500"}
     async with Topics(servers, environment, partitions=PARTITIONS) as topics:
         await topics.create()
-        await topics.send([json.dumps(each).encode() for each in events], key=None)
+        sent = await topics.send([json.dumps(each).encode() for each in events], key=None)
         ends = await topics.ends()
-        began = float("inf")
+        began, cpu = float("inf"), 0.0
         for kill in range(1, kills + 2):
             async with WorkerProcess(topics.environment) as worker:
                 began = min(began, time.monotonic())
                 await _committed(topics, sum(ends.values()) * kill // (kills + 1))
+                cpu += cpu_seconds(worker.process.pid)
                 worker.kill()
         seconds = time.monotonic() - began
         assert await topics.committed() == ends, "every question was read"
         outcomes = _outcomes(await topics.answers(), await topics.dead_letters())
-        return Run(name, expired, kills, seconds, len(events), outcomes)
+        deadlines = {
+            (at.partition, at.offset): datetime.fromisoformat(each["expires_at"])
+            for at, each in zip(sent, events, strict=True)
+        }
+        return Run(name, expired, kills, seconds, cpu, deadlines, outcomes)
 
 
 async def _committed(topics: Topics, count: int) -> None:
@@ -135,16 +160,26 @@ async def run(events: list[dict[str, Any]], expired: int, kills: int) -> list[Ru
 
 
 def print_table(runs: Sequence[Run]) -> None:
-    table = Table(title=f"{runs[0].questions} questions, {PARTITIONS} partitions, exactly once")
-    columns = ("Run", "QA_EXPIRED", "Kills", "Time, s", "Answered", "Expired", "Other", "None")
-    for column in (*columns, "More than one"):
+    questions = len(runs[0].deadlines)
+    table = Table(title=f"{questions} questions, {PARTITIONS} partitions, exactly once")
+    columns = ("Run", "QA_EXPIRED", "Kills", "Time, s", "CPU, s", "Answered", "Dead letters")
+    for column in (*columns, "Dropped", "Lost", "More than one"):
         table.add_column(column)
     for each in runs:
         counts = each.counts
-        other = counts.total() - counts["answered"] - counts["expired"] - counts["none"]
-        numbers = (counts["answered"], counts["expired"], other, counts["none"], each.with_several)
+        answered = counts.pop("answered", 0)
+        dead = ", ".join(f"{count} {reason}" for reason, count in counts.items())
         table.add_row(
-            each.name, each.expired, str(each.kills), f"{each.seconds:.1f}", *map(str, numbers)
+            each.name,
+            each.expired,
+            str(each.kills),
+            f"{each.seconds:.1f}",
+            f"{each.cpu_seconds:.1f}",
+            str(answered),
+            dead or "0",
+            str(each.dropped),
+            str(each.lost),
+            str(each.with_several),
         )
     Console(width=140).print(table)
 
@@ -156,6 +191,7 @@ def main() -> None:
     parser.add_argument("--expired", type=int, default=1500)
     parser.add_argument("--kills", type=int, default=5)
     arguments = parser.parse_args()
+    logging_setup.configure("error", "console")
     examples = load_squad(arguments.squad)[: arguments.questions]
     events = [{"id": e.id, "question": e.question, "context": e.context} for e in examples]
     print_table(asyncio.run(run(events, arguments.expired, arguments.kills)))
