@@ -38,7 +38,7 @@ async def delete_records(world: World, fault: Fault) -> None:
     partition = TopicPartition(names.questions, int(names.partitions * fault.chance))
 
     async def delete() -> bool:
-        offset = (await group_offsets(cluster, names))[partition.partition] or 0
+        offset = (await group_offsets(cluster, names)).get(partition.partition) or 0
         questions = await read_questions(cluster, [partition])
         # Noted before the request: it may succeed although its response is lost.
         deleted.questions.update(questions)
