@@ -119,8 +119,7 @@ class RecordProcessor:
             )
             if self._fits(output):
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-                expired = self.deadlines.expired if is_late else None
-                return ProcessedRecord(record.offset, (output,), None, expired)
+                return ProcessedRecord(record.offset, (output,), None, answered_late=is_late)
             raise Rejected(
                 Reason.ANSWER_TOO_LARGE,
                 f"the outcome takes {output.size} bytes, more than {output.topic} allows",
@@ -172,7 +171,7 @@ class RecordProcessor:
             # After an outage thousands may expire; the watchdog logs their number.
             log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
             if self.deadlines.expired == "drop":
-                return ProcessedRecord(record.offset, (), rejected.reason, "drop")
+                return ProcessedRecord(record.offset, (), rejected.reason)
         else:
             log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
@@ -189,8 +188,7 @@ class RecordProcessor:
             limit = self.limits[dead_letter.topic]
             why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
             dead_letter = self._shrink(record, dead_letter, reason, why)
-        expired = self.deadlines.expired if reason is Reason.EXPIRED else None
-        return ProcessedRecord(record.offset, (dead_letter,), reason, expired)
+        return ProcessedRecord(record.offset, (dead_letter,), reason)
 
     def _shrink(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str

@@ -26,8 +26,15 @@ class ProcessedRecord:
     offset: int
     outputs: tuple[OutputRecord, ...]
     reason: Reason | None
-    expired: ExpiredMode | None = None
-    """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
+    answered_late: bool = False
+    """Whether it is answered although its deadline passed before the model read it."""
+
+    @property
+    def expired(self) -> ExpiredMode | None:
+        """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
+        if self.reason is Reason.EXPIRED:
+            return "dead_letter" if self.outputs else "drop"
+        return "answer" if self.answered_late else None
 
     @property
     def size(self) -> int:
