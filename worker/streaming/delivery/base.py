@@ -31,7 +31,7 @@ class ProcessedRecord:
 
     @property
     def expired(self) -> ExpiredMode | None:
-        """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
+        """What `QA_EXPIRED` did with a record whose deadline passed before the model read it."""
         if self.reason is Reason.EXPIRED:
             return "dead_letter" if self.outputs else "drop"
         return "answer" if self.answered_late else None
