@@ -9,6 +9,7 @@ from typing import Any, get_args
 from schemas import VERSION
 from schemas.generate.asyncapi_messages import BINDING, messages, traits
 from schemas.generate.json_schemas import components
+from schemas.reply import TOPIC_HEADERS
 from worker.cli.topics import create
 from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
 from worker.settings import KafkaSettings
@@ -55,6 +56,14 @@ def asyncapi() -> Schema:
                 "Records that cannot be answered, unchanged, with the reason in their headers.",
                 ["deadLetter"],
             ),
+            "replies": {
+                "address": None,
+                "description": "A topic that an event names for its reply, if QA_REPLY_TOPICS "
+                "allows it: its outcome, instead of (QA_REPLY_ALSO: beside) the answers topic, or "
+                "an error reply beside the dead letter. In the transaction of the other outcomes; "
+                "the worker creates no topic.",
+                "messages": _references([*outcomes, "errorReply"]),
+            },
         },
         "operations": {
             "receiveEvent": {
@@ -62,6 +71,19 @@ def asyncapi() -> Schema:
                 "reply": {
                     "channel": {"$ref": "#/channels/answers"},
                     "messages": _of_channel("answers", outcomes),
+                },
+            },
+            "receiveRequest": {
+                **_operation(
+                    "receive", "questions", "Read an event that asks for a reply.", events
+                ),
+                "reply": {
+                    "address": {
+                        "location": f"$message.header#/{TOPIC_HEADERS[0]}",
+                        "description": f"or the header {TOPIC_HEADERS[1]}",
+                    },
+                    "channel": {"$ref": "#/channels/replies"},
+                    "messages": _of_channel("replies", [*outcomes, "errorReply"]),
                 },
             },
             "sendOutcome": _operation(
@@ -122,7 +144,7 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
     return {
         "address": topic,
         "description": description,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "messages": _references(messages),
         "bindings": {
             "kafka": {
                 "topic": topic,
@@ -133,6 +155,10 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
             }
         },
     }
+
+
+def _references(messages: list[str]) -> Schema:
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in messages}
 
 
 def _operation(action: str, channel: str, summary: str, messages: list[str]) -> Schema:

@@ -1,6 +1,5 @@
 """The messages of the AsyncAPI document: each kind of event in each shape, with an example."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from schemas.answer import Answer
@@ -8,14 +7,12 @@ from schemas.embedding import Embedding
 from schemas.envelope import EXTENSIONS
 from schemas.generate import header_schemas, samples
 from schemas.generate.json_schemas import dead_letter_example
+from schemas.rejection import REASON
 
 Schema = dict[str, Any]
 
 BINDING = "0.5.0"
 """The version of AsyncAPI's Kafka binding."""
-
-_OF_EVENTS = ("carried", "expiring")
-"""Traits of the messages that the worker reads."""
 
 _SOURCE = "/qa-worker/qa.questions"
 _TRACE = {
@@ -47,13 +44,13 @@ def messages() -> dict[str, Schema]:
         every |= _in_each_shape(name)
     every["questionAzureMl"] = _azure_ml()
     every["deadLetter"] = _dead_letter()
+    every["errorReply"] = _error_reply()
     return every
 
 
 def _in_each_shape(name: str) -> dict[str, Schema]:
     title, model, kind, payload = _KINDS[name]
     incoming = name in ("question", "text")
-    traits = _OF_EVENTS if incoming else ("carried",)
     schema = {"$ref": f"#/components/schemas/{model}"}
     attributes = {
         "specversion": "1.0",
@@ -72,7 +69,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, "content-type": "application/json"},
             payload,
-            traits=traits,
+            incoming=incoming,
         ),
         f"{name}Structured": _message(
             f"{title}: CloudEvents 1.0, structured",
@@ -81,7 +78,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             {**_TRACE, "content-type": "application/cloudevents+json"},
             {**attributes, "datacontenttype": "application/json", "data": payload},
             content_type="application/cloudevents+json",
-            traits=traits,
+            incoming=incoming,
         ),
         f"{name}Binary": _message(
             f"{title}: CloudEvents 1.0, binary",
@@ -89,7 +86,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, **binary, "content-type": "application/json"},
             payload,
-            traits=traits,
+            incoming=incoming,
         ),
     }
 
@@ -124,7 +121,18 @@ def _azure_ml() -> Schema:
         },
         _TRACE,
         {"input_data": payload},
-        traits=_OF_EVENTS,
+        incoming=True,
+    )
+
+
+def _error_reply() -> Schema:
+    added = {REASON: samples.ERROR_REPLY.error.reason, "content-type": "application/json"}
+    return _message(
+        "The reply to an event that was rejected",
+        header_schemas.error_reply(),
+        {"$ref": "#/components/schemas/ErrorReply"},
+        {**_TRACE, **added},
+        samples.ERROR_REPLY.model_dump(mode="json"),
     )
 
 
@@ -147,8 +155,9 @@ def _message(
     sent: Any,
     *,
     content_type: str = "application/json",
-    traits: Sequence[str] = ("carried",),
+    incoming: bool = False,
 ) -> Schema:
+    traits = ("carried", "request", "expiring") if incoming else ("carried",)
     return {
         "title": title,
         "contentType": content_type,
@@ -163,6 +172,7 @@ def traits() -> dict[str, Schema]:
     """Name to trait."""
     return {
         "carried": carried(),
+        "request": request(),
         "expiring": {"headers": header_schemas.expiring()},
     }
 
@@ -186,3 +196,8 @@ def carried() -> Schema:
             }
         },
     }
+
+
+def request() -> Schema:
+    """The trait of events: headers that ask for a reply."""
+    return {"headers": header_schemas.reply_request()}

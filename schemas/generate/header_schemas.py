@@ -18,6 +18,7 @@ from schemas.rejection import (
     VALUE_OMITTED,
 )
 from schemas.rejection import Reason as Why
+from schemas.reply import PARTITION_HEADER, TOPIC_HEADERS
 
 Schema = dict[str, Any]
 
@@ -97,6 +98,38 @@ def binary(kind: str | None, *, source: Schema) -> Schema:
     return _object(attributes, required)
 
 
+def reply_request() -> Schema:
+    """The headers with which an event asks for a reply."""
+    names = " or ".join(TOPIC_HEADERS)
+    return {
+        "type": "object",
+        "properties": {
+            **{
+                name: {
+                    "type": "string",
+                    "pattern": "^[a-zA-Z0-9._-]{1,249}$",
+                    "description": "the topic for the reply; QA_REPLY_TOPICS has to allow it",
+                }
+                for name in TOPIC_HEADERS
+            },
+            PARTITION_HEADER: {
+                "type": "string",
+                "description": "the partition for the reply: a number of four bytes, big-endian; "
+                f"by default the event's key decides. Of effect beside {names}",
+            },
+        },
+    }
+
+
+def error_reply() -> Schema:
+    """The headers of an error reply, beside those that it takes over from its event."""
+    properties = {
+        REASON: _reason(),
+        "content-type": {"type": "string", "const": "application/json"},
+    }
+    return _object(properties, list(properties))
+
+
 def dead_letter() -> Schema:
     """The headers that the worker appends to a record that it rejects."""
     added: dict[str, Schema] = {
@@ -109,12 +142,7 @@ def dead_letter() -> Schema:
             "maxLength": MESSAGE_LIMIT,
             "description": "what was wrong, for a person",
         },
-        REASON: {
-            "type": "string",
-            "enum": [str(reason) for reason in Why],
-            "description": "What was wrong, for a program. Later versions may add reasons.\n\n"
-            + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
-        },
+        REASON: _reason(),
     }
     because = "was left out because the topic does not take the whole record."
     omitted: dict[str, Schema] = {
@@ -162,6 +190,15 @@ def meanings() -> dict[str, str]:
         and isinstance(node.value.value, str)
     ]
     return dict(zip((str(reason) for reason in Why), texts, strict=True))
+
+
+def _reason() -> Schema:
+    return {
+        "type": "string",
+        "enum": [str(reason) for reason in Why],
+        "description": "What was wrong, for a program. Later versions may add reasons.\n\n"
+        + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
+    }
 
 
 def _object(properties: dict[str, Schema], required: list[str]) -> Schema:

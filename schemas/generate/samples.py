@@ -4,6 +4,8 @@ from typing import Any
 
 from schemas.answer import Answer, ModelInfo, Source, Span
 from schemas.embedding import Embedding
+from schemas.rejection import Reason
+from schemas.reply import ErrorDetail, ErrorReply
 
 Document = dict[str, Any]
 
@@ -55,4 +57,7 @@ EMBEDDING = Embedding(
     windows=1,
     source=_SOURCE,
     metadata={"page": 3},
+)
+ERROR_REPLY = ErrorReply(
+    id="q-17", error=ErrorDetail(reason=Reason.SCHEMA.value, detail="question: is blank")
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from schemas import VERSION, Answer, Embedding, Question, Text
+from schemas import VERSION, Answer, Embedding, ErrorReply, Question, Text
 from schemas.envelope import decode_event
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED
@@ -23,7 +23,11 @@ from schemas.rejection import Reason
 VERSIONS = Path(__file__).with_name("versions")
 
 EVENTS: dict[str, type[Question | Text]] = {"question": Question, "text": Text}
-OUTCOMES: dict[str, type[BaseModel]] = {"answer": Answer, "embedding": Embedding}
+OUTCOMES: dict[str, type[BaseModel]] = {
+    "answer": Answer,
+    "embedding": Embedding,
+    "error-reply": ErrorReply,
+}
 
 Document = dict[str, Any]
 
@@ -109,6 +113,7 @@ def record(directory: Path) -> None:
         "events": list(_events()),
         "answer": [each.model_dump(mode="json") for each in (samples.ANSWER, no_answer)],
         "embedding": [samples.EMBEDDING.model_dump(mode="json")],
+        "error-reply": [samples.ERROR_REPLY.model_dump(mode="json")],
         "dead-letter-headers": {
             "headers": list(dead_letter_example()),
             "reasons": [str(reason) for reason in Reason],

@@ -1,7 +1,7 @@
 """Records with several outputs, and with none."""
 
-from worker.kafka.record_sender import Refusal
 from worker.kafka.records import OutputRecord, partition_for
+from worker.kafka.refusals import Refusal
 from worker.streaming.delivery.base import ProcessedRecord
 from worker.streaming.delivery.outputs import BatchOutputs
 

@@ -15,7 +15,7 @@ from tests.streaming.fakes import FIRST, MAX_BYTES, NO_JSON, FakeDelivery, conte
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
 from worker.kafka.errors import StreamingError
-from worker.kafka.record_sender import Refusal
+from worker.kafka.refusals import Refusal
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import NotDeliveredError
 from worker.streaming.partition import PartitionContext, PartitionProcessor

@@ -149,6 +149,18 @@ async def test_unsampled_record_is_not_exported_but_propagated(
     assert dict(malformed.headers)["traceparent"].decode().split("-")[1] == exported.trace_id.hex()
 
 
+async def test_record_span_names_the_reply_topic(broker: Broker) -> None:
+    async with (
+        collecting() as collector,
+        traced_topics(broker, collector, QA_REPLY_TOPICS="*") as topics,
+    ):
+        answers = topics.settings.qa.answers_topic
+        await topics.send([event(0)], headers=[("reply_to", answers.encode())])
+        await answered_by_a_worker(topics, 1)
+    span = span_of_record(collector, 0)
+    assert attributes(span)["qa.reply.topic"] == answers
+
+
 async def test_rejected_record_span_has_the_reason(broker: Broker) -> None:
     async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([b"{"], headers=[("traceparent", SAMPLED)])

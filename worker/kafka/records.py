@@ -29,6 +29,9 @@ class OutputRecord:
     """A record to publish. A record without a key goes to the target partition that
     `source_partition`, the input record's partition, maps to: so one partition's answers stay in
     order. With `partition` it goes to that partition of its topic.
+
+    A `foreign` topic is not one of the worker's own: if it, its partition, or the right to write to
+    it does not exist, the record is refused, and the worker goes on.
     """
 
     topic: str
@@ -37,6 +40,7 @@ class OutputRecord:
     headers: Sequence[Header]
     source_partition: int
     partition: int | None = None
+    foreign: bool = False
 
     @property
     def size(self) -> int:

@@ -98,6 +98,14 @@ REJECTION_RATIO = Gauge(
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "
     "above QA_DEAD_LETTER_LIMIT_RATIO",
 )
+REPLIES = Counter(
+    "qa_replies",
+    "Questions that ask for a reply to a topic of their own, by outcome: answer, error (an error "
+    "reply), dropped (an error reply that the topic did not take), not_allowed, unknown",
+    ["outcome"],
+)
+for _outcome in ("answer", "error", "dropped", "not_allowed", "unknown"):
+    REPLIES.labels(_outcome)
 END_TO_END_LATENCY = Histogram(
     "qa_end_to_end_latency_seconds",
     "Time from a question's record timestamp to the acknowledgement of its answer or dead letter",

@@ -33,6 +33,8 @@ class RecordTrace:
     stages: list[StageTiming] = field(default_factory=list)
     batches: list[BatchTiming] = field(default_factory=list)
     id: str = ""
+    reply_topic: str = ""
+    """Where the question asks for its reply; empty if it does not, or may not."""
     outcome: str = ""
     """`ANSWERED`, `DROPPED`, or the reason of the rejection; set at the end."""
     ended: int = 0

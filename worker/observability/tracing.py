@@ -132,13 +132,16 @@ class Tracing:
                 span.set_attribute("qa.deadline", trace.deadline)
             if trace.expired:
                 span.set_attribute("qa.expired", trace.expired)
+            if trace.reply_topic:
+                span.set_attribute("qa.reply.topic", trace.reply_topic)
             if trace.outcome != ANSWERED:
                 span.set_status(StatusCode.ERROR, trace.outcome)
         span.end(trace.ended)
 
     def _add_children(self, span: Span, trace: RecordTrace) -> None:
         within = set_span_in_context(span, Context())
-        to = self._answers_topic if trace.outcome == ANSWERED else self._dead_letters_topic
+        answers = trace.reply_topic or self._answers_topic
+        to = answers if trace.outcome == ANSWERED else self._dead_letters_topic
         for stage in trace.stages:
             name, kind = stage.name, SpanKind.INTERNAL
             if name == "publish":

@@ -262,6 +262,8 @@ class PartitionProcessor:
             self._answers.inc()
         else:
             _REJECTIONS[reason].inc()
+        if processed.reply_outcome is not None:
+            metrics.REPLIES.labels(processed.reply_outcome).inc()
         now = time.perf_counter()
         _PUBLISH.observe(now - started)
         metrics.RECORD_PROCESSING.observe(now - each.added)

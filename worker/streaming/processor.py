@@ -6,7 +6,7 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import structlog
 
 from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import Header, Reason, Rejected
 from worker.inference.result import R, ReadResult
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord, OutputRecord
@@ -31,6 +31,14 @@ from worker.streaming.codec import (
 )
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
+from worker.streaming.replies import (
+    Reply,
+    ReplyRouter,
+    log_dropped,
+    rejection_for,
+    reply_after,
+    with_event_id,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +79,7 @@ class RecordProcessor:
     dead_letters_topic: str
     max_record_bytes: int
     deadlines: DeadlinePolicy
+    replies: ReplyRouter
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
@@ -82,8 +91,12 @@ class RecordProcessor:
         Raises errors that are not caused by the record.
         """
         name = record.default_id
+        reply: Reply | None = None
         started, started_ns = time.perf_counter(), time.time_ns()
         try:
+            reply = await self.replies.find(record)
+            if trace is not None and reply is not None:
+                trace.reply_topic = reply.topic
             envelope = await self._run_sized(
                 record,
                 decode_record,
@@ -93,6 +106,7 @@ class RecordProcessor:
             )
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
+            reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
@@ -117,18 +131,21 @@ class RecordProcessor:
                 context=None if trace is None else trace.propagated,
                 requires_key=self.answers_topic in self.compacted,
             )
-            if self._fits(output):
-                log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-                return ProcessedRecord(record.offset, (output,), None, answered_late=is_late)
-            raise Rejected(
-                Reason.ANSWER_TOO_LARGE,
-                f"the outcome takes {output.size} bytes, more than {output.topic} allows",
-            )
+            outputs = self.replies.outputs(record, output, reply)
+            for output in outputs:
+                if not self._fits(output, reply):
+                    raise Rejected(
+                        Reason.ANSWER_TOO_LARGE,
+                        f"the outcome takes {output.size} bytes, more than {output.topic} allows",
+                    )
+            log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
+            return ProcessedRecord(record.offset, outputs, None, reply, answered_late=is_late)
         except Rejected as rejected:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
-            return self._reject(record, name, rejected)
+            context = None if trace is None else trace.propagated
+            return self._reject(record, name, rejected, reply, context)
 
     async def _infer(self, event: Event[R]) -> ReadResult[R]:
         future = self.engine.submit(event)
@@ -158,37 +175,58 @@ class RecordProcessor:
 
         Raises `StreamingError` if the topic refuses the smallest one.
         """
-        index, refusal = next(iter(refusals.items()))
+        reply = refused.reply
         if refused.reason is None:
-            reason = Reason.ANSWER_TOO_LARGE if refusal.too_large else Reason.ANSWER_REFUSED
-            return self._reject(record, record.default_id, Rejected(reason, str(refusal)))
-        dead_letter = self._shrink(record, refused.outputs[index], refused.reason, str(refusal))
-        return self._fitting(record, dead_letter, refused.reason)
+            refusal = next(iter(refusals.values()))
+            name = reply.event_id if reply is not None else record.default_id
+            rejected = rejection_for(refusal)
+            return self._reject(record, name, rejected, reply_after(reply, refusal))
+        # The dead letter comes first, and an error reply behind it.
+        dead_letter, *error_reply = refused.outputs
+        if reply is not None and 1 in refusals:
+            log_dropped(record, reply, str(refusals[1]))
+            error_reply = []
+        if 0 in refusals:
+            why = str(refusals[0])
+            dead_letter = self._shrink(record, dead_letter, refused.reason, why)
+        fitting = self._fitting(record, dead_letter, refused.reason)
+        return ProcessedRecord(record.offset, (fitting, *error_reply), refused.reason, reply)
 
-    def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
+    def _reject(
+        self,
+        record: InputRecord,
+        name: str,
+        rejected: Rejected,
+        reply: Reply | None,
+        context: Sequence[Header] | None = None,
+    ) -> ProcessedRecord:
+        """`context` are trace headers that replace the record's in an error reply."""
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
         if rejected.reason is Reason.EXPIRED:
             # After an outage thousands may expire; the watchdog logs their number.
             log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
             if self.deadlines.expired == "drop":
-                return ProcessedRecord(record.offset, (), rejected.reason)
+                return ProcessedRecord(record.offset, (), rejected.reason, reply)
         else:
             log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
             record, rejected, topic, requires_key=topic in self.compacted
         )
-        return self._fitting(record, dead_letter, rejected.reason)
+        dead_letter = self._fitting(record, dead_letter, rejected.reason)
+        error_reply = self.replies.error_reply(record, rejected, reply, context)
+        outputs = (dead_letter, *error_reply)
+        return ProcessedRecord(record.offset, outputs, rejected.reason, reply)
 
     def _fitting(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason
-    ) -> ProcessedRecord:
+    ) -> OutputRecord:
         """The largest form of the dead letter that its topic accepts."""
         while not self._fits(dead_letter):
             limit = self.limits[dead_letter.topic]
             why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
             dead_letter = self._shrink(record, dead_letter, reason, why)
-        return ProcessedRecord(record.offset, (dead_letter,), reason)
+        return dead_letter
 
     def _shrink(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str
@@ -212,8 +250,10 @@ class RecordProcessor:
         )
         return smaller
 
-    def _fits(self, output: OutputRecord) -> bool:
-        """Whether its topic accepts a record of this size."""
+    def _fits(self, output: OutputRecord, reply: Reply | None = None) -> bool:
+        """Whether its topic, which may be that of the reply, accepts a record of this size."""
+        if reply is not None and output.topic == reply.topic:
+            return output.size <= reply.max_bytes
         return output.size <= self.limits[output.topic]
 
 

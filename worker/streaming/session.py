@@ -27,6 +27,7 @@ from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.replies import ReplyRouter
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.watchdog import Watchdog
@@ -74,6 +75,7 @@ class KafkaSession:
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
             deadlines=DeadlinePolicy(qa.expired, qa.max_age_seconds),
+            replies=ReplyRouter(qa, self._delivery.foreign_topics),
             limits=topics.limits,
             compacted=topics.compacted,
         )

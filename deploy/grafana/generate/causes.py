@@ -140,6 +140,14 @@ KAFKA = Row(
             ),
             stacked=True,
         ),
+        Panel(
+            "Replies",
+            "Questions that name a reply topic. not_allowed: by QA_REPLY_TOPICS; unknown: no "
+            "such topic or partition, or no right to write there.",
+            "cps",
+            (("{{outcome}}", f"sum by (outcome) ({rate('qa_replies_total')}) > 0"),),
+            stacked=True,
+        ),
     ),
 )
 

@@ -15,9 +15,10 @@ from aiokafka.structs import OffsetAndMetadata
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.deadline import deadline
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.producer import IdempotentProducer, client_for_producers
-from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import BATCH_BYTES, OutputRecord
+from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.throttle import OnThrottled
 from worker.kafka.transactions import fetch_stable_offset
 from worker.observability.record_trace import TraceDispatcher
@@ -55,7 +56,11 @@ class AtLeastOnce:
         """`limits` maps topics to `max.message.bytes`."""
         self._kafka = kafka
         self._limits = limits
-        self._client = BrokerClient(client_for_producers(kafka), on_throttled)
+        self._client = BrokerClient(
+            client_for_producers(kafka),
+            on_throttled,
+            metadata_max_age=kafka.metadata_max_age_ms / 1000,
+        )
         self._consumer = consumer
         self._policy = policy
         self._traces = traces
@@ -66,6 +71,10 @@ class AtLeastOnce:
         self._delivering = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def foreign_topics(self) -> ForeignTopics:
+        return self._client.foreign_topics
 
     async def start(self) -> None:
         await self._client.start()

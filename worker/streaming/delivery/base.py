@@ -10,11 +10,13 @@ from typing import Protocol
 from aiokafka import TopicPartition
 
 from schemas.rejection import Reason
-from worker.kafka.record_sender import Refusal
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.records import OutputRecord
+from worker.kafka.refusals import Refusal
 from worker.observability.record_trace import RecordTrace, TraceDispatcher
 from worker.settings.deadlines import ExpiredMode
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
+from worker.streaming.replies import Reply, reply_outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class ProcessedRecord:
     offset: int
     outputs: tuple[OutputRecord, ...]
     reason: Reason | None
+    reply: Reply | None = None
+    """The reply that the question asks for."""
     answered_late: bool = False
     """Whether it is answered although its deadline passed before the model read it."""
 
@@ -40,6 +44,11 @@ class ProcessedRecord:
     def size(self) -> int:
         """Bytes of all outputs, as `OutputRecord.size` counts them."""
         return sum(output.size for output in self.outputs)
+
+    @property
+    def reply_outcome(self) -> str | None:
+        """For `qa_replies_total`; None if the question asks for no reply."""
+        return reply_outcome(self.reply, self.reason, self.outputs)
 
 
 Refusals = Mapping[int, Refusal]
@@ -117,6 +126,10 @@ class Delivery(Protocol):
 
     restarts_partition: bool
     """Whether opening the partition again cures a delivery that failed."""
+
+    @property
+    def foreign_topics(self) -> ForeignTopics:
+        """The topics of clients, as the delivery's own client knows them."""
 
     async def start(self) -> None:
         """Connect. Raises `KafkaError`."""

@@ -15,7 +15,8 @@ from aiokafka.errors import ProducerFenced
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.deadline import deadline
-from worker.kafka.record_sender import RecordsRefusedError
+from worker.kafka.foreign_topics import ForeignTopics
+from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.throttle import OnThrottled, ThrottledError
 from worker.kafka.transaction_size import TransactionSize
 from worker.kafka.transactions import (
@@ -59,9 +60,17 @@ class ExactlyOnce:
         self._consumer = consumer
         self._policy = policy
         self._traces = traces
-        self._client = BrokerClient(client_for_transactions(kafka), on_throttled)
+        self._client = BrokerClient(
+            client_for_transactions(kafka),
+            on_throttled,
+            metadata_max_age=kafka.metadata_max_age_ms / 1000,
+        )
         # A partition that is restarted or assigned again begins with the size it had.
         self._sizes: dict[TopicPartition, TransactionSize] = {}
+
+    @property
+    def foreign_topics(self) -> ForeignTopics:
+        return self._client.foreign_topics
 
     async def start(self) -> None:
         await self._client.start()

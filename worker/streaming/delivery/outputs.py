@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.kafka.record_sender import Refusal
 from worker.kafka.records import OutputRecord
+from worker.kafka.refusals import Refusal
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
 
 
