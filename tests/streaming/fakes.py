@@ -157,7 +157,7 @@ def context(
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
-            deadlines=deadlines or DeadlinePolicy(),
+            deadlines=deadlines or DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, foreign_topics),
             limits=dict.fromkeys(topics, 10**6),
         ),
