@@ -7,7 +7,7 @@ import inspect
 from typing import Any, get_args
 
 from schemas import VERSION
-from schemas.generate.asyncapi_messages import BINDING, carried, messages, request
+from schemas.generate.asyncapi_messages import BINDING, messages, traits
 from schemas.generate.json_schemas import components
 from schemas.reply import TOPIC_HEADERS
 from worker.cli.topics import create
@@ -108,7 +108,7 @@ def asyncapi() -> Schema:
         },
         "components": {
             "messages": messages(),
-            "messageTraits": {"carried": carried(), "request": request()},
+            "messageTraits": traits(),
             "schemas": components(),
             "securitySchemes": _logins(),
         },

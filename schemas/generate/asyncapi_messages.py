@@ -103,6 +103,7 @@ def _structured(kind: str | None, source: Schema, data: Schema) -> Schema:
             "type": {"type": "string", "const": kind} if kind else texts,
             "datacontenttype": {"type": "string", "const": "application/json"},
             **{name: {"type": "string"} for name in sorted(EXTENSIONS)},
+            **({} if kind else header_schemas.expirytime()),
             "data": data,
         },
         "required": ["specversion", "id", "source", "type", "data"],
@@ -167,7 +168,7 @@ def _message(
     content_type: str = "application/json",
     incoming: bool = False,
 ) -> Schema:
-    traits = ("carried", "request") if incoming else ("carried",)
+    traits = ("carried", "request", "expiring") if incoming else ("carried",)
     return {
         "title": title,
         "contentType": content_type,
@@ -175,6 +176,15 @@ def _message(
         **({"headers": headers} if headers else {}),
         "payload": payload,
         "examples": [{"headers": sent_headers, "payload": sent}],
+    }
+
+
+def traits() -> dict[str, Schema]:
+    """Name to trait."""
+    return {
+        "carried": carried(),
+        "request": request(),
+        "expiring": {"headers": header_schemas.expiring()},
     }
 
 

@@ -5,6 +5,7 @@ import inspect
 from typing import Any
 
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
+from schemas.expiry import ATTRIBUTE, HEADER
 from schemas.rejection import (
     ATTEMPT,
     HEADERS_OMITTED,
@@ -61,6 +62,23 @@ def carried() -> Schema:
     }
 
 
+_EXPIRY: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "the outcome is not needed after this time (RFC 3339, with a zone)",
+}
+
+
+def expiring() -> Schema:
+    """The headers that events alone have."""
+    return {"type": "object", "properties": {HEADER: _EXPIRY}}
+
+
+def expirytime(prefix: str = "") -> dict[str, Schema]:
+    """The attribute of a CloudEvent that says when it expires."""
+    return {f"{prefix}{ATTRIBUTE}": _EXPIRY}
+
+
 def content_type(value: str) -> Schema:
     """Headers with a `content-type` of this value."""
     return _object({"content-type": {"type": "string", "const": value}}, ["content-type"])
@@ -75,6 +93,7 @@ def binary(kind: str | None, *, source: Schema) -> Schema:
         "ce_source": source,
         "ce_type": {"type": "string", "const": kind} if kind else texts,
         **{f"ce_{name}": {"type": "string"} for name in sorted(EXTENSIONS)},
+        **({} if kind else expirytime("ce_")),
         "content-type": {"type": "string", "const": "application/json"},
     }
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type"]

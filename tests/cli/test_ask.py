@@ -46,6 +46,16 @@ def test_top_k_sets_the_number_of_spans(command: Command) -> None:
     )
 
 
+def test_expired_question_is_rejected(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "0")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("qa-worker: rejected, expired: the deadline 2")
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "3600")
+    assert "▸Ada Lovelace◂" in done.out
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "1e300")
+    assert "is after the year 9999" in done.err
+
+
 def test_context_from_a_file(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "context.txt"
     file.write_text(CONTEXT, encoding="utf-8")

@@ -126,6 +126,24 @@ async def test_a_topic_that_cannot_be_answered_to_leads_to_a_dead_letter(
     assert processed.reply_outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("mode", "topics"),
+    [
+        ("dead_letter", ["qa.questions.dead", "replies-1"]),
+        ("drop", []),
+        ("answer", ["replies-1"]),
+    ],
+)
+async def test_the_reply_to_an_expired_question_follows_the_setting(
+    brokers: Brokers, mode: str, topics: list[str]
+) -> None:
+    asked = question(TO, CORRELATION, ("qa.expires-at", b"2020-01-01T00:00:00Z"))
+    processed = await processor(brokers, QA_EXPIRED=mode).process(asked, None)
+    assert (targets(processed), processed.expired) == (topics, mode)
+    if mode == "dead_letter":
+        assert reply_of(processed)[1]["error"]["reason"] == "expired"
+
+
 async def test_an_undecodable_record_keeps_its_reason(brokers: Brokers) -> None:
     undecodable = Rejected(Reason.UNDECODABLE, "a header's name is not UTF-8")
     for header, topics in ((TO, ["qa.questions.dead", "replies-1"]), (("reply_to", b"no"), None)):

@@ -204,6 +204,17 @@ async def test_rejected_record_span_has_the_reason(broker: Broker) -> None:
     assert dict(dead_letter.headers)["traceparent"] == SAMPLED
 
 
+async def test_dropped_record_span_has_its_deadline_and_sends_nothing(broker: Broker) -> None:
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
+        topics.environment["QA_EXPIRED"] = "drop"
+        await topics.send([event(0, expires_at="1970-01-01T00:00:01.5Z"), event(1)], partition=0)
+        await answered_by_a_worker(topics, 1)
+    record = span_of_record(collector, 0)
+    expected = {"qa.outcome": "expired", "qa.expired": "drop", "qa.deadline": 1.5}
+    assert expected.items() <= attributes(record).items()
+    assert [span.name for span in collector.children(record)] == ["decode"]
+
+
 async def test_unreachable_collector_costs_no_answer(
     broker: Broker,
 ) -> None:

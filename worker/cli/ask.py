@@ -5,6 +5,7 @@ model in this process.
 import asyncio
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,9 @@ def ask(
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")
     ] = 30.0,
+    expires_in: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until the event expires unanswered.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
         False
     ),
@@ -69,6 +73,8 @@ def ask(
     settings = load()
     options = ReadingOptions(top_k=top_k, min_score=min_score)
     event = _event(question, context or [], context_file or [], text, options)
+    if expires_in is not None:
+        event = event.model_copy(update={"expires_at": _after(expires_in)})
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:
@@ -116,6 +122,13 @@ def _event(
     raise typer.BadParameter("give --question with a context, or --text alone")
 
 
+def _after(seconds: float) -> datetime:
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise typer.BadParameter("is after the year 9999", param_hint="--expires-in") from None
+
+
 def _passages(contexts: list[str], files: list[Path]) -> list[Passage]:
     """The contexts, then those in files; a file's passage has its path as id."""
     if not contexts and not files:
@@ -158,7 +171,7 @@ async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outco
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
-                f"running (`qa-worker run`)?"
+                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no outcome"
             ) from None
     if result.reason == UNSURE:
         raise CommandError(f"not answered: {result.detail}")

@@ -121,7 +121,12 @@ class Replay:
         count = 0
         async with aclosing(_select(reader, ranges, self.wanted, on_progress)) as selected:
             async for dead_letter in selected:
-                skip = skip_reason(dead_letter, replayed=replayed, max_attempts=self.max_attempts)
+                skip = skip_reason(
+                    dead_letter,
+                    replayed=replayed,
+                    max_attempts=self.max_attempts,
+                    reasons=self.wanted.reasons,
+                )
                 if skip is not None:
                     yield ReplayResult(dead_letter, skip), None
                     continue

@@ -93,6 +93,14 @@ VERDICTS = Counter(
 for _verdict in ("answered", "no_answer", "unsure"):
     VERDICTS.labels(_verdict)
 REJECTIONS = Counter("qa_rejections", "Dead letters that the brokers acknowledged", ["reason"])
+PAST_DEADLINE = Counter(
+    "qa_past_deadline_records",
+    "Records whose deadline passed before the model read them, by what QA_EXPIRED did with them; "
+    "counted when the brokers acknowledged their outcome or, for drop, their offset",
+    ["mode"],
+)
+for _mode in ("dead_letter", "drop", "answer"):
+    PAST_DEADLINE.labels(_mode)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "

@@ -42,6 +42,10 @@ class RecordTrace:
     outcome: str = ""
     """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
     ended: int = 0
+    deadline: float | None = None
+    """Unix time in seconds after which the outcome is not needed, if the record has a deadline."""
+    expired: str = ""
+    """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
     propagated: Sequence[Header] | None = None
     """Trace context headers of the output record; they replace those of the input record."""
 

@@ -140,6 +140,10 @@ class Tracing:
                     **trace.attributes,
                 }
             )
+            if trace.deadline is not None:
+                span.set_attribute("qa.deadline", trace.deadline)
+            if trace.expired:
+                span.set_attribute("qa.expired", trace.expired)
             if trace.reply_topic:
                 span.set_attribute("qa.reply.topic", trace.reply_topic)
             if trace.outcome not in self._topics:

@@ -30,6 +30,7 @@ from worker.streaming.codec import (
     omitted_parts,
     shrink_dead_letter,
 )
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
 from worker.streaming.replies import (
     Reply,
@@ -79,6 +80,7 @@ class RecordProcessor:
     answers_topic: str
     dead_letters_topic: str
     max_record_bytes: int
+    deadlines: DeadlinePolicy
     replies: ReplyRouter
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
@@ -114,7 +116,12 @@ class RecordProcessor:
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            result = await self._infer(envelope.event)
+            event, deadline = self.deadlines.apply(envelope.event, record)
+            if trace is not None and deadline is not None:
+                trace.deadline = deadline.seconds
+            is_late = self.deadlines.has_passed(deadline)
+            result = await self._infer(event)
+            is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
             if trace is not None:
                 trace.add_timings(result.timings)
             verdict = self.unsure.verdict(envelope.event, result.outcome)
@@ -141,7 +148,9 @@ class RecordProcessor:
                         Reason.ANSWER_TOO_LARGE,
                         f"the outcome takes {output.size} bytes, more than {output.topic} allows",
                     )
-            return ProcessedRecord(record.offset, outputs, None, reply, verdict)
+            return ProcessedRecord(
+                record.offset, outputs, None, reply, verdict, answered_late=is_late
+            )
         except Rejected as rejected:
             if trace is not None and not trace.stages:
                 trace.id = name
@@ -210,7 +219,13 @@ class RecordProcessor:
     ) -> ProcessedRecord:
         """`context` are trace headers that replace the record's in an error reply."""
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
-        log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
+        if rejected.reason is Reason.EXPIRED:
+            # After an outage thousands may expire; the watchdog logs their number.
+            log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
+            if self.deadlines.expired == "drop":
+                return ProcessedRecord(record.offset, (), rejected.reason, reply)
+        else:
+            log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
             record, rejected, topic, requires_key=topic in self.compacted

@@ -22,6 +22,7 @@ from worker.settings import Settings
 from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
@@ -74,6 +75,7 @@ class KafkaSession:
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
+            deadlines=DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, self._delivery.foreign_topics),
             limits=topics.limits,
             compacted=topics.compacted,

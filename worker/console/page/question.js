@@ -124,7 +124,12 @@ function showRejected(rejected) {
     `${headline}. ${rejected.detail}`,
     el("p", { className: "headline bad", textContent: headline }),
     el("p", { textContent: rejected.detail }),
-    el("p", { className: "note", textContent: "The dead-letter topic now has the unchanged record with this reason." }),
+    el("p", {
+      className: "note",
+      textContent: rejected.dead_letter
+        ? "The dead-letter topic now has the unchanged record with this reason."
+        : "No topic has a record of it; its offset is committed.",
+    }),
   );
 }
 
