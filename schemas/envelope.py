@@ -16,8 +16,10 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from schemas.event import Event, Outcome
-from schemas.question import NO_CONTEXT, TWO_FORMS
+from schemas.expiry import ATTRIBUTE, HEADER, earliest_time
+from schemas.question import NO_CONTEXT, TWO_FORMS, Passage
 from schemas.rejection import Header, Reason, Rejected
+from schemas.unsure import ORIGIN
 
 E = TypeVar("E", bound=Event[Any])
 
@@ -34,6 +36,7 @@ PROPAGATED_HEADERS = TRACE | frozenset(
         "x-request-id",
         "kafka_correlationid",
     }
+    | set(ORIGIN)
 )
 """Headers that are copied from the event to its outcome, in lower case."""
 
@@ -68,18 +71,16 @@ class Envelope(Generic[E]):
     """The event's metadata as JSON, if the event itself does not hold them: see `packed`."""
 
     def packed(self) -> "Envelope[E]":
-        """This envelope with the event's metadata as JSON.
+        """This envelope with the event's metadata as JSON, and without that of its passages, which
+        is not copied to the outcome.
 
         Lists and dicts take up to 30 times the memory of their JSON, and an event may wait long for
         its outcome.
         """
-        if not self.event.metadata:
-            return self
-        return replace(
-            self,
-            event=self.event.model_copy(update={"metadata": {}}),
-            packed_metadata=pydantic_core.to_json(self.event.metadata),
-        )
+        packed = replace(self, event=self.event.without_metadata())
+        if self.event.metadata:
+            packed = replace(packed, packed_metadata=pydantic_core.to_json(self.event.metadata))
+        return packed
 
     def with_metadata(self, outcome: Outcome) -> Outcome:
         """The outcome with the metadata that `packed` took out of the event."""
@@ -98,7 +99,8 @@ def decode_event(
     max_bytes: int,
 ) -> Envelope[E]:
     """The event in a record. Its id is the one in the data, otherwise the CloudEvents id, otherwise
-    `default_id`. `max_bytes` is the limit of the value.
+    `default_id`. Its `expires_at` is the earliest time that the data, the CloudEvents attribute and
+    the header state. `max_bytes` is the limit of the value.
 
     Raises `Rejected`, and nothing else, for every value that is not an event of `event_type`.
     """
@@ -126,7 +128,13 @@ def decode_event(
     try:
         event = event_type.model_validate(data)
     except ValidationError as error:
-        raise Rejected(Reason.SCHEMA, _first_error(event_type, error)) from None
+        raise _rejected(event_type, error) from None
+    # Not from `attributes`, which hold texts alone: a number is an error.
+    attribute = (document if mode is ContentMode.STRUCTURED else attributes).get(ATTRIBUTE)
+    stated = (ATTRIBUTE, attribute), (HEADER, text_headers.get(HEADER))
+    expires_at = earliest_time(event.expires_at, stated)
+    if expires_at != event.expires_at:
+        event = event.model_copy(update={"expires_at": expires_at})
     return Envelope(
         event.with_default_id(attributes.get("id") or default_id),
         mode,
@@ -251,10 +259,14 @@ def _unknown_fields(
             yield prefix + name
         elif isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel):
             yield from _unknown_fields(known.annotation, value, f"{prefix}{name}.")
+        elif name == "contexts" and isinstance(value, list):
+            # One name for all passages: there may be many, with the same fields.
+            fields = {key: item for passage in value for key, item in passage.items()}
+            yield from _unknown_fields(Passage, fields, f"{prefix}contexts[].")
 
 
-def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:
-    """One line with the field and the problem, without the input."""
+def _rejected(event_type: type[Event[Any]], error: ValidationError) -> Rejected:
+    """One line with the first field that is wrong and the problem, without the input."""
     first, *rest = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(step) for step in first["loc"]) or "the event"
     message = first["msg"].removeprefix("Value error, ")
@@ -269,4 +281,6 @@ def _first_error(event_type: type[Event[Any]], error: ValidationError) -> str:
         if first["type"] in ("missing", NO_CONTEXT)
         else ""
     )
-    return f"{where}: {message}{more}{hint}"
+    too_many = first["type"] == "too_long" and first["loc"] == ("contexts",)
+    reason = Reason.CONTEXT_TOO_LONG if too_many else Reason.SCHEMA
+    return Rejected(reason, f"{where}: {message}{more}{hint}")

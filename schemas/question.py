@@ -13,6 +13,10 @@ NO_CONTEXT = "no_context"
 TWO_FORMS = "two_forms"
 """Types of validation errors. Their messages begin with the name of a field."""
 
+MAX_CONTEXTS = 1000
+"""Limit of the format; a worker's is lower. Decoding stops there: a record of 1 MB may hold 75,000
+passages, which take 50 MB."""
+
 
 class ReadingOptions(BaseModel):
     """Options of one question. For an option that is omitted or null, the worker's setting applies,
@@ -116,6 +120,7 @@ class Question(Event[Answer]):
     contexts: list[Passage] | None = Field(
         None,
         min_length=1,
+        max_length=MAX_CONTEXTS,
         description="the passages that may contain the answer; or else `context`",
     )
     # The published schema then shows {} as the default, not a null for each option.
@@ -140,3 +145,10 @@ class Question(Event[Answer]):
             return self.contexts
         # Not validated: a blank context is valid, and has no answer.
         return [Passage.model_construct(text=self.context or "", id=None, score=None, metadata={})]
+
+    def without_metadata(self) -> Self:
+        own = super().without_metadata()
+        if self.contexts is None or not any(each.metadata for each in self.contexts):
+            return own
+        bare = [each.model_copy(update={"metadata": {}}) for each in self.contexts]
+        return own.model_copy(update={"contexts": bare})

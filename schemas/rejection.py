@@ -26,7 +26,7 @@ class Reason(StrEnum):
     QUESTION_TOO_LONG = "question_too_long"
     """The question has more tokens than the worker's limit."""
     CONTEXT_TOO_LONG = "context_too_long"
-    """The context needs more windows than the worker's limit."""
+    """The contexts need more windows than the worker's limit, or there are too many of them."""
     TEXT_TOO_LONG = "text_too_long"
     """The text to embed needs more windows than the worker's limit."""
     MODEL_FAILED = "model_failed"

@@ -7,7 +7,7 @@ import inspect
 from typing import Any, get_args
 
 from schemas import VERSION
-from schemas.generate.asyncapi_messages import BINDING, carried, messages, request
+from schemas.generate.asyncapi_messages import BINDING, messages, traits
 from schemas.generate.json_schemas import components
 from schemas.reply import TOPIC_HEADERS
 from worker.cli.topics import create
@@ -17,7 +17,10 @@ from worker.settings.environment import load
 
 Schema = dict[str, Any]
 
-_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"})
+_UNSURE_TOPIC = "qa.unsure"
+"""The setting has no default. This name is that of the guide."""
+
+_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "QA_UNSURE_TOPIC": _UNSURE_TOPIC})
 
 
 def asyncapi() -> Schema:
@@ -56,6 +59,13 @@ def asyncapi() -> Schema:
                 "Records that cannot be answered, unchanged, with the reason in their headers.",
                 ["deadLetter"],
             ),
+            "unsureQuestions": _channel(
+                _UNSURE_TOPIC,
+                "Only with QA_UNSURE_TOPIC: questions whose answers have a score below min_score, "
+                "unchanged, in place of these answers; for people, or for a worker with a larger "
+                "model that reads them as its questions.",
+                ["unsureQuestion"],
+            ),
             "replies": {
                 "address": None,
                 "description": "A topic that an event names for its reply, if QA_REPLY_TOPICS "
@@ -92,10 +102,13 @@ def asyncapi() -> Schema:
             "sendDeadLetter": _operation(
                 "send", "deadLetters", "Publish a record that was rejected.", ["deadLetter"]
             ),
+            "sendUnsureQuestion": _operation(
+                "send", "unsureQuestions", "Send a question on.", ["unsureQuestion"]
+            ),
         },
         "components": {
             "messages": messages(),
-            "messageTraits": {"carried": carried(), "request": request()},
+            "messageTraits": traits(),
             "schemas": components(),
             "securitySchemes": _logins(),
         },

@@ -6,7 +6,7 @@ from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import EXTENSIONS
 from schemas.generate import header_schemas, samples
-from schemas.generate.json_schemas import dead_letter_example
+from schemas.generate.json_schemas import dead_letter_example, unsure_example
 from schemas.rejection import REASON
 
 Schema = dict[str, Any]
@@ -44,6 +44,7 @@ def messages() -> dict[str, Schema]:
         every |= _in_each_shape(name)
     every["questionAzureMl"] = _azure_ml()
     every["deadLetter"] = _dead_letter()
+    every["unsureQuestion"] = _unsure()
     every["errorReply"] = _error_reply()
     return every
 
@@ -102,6 +103,7 @@ def _structured(kind: str | None, source: Schema, data: Schema) -> Schema:
             "type": {"type": "string", "const": kind} if kind else texts,
             "datacontenttype": {"type": "string", "const": "application/json"},
             **{name: {"type": "string"} for name in sorted(EXTENSIONS)},
+            **({} if kind else header_schemas.expirytime()),
             "data": data,
         },
         "required": ["specversion", "id", "source", "type", "data"],
@@ -146,6 +148,16 @@ def _dead_letter() -> Schema:
     )
 
 
+def _unsure() -> Schema:
+    return _message(
+        "A question of whose answer the worker is unsure",
+        header_schemas.unsure(),
+        {"description": "The unchanged value of the question's record."},
+        {**_TRACE, **unsure_example()},
+        samples.QUESTIONS[1],
+    )
+
+
 def _message(
     title: str,
     headers: Schema | None,
@@ -156,7 +168,7 @@ def _message(
     content_type: str = "application/json",
     incoming: bool = False,
 ) -> Schema:
-    traits = ("carried", "request") if incoming else ("carried",)
+    traits = ("carried", "request", "expiring") if incoming else ("carried",)
     return {
         "title": title,
         "contentType": content_type,
@@ -164,6 +176,15 @@ def _message(
         **({"headers": headers} if headers else {}),
         "payload": payload,
         "examples": [{"headers": sent_headers, "payload": sent}],
+    }
+
+
+def traits() -> dict[str, Schema]:
+    """Name to trait."""
+    return {
+        "carried": carried(),
+        "request": request(),
+        "expiring": {"headers": header_schemas.expiring()},
     }
 
 

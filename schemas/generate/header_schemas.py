@@ -5,6 +5,7 @@ import inspect
 from typing import Any
 
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
+from schemas.expiry import ATTRIBUTE, HEADER
 from schemas.rejection import (
     ATTEMPT,
     HEADERS_OMITTED,
@@ -18,6 +19,7 @@ from schemas.rejection import (
 )
 from schemas.rejection import Reason as Why
 from schemas.reply import PARTITION_HEADER, TOPIC_HEADERS
+from schemas.unsure import ANSWER, ANSWER_LIMIT, MODEL, OFFSET, ORIGIN, PARTITION, SCORE, TOPIC
 
 Schema = dict[str, Any]
 
@@ -28,6 +30,7 @@ _CARRIED_MEANINGS = {
     "tracestate": "W3C Trace Context",
     "baggage": "W3C Baggage",
     "correlation-id": "ties an outcome to its event",
+    **dict.fromkeys(ORIGIN, "place of a question that another worker sent on as unsure"),
 }
 
 _REPLAYED: dict[str, Schema] = {
@@ -59,6 +62,23 @@ def carried() -> Schema:
     }
 
 
+_EXPIRY: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "the outcome is not needed after this time (RFC 3339, with a zone)",
+}
+
+
+def expiring() -> Schema:
+    """The headers that events alone have."""
+    return {"type": "object", "properties": {HEADER: _EXPIRY}}
+
+
+def expirytime(prefix: str = "") -> dict[str, Schema]:
+    """The attribute of a CloudEvent that says when it expires."""
+    return {f"{prefix}{ATTRIBUTE}": _EXPIRY}
+
+
 def content_type(value: str) -> Schema:
     """Headers with a `content-type` of this value."""
     return _object({"content-type": {"type": "string", "const": value}}, ["content-type"])
@@ -73,6 +93,7 @@ def binary(kind: str | None, *, source: Schema) -> Schema:
         "ce_source": source,
         "ce_type": {"type": "string", "const": kind} if kind else texts,
         **{f"ce_{name}": {"type": "string"} for name in sorted(EXTENSIONS)},
+        **({} if kind else expirytime("ce_")),
         "content-type": {"type": "string", "const": "application/json"},
     }
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type"]
@@ -156,6 +177,29 @@ def dead_letter() -> Schema:
         "description": "Headers, in the style of Kafka Connect, that the worker appends to those "
         "of a record that it rejects; the record's own headers come first, unchanged. Kafka allows "
         "repeated headers: of two with one name the last counts.",
+    }
+
+
+def unsure() -> Schema:
+    """The headers that the worker appends to a question of whose answer it is unsure."""
+    added: dict[str, Schema] = {
+        TOPIC: {"type": "string", "description": "the topic of the question"},
+        PARTITION: {"type": "string", "pattern": _DIGITS},
+        OFFSET: {"type": "string", "pattern": _DIGITS},
+        ANSWER: {
+            "type": "string",
+            "maxLength": ANSWER_LIMIT,
+            "description": "the best span; empty if the model prefers no answer",
+        },
+        SCORE: {"type": "string", "description": "its score, which is below min_score"},
+        MODEL: {"type": "string", "description": "the name of the model"},
+    }
+    return {
+        **_object(added, list(added)),
+        "description": "Headers that the worker appends to those of a question whose answer has a "
+        "score below min_score; key, value and the question's own headers are unchanged. If the "
+        "question was sent on before, the place is that where it was asked first, and of two "
+        "headers with one name the last counts.",
     }
 
 

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 from schemas import VERSION, Answer, Embedding, ErrorReply, Question, Text
 from schemas.generate import header_schemas, samples
 from schemas.rejection import Reason, Rejected, dead_letter_headers
+from schemas.unsure import unsure_headers
 
 Schema = dict[str, Any]
 
@@ -44,6 +45,12 @@ def dead_letter_example() -> Schema:
     return {name: (text or b"").decode() for name, text in added}
 
 
+def unsure_example() -> Schema:
+    """The headers that an unsure question gets, by name."""
+    added = unsure_headers(samples.ANSWER, topic="qa.questions", partition=0, offset=41, headers=())
+    return {name: (text or b"").decode() for name, text in added}
+
+
 def schemas() -> dict[str, Schema]:
     """File name without `.schema.json`, to schema."""
     files = {
@@ -55,6 +62,11 @@ def schemas() -> dict[str, Schema]:
         "title": "DeadLetterHeaders",
         **header_schemas.dead_letter(),
         "examples": [dead_letter_example()],
+    }
+    files["unsure-headers"] = {
+        "title": "UnsureHeaders",
+        **header_schemas.unsure(),
+        "examples": [unsure_example()],
     }
     return {
         name: {"$schema": DIALECT, "$id": f"urn:qa-worker:{VERSION}:{name}", **schema}

@@ -21,10 +21,10 @@ from rich.table import Table
 from tests.parity.worker_spans import worker_windows
 from worker.cli.terminal import progress
 from worker.inference.onnx_session import OnnxSession, SessionOptions
+from worker.inference.question_answering.candidates import WindowLogits
 from worker.inference.question_answering.spans import (
     ScoreNormalization,
     SpanOptions,
-    WindowLogits,
     rank_spans,
 )
 from worker.inference.question_answering.windows import EncodedContext, Windower

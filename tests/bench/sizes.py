@@ -75,7 +75,7 @@ def run_window(bundle: Bundle, words: Words) -> tuple[tuple[int, ...], float]:
     """Returns the shape of the logits of a 512-token window, and the median seconds of a run."""
     windower = Windower(bundle, max_tokens=LENGTH)
     question = windower.tokenize_question(words.event.question, max_tokens=LENGTH)
-    context = windower.tokenize_context(words.event.context)
+    context = windower.tokenize_context(words.event.passages[0].text)
     (window,) = windower.split(question, context, stride=128, max_windows=1)
     session = OnnxSession(bundle, SessionOptions())
     times = []

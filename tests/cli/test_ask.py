@@ -46,6 +46,16 @@ def test_top_k_sets_the_number_of_spans(command: Command) -> None:
     )
 
 
+def test_expired_question_is_rejected(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "0")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("qa-worker: rejected, expired: the deadline 2")
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "3600")
+    assert "▸Ada Lovelace◂" in done.out
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "1e300")
+    assert "is after the year 9999" in done.err
+
+
 def test_context_from_a_file(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "context.txt"
     file.write_text(CONTEXT, encoding="utf-8")
@@ -63,11 +73,40 @@ def test_context_from_stdin(command: Command) -> None:
     assert "▸Ada Lovelace◂" in done.out
 
 
-@pytest.mark.parametrize("context", [[], ["--context", "a", "--context-file", "-"]])
-def test_ask_needs_exactly_one_context(command: Command, context: list[str]) -> None:
-    done = command("ask", *QUESTION, *context)
+def test_ask_needs_a_context(command: Command) -> None:
+    done = command("ask", *QUESTION)
     assert done.code == 2
-    assert "give either --context or --context-file" in done.err
+    assert "give --context or --context-file" in done.err
+
+
+def test_stdin_is_one_context(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context-file", "-", "--context-file", "-", stdin=b"Ada.")
+    assert done.code == 2
+    assert "stdin can be read once" in done.err
+
+
+def test_several_contexts_are_passages(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(CONTEXT, encoding="utf-8")
+    texts = ("--context", "It rained.", "--context", "Nothing else.", "--context-file", file)
+    done = command("ask", *QUESTION, *texts, "--json")
+    answer = Answer.model_validate_json(done.out)
+    assert (answer.answer, answer.context_index, answer.context_id) == (
+        "Ada Lovelace",
+        2,
+        str(file),
+    )
+    assert CONTEXT[answer.start : answer.end] == answer.answer
+    (row,) = [line for line in command("ask", *QUESTION, *texts).out.splitlines() if "▸" in line]
+    assert "▸Ada Lovelace◂" in row
+    # A long path takes several lines.
+    assert row.split("│")[2].split()[0] == "2"
+
+
+def test_no_answer_in_several_contexts_names_no_passage(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", "\u200b", "--context", "\u200c")
+    (row,) = [line for line in done.out.splitlines() if "(no answer)" in line]
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["", "0-0"]
 
 
 def test_context_that_is_not_utf8_is_a_usage_error(command: Command) -> None:
@@ -90,6 +129,7 @@ def test_arguments_that_are_not_utf8_are_usage_errors(
     [
         (("--question", " ", "--context", "Ada."), "rejected, schema: question: is blank"),
         ((*QUESTION, "--context", ""), "rejected, schema: context: "),
+        ((*QUESTION, "--context", "a", "--context", " "), "rejected, schema: contexts.1.text: "),
         (("--question", "who " * 300, "--context", "Ada."), "rejected, question_too_long: "),
         ((*QUESTION, "--context", "a", "--top-k", "21"), "rejected, option_out_of_range: "),
     ],
@@ -107,6 +147,14 @@ def test_a_rejected_question_is_one_error_line(
 def test_no_answer_is_printed(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", "\u200b")
     assert (done.code, "(no answer)" in done.out) == (0, True)
+
+
+def test_an_unsure_answer_is_shown_and_named(command: Command) -> None:
+    context = "Ada wrote it, or someone else did."
+    done = command("ask", *QUESTION, "--context", context, "--min-score", "1")
+    assert done.code == 0
+    assert "▸" in done.out
+    assert done.err == "not answered: the best score is below min_score\n"
 
 
 def test_line_breaks_in_an_answer_are_printed_as_spaces(command: Command, tiny_model: Path) -> None:

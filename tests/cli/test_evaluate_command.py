@@ -62,6 +62,17 @@ def test_rejected_questions_score_zero(command: Command, tmp_path: Path, tiny_mo
     assert (shown["EM"], shown["questions"], shown["rejected"]) == ("25.0000", "4", "3")
 
 
+def test_paragraphs_may_have_passages(command: Command, tmp_path: Path, tiny_model: Path) -> None:
+    file = squad(tmp_path, ("a", "b answer c", ["answer"]), ("a", "b c", ["answer"]))
+    document = json.loads(file.read_text())
+    paragraph = document["data"][0]["paragraphs"][1]
+    del paragraph["context"]
+    paragraph["contexts"] = [{"text": "b second c"}, {"text": "b answer c", "score": 0.5}]
+    file.write_text(json.dumps(document))
+    shown = cells(command("evaluate", file).out)
+    assert (shown["EM"], shown["questions"], shown["windows"]) == ("100.0000", "2", "3")
+
+
 def test_table_names_the_file(command: Command, tmp_path: Path, tiny_model: Path) -> None:
     done = command("evaluate", squad(tmp_path, ("a", "b answer c", ["answer"])))
     assert "squad [v1].json" in " ".join(done.out.split())

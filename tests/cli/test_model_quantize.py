@@ -80,9 +80,11 @@ def test_int8_model_is_used_by_name(
     quantized(command, "words")
     monkeypatch.setenv("QA_MODEL", "words-int8")
     event = random_words(DISTILBERT, 60).event
-    asked = command("ask", "--question", event.question, "--context", event.context, "--json")
+    asked = command(
+        "ask", "--question", event.question, "--context", event.passages[0].text, "--json"
+    )
     answer = json.loads(asked.out)
-    assert answer["answer"] == event.context[answer["start"] : answer["end"]]
+    assert answer["answer"] == event.passages[0].text[answer["start"] : answer["end"]]
     assert answer["model"]["precision"] == "int8"
 
 

@@ -118,6 +118,16 @@ async def test_example_asks_and_prints_the_answer(
     assert dict(answer_record.headers)["correlation-id"] == correlation_id
 
 
+async def test_python_example_asks_with_passages(topics: Topics) -> None:
+    program = str(EXAMPLES / "python" / "ask.py")
+    passages = ["It rained.", CONTEXT, "Nothing else."]
+    result = await run([sys.executable, program, "Who wrote the report?", *passages], topics)
+    assert result.code == 0, result
+    answer = json.loads(result.out)
+    assert (answer["answer"], answer["context_index"]) == ("Anna Lindqvist", 1)
+    assert faults(published("answer"), answer) == []
+
+
 @pytest.mark.tools
 async def test_example_prints_the_rejection(ask: Callable[..., list[str]], topics: Topics) -> None:
     result = await run(ask(" ", CONTEXT), topics)

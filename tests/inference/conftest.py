@@ -54,12 +54,13 @@ def tiny_reader(tiny_bundle: Bundle, tiny_defaults: InferenceOptions) -> Iterato
 class Counted:
     """How far a counter of the worker went since this was made."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **labels: str) -> None:
         self._name = name
+        self._labels = labels
         self._before = self._now()
 
     def _now(self) -> float:
-        return REGISTRY.get_sample_value(self._name) or 0.0
+        return REGISTRY.get_sample_value(self._name, self._labels) or 0.0
 
     @property
     def since(self) -> float:

@@ -1,4 +1,4 @@
-"""Random questions, contexts and options over all of Unicode, from a seed.
+"""Random questions, contexts, passages and options over all of Unicode, from a seed.
 
 `python -m tests.inference.fuzz [--triples 200000] [--seed 0] [--threads 2]` reads them with the
 default model's tokenizer and a small model of random weights, in windows of 48 tokens, as the
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import combinations, groupby
 from pathlib import Path
 
 import onnx
@@ -39,6 +39,7 @@ from worker.models.manifest import CONFIG, MODEL, TOKENIZER
 
 MAX_TOKENS = 48
 MAX_BYTES = 1_000_000
+MAX_CONTEXTS = 6
 EXPECTED = {
     Reason.NOT_JSON,
     Reason.SCHEMA,
@@ -66,8 +67,11 @@ def triples(count: int, seed: int) -> Iterator[bytes]:
     random_source = random.Random(seed)
     for number in range(count):
         question = _text(random_source, 12)
-        context = _text(random_source, 60)
-        event: dict[str, object] = {"id": str(number), "question": question, "context": context}
+        event: dict[str, object] = {"id": str(number), "question": question}
+        if random_source.random() < 0.75:
+            event["context"] = _text(random_source, 60)
+        else:
+            event["contexts"] = _passages(random_source)
         if random_source.random() < 0.8:
             event["options"] = _options(random_source)
         yield json.dumps(event, ensure_ascii=random_source.random() < 0.5).encode(
@@ -90,6 +94,23 @@ def _text(random_source: random.Random, most: int) -> str:
     return between.join(pieces)
 
 
+def _passages(random_source: random.Random) -> object:
+    """Mostly good ones, at most two more than allowed."""
+    passages: list[object] = []
+    for number in range(random_source.randint(0, MAX_CONTEXTS + 1)):
+        passage: dict[str, object] = {"text": "a " + _text(random_source, 20)}
+        if random_source.random() < 0.5:
+            passage["id"] = f"p{number}"
+        if random_source.random() < 0.5:
+            passage["score"] = random_source.choice((0, 0.0, 0.25, 0.999, 1))
+        if random_source.random() < 0.02:
+            passage |= random_source.choice(
+                ({"id": ""}, {"text": " "}, {"score": 1.5}, {"text": None}, {"metadata": 7})
+            )
+        passages.append(passage)
+    return passages if random_source.random() < 0.99 else {"text": "a"}
+
+
 def _options(random_source: random.Random) -> dict[str, object]:
     known: dict[str, object] = {
         "top_k": random_source.choice((1, 2, 5, 20, 21, 0)),
@@ -98,6 +119,10 @@ def _options(random_source: random.Random) -> dict[str, object]:
         "align_to_words": random_source.random() < 0.5,
         "no_answer": random_source.random() < 0.5,
         "no_answer_threshold": random_source.choice((-100, -1.5, 0, 0.5, 100)),
+        "per_context": random_source.choice((1, 2, 30)),
+        "overlap": random_source.choice((0, 0.01, 0.5, 1)),
+        "retriever_weight": random_source.choice((0, 0.5, 1, 100)),
+        "min_score": random_source.choice((0, 0.001, 0.5, 1, 1.5)),
         "unknown": None,
     }
     # Most of them good, most of the time.
@@ -105,22 +130,46 @@ def _options(random_source: random.Random) -> dict[str, object]:
     return {name: known[name] for name in names}
 
 
-def fault(context: str, answer: Answer) -> str | None:
+def fault(question: Question, answer: Answer) -> str | None:
     """What is wrong with an answer, or `None`."""
-    places = [(span.start, span.end) for span in answer.answers]
-    if not places or (answer.start, answer.end) != places[0]:
+    passages, overlap = question.passages, question.options.overlap
+    places = [(span.context_index, span.start, span.end) for span in answer.answers]
+    flat = answer.context_index, answer.start, answer.end
+    if not places or flat != (places[0] if answer.answered else (None, 0, 0)):
         return "the flat answer is not the best span"
     if len(set(places)) < len(places):
         return "a span stands there twice"
     for span in answer.answers:
+        if (span.context_index is None) != (span.end == 0):
+            return f"the passage of {span.answer!r} is {span.context_index}"
+        passage = passages[span.context_index or 0]
+        context = passage.text
+        if span.end and span.context_id != passage.id:
+            return f"{span.context_id!r} is not the id of the passage"
         if not 0 <= span.start <= span.end <= len(context):
             return f"offsets {span.start}, {span.end} in {len(context)} code points"
         if context[span.start : span.end] != span.answer:
             return f"{span.answer!r} is not what stands at {span.start}, {span.end}"
         if not 0.0 <= span.score <= 1.0:
             return f"a score of {span.score}"
+    if overlap is not None and (wrong := _overlap_fault(answer, overlap)):
+        return wrong
     if answer.answered != bool(answer.answer):
         return "answered, and empty; or the other way round"
+    best = answer.answers[0]
+    if answer.score != best.score:
+        return "another score than the best span's"
+    if answer.answered != (best.end > 0 and best.score >= (question.options.min_score or 0.0)):
+        return "answered below min_score, or not answered above it"
+    return None
+
+
+def _overlap_fault(answer: Answer, overlap: float) -> str | None:
+    for one, other in combinations([span for span in answer.answers if span.end], 2):
+        common = min(one.end, other.end) - max(one.start, other.start)
+        shortest = min(one.end - one.start, other.end - other.start)
+        if one.context_index == other.context_index and common > overlap * shortest:
+            return f"spans share {common} characters"
     return None
 
 
@@ -131,7 +180,11 @@ def fuzz(
     outcomes: Counter[str] = Counter()
     faults: list[str] = []
     defaults = InferenceOptions(
-        threads=threads, max_tokens=MAX_TOKENS, max_batch_tokens=512, max_padding=0.5
+        threads=threads,
+        max_tokens=MAX_TOKENS,
+        max_batch_tokens=512,
+        max_padding=0.5,
+        max_contexts=MAX_CONTEXTS,
     )
     events = [_event(value) for value in triples(count, seed)]
     with InferenceEngine(bundle, defaults) as reader, progress() as bar:
@@ -146,8 +199,9 @@ def fuzz(
             assert isinstance(event, Question)
             assert isinstance(outcome, Answer)
             windows = "one window" if outcome.windows == 1 else "several windows"
+            windows = "several passages" if event.contexts else windows
             outcomes[f"answered from {windows}" if outcome.answered else "no answer"] += 1
-            if wrong := fault(event.context, outcome):
+            if wrong := fault(event, outcome):
                 faults.append(f"{wrong}: {event!r}")
     return outcomes, faults
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.answer import Answer, Span
+from schemas.question import Question, ReadingOptions
 from schemas.rejection import Reason
 from tests.inference.fuzz import fault, fuzz, small_bundle
 from tests.streaming.stub_engine import MODEL
@@ -18,7 +19,12 @@ def test_every_event_comes_to_an_exact_answer_or_a_typed_rejection(
     outcomes, faults = fuzz(small_bundle(tmp_path), 1500, seed=threads, threads=threads)
     assert faults == []
     assert outcomes.total() == 1500
-    for expected in ("answered from one window", "answered from several windows", "no answer"):
+    for expected in (
+        "answered from one window",
+        "answered from several windows",
+        "answered from several passages",
+        "no answer",
+    ):
         assert outcomes[expected] > 10
     for reason in (Reason.NOT_JSON, Reason.SCHEMA, Reason.OPTION_OUT_OF_RANGE):
         assert outcomes[reason] > 0
@@ -28,6 +34,7 @@ def test_every_event_comes_to_an_exact_answer_or_a_typed_rejection(
     ("spans", "wrong"),
     [
         ([("word", 0, 4)], None),
+        ([("word", 0, 4), ("rd", 2, 4)], "share 2 characters"),
         ([("", 0, 0)], None),
         ([("word", 1, 5)], "is not what stands at"),
         ([("d.", 3, 6)], "in 5 code points"),
@@ -35,7 +42,10 @@ def test_every_event_comes_to_an_exact_answer_or_a_typed_rejection(
     ],
 )
 def test_a_wrong_answer_is_seen(spans: list[tuple[str, int, int]], wrong: str | None) -> None:
-    found = [Span(answer=text, score=0.5, start=start, end=end) for text, start, end in spans]
+    found = [
+        Span(answer=text, score=0.5, start=start, end=end, context_index=0 if end else None)
+        for text, start, end in spans
+    ]
     best = found[0]
     answer = Answer(
         id="1",
@@ -43,10 +53,12 @@ def test_a_wrong_answer_is_seen(spans: list[tuple[str, int, int]], wrong: str | 
         score=best.score,
         start=best.start,
         end=best.end,
+        context_index=best.context_index,
         answered=bool(best.answer),
         answers=found,
         model=MODEL,
         windows=1,
     )
-    said = fault("word.", answer)
+    asked = Question(question="a", context="word.", options=ReadingOptions(overlap=0.5))
+    said = fault(asked, answer)
     assert said is None if wrong is None else wrong in (said or "")

@@ -18,7 +18,7 @@ def bundle() -> Bundle:
 def questions() -> list[Question]:
     """Of the demo: from a few words to a context of several windows."""
     examples = [
-        Example(f"{number}-{length}", each.question, each.context[:length], ())
+        Example(f"{number}-{length}", each.question, each.passages[0].text[:length], ())
         for number, each in enumerate(demo_questions())
         for length in (40, 200, 3000)
     ]

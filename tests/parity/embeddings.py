@@ -98,7 +98,7 @@ def with_pooling(bundle: Bundle, pooling: Pooling) -> Bundle:
 
 def main() -> None:
     texts = [
-        Text(id=str(count), text=random_words(DISTILBERT_BASE, count, count).event.context)
+        Text(id=str(count), text=random_words(DISTILBERT_BASE, count, count).event.passages[0].text)
         for count in LENGTHS
     ]
     weights = random_weights(DISTILBERT_BASE, head=False)

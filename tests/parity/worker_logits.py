@@ -14,7 +14,7 @@ from tests.parity.emulation_windows import TokenWindow
 from tests.parity.pipeline_results import Outcome, Setting
 from tests.parity.worker_spans import worker_spans, worker_windows
 from worker.inference.onnx_session import OnnxSession, SessionOptions
-from worker.inference.question_answering.spans import WindowLogits
+from worker.inference.question_answering.candidates import WindowLogits
 from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.inference.window import Window
 from worker.model_tools.convert.convert import convert_directory

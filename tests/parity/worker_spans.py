@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from schemas.answer import Span
 from schemas.rejection import Rejected
 from tests.parity.pipeline_results import AnswerSpan, Setting
+from worker.inference.question_answering.candidates import WindowLogits
 from worker.inference.question_answering.spans import (
     ScoreNormalization,
     SpanOptions,
-    WindowLogits,
     rank_spans,
 )
 from worker.inference.question_answering.windows import EncodedContext, Windower

@@ -62,6 +62,16 @@ def _shapes(least: Document, full: Document) -> Iterator[tuple[str, dict[str, st
     yield "structured, no content type", {}, {**attributes, "data": least}
     yield "structured, base64", _STRUCTURED, {**attributes, "data_base64": in_base64}
     yield "binary", _BINARY, full
+    yield (
+        "expiring: field and header",
+        {"qa.expires-at": "2026-11-26T13:00:00+01:00"},
+        {**least, "expires_at": "2026-11-26t11:59:59.5z"},
+    )
+    yield (
+        "expiring: CloudEvents attribute",
+        _STRUCTURED,
+        {**attributes, "expirytime": "2026-11-26T12:00:00Z", "data": least},
+    )
     yield "binary, named by its attribute", _BINARY, least
 
 

@@ -18,9 +18,13 @@ from tests.schemas.conftest import event
 
 Kind = type[Event[Outcome]]
 
+HEADER_NAMES = [
+    *("content-type", "Content-Type", "ce_specversion", "ce_id"),
+    *("qa.expires-at", "ce_expirytime"),
+]
 HEADERS = st.lists(
     st.tuples(
-        st.sampled_from(["content-type", "ce_specversion", "ce_id", "Content-Type"]) | st.text(),
+        st.sampled_from(HEADER_NAMES) | st.text(),
         st.none()
         | st.binary(max_size=20)
         | st.sampled_from([b"1.0", b"application/cloudevents+json", b"application/json"]),
@@ -44,7 +48,19 @@ VALUES = st.recursive(
 )
 NESTING = ["input_data", "data", "data_base64"]
 KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
-FIELDS = ["question", "context", "text", "id", "options", "metadata", "specversion", *NESTING]
+FIELDS = [
+    "question",
+    "context",
+    "contexts",
+    "text",
+    "id",
+    "options",
+    "metadata",
+    "specversion",
+    "expires_at",
+    "expirytime",
+    *NESTING,
+]
 
 
 def open_or_reject(
@@ -83,6 +99,32 @@ def test_any_field_values_are_decoded_or_rejected(
         assert result.event.id
         # Decoded metadata can be encoded again: an outcome has a copy of it.
         result.event.model_dump_json()
+
+
+def fields(*names: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(names), VALUES, max_size=3)
+
+
+TEXTS = st.text(max_size=10).map(lambda text: {"text": text})
+PASSAGES = st.builds(
+    lambda passage, changes: {**passage, **changes},
+    TEXTS,
+    fields("id", "text", "score", "metadata", "rank"),
+)
+OPTIONS = fields("per_context", "overlap", "retriever_weight", "top_k", "offsets", "min_score")
+
+
+@pytest.mark.long
+@given(st.lists(PASSAGES | TEXTS | VALUES, max_size=4) | VALUES, OPTIONS | VALUES)
+@examples(200)
+def test_any_passages_and_options_are_decoded_or_rejected(contexts: Any, options: Any) -> None:
+    document = {**event(contexts=contexts, options=options), "context": None}
+    result = open_or_reject(Question, json.dumps(document).encode(), ())
+    if isinstance(result, Envelope):
+        packed = result.packed()
+        assert isinstance(packed.event, Question)
+        assert [each.text for each in packed.event.passages] == [each["text"] for each in contexts]
+        assert not any(each.metadata for each in packed.event.passages)
 
 
 @given(st.data())

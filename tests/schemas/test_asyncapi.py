@@ -69,6 +69,7 @@ def test_official_parser_accepts_the_document(ours: dict[str, Any]) -> None:
         "receiveRequest": events,
         "sendOutcome": [f"{kind}{shape}" for kind in ("answer", "embedding") for shape in shapes],
         "sendDeadLetter": ["deadLetter"],
+        "sendUnsureQuestion": ["unsureQuestion"],
     }
 
 
@@ -108,7 +109,7 @@ def test_channels_match_the_created_topics(document: Any) -> None:
         for channel in document["channels"].values()
         if channel["address"] is not None
     }
-    assert list(described) == ["qa.questions", "qa.answers", "qa.questions.dead"]
+    assert list(described) == ["qa.questions", "qa.answers", "qa.questions.dead", "qa.unsure"]
     for topic, binding in described.items():
         assert (binding["topic"], binding["partitions"], binding["replicas"]) == (topic, 12, 3)
     assert described["qa.answers"]["topicConfiguration"] == {"max.message.bytes": 2**20 + 2**16}

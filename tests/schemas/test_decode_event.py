@@ -92,3 +92,19 @@ def test_unknown_fields_are_reported_and_ignored() -> None:
 def test_unknown_fields_of_a_cloudevent_are_those_of_its_data() -> None:
     document = {"specversion": "1.0", "id": "e", "time": "now", "data": event(tenant=7)}
     assert opened(document).ignored == ("tenant",)
+
+
+def test_unknown_fields_of_passages_are_named_once() -> None:
+    passages = [{"text": "Ada.", "rank": 1}, {"text": "Bob.", "rank": 2, "metadata": {"free": 1}}]
+    assert opened(event(context=..., contexts=passages)).ignored == ("contexts[].rank",)
+
+
+def test_a_packed_envelope_keeps_the_events_metadata_only() -> None:
+    passages = [{"text": "Ada.", "metadata": {"n": [1]}}, {"id": "b", "text": "Bob."}]
+    packed = opened(event(context=..., contexts=passages, metadata={"m": 1})).packed()
+    assert packed.packed_metadata == b'{"m":1}'
+    assert packed.event.metadata == {}
+    assert [(each.id, each.text, each.metadata) for each in packed.event.passages] == [
+        (None, "Ada.", {}),
+        ("b", "Bob.", {}),
+    ]

@@ -52,6 +52,52 @@ def test_blank_context_is_accepted() -> None:
     assert opened(event(context="  ")).event.context == "  "
 
 
+@pytest.mark.parametrize(
+    ("contexts", "detail"),
+    [
+        ([], "contexts: List should have at least 1 item"),
+        ({}, "contexts: Input should be a valid list"),
+        ("Ada.", "contexts: Input should be a valid list"),
+        (["Ada."], "contexts.0: should be a JSON object"),
+        ([{}], "contexts.0.text: Field required"),
+        ([{"text": "Ada."}, {"text": " "}], "contexts.1.text: is blank"),
+        ([{"text": ""}], "contexts.0.text: is blank"),
+        ([{"text": "Ada.", "id": ""}], "contexts.0.id: "),
+        ([{"text": "Ada.", "id": 7}], "contexts.0.id: "),
+        ([{"text": "Ada.", "score": 1.01}], "contexts.0.score: "),
+        ([{"text": "Ada.", "score": -0.1}], "contexts.0.score: "),
+        ([{"text": "Ada.", "score": "0.5"}], "contexts.0.score: "),
+        ([{"text": "Ada.", "metadata": None}], "contexts.0.metadata: "),
+    ],
+    ids=str,
+)
+def test_wrong_passages_are_rejected(contexts: Any, detail: str) -> None:
+    rejected = verdict(event(context=..., contexts=contexts))
+    assert rejected.reason is Reason.SCHEMA
+    assert rejected.detail.startswith(detail)
+
+
+@pytest.mark.parametrize("passage", [{"text": "a"}, {}, 0])
+def test_passages_beyond_the_formats_limit_are_not_decoded(passage: Any) -> None:
+    assert len(opened(event(context=..., contexts=[{"text": "a"}] * 1000)).event.passages) == 1000
+    rejected = verdict(event(context=..., contexts=[passage] * 1001))
+    assert rejected.reason is Reason.CONTEXT_TOO_LONG
+    assert rejected.detail.startswith("contexts: List should have at most 1000 items")
+    # Each error would take memory: none of the passages was validated.
+    assert "more" not in rejected.detail
+
+
+def test_a_question_has_one_form_of_context() -> None:
+    passages = [{"text": "Ada."}]
+    assert verdict(event(contexts=passages)).detail.startswith("contexts: is not allowed beside")
+    assert verdict(event(contexts=[])).reason is Reason.SCHEMA
+    for neither in (event(context=...), event(context=None, contexts=None)):
+        assert verdict(neither).detail.startswith("context: is missing, and so is contexts")
+    assert opened(event(contexts=None)).event.passages[0].text == "Ada wrote it."
+    (passage,) = opened(event(context=None, contexts=passages)).event.passages
+    assert (passage.text, passage.id, passage.score) == ("Ada.", None, None)
+
+
 def test_empty_id_is_rejected() -> None:
     assert verdict(event(id="")).detail.startswith("id: ")
 
@@ -68,6 +114,13 @@ def test_empty_id_is_rejected() -> None:
         ("no_answer", 1),
         ("no_answer", "yes"),
         ("align_to_words", 0),
+        ("per_context", 0),
+        ("per_context", 1.0),
+        ("overlap", -0.1),
+        ("overlap", 1.5),
+        ("overlap", "0.5"),
+        ("retriever_weight", -1),
+        ("retriever_weight", 101),
     ],
 )
 def test_option_out_of_bounds_is_rejected(option: str, value: Any) -> None:

@@ -18,11 +18,13 @@ from worker.settings.environment import load
 from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker, end_traces
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
+from worker.streaming.unsure import UnsureQuestions
 
 QUESTIONS = "qa.questions"
 FIRST, SECOND = TopicPartition(QUESTIONS, 0), TopicPartition(QUESTIONS, 1)
@@ -142,12 +144,12 @@ def context(
     dead_letter_limit: DeadLetterLimit | None = None,
     batch_records: int = 1000,
     shared_limiter: InFlightLimiter | None = None,
+    deadlines: DeadlinePolicy | None = None,
     foreign_topics: ForeignTopics = NO_FOREIGN_TOPICS,
     environment: Mapping[str, str] = NO_ENVIRONMENT,
 ) -> PartitionContext:
     """The context of a session without Kafka. Its records are small: no thread decodes them."""
     qa = settings(**environment).qa
-    topics = (qa.answers_topic, qa.dead_letters_topic)
     return PartitionContext(
         processor=RecordProcessor(
             engine=engine,
@@ -155,8 +157,10 @@ def context(
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
+            deadlines=deadlines or DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, foreign_topics),
-            limits=dict.fromkeys(topics, 10**6),
+            limits=dict.fromkeys(qa.topics[1:], 10**6),
+            unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
         ),
         delivery=delivery,
         limiter=shared_limiter or limiter(engine),

@@ -126,6 +126,24 @@ async def test_a_topic_that_cannot_be_answered_to_leads_to_a_dead_letter(
     assert processed.reply_outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("mode", "topics"),
+    [
+        ("dead_letter", ["qa.questions.dead", "replies-1"]),
+        ("drop", []),
+        ("answer", ["replies-1"]),
+    ],
+)
+async def test_the_reply_to_an_expired_question_follows_the_setting(
+    brokers: Brokers, mode: str, topics: list[str]
+) -> None:
+    asked = question(TO, CORRELATION, ("qa.expires-at", b"2020-01-01T00:00:00Z"))
+    processed = await processor(brokers, QA_EXPIRED=mode).process(asked, None)
+    assert (targets(processed), processed.expired) == (topics, mode)
+    if mode == "dead_letter":
+        assert reply_of(processed)[1]["error"]["reason"] == "expired"
+
+
 async def test_an_undecodable_record_keeps_its_reason(brokers: Brokers) -> None:
     undecodable = Rejected(Reason.UNDECODABLE, "a header's name is not UTF-8")
     for header, topics in ((TO, ["qa.questions.dead", "replies-1"]), (("reply_to", b"no"), None)):
@@ -212,3 +230,16 @@ async def test_a_refused_dead_letter_is_reduced_beside_its_error_reply(brokers: 
     replaced = answering.replace_refused(asked, processed, {0: refusal("qa.questions.dead")})
     assert targets(replaced) == targets(processed)
     assert (replaced.outputs[0].value, replaced.outputs[1]) == (None, processed.outputs[1])
+
+
+async def test_a_question_that_is_sent_on_keeps_its_headers_and_gets_no_reply_yet(
+    brokers: Brokers,
+) -> None:
+    worker = processor(brokers, QA_MIN_SCORE="1", QA_UNSURE_TOPIC="qa.unsure", QA_REPLY_ALSO="true")
+    processed = await worker.process(question(TO, CORRELATION), None)
+    (output,) = processed.outputs
+    assert (output.topic, list(output.headers[:2])) == ("qa.unsure", [TO, CORRELATION])
+    assert (processed.reason, processed.reply_outcome) == (None, None)
+    refused = {0: refusal("qa.unsure")}
+    dead_letter, reply = worker.replace_refused(question(TO), processed, refused).outputs
+    assert (dead_letter.topic, reply.topic) == ("qa.questions.dead", "replies-1")

@@ -5,6 +5,7 @@ model in this process.
 import asyncio
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,19 +13,22 @@ import typer
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
+from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import decode_event
 from schemas.event import Outcome
-from schemas.question import Question, ReadingOptions
+from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
-from worker.cli.terminal import Table, marked, write_json
-from worker.client import QuestionClient
+from worker.cli.terminal import Table, marked, print_note, write_json
+from worker.client import UNSURE, QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
 from worker.settings import Settings
 from worker.settings.environment import load
+
+_STDIN = Path("-")
 
 _OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
@@ -34,19 +38,31 @@ _SHOWN_DIMENSIONS = 6
 
 def ask(
     question: Annotated[str | None, typer.Option(help="The question.")] = None,
-    context: Annotated[str | None, typer.Option(help="The text that contains the answer.")] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(help="The text that contains the answer. Several times: passages."),
+    ] = None,
     context_file: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="A UTF-8 file with the context; - reads stdin."),
+        list[Path] | None,
+        typer.Option(
+            dir_okay=False, help="A UTF-8 file with the context; - reads stdin. Several times, too."
+        ),
     ] = None,
     text: Annotated[
         str | None,
         typer.Option(help="A text to embed, instead of a question (embedding models only)."),
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Number of answer spans.")] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Do not take a span with a lower score for an answer."),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")
     ] = 30.0,
+    expires_in: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until the event expires unanswered.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
         False
     ),
@@ -55,7 +71,10 @@ def ask(
     otherwise in this process.
     """
     settings = load()
-    event = _event(question, context, context_file, text, top_k)
+    options = ReadingOptions(top_k=top_k, min_score=min_score)
+    event = _event(question, context or [], context_file or [], text, options)
+    if expires_in is not None:
+        event = event.model_copy(update={"expires_at": _after(expires_in)})
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:
@@ -72,38 +91,58 @@ def ask(
         write_json(outcome.model_dump_json())
     else:
         _table(event, outcome).print()
+        if isinstance(outcome, Answer) and not outcome.answered and outcome.answers[0].end:
+            print_note("not answered: the best score is below min_score")
 
 
 def _event(
     question: str | None,
-    context: str | None,
-    context_file: Path | None,
+    contexts: list[str],
+    files: list[Path],
     text: str | None,
-    top_k: int | None,
+    options: ReadingOptions,
 ) -> Question | Text:
     # `model_construct` skips validation: the worker, or `_run_model`, rejects a bad event, so that
     # the message is the same as that of a dead letter.
     event_id = f"ask-{uuid.uuid4()}"
     if question is not None and text is None:
+        passages = _passages(contexts, files)
+        several = len(passages) > 1
         return Question.model_construct(
             id=event_id,
             question=question,
-            context=_context(context, context_file),
-            options=ReadingOptions(top_k=top_k),
+            context=None if several else passages[0].text,
+            contexts=passages if several else None,
+            options=options,
             metadata={},
         )
-    if text is not None and (question, context, context_file, top_k) == (None,) * 4:
+    nothing_else = question is None and options == ReadingOptions() and not contexts and not files
+    if text is not None and nothing_else:
         return Text.model_construct(id=event_id, text=text, metadata={})
     raise typer.BadParameter("give --question with a context, or --text alone")
 
 
-def _context(context: str | None, file: Path | None) -> str:
-    if (context is None) == (file is None):
-        raise typer.BadParameter("give either --context or --context-file")
-    if file is None:
-        assert context is not None
-        return context
-    data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+def _after(seconds: float) -> datetime:
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise typer.BadParameter("is after the year 9999", param_hint="--expires-in") from None
+
+
+def _passages(contexts: list[str], files: list[Path]) -> list[Passage]:
+    """The contexts, then those in files; a file's passage has its path as id."""
+    if not contexts and not files:
+        raise typer.BadParameter("give --context or --context-file, several times for passages")
+    if files.count(_STDIN) > 1:
+        raise typer.BadParameter("stdin can be read once: give --context-file - once")
+    return [
+        *(Passage.model_construct(text=text) for text in contexts),
+        *(Passage.model_construct(id=str(file), text=_content(file)) for file in files),
+    ]
+
+
+def _content(file: Path) -> str:
+    data = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
     try:
         return data.decode("utf-8-sig")  # a byte order mark is not text
     except UnicodeDecodeError as error:
@@ -132,8 +171,10 @@ async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outco
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
-                f"running (`qa-worker run`)?"
+                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no outcome"
             ) from None
+    if result.reason == UNSURE:
+        raise CommandError(f"not answered: {result.detail}")
     if result.reason:
         raise CommandError(f"rejected, {result.reason}: {result.detail}")
     assert result.value is not None
@@ -148,8 +189,18 @@ def _table(event: Question | Text, outcome: Outcome) -> Table:
         table.add_row(outcome.model.name, str(outcome.windows), str(outcome.dims), f"{first}{more}")
         return table
     assert isinstance(event, Question)
-    table = Table("Score", "Characters", "Answer in its context")
+    several = ("Passage",) if event.contexts else ()
+    table = Table("Score", *several, "Characters", "Answer in its context")
     for span in outcome.answers:
-        shown = marked(event.context, span.start, span.end) if span.end else "(no answer)"
-        table.add_row(f"{span.score:.4f}", f"{span.start}-{span.end}", shown)
+        # A worker before contract 1.2 names no index; it has read the only context.
+        index = (span.context_index or 0) if span.end else None
+        passage = "" if index is None else f"{index} {span.context_id or ''}".rstrip()
+        table.add_row(
+            f"{span.score:.4f}",
+            *([passage] if several else []),
+            f"{span.start}-{span.end}",
+            "(no answer)"
+            if index is None
+            else marked(event.passages[index].text, span.start, span.end),
+        )
     return table

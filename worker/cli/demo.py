@@ -96,9 +96,10 @@ def _print_results(results: list[tuple[DemoEvent, QuestionResult]]) -> None:
         answer = Answer.model_validate_json(result.value or b"")
         for rank, span in enumerate(answer.answers):
             found = span.end > span.start
+            (passage,) = event.question.passages
             table.add_row(
                 event.label if rank == 0 else "  (second best)",
-                marked(event.question.context, span.start, span.end) if found else "(no answer)",
+                marked(passage.text, span.start, span.end) if found else "(no answer)",
                 f"{span.score:.3f}",
                 f"{span.start:,}-{span.end:,}",
                 str(answer.windows),

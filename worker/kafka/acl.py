@@ -48,13 +48,12 @@ RequiredAcls = Mapping[str, tuple[Operation, ...]]
 
 def required_by_worker(settings: Settings) -> RequiredAcls:
     """The topic ACLs of `qa-worker run`."""
-    qa = settings.qa
+    questions, *outputs = settings.qa.topics
     return {
         # A topic for replies may not exist yet; of those with a prefix the names are not known.
-        **dict.fromkeys(qa.named_reply_topics, (Operation.WRITE,)),
-        qa.questions_topic: (Operation.READ,),
-        qa.answers_topic: (Operation.WRITE,),
-        qa.dead_letters_topic: (Operation.WRITE,),
+        **dict.fromkeys(settings.qa.named_reply_topics, (Operation.WRITE,)),
+        questions: (Operation.READ,),
+        **dict.fromkeys(outputs, (Operation.WRITE,)),
     }
 
 

@@ -81,10 +81,26 @@ PARTITION_STOPPED = Gauge(
 # Records out.
 ANSWERS = Counter(
     "qa_answers",
-    "Answers, or embeddings, that the brokers acknowledged",
+    "Answers, or embeddings, that the brokers acknowledged; unsure questions too",
     ["topic", "partition"],
 )
+VERDICTS = Counter(
+    "qa_verdicts",
+    "Acknowledged answers by what they say: answered, no_answer (the model prefers none), unsure "
+    "(the score is below min_score; with QA_UNSURE_TOPIC the question went there)",
+    ["verdict"],
+)
+for _verdict in ("answered", "no_answer", "unsure"):
+    VERDICTS.labels(_verdict)
 REJECTIONS = Counter("qa_rejections", "Dead letters that the brokers acknowledged", ["reason"])
+PAST_DEADLINE = Counter(
+    "qa_past_deadline_records",
+    "Records whose deadline passed before the model read them, by what QA_EXPIRED did with them; "
+    "counted when the brokers acknowledged their outcome or, for drop, their offset",
+    ["mode"],
+)
+for _mode in ("dead_letter", "drop", "answer"):
+    PAST_DEADLINE.labels(_mode)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "

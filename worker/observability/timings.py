@@ -39,3 +39,5 @@ class ReadTimings:
     """In the order in which the stages ended."""
     batches: list[BatchTiming] = field(default_factory=list)
     """Unordered: the threads of the engine run windows of one event at the same time."""
+    attributes: dict[str, int] = field(default_factory=dict)
+    """Attributes of the event for its span, such as `qa.contexts`."""

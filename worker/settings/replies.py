@@ -39,20 +39,22 @@ class ReplySettings(TopicSettings):
 
     @model_validator(mode="after")
     def _check_replies(self) -> Self:
+        onward = f", unsure questions to {self.unsure_topic}" if self.unsure_topic else ""
         for topic in self._not_for_replies:
             if topic in self.reply_topics:
                 raise ValueError(
                     f"QA_REPLY_TOPICS must not name {topic}: the worker reads its questions from "
                     f"{self.questions_topic} and writes dead letters to {self.dead_letters_topic}"
+                    f"{onward}"
                 )
         if self.reply_also and not self.reply_topics:
             raise ValueError("QA_REPLY_ALSO needs QA_REPLY_TOPICS")
         return self
 
     @property
-    def _not_for_replies(self) -> tuple[str, str]:
+    def _not_for_replies(self) -> list[str]:
         """An answer there would be read as a question, or replayed as one."""
-        return self.questions_topic, self.dead_letters_topic
+        return [topic for topic in self.topics if topic != self.answers_topic]
 
     def may_reply_to(self, topic: str) -> bool:
         """Whether a question may name the topic for its reply."""

@@ -1,5 +1,6 @@
 """The worker's own settings, `QA_...`: the groups of all concerns in one."""
 
+from worker.settings.deadlines import DeadlineSettings
 from worker.settings.delivery import DeliverySettings, LifecycleSettings
 from worker.settings.inference import InferenceSettings, ModelSettings
 from worker.settings.operations import ConsoleSettings, HttpSettings, LoggingSettings
@@ -13,6 +14,7 @@ class WorkerSettings(
     HttpSettings,
     LifecycleSettings,
     DeliverySettings,
+    DeadlineSettings,
     InferenceSettings,
     ReplySettings,
     ModelSettings,

@@ -20,7 +20,13 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
 from worker.observability.health import Health
-from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace, TraceDispatcher
+from worker.observability.record_trace import (
+    ANSWERED,
+    DROPPED,
+    UNSURE,
+    RecordTrace,
+    TraceDispatcher,
+)
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import (
@@ -33,8 +39,10 @@ from worker.streaming.delivery.base import (
 )
 from worker.streaming.offset_tracker import OffsetTracker
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.unsure import Verdict
 
 _PUBLISH = metrics.STAGE.labels("publish")
+_VERDICTS = {verdict: metrics.VERDICTS.labels(str(verdict)) for verdict in Verdict}
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
@@ -234,7 +242,8 @@ class PartitionProcessor:
             if batch and size > self._delivery.max_bytes:
                 break
             batch.append(processed)
-        counted = [n for n, each in enumerate(islice(self._processed, len(batch))) if counts(each)]
+        pairs = zip(self._processed, batch, strict=False)
+        counted = [n for n, (each, done) in enumerate(pairs) if counts(each.record, done)]
         allowed, error = self._context.dead_letter_limit.check([batch[n].reason for n in counted])
         return (batch[: counted[allowed]] if error else batch), error
 
@@ -244,13 +253,22 @@ class PartitionProcessor:
         self._replaced.pop(processed.offset, None)
         reason = processed.reason
         if each.trace is not None:
-            each.trace.add_stage("publish", started_ns)
-        outcome = str(reason) if reason else ANSWERED
+            each.trace.expired = processed.expired or ""
+            if processed.outputs:
+                each.trace.add_stage("publish", started_ns)
+        is_unsure = processed.verdict is Verdict.UNSURE
+        outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
         self.in_flight_bytes -= each.record.size
-        if counts(each):
+        if counts(each.record, processed):
             self._context.dead_letter_limit.count(reason)
+        if processed.verdict is not None:
+            _VERDICTS[processed.verdict].inc()
+        if processed.expired is not None:
+            metrics.PAST_DEADLINE.labels(processed.expired).inc()
+        if not processed.outputs:
+            return
         if reason is None:
             self._answers.inc()
         else:
@@ -267,8 +285,9 @@ class PartitionProcessor:
             )
 
 
-def counts(each: InFlightRecord) -> bool:
+def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
     """Whether the record counts for the dead-letter limit. A replayed question that is rejected
-    again returns to the dead-letter topic: that says nothing about the questions topic.
+    again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
+    expired question: after an outage, all of them may have expired.
     """
-    return not is_replay(each.record.headers)
+    return processed.reason is not Reason.EXPIRED and not is_replay(record.headers)

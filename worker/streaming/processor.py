@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from schemas.answer import Answer
 from schemas.event import Event, Outcome
 from schemas.rejection import Header, Reason, Rejected
 from worker.inference.result import R, ReadResult
@@ -29,6 +30,7 @@ from worker.streaming.codec import (
     omitted_parts,
     shrink_dead_letter,
 )
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
 from worker.streaming.replies import (
     Reply,
@@ -38,6 +40,7 @@ from worker.streaming.replies import (
     reply_after,
     with_event_id,
 )
+from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
 
@@ -77,11 +80,13 @@ class RecordProcessor:
     answers_topic: str
     dead_letters_topic: str
     max_record_bytes: int
+    deadlines: DeadlinePolicy
     replies: ReplyRouter
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
     """Topics that take no record without a key."""
+    unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -112,34 +117,53 @@ class RecordProcessor:
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            result = await self._infer(envelope.event)
+            event, deadline = self.deadlines.apply(envelope.event, record)
+            if trace is not None and deadline is not None:
+                trace.deadline = deadline.seconds
+            is_late = self.deadlines.has_passed(deadline)
+            result = await self._infer(event)
+            is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
             if trace is not None:
                 trace.add_timings(result.timings)
-            output = await self._run_sized(
-                record,
-                encode_outcome_record,
-                record,
-                envelope,
-                result.outcome,
-                self.answers_topic,
-                context=None if trace is None else trace.propagated,
-                requires_key=self.answers_topic in self.compacted,
-            )
-            outputs = self.replies.outputs(record, output, reply)
+            verdict = self.unsure.verdict(envelope.event, result.outcome)
+            outputs: tuple[OutputRecord, ...]
+            if verdict is Verdict.UNSURE and self.unsure.topic:
+                # The worker that answers it replies: the record keeps its headers.
+                outputs = (self._send_on(record, name, result.outcome, self.unsure.topic),)
+            else:
+                output = await self._run_sized(
+                    record,
+                    encode_outcome_record,
+                    record,
+                    envelope,
+                    result.outcome,
+                    self.answers_topic,
+                    context=None if trace is None else trace.propagated,
+                    requires_key=self.answers_topic in self.compacted,
+                )
+                outputs = self.replies.outputs(record, output, reply)
+                log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
             for output in outputs:
                 if not self._fits(output, reply):
                     raise Rejected(
                         Reason.ANSWER_TOO_LARGE,
                         f"the outcome takes {output.size} bytes, more than {output.topic} allows",
                     )
-            log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-            return ProcessedRecord(record.offset, outputs, None, reply)
+            return ProcessedRecord(
+                record.offset, outputs, None, reply, verdict, answered_late=is_late
+            )
         except Rejected as rejected:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
             context = None if trace is None else trace.propagated
             return self._reject(record, name, rejected, reply, context)
+
+    def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
+        """The record for the topic of unsure questions."""
+        assert isinstance(answer, Answer)
+        log.debug("unsure", **_position(record), id=name, score=answer.score, to=topic)
+        return encode_unsure_question(record, answer, topic, requires_key=topic in self.compacted)
 
     async def _infer(self, event: Event[R]) -> ReadResult[R]:
         future = self.engine.submit(event)
@@ -197,7 +221,13 @@ class RecordProcessor:
     ) -> ProcessedRecord:
         """`context` are trace headers that replace the record's in an error reply."""
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
-        log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
+        if rejected.reason is Reason.EXPIRED:
+            # After an outage thousands may expire; the watchdog logs their number.
+            log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
+            if self.deadlines.expired == "drop":
+                return ProcessedRecord(record.offset, (), rejected.reason, reply)
+        else:
+            log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
             record, rejected, topic, requires_key=topic in self.compacted

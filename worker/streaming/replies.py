@@ -152,7 +152,8 @@ def reply_outcome(
     if reply is None:
         return None
     if reason is None:
-        return "answer"
+        # A question that is sent on gets its reply from the worker that answers it.
+        return "answer" if any(each.topic == reply.topic for each in outputs) else None
     return "error" if len(outputs) > 1 else "dropped"
 
 

@@ -56,6 +56,14 @@ MODEL = Row(
             "short",
             (("{{instance}}", f"qa_pending_tokens{{{OF}}}"),),
         ),
+        Panel(
+            "Verdicts",
+            "Answers per second by what they say: answered, no_answer (the model prefers none), "
+            "unsure (the score is below min_score).",
+            "cps",
+            (("{{verdict}}", f"sum by (verdict) ({rate('qa_verdicts_total')})"),),
+            stacked=True,
+        ),
     ),
 )
 

@@ -1,4 +1,5 @@
-"""Ask one question through Kafka, with aiokafka: `python ask.py QUESTION CONTEXT`.
+"""Ask one question through Kafka, with aiokafka: `python ask.py QUESTION CONTEXT...`. Several
+contexts are sent as passages; the answer's `context_index` counts them from 0.
 
 Prints the answer event, or why the question was rejected. Needs `pip install aiokafka`.
 Environment variables: KAFKA_BOOTSTRAP_SERVERS, QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC,
@@ -21,8 +22,13 @@ DEAD_LETTERS = os.environ.get("QA_DEAD_LETTERS_TOPIC", "qa.questions.dead")
 SECONDS = 60
 
 
-async def ask(question: str, context: str) -> str:
+async def ask(question: str, *contexts: str) -> str:
     """The answer event as JSON. Raises `ValueError` if the question is rejected, `TimeoutError`."""
+    event: dict[str, object] = {"question": question}
+    if len(contexts) == 1:
+        event["context"] = contexts[0]
+    else:
+        event["contexts"] = [{"text": text} for text in contexts]
     correlation_id = uuid.uuid4().hex.encode()
     # The worker writes answers in transactions; without read_committed, a consumer may see answers
     # of an aborted one.
@@ -32,7 +38,7 @@ async def ask(question: str, context: str) -> str:
         await seek_to_end(consumer, producer)
         await producer.send_and_wait(
             QUESTIONS,
-            json.dumps({"question": question, "context": context}).encode(),
+            json.dumps(event).encode(),
             # Answers have the key of their question; questions with the same key keep their order.
             key=b"example",
             # The worker copies this header to the answer.
@@ -63,9 +69,9 @@ async def seek_to_end(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) ->
 
 
 if __name__ == "__main__":
-    _, question_argument, context_argument = sys.argv
+    _, question_argument, *context_arguments = sys.argv
     try:
-        print(asyncio.run(ask(question_argument, context_argument)))
+        print(asyncio.run(ask(question_argument, *context_arguments)))
     except ValueError as rejected:
         sys.exit(f"rejected: {rejected}")
     except TimeoutError:

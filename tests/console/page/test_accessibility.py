@@ -39,6 +39,8 @@ async def test_page_fits_every_width(console: ConsolePage) -> None:
 async def test_axe_finds_no_violations_light_and_dark(console: ConsolePage) -> None:
     """Runs axe-core on the page with an answer, with a rejection, and without a token."""
     page = console.page
+    await page.get_by_role("button", name="Add a passage").click()
+    await page.get_by_label("Passage 2", exact=True).fill("It rained.")
     await console.ask(QUESTION, EMOJI)
     await expect(page.locator("mark")).to_be_visible()
     assert await violations(page) == []

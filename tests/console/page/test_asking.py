@@ -62,6 +62,25 @@ async def test_a_click_marks_another_span(console: ConsolePage) -> None:
     )
 
 
+async def test_the_answer_is_shown_in_its_passage(console: ConsolePage) -> None:
+    page = console.page
+    await page.get_by_label("Question").fill("Who wrote it?")
+    await page.get_by_label("Context that contains the answer").fill("It rained all day.")
+    for _ in range(3):
+        await page.get_by_role("button", name="Add a passage").click()
+    await page.get_by_label("Passage 2", exact=True).fill("Nothing else happened.")
+    await page.get_by_role("button", name="Remove passage 3").click()
+    # The fourth is the third now; the second has become empty, so the third is sent as number 3.
+    await page.get_by_label("Passage 2", exact=True).fill("")
+    await page.get_by_label("Passage 3", exact=True).fill("Ada Byron wrote it in 1843.")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.locator("mark")).to_have_text("Ada Byron")
+    await expect(page.locator("#result .text")).to_have_text("Ada Byron wrote it in 1843.")
+    await expect(page.locator(".spans .at").first).to_have_text("passage 3 0–9")
+    announced = page.locator("[aria-live=polite]")
+    await expect(announced).to_have_text("Answer: Ada Byron (passage 3)")
+
+
 async def test_trace_shows_stages_in_order(console: ConsolePage, topics: Topics) -> None:
     page = console.page
     await console.ask(QUESTION, EMOJI)

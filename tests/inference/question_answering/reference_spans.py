@@ -35,18 +35,10 @@ class Case:
 
 
 def reference(case: Case, options: SpanOptions) -> list[Span]:
-    scores: dict[tuple[int, int], float] = {}
-    joint = options.score_normalization is ScoreNormalization.JOINT
-    shares, nothing = _jointly(case) if joint else _by_window(case)
-    for (window, _, _), (start, end) in zip(case.read, shares, strict=True):
-        for i in range(window.count):
-            for j in range(i, min(i + options.max_answer_tokens, window.count)):
-                score = float(start[i] * end[j])
-                place = _place(case.context, window.first + i, window.first + j, options)
-                scores[place] = max(score, scores.get(place, 0.0))
+    scores, nothing = reference_scores([case], options)
     spans = [
-        Span(answer=case.text[first:last], score=score, start=first, end=last)
-        for (first, last), score in scores.items()
+        Span(answer=case.text[first:last], score=score, start=first, end=last, context_index=0)
+        for (_, first, last), score in scores.items()
     ]
     if options.no_answer:
         spans.append(Span(answer="", score=nothing, start=0, end=0))
@@ -58,28 +50,50 @@ def reference(case: Case, options: SpanOptions) -> list[Span]:
     return sorted(spans, key=order)[: options.top_k]
 
 
-def _by_window(case: Case) -> tuple[list[Shares], float]:
-    both = [(_softmax(start, window), _softmax(end, window)) for window, start, end in case.read]
+def reference_scores(
+    cases: Sequence[Case], options: SpanOptions
+) -> tuple[dict[tuple[int, int, int], float], float]:
+    """The score of each span by passage, start and end; the score of the empty span."""
+    scores: dict[tuple[int, int, int], float] = {}
+    joint = options.score_normalization is ScoreNormalization.JOINT
+    shares, nothing = _jointly(cases) if joint else _by_window(cases)
+    windows = [(index, case, read) for index, case in enumerate(cases) for read in case.read]
+    for (index, case, (window, _, _)), (start, end) in zip(windows, shares, strict=True):
+        for i in range(window.count):
+            for j in range(i, min(i + options.max_answer_tokens, window.count)):
+                score = float(start[i] * end[j])
+                place = _place(case.context, window.first + i, window.first + j, options)
+                scores[index, *place] = max(score, scores.get((index, *place), 0.0))
+    return scores, nothing
+
+
+def _by_window(cases: Sequence[Case]) -> tuple[list[Shares], float]:
+    both = [
+        (_softmax(start, window), _softmax(end, window))
+        for case in cases
+        for window, start, end in case.read
+    ]
     nothing = min(float(start[0] * end[0]) for start, end in both)
     return [(start[1:], end[1:]) for start, end in both], nothing
 
 
-def _jointly(case: Case) -> tuple[list[Shares], float]:
-    """One distribution over all tokens of the context and one [CLS]."""
-    cls = min(((float(s[0]), float(e[0])) for _, s, e in case.read), key=lambda c: (sum(c), c[0]))
+def _jointly(cases: Sequence[Case]) -> tuple[list[Shares], float]:
+    """One distribution over all tokens of all contexts and one [CLS]."""
+    windows = [(index, *read) for index, case in enumerate(cases) for read in case.read]
+    cls = min(((float(s[0]), float(e[0])) for _, _, s, e in windows), key=lambda c: (sum(c), c[0]))
     totals, tops = [], []
     for side in (0, 1):
-        logits = {-1: cls[side]}
-        for window, *pair in case.read:
+        logits = {(-1, 0): cls[side]}
+        for index, window, *pair in windows:
             for i in range(window.count):
                 value = float(pair[side][window.offset + i])
-                place = window.first + i
+                place = (index, window.first + i)
                 logits[place] = max(value, logits.get(place, value))
         ordered = np.array([logits[place] for place in sorted(logits)])
         tops.append(ordered.max())
         totals.append(np.exp(ordered - tops[-1]).sum())
     shares = []
-    for window, *pair in case.read:
+    for _, window, *pair in windows:
         context = [
             values[window.offset : window.offset + window.count].astype(np.float64)
             for values in pair

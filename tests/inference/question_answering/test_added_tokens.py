@@ -35,7 +35,9 @@ def answer(tokenizer: Tokenizer, directory: Path, context: str, **options: bool)
         logits[tokenizer.token_to_id("covid")] = 5
     model = table_model(logits, logits)
     bundle = open_bundle(write_bundle(directory / "x", model=model, tokenizer=tokenizer))
-    question = Question(id="1", question="a", context=context, options=ReadingOptions(**options))
+    question = Question(
+        id="1", question="a", context=context, options=ReadingOptions.model_validate(options)
+    )
     with InferenceEngine(bundle, InferenceOptions(threads=1)) as engine:
         outcome = engine.submit(question).result(30).outcome
     assert isinstance(outcome, Answer)

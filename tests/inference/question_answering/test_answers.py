@@ -57,7 +57,7 @@ def test_an_answer_at_the_end_of_a_long_context_is_found(reader: InferenceEngine
     answer = answered(reader, QUESTIONS[3])
     assert answer.answer == "Lord Byron"
     assert answer.windows > 1
-    assert QUESTIONS[3].context[answer.start : answer.end] == "Lord Byron"
+    assert QUESTIONS[3].passages[0].text[answer.start : answer.end] == "Lord Byron"
 
 
 def test_an_accent_stays_with_its_letter(reader: InferenceEngine) -> None:

@@ -78,7 +78,8 @@ def best(*read: Read, asked: SpanOptions | None = None) -> Span:
 
 
 def test_a_sure_start_and_end_score_one() -> None:
-    assert best(window({2: 0.0}, {4: 0.0})) == Span(answer="cde", score=1.0, start=2, end=5)
+    expected = Span(answer="cde", score=1.0, start=2, end=5, context_index=0)
+    assert best(window({2: 0.0}, {4: 0.0})) == expected
 
 
 def test_the_score_is_the_product_of_both_shares() -> None:

@@ -47,7 +47,7 @@ def test_one_window_gives_the_span_of_the_best_logits(
     answer = reader.submit(words.event).result().outcome
     assert answer.windows == 1
     assert (answer.start, answer.end) == words.best_span(bundle, max_words=15)
-    assert answer.answer == words.event.context[answer.start : answer.end]
+    assert answer.answer == words.event.passages[0].text[answer.start : answer.end]
 
 
 def test_long_context_is_answered_in_whole_words(config: Config, reader: InferenceEngine) -> None:
@@ -55,7 +55,7 @@ def test_long_context_is_answered_in_whole_words(config: Config, reader: Inferen
     answer = reader.submit(words.event).result().outcome
     assert answer.windows == 4
     assert (answer.start, answer.end) in words.spans(max_words=15)
-    assert answer.answer == words.event.context[answer.start : answer.end]
+    assert answer.answer == words.event.passages[0].text[answer.start : answer.end]
 
 
 def test_token_types_reach_the_model(tmp_path: Path) -> None:

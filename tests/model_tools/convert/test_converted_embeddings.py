@@ -42,7 +42,7 @@ def texts(config: Config) -> list[Text]:
     """Of one window, and the last of three and a piece."""
     counts = [1, 2, 7, CAPACITY - 1, CAPACITY, 3 * CAPACITY + 5]
     words = [random_words(config, count, seed) for seed, count in enumerate(counts)]
-    return [Text(id=str(n), text=each.event.context) for n, each in enumerate(words)]
+    return [Text(id=str(n), text=each.event.passages[0].text) for n, each in enumerate(words)]
 
 
 def embed(bundle: Bundle, texts: list[Text], threads: int = 1) -> list[NDArray[np.float64]]:

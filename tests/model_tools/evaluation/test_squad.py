@@ -1,6 +1,7 @@
 """EM and F1, against cases worked out by hand from the official SQuAD scripts."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,50 @@ def test_v2_example_may_be_unanswerable(tmp_path: Path) -> None:
     assert example.gold == ()
 
 
+def with_passages(*passages: Any, **paragraph: Any) -> dict[str, Any]:
+    document = squad()
+    (article,) = document["data"]
+    del article["paragraphs"][0]["context"]
+    article["paragraphs"][0] |= {"contexts": list(passages), **paragraph}
+    return document
+
+
+def test_a_paragraph_may_have_passages(tmp_path: Path) -> None:
+    document = with_passages({"text": "It rained."}, {"id": "b", "text": "Ada did.", "score": 0.5})
+    (read,) = loaded(tmp_path, document)
+    event = read.event()
+    assert isinstance(event, Question)
+    assert (event.context, read.gold) == (None, ("Ada",))
+    assert [(each.id, each.text, each.score) for each in event.passages] == [
+        (None, "It rained.", None),
+        ("b", "Ada did.", 0.5),
+    ]
+    assert read.texts == ["It rained.", "Ada did."]
+
+
+CONTEXTS = "data[0].paragraphs[0].contexts"
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (with_passages(), f"{CONTEXTS} is empty"),
+        (with_passages("Ada."), f"{CONTEXTS}[0]: Input should be "),
+        (with_passages({"text": "Ada."}, {"text": " "}), f"{CONTEXTS}[1].text: is blank"),
+        (with_passages({"text": "Ada.", "score": 2}), f"{CONTEXTS}[0].score: Input should be "),
+        (with_passages(contexts={}), f"{CONTEXTS} is an object, not a list"),
+        (
+            with_passages({"text": "Ada."}, context="Ada."),
+            "data[0].paragraphs[0] has context and contexts; remove one",
+        ),
+    ],
+    ids=lambda value: value[-40:] if isinstance(value, str) else "",
+)
+def test_passages_that_are_wrong_are_refused(tmp_path: Path, document: Any, problem: str) -> None:
+    with pytest.raises(DataError, match=re.escape(problem)):
+        loaded(tmp_path, document)
+
+
 QAS = r"data[0].paragraphs[0].qas[0]"
 
 
@@ -216,6 +261,8 @@ def test_decoder_says_whether_the_answer_may_be_empty() -> None:
     assert plain.endswith("aligned to words; every question answered")
     empty = InferenceOptions(no_answer=True, no_answer_threshold=1.5)
     assert describe_decoder(empty, 512).endswith("; no answer allowed, threshold 1.5")
+    strict = InferenceOptions(min_score=0.25)
+    assert describe_decoder(strict, 512).endswith("answered; scores of at least 0.25")
 
 
 def test_example_becomes_a_question() -> None:

@@ -73,10 +73,13 @@ def verify(
         for row in _comparison_rows(other, run.comparison):
             table.add_row(*row)
     if data and bundle.manifest.task is Task.QUESTION_ANSWERING:
-        for note in notes(examples, options, knows_no_answer=bundle.manifest.knows_no_answer):
+        manifest = bundle.manifest
+        own = options.for_model(manifest)
+        for note in notes(examples, own, knows_no_answer=manifest.knows_no_answer):
             print_note(f"note: {note}")
         for each, its_run in [(bundle, run.first)] + ([(other, run.second)] if other else []):
-            scores = score_run(data.name, examples, its_run, options, each.manifest.max_tokens)
+            own = options.for_model(each.manifest)
+            scores = score_run(data.name, examples, its_run, own, each.manifest.max_tokens)
             table.add_row(f"EM, F1 of {each.name}", f"{scores.exact_match:.4f}, {scores.f1:.4f}")
             for name, part in scores_by_answerability(examples, its_run):
                 figures = f"{part.exact_match:.4f}, {part.f1:.4f}"
@@ -110,7 +113,7 @@ def _check_options(
 def _demo_examples() -> list[Example]:
     """The demo's questions. They have no gold answers."""
     return [
-        Example(str(number), question.question, question.context, ())
+        Example(str(number), question.question, question.context or "", ())
         for number, question in enumerate(demo_questions())
     ]
 

@@ -1,8 +1,9 @@
-// The form: sends a question through Kafka and shows its answer, marked in the context.
+// The form: sends a question through Kafka and shows its answer, marked in its context.
 
 import { call, RequestError } from "./api.js";
 import { byId, el, plural } from "./dom.js";
 import { spanUnits } from "./offsets.js";
+import { reset, texts } from "./passages.js";
 import { drawTrace, hideTrace } from "./trace.js";
 
 /** Longer than the worker's own timeout (30 s), so that the worker reports a late answer. */
@@ -23,18 +24,21 @@ let worker = null;
 /** Shows the fields that the worker's model needs. */
 export function adaptForm(running) {
   worker = running;
-  const texts = worker.event_type === "text";
-  for (const part of document.querySelectorAll(".for-questions")) part.hidden = texts;
-  byId("ask-title").textContent = texts ? "Embed through Kafka" : "Ask through Kafka";
-  byId("context-label").textContent = texts ? "Text" : "Context that contains the answer";
+  const embeds = worker.event_type === "text";
+  for (const part of document.querySelectorAll(".for-questions")) part.hidden = embeds;
+  byId("ask-title").textContent = embeds ? "Embed through Kafka" : "Ask through Kafka";
+  byId("context-label").textContent = embeds ? "Text" : "Context that contains the answer";
 }
 
 function event() {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const id = `console-${[...random].map((number) => number.toString(36)).join("")}`;
   if (worker?.event_type === "text") return { id, text: byId("context").value };
-  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked };
-  return { id, question: byId("question").value, context: byId("context").value, options };
+  // null: the worker's setting, which may depend on its model.
+  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked || null };
+  const passages = texts();
+  const form = passages.length > 1 ? { contexts: passages } : { context: passages[0].text };
+  return { id, question: byId("question").value, ...form, options };
 }
 
 /** `announced` is for screen readers: the result without the context. */
@@ -51,10 +55,14 @@ function showText(context, span) {
   return [box, mark];
 }
 
-function showAnswer(context, outcome) {
+/** `question` is the event that was sent. */
+function showAnswer({ context, contexts }, outcome) {
   const holder = el("div");
+  const passage = (span) => (contexts && span.context_index !== null ? `passage ${span.context_id}` : "");
   const choose = (rank) => {
-    const [box, mark] = showText(context, outcome.answers[rank]);
+    const span = outcome.answers[rank];
+    const text = contexts ? (contexts[span.context_index]?.text ?? "") : context;
+    const [box, mark] = showText(text, span);
     holder.replaceChildren(box);
     box.scrollTop = mark.offsetTop - box.clientHeight / 2;
     for (const [index, button] of buttons.entries()) button.ariaPressed = String(index === rank);
@@ -66,17 +74,20 @@ function showAnswer(context, outcome) {
       { type: "button", onclick: () => choose(rank) },
       el("b", { textContent: span.score.toFixed(3) }),
       el("span", { textContent: found ? span.answer : "no answer" }),
-      el("span", { className: "at", textContent: found ? `${span.start}–${span.end}` : "" }),
+      el("span", { className: "at", textContent: found ? `${passage(span)} ${span.start}–${span.end}`.trim() : "" }),
     );
     return button;
   });
-  const headline = outcome.answered ? outcome.answer : "No answer in this context";
+  const unsure = !outcome.answered && outcome.answers[0].end > outcome.answers[0].start;
+  const none = unsure ? "Not sure enough to answer" : `No answer in ${contexts ? "these passages" : "this context"}`;
+  const headline = outcome.answered ? outcome.answer : none;
+  const from = outcome.answered && contexts ? ` (${passage(outcome)})` : "";
   show(
-    outcome.answered ? `Answer: ${headline}` : headline,
+    outcome.answered ? `Answer: ${headline}${from}` : headline,
     el("p", { className: "headline", textContent: headline }),
     el("p", {
       className: "note",
-      textContent: `score ${outcome.score.toFixed(3)} · ${plural(outcome.windows, "window")} · model ${outcome.model.name}`,
+      textContent: `${from && `${passage(outcome)} · `}score ${outcome.score.toFixed(3)} · ${plural(outcome.windows, "window")} · model ${outcome.model.name}`,
     }),
     holder,
     el("div", { className: "spans", role: "group", ariaLabel: "Answers, best first: score, text, characters" }, ...buttons),
@@ -98,13 +109,27 @@ function showEmbedding(outcome) {
   );
 }
 
+function showUnsure(rejected) {
+  const headline = "Not sure enough to answer";
+  show(
+    `${headline}. ${rejected.detail}`,
+    el("p", { className: "headline", textContent: headline }),
+    el("p", { textContent: rejected.detail }),
+  );
+}
+
 function showRejected(rejected) {
   const headline = `Rejected: ${rejected.reason}`;
   show(
     `${headline}. ${rejected.detail}`,
     el("p", { className: "headline bad", textContent: headline }),
     el("p", { textContent: rejected.detail }),
-    el("p", { className: "note", textContent: "The dead-letter topic now has the unchanged record with this reason." }),
+    el("p", {
+      className: "note",
+      textContent: rejected.dead_letter
+        ? "The dead-letter topic now has the unchanged record with this reason."
+        : "No topic has a record of it; its offset is committed.",
+    }),
   );
 }
 
@@ -127,9 +152,10 @@ async function ask() {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(question),
     });
-    if (report.rejected) showRejected(report.rejected);
+    if (report.rejected?.reason === "unsure") showUnsure(report.rejected);
+    else if (report.rejected) showRejected(report.rejected);
     else if (report.outcome.embedding) showEmbedding(report.outcome);
-    else showAnswer(question.context, report.outcome);
+    else showAnswer(question, report.outcome);
     drawTrace(report, worker);
   } catch (error) {
     showFailed(error);
@@ -142,11 +168,11 @@ byId("question-form").addEventListener("submit", (submitted) => {
   submitted.preventDefault();
   ask();
 });
-byId("context").addEventListener("keydown", (pressed) => {
+byId("passages").addEventListener("keydown", (pressed) => {
   if (pressed.key === "Enter" && (pressed.ctrlKey || pressed.metaKey)) byId("question-form").requestSubmit();
 });
 byId("example").addEventListener("click", () => {
   byId("question").value = EXAMPLE.question;
-  byId("context").value = EXAMPLE.context;
+  reset(EXAMPLE.context);
   byId("send").focus();
 });

@@ -1,12 +1,22 @@
-"""Extractive question answering: splits pairs into windows, and ranks spans by their logits."""
+"""Extractive question answering: splits passages into windows, and ranks spans by their logits."""
 
-from schemas.answer import Answer, ModelInfo
-from schemas.question import Question
+from dataclasses import replace
+from itertools import islice
+
+from schemas.answer import Answer, ModelInfo, Span
+from schemas.question import Question, ReadingOptions
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
-from worker.inference.question_answering.spans import SpanOptions, WindowLogits, rank_spans
-from worker.inference.question_answering.windows import EncodedContext, Windower
+from worker.inference.question_answering.candidates import ReadPassage, WindowLogits
+from worker.inference.question_answering.passages import (
+    SplitPassage,
+    check_number,
+    split_passages,
+)
+from worker.inference.question_answering.spans import SpanOptions, rank_with_softmax
+from worker.inference.question_answering.temperature import Softmax
+from worker.inference.question_answering.windows import Windower
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
 
@@ -25,7 +35,13 @@ class QuestionAnsweringTask:
                 f"window of {max_tokens} to its context: lower the limit for questions"
             )
         self.windower = Windower(bundle, max_tokens=max_tokens)
-        self.options = options
+        self.options = options.for_model(bundle.manifest)
+        calibration = bundle.manifest.calibration
+        self.temperature = calibration.temperature if calibration else 1.0
+
+    def span_options(self, asked: ReadingOptions) -> SpanOptions:
+        """What applies to a question that asks for these options. Raises `Rejected`."""
+        return replace(self.options.span_options(asked), temperature=self.temperature)
 
     def make(self, event: Question) -> "QuestionJob":
         return QuestionJob(event, self)
@@ -45,47 +61,78 @@ class QuestionJob(Job[Answer]):
     def __init__(self, question: Question, task: QuestionAnsweringTask) -> None:
         super().__init__()
         self._question = question
+        self._passages = question.passages
         self._task = task
         self._options: SpanOptions | None = None
-        self._context: EncodedContext | None = None
+        self._split: list[SplitPassage] = []
         self._logits: dict[int, Outputs] = {}
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return self._question.question, self._question.context
+        # The question is in the windows of each passage.
+        return tuple(
+            text for each in self._passages for text in (self._question.question, each.text)
+        )
 
     def split(self) -> list[Window]:
-        """The pair's windows; none for a context without a token. Raises `Rejected`."""
+        """The windows of all passages in turn; none for one without a token. Raises `Rejected`."""
         task, asked = self._task, self._question.options
-        self._options = task.options.span_options(asked)
+        self._options = task.span_options(asked)
+        check_number(self._passages, task.options.max_contexts)
         ids = task.windower.tokenize_question(
             self._question.question, max_tokens=task.max_question_tokens
         )
-        stride, max_windows = task.options.stride(asked), task.options.max_windows
-        limit = task.windower.max_context_tokens(ids, stride=stride, max_windows=max_windows)
-        self._context = task.windower.tokenize_context(self._question.context, max_tokens=limit)
-        return task.windower.split(ids, self._context, stride=stride, max_windows=max_windows)
+        self._split = split_passages(
+            task.windower,
+            ids,
+            self._passages,
+            stride=task.options.stride(asked),
+            max_windows=task.options.max_windows,
+        )
+        windows = [window for each in self._split for window in each.windows]
+        self.timings.attributes["qa.contexts"] = len(self._passages)
+        self.timings.attributes["qa.windows"] = len(windows)
+        return windows
 
     def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs
 
-    def postprocess(self, model: ModelInfo) -> Answer:
-        """Rank the spans of all windows. Raises `LogitsError`."""
-        assert self._options is not None
-        assert self._context is not None
-        read: list[WindowLogits] = []
+    def rank(self, options: SpanOptions) -> tuple[list[Span], Softmax | None]:
+        """As `rank_with_softmax`, of all windows. Raises `LogitsError`."""
+        logits: list[WindowLogits] = []
         for index, window in enumerate(self.windows):
             starts, ends = self._logits[index]
-            read.append((window, starts, ends))
-        spans = rank_spans(self._question.context, self._context, read, self._options)
+            logits.append((window, starts, ends))
+        windows = iter(logits)
+        read = [
+            ReadPassage(
+                each.passage.text,
+                each.context,
+                list(islice(windows, len(each.windows))),
+                id=each.passage.id,
+                retriever_score=each.passage.score,
+            )
+            for each in self._split
+        ]
+        return rank_with_softmax(read, options)
+
+    def postprocess(self, model: ModelInfo) -> Answer:
+        """The answer: the best span, or none if its score is too low. Raises `LogitsError`."""
+        assert self._options is not None
+        spans, _ = self.rank(self._options)
         best = spans[0]
+        answered = best.end > best.start and best.score >= self._options.min_score
+        # For consumers that do not look at `answered`: they must not take the span for an answer.
+        top = best if answered else Span(answer="", score=best.score, start=0, end=0)
         return Answer(
             id=self._question.id or "",
-            answer=best.answer,
-            score=best.score,
-            start=best.start,
-            end=best.end,
-            answered=best.end > best.start,
+            answer=top.answer,
+            score=top.score,
+            start=top.start,
+            end=top.end,
+            context_index=top.context_index,
+            context_id=top.context_id,
+            answered=answered,
             answers=spans,
             model=model,
             windows=len(self.windows),

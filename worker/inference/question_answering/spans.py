@@ -1,4 +1,4 @@
-"""Ranks spans of the context by the logits of its windows. Pure numpy.
+"""Ranks spans of passages by the logits of their windows. Pure numpy. A context is one passage.
 
 On one window the algorithm is that of Hugging Face's question-answering pipeline (transformers
 4.57), without its bugs: a span found twice counts once with its best score, so scores stay within
@@ -8,21 +8,29 @@ On one window the algorithm is that of Hugging Face's question-answering pipelin
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import exp
+from math import exp, inf
+from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from schemas.answer import Span
+from worker.inference.question_answering.candidates import (
+    Candidate,
+    Competitor,
+    ReadPassage,
+    WindowLogits,
+)
 from worker.inference.question_answering.graphemes import Graphemes
+from worker.inference.question_answering.overlap import OverlapOptions, choose_apart
+from worker.inference.question_answering.temperature import Denominator, Softmax
+from worker.inference.question_answering.window_spans import (
+    Doubles,
+    TokenProbabilities,
+    best_spans,
+)
 from worker.inference.question_answering.windows import EncodedContext
 from worker.inference.window import Window
-
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int64]
-WindowLogits = tuple[Window, NDArray[np.float32], NDArray[np.float32]]
-"""A window with its start and end logits, (length,) each."""
 
 
 class LogitsError(Exception):
@@ -33,7 +41,7 @@ class ScoreNormalization(StrEnum):
     """How scores of different windows compare. On a single window both are the same."""
 
     JOINT = "joint"
-    """One softmax over the whole context: spans rank by the sum of their logits, as in the decoder
+    """One softmax over all passages: spans rank by the sum of their logits, as in the decoder
     behind SQuAD's published figures."""
     PER_WINDOW = "per_window"
     """A softmax for each window, as in Hugging Face's pipeline: a window without an answer still
@@ -47,6 +55,15 @@ class SpanOptions:
     With `no_answer` the empty span competes: it wins where
     `log(its score / the best span's score)` is above `no_answer_threshold`. With joint scores
     that is SQuAD v2's rule, the difference of the null logits and the best span's.
+
+    `per_context` bounds the spans of each passage that compete; None: no bound. Below 1, `overlap`
+    drops a span that shares more than this part of its characters, or of the other's, with a
+    better span of its passage. `retriever_weight` multiplies the score of a span by its passage's
+    `retriever_score` to this power; the empty span has no passage and keeps its score.
+
+    `temperature` is the calibrated model's: with joint scores it changes the scores that spans
+    get, and never their order. A best span with a score below `min_score` is not taken for an
+    answer.
     """
 
     top_k: int
@@ -55,173 +72,213 @@ class SpanOptions:
     no_answer: bool
     no_answer_threshold: float = 0.0
     score_normalization: ScoreNormalization = ScoreNormalization.JOINT
-
-
-@dataclass(frozen=True, slots=True)
-class _TokenProbabilities:
-    """Probabilities of a window's context tokens to be start and end, (count,) each."""
-
-    window: Window
-    start: Doubles
-    end: Doubles
+    per_context: int | None = None
+    overlap: float = 1.0
+    retriever_weight: float = 0.0
+    temperature: float = 1.0
+    min_score: float = 0.0
 
 
 def rank_spans(
     text: str, context: EncodedContext, read: Sequence[WindowLogits], options: SpanOptions
 ) -> list[Span]:
-    """Up to `top_k` spans of `text`, best first.
+    """Up to `top_k` spans of one context, as `rank_passages` ranks those of its only passage."""
+    return rank_passages([ReadPassage(text, context, read)], options)
 
-    A span's score is p_start * p_end. Raises `LogitsError` for logits that are not finite.
+
+def rank_passages(passages: Sequence[ReadPassage], options: SpanOptions) -> list[Span]:
+    """Up to `top_k` spans of all passages, best first.
+
+    A span's score is p_start * p_end. In another order of the passages the same spans have other
+    indexes, and nothing else differs. Raises `LogitsError` for logits that are not finite.
     """
-    for window, start, end in read:
-        if not (
-            np.isfinite(_context_logits(start, window)).all()
-            and np.isfinite(_context_logits(end, window)).all()
-        ):
-            raise LogitsError("the model returned logits that are not finite")
-    softmax = _joint if options.score_normalization is ScoreNormalization.JOINT else _per_window
-    probabilities, nothing = softmax(read, len(context.ids))
-    graphemes = Graphemes(text)
-    best: dict[tuple[int, int], float] = {}
-    for each in probabilities:
-        for span, score in _window_spans(each, context, graphemes, options).items():
-            best[span] = max(score, best.get(span, 0.0))
+    spans, _ = rank_with_softmax(passages, options)
+    return spans
+
+
+def rank_with_softmax(
+    passages: Sequence[ReadPassage], options: SpanOptions
+) -> tuple[list[Span], Softmax | None]:
+    """As `rank_passages`, and what their scores come from; None without windows or without joint
+    scores.
+    """
+    softmax: Softmax | None = None
+    seen = [[_seen_window(*each) for each in passage.read] for passage in passages]
+    if options.score_normalization is ScoreNormalization.JOINT:
+        tokens = [len(passage.context.ids) for passage in passages]
+        probabilities, nothing, softmax = _joint(seen, tokens)
+    else:
+        probabilities, nothing = _per_window(seen)
+    candidates = _candidates(passages, probabilities, options)
+    nothing = min(nothing, 1.0)
+    if options.no_answer or not candidates:
+        handicap = exp(-options.no_answer_threshold)
+        candidates.append(Candidate(-nothing * handicap, -inf, 0, 0, "", "", _NO_PASSAGE))
+    candidates.sort()
+
+    def at_temperature(score: float) -> float:
+        return softmax.at_temperature(score, options.temperature) if softmax else score
+
     spans = [
-        Span(answer=text[start:end], score=min(score, 1.0), start=start, end=end)
-        for (start, end), score in best.items()
+        Span(answer="", score=at_temperature(nothing), start=0, end=0)
+        if index == _NO_PASSAGE
+        else Span(
+            answer=text[start:end],
+            score=at_temperature(-minus_score) * _factor(passages[index], options),
+            start=start,
+            end=end,
+            context_index=index,
+            context_id=passages[index].id,
+        )
+        for _, minus_score, start, end, text, _, index in candidates[: options.top_k]
     ]
-    if options.no_answer or not spans:
-        spans.append(Span(answer="", score=min(nothing, 1.0), start=0, end=0))
-    handicap = exp(-options.no_answer_threshold)
-    spans.sort(
-        key=lambda span: (-span.score * (1.0 if span.end else handicap), span.start, span.end)
-    )
-    return spans[: options.top_k]
+    return spans, softmax
+
+
+_NO_PASSAGE = -1
+
+
+def _candidates(
+    passages: Sequence[ReadPassage],
+    probabilities: Sequence[Sequence[TokenProbabilities]],
+    options: SpanOptions,
+) -> list[Candidate]:
+    """The spans that compete, in any order; the `top_k` best ones are among them."""
+    competitors = [
+        Competitor(passage, index, _factor(passage, options))
+        for index, passage in enumerate(passages)
+    ]
+    most = min(options.top_k, options.per_context or options.top_k)
+    if options.overlap < 1.0:
+        return choose_apart(
+            competitors,
+            probabilities,
+            OverlapOptions(
+                top_k=options.top_k,
+                per_context=most,
+                overlap=options.overlap,
+                max_answer_tokens=options.max_answer_tokens,
+                align_to_words=options.align_to_words,
+            ),
+        )
+    candidates = []
+    for competitor, windows in zip(competitors, probabilities, strict=True):
+        graphemes = Graphemes(competitor.passage.text)
+        best: dict[tuple[int, int], float] = {}
+        for each in windows:
+            found = best_spans(
+                each,
+                competitor.passage.context,
+                graphemes,
+                most,
+                max_answer_tokens=options.max_answer_tokens,
+                align_to_words=options.align_to_words,
+            )
+            for span, score in found.items():
+                best[span] = max(score, best.get(span, 0.0))
+        own = [competitor.candidate(score, *span) for span, score in best.items()]
+        candidates += own if len(own) <= most else sorted(own)[:most]
+    return candidates
+
+
+def _factor(passage: ReadPassage, options: SpanOptions) -> float:
+    """By which the scores of the passage's spans are multiplied."""
+    score = passage.retriever_score
+    return 1.0 if score is None else score**options.retriever_weight
+
+
+_SeenWindow = tuple[Window, Doubles, Doubles]
+"""A window with the start and end logits of [CLS] and of the context's tokens, (1 + count,) each.
+
+[CLS] is never an answer but stays in the denominator, as in the pipeline: its probability lowers
+every score.
+"""
+
+
+def _seen_window(
+    window: Window, start: NDArray[np.float32], end: NDArray[np.float32]
+) -> _SeenWindow:
+    starts, ends = _context_logits(start, window), _context_logits(end, window)
+    if not (np.isfinite(starts).all() and np.isfinite(ends).all()):
+        raise LogitsError("the model returned logits that are not finite")
+    return window, starts, ends
 
 
 def _context_logits(logits: NDArray[np.float32], window: Window) -> Doubles:
-    """The logits of [CLS] and of the context's tokens, (1 + count,).
-
-    [CLS] is never an answer but stays in the denominator, as in the pipeline: its probability
-    lowers every score.
-    """
     seen = np.empty(window.count + 1)
     seen[0] = logits[0]
     seen[1:] = logits[window.offset : window.offset + window.count]
     return seen
 
 
-def _per_window(read: Sequence[WindowLogits], _: int) -> tuple[list[_TokenProbabilities], float]:
-    """Probabilities for each window, and the smallest p_start[CLS] * p_end[CLS] of all windows."""
-    probabilities = []
-    # A context without a token (a blank one, say) has no window: the empty span has score 0.
-    nothing = 1.0 if read else 0.0
-    for window, start_logits, end_logits in read:
-        start, end = _context_logits(start_logits, window), _context_logits(end_logits, window)
-        for seen in (start, end):
-            seen -= seen.max()
-            np.exp(seen, out=seen)
-            seen /= seen.sum()
-        probabilities.append(_TokenProbabilities(window, start[1:], end[1:]))
-        nothing = min(nothing, float(start[0] * end[0]))
+def _per_window(
+    seen: Sequence[Sequence[_SeenWindow]],
+) -> tuple[list[list[TokenProbabilities]], float]:
+    """Probabilities for each window of each passage, and the smallest p_start[CLS] * p_end[CLS] of
+    all windows. Overwrites the logits.
+    """
+    probabilities: list[list[TokenProbabilities]] = []
+    # Passages without a token (a blank context, say) have no window: the empty span has score 0.
+    nothing = 1.0 if any(seen) else 0.0
+    for of_passage in seen:
+        probabilities.append([])
+        for window, start, end in of_passage:
+            for logits in (start, end):
+                logits -= logits.max()
+                np.exp(logits, out=logits)
+                logits /= logits.sum()
+            probabilities[-1].append(TokenProbabilities(window, start[1:], end[1:]))
+            nothing = min(nothing, float(start[0] * end[0]))
     return probabilities, nothing
 
 
-def _joint(read: Sequence[WindowLogits], tokens: int) -> tuple[list[_TokenProbabilities], float]:
-    """Probabilities for all windows, with one softmax over the context's `tokens`.
+def _joint(
+    seen: Sequence[Sequence[_SeenWindow]], tokens: Sequence[int]
+) -> tuple[list[list[TokenProbabilities]], float, Softmax | None]:
+    """Probabilities for all windows of each passage, with one softmax over all passages, of
+    `tokens` tokens each; that of the empty span; the softmax.
 
     In the denominator a token in two windows counts once, with its larger logit. So does [CLS],
     with the logits of the window in which their sum is smallest: SQuAD v2's null score.
     """
-    if not read:
-        return [], 0.0
-    windows = [window for window, _, _ in read]
-    starts = [_context_logits(start, window) for window, start, _ in read]
-    ends = [_context_logits(end, window) for window, _, end in read]
+    nulls = [(start[0], end[0]) for of_passage in seen for _, start, end in of_passage]
+    if not nulls:
+        return [[] for _ in seen], 0.0, None
     # Ties break by the smaller start logit: the order of the windows must not matter.
-    null = min(range(len(read)), key=lambda i: (starts[i][0] + ends[i][0], starts[i][0]))
-    start_probabilities, start_null = _joint_softmax(starts, windows, tokens, null)
-    end_probabilities, end_null = _joint_softmax(ends, windows, tokens, null)
+    null = min(nulls, key=lambda both: (both[0] + both[1], *both))
+    starts, ends = _denominator(seen, tokens, 1, null[0]), _denominator(seen, tokens, 2, null[1])
+    start_top, start_total = starts.highest, starts.total
+    end_top, end_total = ends.highest, ends.total
     probabilities = [
-        _TokenProbabilities(window, start, end)
-        for window, start, end in zip(windows, start_probabilities, end_probabilities, strict=True)
+        [
+            TokenProbabilities(
+                window,
+                np.exp(start[1:] - start_top) / start_total,
+                np.exp(end[1:] - end_top) / end_total,
+            )
+            for window, start, end in of_passage
+        ]
+        for of_passage in seen
     ]
-    return probabilities, start_null * end_null
+    nothing = np.exp(null[0] - start_top) / start_total * (np.exp(null[1] - end_top) / end_total)
+    return probabilities, float(nothing), Softmax(starts, ends)
 
 
-def _joint_softmax(
-    seen: Sequence[Doubles], windows: Sequence[Window], tokens: int, null: int
-) -> tuple[list[Doubles], float]:
-    """Probabilities of each window's tokens, and of [CLS] with the logit of window `null`."""
-    whole = np.full(1 + tokens, -np.inf)
-    whole[0] = seen[null][0]
-    for logits, window in zip(seen, windows, strict=True):
-        part = slice(1 + window.first, 1 + window.first + window.count)
-        np.maximum(whole[part], logits[1:], out=whole[part])
-    highest = whole.max()
-    total = np.exp(whole - highest).sum()
-    probabilities: list[Doubles] = [np.exp(logits[1:] - highest) / total for logits in seen]
-    return probabilities, float(np.exp(whole[0] - highest) / total)
-
-
-def _window_spans(
-    probabilities: _TokenProbabilities,
-    context: EncodedContext,
-    graphemes: Graphemes,
-    options: SpanOptions,
-) -> dict[tuple[int, int], float]:
-    """The window's `top_k` best distinct spans: maps (start, end) in code points to the score.
-
-    A span that divides a grapheme cluster grows to the whole cluster. Several token spans may be
-    the same text span (of one word, say), so the search widens until it finds `top_k` distinct
-    ones or no more exist.
-    """
-    window = probabilities.window
-    scores = _banded_products(probabilities.start, probabilities.end, options.max_answer_tokens)
-    wanted = options.top_k
-    while True:
-        wanted *= 4
-        found: dict[tuple[int, int], float] = {}
-        starts, ends, values = _largest(scores, wanted)
-        first, last = starts + window.first, ends + window.first
-        if options.align_to_words:
-            first, last = context.word_first[first], context.word_last[last]
-        begin, stop = context.starts[first].tolist(), context.ends[last].tolist()
-        for start, end, score in zip(begin, stop, values.tolist(), strict=True):
-            if start >= end:
-                continue
-            span = graphemes.cover(start, end)
-            if span not in found:
-                found[span] = score
-                if len(found) == options.top_k:
-                    return found
-        if wanted >= scores.size:
-            return found
-
-
-def _banded_products(p_start: Doubles, p_end: Doubles, max_tokens: int) -> Doubles:
-    """(n, m): p_start[i] * p_end[i + j] for spans of j + 1 tokens, -1 where i + j is past n."""
-    n = len(p_start)
-    m = min(max_tokens, n)
-    padded = np.concatenate((p_end, np.zeros(m - 1)))
-    scores: Doubles = p_start[:, None] * sliding_window_view(padded, m)
-    row, column = np.triu_indices(m, k=1)
-    scores[n - m + column, m - column + row] = -1.0
-    return scores
-
-
-def _largest(scores: Doubles, k: int) -> tuple[Ints, Ints, Doubles]:
-    """First and last tokens and scores of at least the `k` best spans, best first.
-
-    Everything that ties with the k-th is included, so that position alone breaks ties.
-    """
-    flat = scores.ravel()
-    if k < flat.size:
-        floor = np.partition(flat, flat.size - k)[flat.size - k]
-        chosen = np.flatnonzero(flat >= max(floor, 0.0))
-    else:
-        chosen = np.flatnonzero(flat >= 0.0)
-    starts, lengths = np.divmod(chosen, scores.shape[1])
-    values = flat[chosen]
-    order = np.lexsort((starts + lengths, starts, -values))
-    return starts[order], (starts + lengths)[order], values[order]
+def _denominator(
+    seen: Sequence[Sequence[_SeenWindow]],
+    tokens: Sequence[int],
+    side: Literal[1, 2],
+    null: np.float64,
+) -> Denominator:
+    """That of the start or the end logits. `null` is the logit of [CLS]."""
+    wholes = []
+    for of_passage, count in zip(seen, tokens, strict=True):
+        whole = np.full(1 + count, -np.inf)
+        whole[0] = null
+        for each in of_passage:
+            window = each[0]
+            part = whole[1 + window.first : 1 + window.first + window.count]
+            np.maximum(part, each[side][1:], out=part)
+        wholes.append(whole)
+    highest = max(whole.max() for whole in wholes)
+    return Denominator(wholes, null, highest)

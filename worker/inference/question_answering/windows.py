@@ -57,7 +57,7 @@ class Windower:
         except BundleError as error:
             raise BundleError(f"{bundle.tokenizer_file}: {error}") from None
         self._encoder = TextEncoder(tokenizer)
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
 
     def tokenize_question(self, text: str, *, max_tokens: int) -> NDArray[np.int64]:
         """The question's token ids. Raises `Rejected` if there are none or too many."""
@@ -79,7 +79,7 @@ class Windower:
     ) -> int:
         """The number of context tokens that fit in `max_windows` windows. `split` rejects more."""
         capacity, stride = self._capacity(question, stride)
-        return capacity + (max_windows - 1) * (capacity - stride)
+        return capacity + (max_windows - 1) * (capacity - stride) if max_windows else 0
 
     def tokenize_context(self, text: str, *, max_tokens: int | None = None) -> EncodedContext:
         """The context's tokens; none if the tokenizer drops all of its characters.
@@ -120,7 +120,7 @@ class Windower:
             raise Rejected(
                 Reason.CONTEXT_TOO_LONG,
                 f"the context has {at_least}{tokens} tokens, which takes {at_least}{needed} "
-                f"windows of {self._max_tokens}; the limit is {max_windows} windows",
+                f"windows of {self.max_tokens}; the limit is {max_windows} windows",
             )
         head = np.concatenate(([self._template.cls], question, [self._template.sep]))
         return [
@@ -136,7 +136,7 @@ class Windower:
 
     def _capacity(self, question: NDArray[np.int64], stride: int) -> tuple[int, int]:
         """How many context tokens fit in a window, and the stride, at most half of them."""
-        capacity = self._max_tokens - len(question) - SPECIAL_TOKENS
+        capacity = self.max_tokens - len(question) - SPECIAL_TOKENS
         return capacity, min(stride, capacity // 2)
 
 

@@ -6,13 +6,13 @@ Runs no model; `squad_document.py` knows the format of the files.
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from schemas.question import Question
+from schemas.question import Passage, Question
 from schemas.rejection import Reason, Rejected
 from worker.inference.options import InferenceOptions
 from worker.inference.question_answering.spans import ScoreNormalization
@@ -31,10 +31,19 @@ class Example:
     question: str
     context: str
     gold: tuple[str, ...]
+    contexts: tuple[Passage, ...] = ()
+    """In the place of `context`."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The context, or the texts of the passages."""
+        return [passage.text for passage in self.contexts] or [self.context]
 
     def event(self) -> Question | Rejected:
         """The question, or its rejection, as some files contain blank questions."""
         try:
+            if self.contexts:
+                return Question(id=self.id, question=self.question, contexts=list(self.contexts))
             return Question(id=self.id, question=self.question, context=self.context)
         except ValidationError as error:
             return Rejected(Reason.SCHEMA, error.errors(include_input=False)[0]["msg"])
@@ -50,7 +59,7 @@ class EvaluationResult:
 
 
 def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
-    """The decoding settings in words, to record with scores.
+    """The decoding settings in words, to record with scores; `defaults` are for the model.
 
     `longest` is the model's limit for a window, in tokens.
     """
@@ -60,13 +69,14 @@ def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
         ScoreNormalization.PER_WINDOW: "a softmax for each window",
     }[defaults.score_normalization]
     empty = (
-        f"no answer allowed, threshold {defaults.no_answer_threshold:g}"
-        if defaults.no_answer
+        f"no answer allowed, threshold {defaults.no_answer_threshold or 0:g}"
+        if defaults.no_answer is True
         else "every question answered"
     )
+    least = f"; scores of at least {defaults.min_score:g}" if defaults.min_score else ""
     return (
         f"windows of {defaults.max_tokens or longest} tokens, stride {defaults.doc_stride}; "
-        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}"
+        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}{least}"
     )
 
 
@@ -83,7 +93,7 @@ def load_squad(path: Path) -> list[Example]:
         while name in used:
             name = entry.place if name != entry.place else f"{name}, again"
         used.add(name)
-        examples.append(Example(name, entry.question, entry.context, entry.gold))
+        examples.append(Example(name, entry.question, entry.context, entry.gold, entry.contexts))
     return examples
 
 

@@ -1,12 +1,17 @@
 """Reads SQuAD files, v1.1 and v2.0. An error names the place in the document.
 
-Format: https://rajpurkar.github.io/SQuAD-explorer/ and the official `evaluate-v2.0.py`.
+Format: https://rajpurkar.github.io/SQuAD-explorer/ and the official `evaluate-v2.0.py`. Beyond it,
+a paragraph may have `contexts`, the passages of a question event, in the place of `context`.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from schemas.question import Passage
 
 T = TypeVar("T", str, list[Any])
 
@@ -34,8 +39,10 @@ class Entry(NamedTuple):
     """As `data[0].paragraphs[2].qas[1]`."""
     question: str
     context: str
+    """Empty if there are passages."""
     gold: tuple[str, ...]
     """Empty if the question is unanswerable."""
+    contexts: tuple[Passage, ...] = ()
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -68,11 +75,31 @@ def _parse(content: bytes) -> Any:
 def _entries(document: Any) -> Iterator[Entry]:
     for article, article_place in _items(document, "", "data"):
         for paragraph, paragraph_place in _items(article, article_place, "paragraphs"):
-            context = _get(paragraph, paragraph_place, "context", str)
+            context, contexts = _texts(paragraph, paragraph_place)
             for entry, place in _items(paragraph, paragraph_place, "qas"):
                 question = _get(entry, place, "question", str)
                 gold = tuple(_gold(entry, place))
-                yield Entry(entry.get("id"), place, question, context, gold)
+                yield Entry(entry.get("id"), place, question, context, gold, contexts)
+
+
+def _texts(paragraph: Any, place: str) -> tuple[str, tuple[Passage, ...]]:
+    """The context and no passages, or an empty context and the passages."""
+    if not isinstance(paragraph, dict) or "contexts" not in paragraph:
+        return _get(paragraph, place, "context", str), ()
+    if "context" in paragraph:
+        raise DataError(f"{place} has context and contexts; remove one")
+    passages = []
+    for passage, passage_place in _items(paragraph, place, "contexts"):
+        try:
+            passages.append(Passage.model_validate(passage))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = ".".join([passage_place, *map(str, first["loc"])])
+            problem = first["msg"].removeprefix("Value error, ")
+            raise DataError(f"{where}: {problem}") from None
+    if not passages:
+        raise DataError(f"{place}.contexts is empty")
+    return "", tuple(passages)
 
 
 def _gold(entry: dict[str, Any], place: str) -> Iterator[str]:

@@ -56,8 +56,8 @@ def events_for(bundle: Bundle, examples: Sequence[Example]) -> list[Event[Any] |
     """The events that the examples give a model: questions, or each context once to embed."""
     if bundle.manifest.task is Task.QUESTION_ANSWERING:
         return [example.event() for example in examples]
-    contexts = dict.fromkeys(example.context for example in examples)
-    return [Text(id=None, text=context) for context in contexts]
+    texts = dict.fromkeys(text for example in examples for text in example.texts)
+    return [Text(id=None, text=text) for text in texts]
 
 
 def run_models(

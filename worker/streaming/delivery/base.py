@@ -14,8 +14,10 @@ from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import Refusal
 from worker.observability.record_trace import RecordTrace, TraceDispatcher
+from worker.settings.deadlines import ExpiredMode
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
 from worker.streaming.replies import Reply, reply_outcome
+from worker.streaming.unsure import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,17 @@ class ProcessedRecord:
     reason: Reason | None
     reply: Reply | None = None
     """The reply that the question asks for."""
+    verdict: Verdict | None = None
+    """What the answer says; None for a dead letter or an embedding."""
+    answered_late: bool = False
+    """Whether it is answered although its deadline passed before the model read it."""
+
+    @property
+    def expired(self) -> ExpiredMode | None:
+        """What `QA_EXPIRED` did with a record whose deadline passed before the model read it."""
+        if self.reason is Reason.EXPIRED:
+            return "dead_letter" if self.outputs else "drop"
+        return "answer" if self.answered_late else None
 
     @property
     def size(self) -> int:
