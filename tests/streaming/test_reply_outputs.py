@@ -243,3 +243,14 @@ async def test_a_question_that_is_sent_on_keeps_its_headers_and_gets_no_reply_ye
     refused = {0: refusal("qa.unsure")}
     dead_letter, reply = worker.replace_refused(question(TO), processed, refused).outputs
     assert (dead_letter.topic, reply.topic) == ("qa.questions.dead", "replies-1")
+
+
+async def test_an_expired_question_that_is_dropped_counts_as_no_reply(brokers: Brokers) -> None:
+    expired = {"question": "Who?", "context": "Ada.", "expires_at": "2001-01-01T00:00:00Z"}
+    asked = question(TO, value=json.dumps(expired).encode())
+    processed = await processor(brokers, QA_EXPIRED="drop").process(asked, None)
+    assert (processed.outputs, processed.reason) == ((), Reason.EXPIRED)
+    assert processed.reply_outcome is None
+    processed = await processor(brokers).process(asked, None)
+    assert reply_of(processed)[1]["error"]["reason"] == "expired"
+    assert processed.reply_outcome == "error"

@@ -149,7 +149,7 @@ def reply_outcome(
     """The value of `outcome` in `qa_replies_total`; None for a question that asks for no reply."""
     if reason in _REFUSALS:
         return _REFUSALS[reason]
-    if reply is None:
+    if reply is None or not outputs:  # none: an expired question that is dropped
         return None
     if reason is None:
         # A question that is sent on gets its reply from the worker that answers it.
