@@ -18,6 +18,7 @@ class Brokers:
         self.codes: dict[str, int] = {}
         self.operations = ALL
         self.internal = False
+        self.in_sync = [1, 2, 3]
         self.configs: dict[str, dict[str, str]] = {}
         self.asked: list[list[str]] = []
         """Topics of each request for metadata."""
@@ -45,7 +46,7 @@ class Brokers:
     def _entry(self, name: str) -> tuple[Any, ...]:
         code = self.codes.get(name, 0 if name in self.leaders else 3)
         leaders: list[tuple[Any, ...]] = [
-            (0, number, leader, 0, [], [], [], {})
+            (0, number, leader, 0, [1, 2, 3], self.in_sync, [], {})
             for number, leader in reversed(list(enumerate(self.leaders.get(name, []))))
         ]
         return (code, name, 1, 2, self.internal, leaders, self.operations, {})

@@ -1,5 +1,6 @@
 """Records for foreign topics that are gone, or forbidden, when they are sent. No network."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from tests.kafka.described_topics import Brokers
 from tests.kafka.test_record_sender import OK, Leader
 from tests.streaming.fakes import settings
+from tests.streaming.topics import until
 from worker.kafka import foreign_topics, transactions
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.record_sender import RecordSender
@@ -17,7 +19,7 @@ from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.transactions import TransactionalProducer
 
-UNKNOWN, FORBIDDEN = 3, 29
+UNKNOWN, NOT_ENOUGH_REPLICAS, FORBIDDEN = 3, 19, 29
 RECORDS = [
     OutputRecord("answers", None, b"own", (), source_partition=0),
     OutputRecord("replies", None, b"a", (), source_partition=0, foreign=True),
@@ -39,6 +41,28 @@ def sender(brokers: Brokers, answer: Callable[[list[bytes]], Sequence[Any]]) -> 
     made = RecordSender(client, {"answers": 10**6}, compression="none", timeout_ms=1000)
     made.begin(7, 0)
     return made
+
+
+@pytest.mark.parametrize("code", [32, 43, 87])
+async def test_a_topics_configuration_refuses_its_records_only(brokers: Brokers, code: int) -> None:
+    """Timestamps, the format and a schema: of the worker's own topics the first two end it."""
+    sending = sender(
+        brokers, lambda values: OK if values == [b"own"] else (code, -1, -1, 0, [], "no")
+    )
+    with pytest.raises(RecordsRefusedError):
+        await sending.send(await sending.encode(RECORDS[:2]))
+
+
+async def test_a_leader_that_answers_with_errors_is_waited_for_some_seconds(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_topics, "LEADER_SECONDS", 0.05)
+    sending = sender(
+        brokers,
+        lambda values: OK if values == [b"own"] else (NOT_ENOUGH_REPLICAS, -1, -1, 0, [], None),
+    )
+    with pytest.raises(RecordsRefusedError, match="replies: NOT_ENOUGH_REPLICAS"):
+        await sending.send(await sending.encode(RECORDS))
 
 
 @pytest.mark.parametrize("code", [UNKNOWN, FORBIDDEN])
@@ -74,6 +98,30 @@ async def test_a_leader_that_does_not_know_the_topic_yet_is_asked_again(brokers:
     sending = sender(brokers, answer)
     await sending.send(await sending.encode(RECORDS))
     assert codes == []
+
+
+async def test_no_transaction_begins_with_a_partition_without_leader(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not end before the partition has one."""
+    monkeypatch.setattr(foreign_topics, "LEADER_SECONDS", 0.0)
+    brokers.leaders = {"replies": [-1]}
+    sending = sender(brokers, lambda _: OK)
+    with pytest.raises(RecordsRefusedError, match="replies: partition 0 has no leader") as caught:
+        await sending.encode(RECORDS)
+    assert sorted(caught.value.refusals) == [1, 2]
+
+
+async def test_a_partition_that_gets_a_leader_is_waited_for(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_topics, "LEADER_PAUSE_SECONDS", 0.0)
+    brokers.leaders = {"replies": [-1]}
+    sending = sender(brokers, lambda _: OK)
+    encoding = asyncio.create_task(sending.encode(RECORDS))
+    await until(lambda: len(brokers.asked) > 2, "the brokers are asked again")
+    brokers.leaders = {"replies": [0]}
+    await sending.send(await encoding)
 
 
 async def test_a_forbidden_topic_of_the_workers_own_is_an_error(brokers: Brokers) -> None:

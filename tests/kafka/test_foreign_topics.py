@@ -128,6 +128,17 @@ async def test_a_partition_without_leader_is_waited_for_then_a_problem(brokers: 
     assert await brokers.topics.leader(missing) == 2
 
 
+async def test_a_partition_with_too_few_replicas_has_no_leader(brokers: Brokers) -> None:
+    brokers.leaders = {"t": [1], "other": [1]}
+    brokers.configs = {"t": {"min.insync.replicas": "2"}, "other": {"min.insync.replicas": "5"}}
+    assert (await brokers.topics.find("t")).leaders == (1,)
+    brokers.in_sync = [1]
+    brokers.now = MAX_AGE
+    assert (await brokers.topics.find("t")).leaders == (-1,)
+    brokers.in_sync = [1, 2, 3]
+    assert (await brokers.topics.find("other")).leaders == (1,)
+
+
 async def test_a_failed_request_fails_those_that_wait_and_no_later_one(brokers: Brokers) -> None:
     send, brokers.topics._send = brokers.topics._send, _fail
     with pytest.raises(OSError, match="gone"):

@@ -177,7 +177,7 @@ async def test_a_topic_deleted_meanwhile_is_unknown_and_delays_no_other(
 async def test_a_limit_that_is_not_known_leads_to_an_error_reply(
     topics: Topics, running: Running, replies: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign_topics, "MAX_MESSAGE_BYTES", "no.such.property")
+    monkeypatch.setattr(foreign_topics, "CONFIGS", ("no.such.property",))
     await configure(topics.servers, replies, max_message_bytes=1_500)
     large = event(1, metadata={"fill": "x" * 2_000})
     before = restarts()

@@ -10,25 +10,22 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.errors import (
-    InvalidTopicError,
     KafkaError,
     LeaderNotAvailableError,
-    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
+    for_code,
 )
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
-from worker.kafka.acl import Operation, is_missing
+from worker.kafka.foreign_topic import CONFIGS, ForeignTopic, describe, problem_of
 from worker.kafka.protocol import TopicMetadataRequest
-from worker.kafka.topics import CLEANUP_POLICY, DEFAULT_MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +43,12 @@ CONFIRM_SECONDS = 0.1
 may be ahead of it."""
 
 LEADER_SECONDS = 5.0
-"""For which a partition without a leader is waited for."""
+"""For which a partition is waited for that has no leader, or whose leader answers with errors. Less
+than a transaction may take."""
 
-_WORDS = {
-    UnknownTopicOrPartitionError.errno: "it does not exist",
-    InvalidTopicError.errno: "its name is not valid",
-    TopicAuthorizationFailedError.errno: "the worker has no right to write to it",
-}
+
+LEADER_PAUSE_SECONDS = 0.2
+"""Between two looks for it."""
 
 
 class ForeignTopicError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
@@ -64,26 +60,27 @@ class ForeignTopicError(KafkaError):  # type: ignore[misc]  # aiokafka is untype
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignTopic:
-    """A topic as the brokers describe it."""
+class Patience:
+    """With a leader of a foreign topic that answers with errors that usually pass, for example that
+    it has too few in-sync replicas. Brokers that do not answer are waited for.
+    """
 
-    name: str
-    problem: str = ""
-    """Why it cannot be written to; empty if it can."""
-    leaders: Sequence[int] = ()
-    """By partition the broker that leads it, -1 for none."""
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
-    """Kafka's default without DESCRIBE_CONFIGS on the topic."""
-    compacted: bool = False
+    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._topic = topic
+        self._clock = clock
+        self._since: float | None = None
 
-    def problem_with(self, partition: int | None) -> str:
-        """Why the partition, or any if it is None, cannot be written to; empty if it can."""
-        if self.problem:
-            return f"topic {self.name}: {self.problem}"
-        if partition is not None and partition >= len(self.leaders):
-            return f"topic {self.name} has {len(self.leaders)} partitions, not a number {partition}"
-        return ""
+    def check(self, codes: Iterable[int]) -> None:
+        """`codes` are the errors of one answer. Raises `ForeignTopicError` once each answer has had
+        one for LEADER_SECONDS.
+        """
+        code = next(iter(codes), None)
+        if code is None:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock()
+        elif self._clock() - self._since >= LEADER_SECONDS:
+            raise ForeignTopicError(f"topic {self._topic}: {for_code(code).message}")
 
 
 Send = Callable[[Any], Awaitable[Any]]
@@ -148,6 +145,21 @@ class ForeignTopics:
         topic = self._problems[topic.name][1]
         raise ForeignTopicError(topic.problem_with(None))
 
+    async def wait_for_leader(self, partition: TopicPartition) -> str:
+        """Returns an empty text once the partition has a leader; after LEADER_SECONDS without one,
+        or if it cannot be written to, the problem. Raises `KafkaError`.
+        """
+        while True:
+            try:
+                await self.leader(partition)
+            except LeaderNotAvailableError:
+                self.forget(partition.topic)
+                await asyncio.sleep(LEADER_PAUSE_SECONDS)
+            except ForeignTopicError as error:
+                return error.problem
+            else:
+                return ""
+
     def known_leader(self, partition: TopicPartition) -> int | None:
         """The partition's leader, as far as it is known without asking."""
         _, topic = self._topics.get(partition.topic, (0.0, ForeignTopic(partition.topic)))
@@ -198,12 +210,12 @@ class ForeignTopics:
         if unknown:
             await asyncio.sleep(CONFIRM_SECONDS)
             entries |= await self._metadata(unknown)
-        problems = {name: _problem(entry) for name, entry in entries.items()}
+        problems = {name: problem_of(entry) for name, entry in entries.items()}
         configs = await self._configs([name for name in names if not problems[name]])
         return [
             ForeignTopic(name, problem)
             if (problem := problems[name])
-            else _topic(entries[name], configs.get(name, {}))
+            else describe(entries[name], configs.get(name, {}))
             for name in names
         ]
 
@@ -215,39 +227,10 @@ class ForeignTopics:
         """Topic to its properties, without those topics that may not be described."""
         if not names:
             return {}
-        wanted = [MAX_MESSAGE_BYTES, CLEANUP_POLICY]
-        resources = [(int(ConfigResourceType.TOPIC), name, wanted) for name in names]
+        resources = [(int(ConfigResourceType.TOPIC), name, list(CONFIGS)) for name in names]
         response = await self._send(DescribeConfigsRequest(resources))
         return {
             name: {key: value or "" for key, value, *_ in entries}
             for code, _, _, name, entries, *_ in response.resources
             if not code
         }
-
-
-def _problem(entry: Sequence[Any]) -> str:
-    """Why a topic of a response to Metadata cannot be written to; empty if it can."""
-    code, *_, internal, partitions, operations, _ = entry
-    if code in _WORDS:
-        return _WORDS[code]
-    if internal:
-        return "it is internal to Kafka"
-    if is_missing(Operation.WRITE, operations):
-        return _WORDS[TopicAuthorizationFailedError.errno]
-    return "" if partitions else f"the brokers do not describe it (error code {code})"
-
-
-def _topic(entry: Sequence[Any], config: Mapping[str, str]) -> ForeignTopic:
-    _, name, *_, partitions, _, _ = entry
-    return ForeignTopic(
-        name,
-        leaders=tuple(_by_number(partitions)),
-        max_message_bytes=int(config.get(MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGE_BYTES)),
-        compacted="compact" in config.get(CLEANUP_POLICY, ""),
-    )
-
-
-def _by_number(partitions: Iterable[Sequence[Any]]) -> list[int]:
-    """The leaders in the order of the partitions' numbers, which begin at 0."""
-    leaders = {number: leader for _, number, leader, *_ in partitions}
-    return [leaders.get(number, -1) for number in range(max(leaders) + 1)]

@@ -5,7 +5,7 @@ What a leader refuses for good is raised as `RecordsRefusedError`, which names t
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from aiokafka.errors import (
 
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.errors import Recovery, recovery_for
-from worker.kafka.foreign_topics import ForeignTopicError
+from worker.kafka.foreign_topics import ForeignTopicError, Patience
 from worker.kafka.protocol import ProduceRequest
 from worker.kafka.records import (
     BATCH_BYTES,
@@ -30,6 +30,7 @@ from worker.kafka.records import (
 )
 from worker.kafka.refusals import (
     FORBIDDEN,
+    FOREIGN_FINAL,
     REFUSED,
     TOO_LARGE,
     RecordsRefusedError,
@@ -104,10 +105,27 @@ class RecordSender:
         for index, record in enumerate(records):
             number = partition_for(record, partitions[record.topic])
             indexes[TopicPartition(record.topic, number)].append(index)
+        await self._check_leaders({t: its for t, its in indexes.items() if t.topic in foreign})
         return {
             target: self._encode(target, records, its, limits.get(target.topic))
             for target, its in indexes.items()
         }
+
+    async def _check_leaders(self, targets: Mapping[TopicPartition, Sequence[int]]) -> None:
+        """Raises `RecordsRefusedError` for targets that have had no leader for some seconds.
+
+        Before a transaction begins: it could not end while one of its partitions has no leader.
+        """
+        wait = self._client.foreign_topics.wait_for_leader
+        problems = await run_concurrently(wait(target) for target in targets)
+        refused = {
+            index: missing(target.topic, problem)
+            for (target, its), problem in zip(targets.items(), problems, strict=True)
+            if problem
+            for index in its
+        }
+        if refused:
+            raise RecordsRefusedError(refused, ())
 
     def _encode(
         self,
@@ -174,16 +192,17 @@ class RecordSender:
     ) -> tuple[Sequence[int], dict[int, Refusal] | None]:
         """Returns the indexes that the leader has taken, and what it refuses; None if nothing."""
         first = 0
-        final = (*REFUSED, *FORBIDDEN) if parts.foreign else REFUSED
+        final = FOREIGN_FINAL if parts.foreign else REFUSED
         # That the leader has the batch already is a success.
         handled = (*final, DuplicateSequenceNumber.errno)
+        patience = Patience(target.topic) if parts.foreign else None
         for batch in parts.batches:
             # A repetition has the same sequence numbers, so the leader recognises the batch.
             try:
                 response = await self._client.send_to_leader(
                     target,
                     ProduceRequest(self._transactional_id, self._timeout_ms, target, batch.data),
-                    lambda response: _errors(response, handled),
+                    lambda response: _errors(response, handled, patience),
                     connection=self.connection,
                     deadline=deadline,
                     foreign=parts.foreign,
@@ -196,18 +215,22 @@ class RecordSender:
                 self._client.foreign_topics.forget(target.topic)
             if answer[1] in final:
                 refused = parts.indexes[first : first + batch.count]
-                return parts.indexes[:first], self._refusals(target, refused, answer)
+                return parts.indexes[:first], self._refusals(target, refused, answer, parts.foreign)
             first += batch.count
         return parts.indexes, None
 
     def _refusals(
-        self, target: TopicPartition, indexes: Sequence[int], answer: Sequence[Any]
+        self,
+        target: TopicPartition,
+        indexes: Sequence[int],
+        answer: Sequence[Any],
+        foreign: bool,
     ) -> dict[int, Refusal]:
         _, code, *more = answer
         # Fields of version 8: offset, timestamp, log start, errors by record, error of the batch.
         by_record, of_batch = more[3:5] if len(more) >= 5 else ([], None)
         error = for_code(code)
-        if code == InvalidTimestampError.errno:
+        if code == InvalidTimestampError.errno and not foreign:
             words = [text for _, text in by_record if text] or [of_batch or error.description]
             raise InvalidTimestampError(
                 f"{target.topic} refuses this machine's timestamps: {words[0]}. Set the clock of "
@@ -215,7 +238,7 @@ class RecordSender:
                 f"and message.timestamp.before.max.ms"
             )
         named = {index: text for index, text in by_record if 0 <= index < len(indexes)}
-        if code in FORBIDDEN:
+        if code not in REFUSED:
             named = dict.fromkeys(range(len(indexes)))
         elif not named and len(indexes) == 1:
             named = {0: None}
@@ -247,6 +270,9 @@ def _answers(response: Any) -> list[Any]:
     return [answer for _, answers in response.topics for answer in answers]
 
 
-def _errors(response: Any, handled: Collection[int]) -> Iterator[int]:
-    """The error codes but those in `handled`."""
-    return (answer[1] for answer in _answers(response) if answer[1] not in handled)
+def _errors(response: Any, handled: Collection[int], patience: Patience | None) -> list[int]:
+    """The error codes but those in `handled`. Raises `ForeignTopicError` if patience ends."""
+    codes = [answer[1] for answer in _answers(response) if answer[1] not in handled]
+    if patience is not None:
+        patience.check(code for code in codes if code)
+    return codes

@@ -4,16 +4,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aiokafka.errors import (
+    InvalidRequiredAcksError,
     InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    PolicyViolationError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
+    UnsupportedForMessageFormatError,
 )
 
-from worker.kafka.error_codes import InvalidRecord
+from worker.kafka.error_codes import InvalidRecord, UnsupportedCompressionType
 
 TOO_LARGE = (MessageSizeTooLargeError.errno, RecordListTooLargeError.errno)
 REFUSED = (*TOO_LARGE, InvalidRecord.errno, InvalidTimestampError.errno)
@@ -21,6 +24,16 @@ REFUSED = (*TOO_LARGE, InvalidRecord.errno, InvalidTimestampError.errno)
 
 FORBIDDEN = (InvalidTopicError.errno, TopicAuthorizationFailedError.errno)
 """Answers that refuse the records of a foreign topic, and end the worker for one of its own."""
+
+FOREIGN_FINAL = (
+    *REFUSED,
+    *FORBIDDEN,
+    InvalidRequiredAcksError.errno,
+    UnsupportedForMessageFormatError.errno,
+    PolicyViolationError.errno,
+    UnsupportedCompressionType.errno,
+)
+"""Answers of a leader that the configuration of a foreign topic can cause."""
 
 FOREIGN_REFUSALS = (*FORBIDDEN, UnknownTopicOrPartitionError.errno)
 """With which a coordinator refuses to add a foreign topic to a transaction."""

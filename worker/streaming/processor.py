@@ -95,9 +95,10 @@ class RecordProcessor:
         """
         name = record.default_id
         reply: Reply | None = None
-        started, started_ns = time.perf_counter(), time.time_ns()
+        started_ns = time.time_ns()
         try:
             reply = await self.replies.find(record)
+            started = time.perf_counter()
             if trace is not None and reply is not None:
                 trace.reply_topic = reply.topic
             envelope = await self._run_sized(
@@ -197,7 +198,8 @@ class RecordProcessor:
             refusal = next(iter(refusals.values()))
             name = reply.event_id if reply is not None else record.default_id
             rejected = rejection_for(refusal)
-            return self._reject(record, name, rejected, reply_after(reply, refusal))
+            reply = reply_after(reply, refusals.values())
+            return self._reject(record, name, rejected, reply)
         # The dead letter comes first, and an error reply behind it.
         dead_letter, *error_reply = refused.outputs
         if reply is not None and 1 in refusals:

@@ -5,7 +5,7 @@ goes there, instead of or beside the answers topic; a rejection leads to an erro
 dead letter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -135,9 +135,11 @@ def rejection_for(refusal: Refusal) -> Rejected:
     return Rejected(reason, str(refusal))
 
 
-def reply_after(reply: Reply | None, refusal: Refusal) -> Reply | None:
+def reply_after(reply: Reply | None, refusals: Iterable[Refusal]) -> Reply | None:
     """The reply, unless its topic has refused it for another reason than its size."""
-    is_refused = reply is not None and refusal.topic == reply.topic and not refusal.too_large
+    is_refused = reply is not None and any(
+        refusal.topic == reply.topic and not refusal.too_large for refusal in refusals
+    )
     return None if is_refused else reply
 
 
