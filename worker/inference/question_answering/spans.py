@@ -222,8 +222,8 @@ def _joint(
         return [[] for _ in seen], 0.0
     # Ties break by the smaller start logit: the order of the windows must not matter.
     null = min(nulls, key=lambda both: (both[0] + both[1], *both))
-    start_top, start_total = _denominator(seen, tokens, 1, null[0])
-    end_top, end_total = _denominator(seen, tokens, 2, null[1])
+    start_top, start_null, start_total = _powers(seen, tokens, 1, null[0])
+    end_top, end_null, end_total = _powers(seen, tokens, 2, null[1])
     probabilities = [
         [
             TokenProbabilities(
@@ -235,18 +235,17 @@ def _joint(
         ]
         for of_passage in seen
     ]
-    nothing = np.exp(null[0] - start_top) / start_total * (np.exp(null[1] - end_top) / end_total)
-    return probabilities, float(nothing)
+    return probabilities, float(start_null / start_total * (end_null / end_total))
 
 
-def _denominator(
+def _powers(
     seen: Sequence[Sequence[_SeenWindow]],
     tokens: Sequence[int],
     side: Literal[1, 2],
     null: np.float64,
-) -> tuple[np.float64, float]:
-    """The highest start or end logit, and the sum of the powers of all less that one. `null` is
-    the logit of [CLS].
+) -> tuple[np.float64, np.float64, float]:
+    """The highest start or end logit; exp(null - highest), where `null` is the logit of [CLS]; the
+    sum of exp(logit - highest) over all tokens and [CLS].
     """
     wholes = []
     for of_passage, count in zip(seen, tokens, strict=True):
@@ -260,5 +259,6 @@ def _denominator(
     highest = max(whole.max() for whole in wholes)
     # The sum of each passage has [CLS] in front, so that a single one is summed as it always was;
     # [CLS] is to count once. `fsum` rounds only once: the order of the passages does not matter.
+    empty = np.exp(null - highest)
     sums = [np.exp(whole - highest).sum() for whole in wholes]
-    return highest, fsum([*sums, *repeat(-np.exp(null - highest), len(sums) - 1)])
+    return highest, empty, fsum([*sums, *repeat(-empty, len(sums) - 1)])
