@@ -94,6 +94,13 @@ def _events() -> Iterator[Document]:
         for name, headers, value in _shapes(least, full):
             event = {"name": f"{kind}, {name}", "kind": kind, "headers": headers, "value": value}
             yield {**event, "read": read(EVENTS[kind], event)}
+    passages: Document = {
+        "name": "question, passages",
+        "kind": "question",
+        "headers": {},
+        "value": samples.QUESTIONS[2],
+    }
+    yield {**passages, "read": read(Question, passages)}
 
 
 def record(directory: Path) -> None:
@@ -104,6 +111,7 @@ def record(directory: Path) -> None:
             "answer": "",
             "start": 0,
             "end": 0,
+            "context_index": None,
             "answered": False,
             "answers": [],
             "source": None,

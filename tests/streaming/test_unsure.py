@@ -16,6 +16,7 @@ from tests.streaming.fakes import NO_FOREIGN_TOPICS, settings
 from tests.streaming.stub_engine import StubEngine, answer_to
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.records import InputRecord
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.unsure import UnsureQuestions, Verdict
@@ -64,6 +65,7 @@ def processor(unsure: UnsureQuestions, **fields: Any) -> RecordProcessor:
         replies=ReplyRouter(settings().qa, NO_FOREIGN_TOPICS),
         limits={**dict.fromkeys(topics, 10_000), **fields.pop("limits", {})},
         unsure=unsure,
+        deadlines=DeadlinePolicy(),
         **fields,
     )
 
