@@ -8,6 +8,7 @@ from schemas.embedding import Embedding
 from schemas.event import Event, Outcome
 from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
+from schemas.reply import ErrorDetail, ErrorReply
 from schemas.text import Text
 
 VERSION = "1.2"
@@ -19,6 +20,8 @@ __all__ = [
     "VERSION",
     "Answer",
     "Embedding",
+    "ErrorDetail",
+    "ErrorReply",
     "Event",
     "ModelInfo",
     "OffsetUnit",

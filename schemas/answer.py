@@ -1,7 +1,9 @@
 """The answer event: the best span, all spans, the model, and the question's position.
 
 The fields of the best span have the names of Hugging Face's question-answering pipeline. Always
-`context[start:end] == answer`, in the answer's unit of offsets, end exclusive.
+`context[start:end] == answer`, in the answer's unit of offsets, end exclusive. An event that is not
+answered has the empty answer there, so that a consumer that does not look at `answered` takes no
+unsure span for an answer; the span is in `answers`.
 """
 
 from typing import ClassVar, Literal
@@ -64,12 +66,14 @@ class Answer(OutputEvent):
         description="the question's id, otherwise its CloudEvents id, otherwise "
         "topic-partition-offset"
     )
-    answer: str = Field(description="the best span: `context[start:end]`")
+    answer: str = Field(
+        description="the best span: `context[start:end]`; empty if `answered` is false"
+    )
     score: float = Field(
         ge=0.0,
         le=1.0,
-        description="the model's probability of this span; with the option retriever_weight, times "
-        "the passage's score to this power",
+        description="the model's probability of the best span, that of `answers[0]`; with the "
+        "option retriever_weight, times the passage's score to this power",
     )
     start: int = Field(ge=0, description="units before the answer, see `offsets`")
     end: int = Field(ge=0, description="units up to the answer's end, exclusive")
@@ -77,7 +81,10 @@ class Answer(OutputEvent):
         None, ge=0, description="index of the span's passage; null for the empty answer"
     )
     context_id: str | None = Field(None, description="id of that passage, if it has one")
-    answered: bool = Field(description="false if the model prefers no answer to the best span")
+    answered: bool = Field(
+        description="false if the best span is the empty one, or if its score is below min_score; "
+        "then `answers[0]` tells which: it is the empty span, or the span that is too unsure"
+    )
     answers: list[Span] = Field(description="up to top_k spans, best first")
     offsets: OffsetUnit = Field(
         "code_points", description="the unit of `start` and `end`, here and in `answers`"

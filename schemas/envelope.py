@@ -16,8 +16,10 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from schemas.event import Event, Outcome
+from schemas.expiry import ATTRIBUTE, HEADER, earliest_time
 from schemas.question import NO_CONTEXT, TWO_FORMS, Passage
 from schemas.rejection import Header, Reason, Rejected
+from schemas.unsure import ORIGIN
 
 E = TypeVar("E", bound=Event[Any])
 
@@ -34,6 +36,7 @@ PROPAGATED_HEADERS = TRACE | frozenset(
         "x-request-id",
         "kafka_correlationid",
     }
+    | set(ORIGIN)
 )
 """Headers that are copied from the event to its outcome, in lower case."""
 
@@ -96,7 +99,8 @@ def decode_event(
     max_bytes: int,
 ) -> Envelope[E]:
     """The event in a record. Its id is the one in the data, otherwise the CloudEvents id, otherwise
-    `default_id`. `max_bytes` is the limit of the value.
+    `default_id`. Its `expires_at` is the earliest time that the data, the CloudEvents attribute and
+    the header state. `max_bytes` is the limit of the value.
 
     Raises `Rejected`, and nothing else, for every value that is not an event of `event_type`.
     """
@@ -125,6 +129,12 @@ def decode_event(
         event = event_type.model_validate(data)
     except ValidationError as error:
         raise _rejected(event_type, error) from None
+    # Not from `attributes`, which hold texts alone: a number is an error.
+    attribute = (document if mode is ContentMode.STRUCTURED else attributes).get(ATTRIBUTE)
+    stated = (ATTRIBUTE, attribute), (HEADER, text_headers.get(HEADER))
+    expires_at = earliest_time(event.expires_at, stated)
+    if expires_at != event.expires_at:
+        event = event.model_copy(update={"expires_at": expires_at})
     return Envelope(
         event.with_default_id(attributes.get("id") or default_id),
         mode,

@@ -5,23 +5,14 @@ producers can add fields of their own.
 """
 
 import math
-import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from schemas.answer import Answer
 from schemas.embedding import Embedding
+from schemas.expiry import ExpiryTime
 
 Outcome = Answer | Embedding
 """What a worker writes for a valid event."""
@@ -54,30 +45,6 @@ NonBlankStr = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra
 requires a non-empty string."""
 
 
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def parse_time(text: str) -> datetime:
-    """The time that a text of RFC 3339 names. Raises `ValueError`."""
-    if not _RFC_3339.fullmatch(text):
-        raise ValueError("is not a time with a zone by RFC 3339, as 2026-11-26T12:00:00Z")
-    try:
-        return datetime.fromisoformat(text.upper())
-    except ValueError:
-        raise ValueError("is not a time that exists") from None
-
-
-def _time(value: object) -> object:
-    return parse_time(value) if isinstance(value, str) else value
-
-
-ExpiryTime = Annotated[
-    AwareDatetime,
-    BeforeValidator(_time),
-    Field(json_schema_extra={"type": "string", "format": "date-time"}),
-]
-
-
 class Event(BaseModel, Generic[O_co]):
     """An event whose outcome is an `O_co`."""
 
@@ -99,7 +66,8 @@ class Event(BaseModel, Generic[O_co]):
 
     expires_at: ExpiryTime | None = Field(
         None,
-        description="the outcome is not needed after this time (RFC 3339, with a zone)",
+        description="the outcome is not needed after this time (RFC 3339, with a zone); a record "
+        "may state it in a header or a CloudEvents attribute too, and the earliest counts",
     )
 
     @classmethod

@@ -48,7 +48,8 @@ class Reason(StrEnum):
     REPLY_NOT_ALLOWED = "reply_not_allowed"
     """The event asks for a reply to a topic that the worker may not answer to."""
     REPLY_UNKNOWN = "reply_unknown"
-    """The event asks for a reply to a topic or partition that does not exist."""
+    """The event asks for a reply to a topic or partition that does not exist, or to which the
+    worker has no right to write."""
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of an event, not an error of the program

@@ -7,12 +7,15 @@ from dataclasses import asdict
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from schemas.generate.samples import ANSWER
 from schemas.rejection import Reason, Rejected, dead_letter_headers
+from schemas.unsure import unsure_headers
 from tests.brokers.protocol import Broker
 from tests.kafka.raw_batches import batch, produce, record
 from tests.streaming.topics import Topics
-from worker.client import QuestionClient
+from worker.client import UNSURE, QuestionClient
 from worker.kafka.records import RecordPosition
+from worker.kafka.topics import create_topics
 
 FOREIGN = [
     b"{",
@@ -63,3 +66,29 @@ async def test_foreign_records_on_the_output_topics_are_ignored(topics: Topics) 
         dead_letter = await client.wait_for_result(rejected_question, timeout_seconds=10)
     assert answer.value == answer_to(question)
     assert (dead_letter.reason, dead_letter.detail) == ("not_json", "EOF")
+
+
+async def test_a_question_that_is_sent_on_is_unsure_and_its_later_answer_is_the_first_ones(
+    topics: Topics,
+) -> None:
+    settings = topics.with_(QA_UNSURE_TOPIC=f"{topics.settings.qa.questions_topic}-unsure")
+    await create_topics(settings, partitions=topics.partitions, replication=1)
+    unsure = settings.qa.unsure_topic or ""
+    async with (
+        QuestionClient.open(settings) as client,
+        AIOKafkaProducer(bootstrap_servers=topics.servers) as producer,
+    ):
+        first, second = await client.send(b"{}"), await client.send(b"{}")
+        await producer.send_and_wait(unsure, b"{}")
+        headers = unsure_headers(ANSWER, **asdict(first), headers=())
+        await producer.send_and_wait(unsure, b"{}", headers=headers)
+        sent_on = unsure_headers(ANSWER, **asdict(second), headers=())
+        value = answer_to(RecordPosition(unsure, 0, 9))
+        await producer.send_and_wait(settings.qa.answers_topic, value, headers=sent_on)
+        result = await client.wait_for_result(first, timeout_seconds=10)
+        answer = await client.wait_for_result(second, timeout_seconds=10)
+    assert result.reason == UNSURE
+    assert result.detail == (
+        f"the score of 'Anna Lindqvist' is 0.937500, below min_score; the question is in {unsure}"
+    )
+    assert (answer.reason, answer.value) == ("", value)

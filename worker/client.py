@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from schemas.answer import Source
 from schemas.dead_letter import parse_dead_letter_headers
 from schemas.rejection import Header
+from schemas.unsure import ANSWER, SCORE, origin
 from worker.kafka._aiokafka import RecordConsumer
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.connection import connection_options
@@ -27,9 +28,14 @@ _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Larger than any topic's limit, so that the broker decides what is too large."""
 
 
+UNSURE = "unsure"
+
+
 @dataclass(frozen=True, slots=True)
 class QuestionResult:
-    """The record that a question led to: an answer (`reason` is empty), or a dead letter."""
+    """The record that a question led to: an answer (`reason` is empty), a dead letter, or the
+    question itself in the topic of unsure questions (`reason` is `UNSURE`).
+    """
 
     key: bytes | None
     value: bytes | None
@@ -50,6 +56,7 @@ class QuestionClient:
     ) -> None:
         self._questions_topic = settings.qa.questions_topic
         self._answers_topic = settings.qa.answers_topic
+        self._unsure_topic = settings.qa.unsure_topic
         self._producer = producer
         self._consumer = consumer
         self._results: dict[RecordPosition, QuestionResult] = {}
@@ -64,7 +71,7 @@ class QuestionClient:
         required: RequiredAcls = {
             qa.questions_topic: (Operation.WRITE,),
             qa.answers_topic: (Operation.READ,),
-            qa.dead_letters_topic: (Operation.READ,),
+            **dict.fromkeys(qa.topics[2:], (Operation.READ,)),
         }
         await require_topics(settings, required)
         producer = AIOKafkaProducer(
@@ -81,7 +88,7 @@ class QuestionClient:
             await consumer.start()
             partitions = [
                 TopicPartition(topic, number)
-                for topic in (qa.answers_topic, qa.dead_letters_topic)
+                for topic in qa.topics[1:]
                 for number in await producer.partitions_for(topic)
             ]
             consumer.assign(partitions)
@@ -154,11 +161,28 @@ class QuestionClient:
                 source = Source.model_validate(from_json(record.value or b"")["source"])
             except (KeyError, TypeError, ValueError):
                 return None
-            question = RecordPosition(source.topic, source.partition, source.offset)
-            return question, QuestionResult(record.key, record.value, record.headers)
+            # An answer to a question that was sent on is one to the question that was asked.
+            asked = origin(record.headers) or (source.topic, source.partition, source.offset)
+            return RecordPosition(*asked), QuestionResult(record.key, record.value, record.headers)
+        if record.topic == self._unsure_topic:
+            return self._parse_unsure(record)
         parsed = parse_dead_letter_headers(record.headers)
         if parsed.event is None:
             return None
-        return RecordPosition(*parsed.event), QuestionResult(
+        asked = origin(record.headers) or parsed.event
+        return RecordPosition(*asked), QuestionResult(
             record.key, record.value, record.headers, reason=parsed.reason, detail=parsed.message
+        )
+
+    def _parse_unsure(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
+        asked = origin(record.headers)
+        if asked is None:
+            return None
+        added = {name: (text or b"").decode("utf-8", "replace") for name, text in record.headers}
+        detail = (
+            f"the score of {added.get(ANSWER, '')!r} is {added.get(SCORE, '')}, below min_score; "
+            f"the question is in {record.topic}"
+        )
+        return RecordPosition(*asked), QuestionResult(
+            record.key, record.value, record.headers, reason=UNSURE, detail=detail
         )

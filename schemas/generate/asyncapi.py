@@ -7,8 +7,9 @@ import inspect
 from typing import Any, get_args
 
 from schemas import VERSION
-from schemas.generate.asyncapi_messages import BINDING, carried, messages
+from schemas.generate.asyncapi_messages import BINDING, messages, traits
 from schemas.generate.json_schemas import components
+from schemas.reply import TOPIC_HEADERS
 from worker.cli.topics import create
 from worker.kafka.topics import MAX_MESSAGE_BYTES, new_topic_limits
 from worker.settings import KafkaSettings
@@ -16,7 +17,10 @@ from worker.settings.environment import load
 
 Schema = dict[str, Any]
 
-_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"})
+_UNSURE_TOPIC = "qa.unsure"
+"""The setting has no default. This name is that of the guide."""
+
+_SETTINGS = load({"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "QA_UNSURE_TOPIC": _UNSURE_TOPIC})
 
 
 def asyncapi() -> Schema:
@@ -55,6 +59,21 @@ def asyncapi() -> Schema:
                 "Records that cannot be answered, unchanged, with the reason in their headers.",
                 ["deadLetter"],
             ),
+            "unsureQuestions": _channel(
+                _UNSURE_TOPIC,
+                "Only with QA_UNSURE_TOPIC: questions whose answers have a score below min_score, "
+                "unchanged, in place of these answers; for people, or for a worker with a larger "
+                "model that reads them as its questions.",
+                ["unsureQuestion"],
+            ),
+            "replies": {
+                "address": None,
+                "description": "A topic that an event names for its reply, if QA_REPLY_TOPICS "
+                "allows it: its outcome, instead of (QA_REPLY_ALSO: beside) the answers topic, or "
+                "an error reply beside the dead letter. In the transaction of the other outcomes; "
+                "the worker creates no topic.",
+                "messages": _references([*outcomes, "errorReply"]),
+            },
         },
         "operations": {
             "receiveEvent": {
@@ -64,16 +83,32 @@ def asyncapi() -> Schema:
                     "messages": _of_channel("answers", outcomes),
                 },
             },
+            "receiveRequest": {
+                **_operation(
+                    "receive", "questions", "Read an event that asks for a reply.", events
+                ),
+                "reply": {
+                    "address": {
+                        "location": f"$message.header#/{TOPIC_HEADERS[0]}",
+                        "description": f"or the header {TOPIC_HEADERS[1]}",
+                    },
+                    "channel": {"$ref": "#/channels/replies"},
+                    "messages": _of_channel("replies", [*outcomes, "errorReply"]),
+                },
+            },
             "sendOutcome": _operation(
                 "send", "answers", "Publish the outcome of an event.", outcomes
             ),
             "sendDeadLetter": _operation(
                 "send", "deadLetters", "Publish a record that was rejected.", ["deadLetter"]
             ),
+            "sendUnsureQuestion": _operation(
+                "send", "unsureQuestions", "Send a question on.", ["unsureQuestion"]
+            ),
         },
         "components": {
             "messages": messages(),
-            "messageTraits": {"carried": carried()},
+            "messageTraits": traits(),
             "schemas": components(),
             "securitySchemes": _logins(),
         },
@@ -122,7 +157,7 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
     return {
         "address": topic,
         "description": description,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "messages": _references(messages),
         "bindings": {
             "kafka": {
                 "topic": topic,
@@ -133,6 +168,10 @@ def _channel(topic: str, description: str, messages: list[str]) -> Schema:
             }
         },
     }
+
+
+def _references(messages: list[str]) -> Schema:
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in messages}
 
 
 def _operation(action: str, channel: str, summary: str, messages: list[str]) -> Schema:

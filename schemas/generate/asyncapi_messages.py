@@ -6,7 +6,8 @@ from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import EXTENSIONS
 from schemas.generate import header_schemas, samples
-from schemas.generate.json_schemas import dead_letter_example
+from schemas.generate.json_schemas import dead_letter_example, unsure_example
+from schemas.rejection import REASON
 
 Schema = dict[str, Any]
 
@@ -43,6 +44,8 @@ def messages() -> dict[str, Schema]:
         every |= _in_each_shape(name)
     every["questionAzureMl"] = _azure_ml()
     every["deadLetter"] = _dead_letter()
+    every["unsureQuestion"] = _unsure()
+    every["errorReply"] = _error_reply()
     return every
 
 
@@ -67,6 +70,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, "content-type": "application/json"},
             payload,
+            incoming=incoming,
         ),
         f"{name}Structured": _message(
             f"{title}: CloudEvents 1.0, structured",
@@ -75,6 +79,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             {**_TRACE, "content-type": "application/cloudevents+json"},
             {**attributes, "datacontenttype": "application/json", "data": payload},
             content_type="application/cloudevents+json",
+            incoming=incoming,
         ),
         f"{name}Binary": _message(
             f"{title}: CloudEvents 1.0, binary",
@@ -82,6 +87,7 @@ def _in_each_shape(name: str) -> dict[str, Schema]:
             schema,
             {**_TRACE, **binary, "content-type": "application/json"},
             payload,
+            incoming=incoming,
         ),
     }
 
@@ -97,6 +103,7 @@ def _structured(kind: str | None, source: Schema, data: Schema) -> Schema:
             "type": {"type": "string", "const": kind} if kind else texts,
             "datacontenttype": {"type": "string", "const": "application/json"},
             **{name: {"type": "string"} for name in sorted(EXTENSIONS)},
+            **({} if kind else header_schemas.expirytime()),
             "data": data,
         },
         "required": ["specversion", "id", "source", "type", "data"],
@@ -115,6 +122,18 @@ def _azure_ml() -> Schema:
         },
         _TRACE,
         {"input_data": payload},
+        incoming=True,
+    )
+
+
+def _error_reply() -> Schema:
+    added = {REASON: samples.ERROR_REPLY.error.reason, "content-type": "application/json"}
+    return _message(
+        "The reply to an event that was rejected",
+        header_schemas.error_reply(),
+        {"$ref": "#/components/schemas/ErrorReply"},
+        {**_TRACE, **added},
+        samples.ERROR_REPLY.model_dump(mode="json"),
     )
 
 
@@ -129,6 +148,16 @@ def _dead_letter() -> Schema:
     )
 
 
+def _unsure() -> Schema:
+    return _message(
+        "A question of whose answer the worker is unsure",
+        header_schemas.unsure(),
+        {"description": "The unchanged value of the question's record."},
+        {**_TRACE, **unsure_example()},
+        samples.QUESTIONS[1],
+    )
+
+
 def _message(
     title: str,
     headers: Schema | None,
@@ -137,14 +166,25 @@ def _message(
     sent: Any,
     *,
     content_type: str = "application/json",
+    incoming: bool = False,
 ) -> Schema:
+    traits = ("carried", "request", "expiring") if incoming else ("carried",)
     return {
         "title": title,
         "contentType": content_type,
-        "traits": [{"$ref": "#/components/messageTraits/carried"}],
+        "traits": [{"$ref": f"#/components/messageTraits/{name}"} for name in traits],
         **({"headers": headers} if headers else {}),
         "payload": payload,
         "examples": [{"headers": sent_headers, "payload": sent}],
+    }
+
+
+def traits() -> dict[str, Schema]:
+    """Name to trait."""
+    return {
+        "carried": carried(),
+        "request": request(),
+        "expiring": {"headers": header_schemas.expiring()},
     }
 
 
@@ -167,3 +207,8 @@ def carried() -> Schema:
             }
         },
     }
+
+
+def request() -> Schema:
+    """The trait of events: headers that ask for a reply."""
+    return {"headers": header_schemas.reply_request()}

@@ -5,6 +5,7 @@ import inspect
 from typing import Any
 
 from schemas.envelope import EXTENSIONS, PROPAGATED_HEADERS
+from schemas.expiry import ATTRIBUTE, HEADER
 from schemas.rejection import (
     ATTEMPT,
     HEADERS_OMITTED,
@@ -17,6 +18,8 @@ from schemas.rejection import (
     VALUE_OMITTED,
 )
 from schemas.rejection import Reason as Why
+from schemas.reply import PARTITION_HEADER, TOPIC_HEADERS
+from schemas.unsure import ANSWER, ANSWER_LIMIT, MODEL, OFFSET, ORIGIN, PARTITION, SCORE, TOPIC
 
 Schema = dict[str, Any]
 
@@ -27,6 +30,7 @@ _CARRIED_MEANINGS = {
     "tracestate": "W3C Trace Context",
     "baggage": "W3C Baggage",
     "correlation-id": "ties an outcome to its event",
+    **dict.fromkeys(ORIGIN, "place of a question that another worker sent on as unsure"),
 }
 
 _REPLAYED: dict[str, Schema] = {
@@ -58,6 +62,23 @@ def carried() -> Schema:
     }
 
 
+_EXPIRY: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "the outcome is not needed after this time (RFC 3339, with a zone)",
+}
+
+
+def expiring() -> Schema:
+    """The headers that events alone have."""
+    return {"type": "object", "properties": {HEADER: _EXPIRY}}
+
+
+def expirytime(prefix: str = "") -> dict[str, Schema]:
+    """The attribute of a CloudEvent that says when it expires."""
+    return {f"{prefix}{ATTRIBUTE}": _EXPIRY}
+
+
 def content_type(value: str) -> Schema:
     """Headers with a `content-type` of this value."""
     return _object({"content-type": {"type": "string", "const": value}}, ["content-type"])
@@ -72,10 +93,43 @@ def binary(kind: str | None, *, source: Schema) -> Schema:
         "ce_source": source,
         "ce_type": {"type": "string", "const": kind} if kind else texts,
         **{f"ce_{name}": {"type": "string"} for name in sorted(EXTENSIONS)},
+        **({} if kind else expirytime("ce_")),
         "content-type": {"type": "string", "const": "application/json"},
     }
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type"]
     return _object(attributes, required)
+
+
+def reply_request() -> Schema:
+    """The headers with which an event asks for a reply."""
+    names = " or ".join(TOPIC_HEADERS)
+    return {
+        "type": "object",
+        "properties": {
+            **{
+                name: {
+                    "type": "string",
+                    "pattern": "^[a-zA-Z0-9._-]{1,249}$",
+                    "description": "the topic for the reply; QA_REPLY_TOPICS has to allow it",
+                }
+                for name in TOPIC_HEADERS
+            },
+            PARTITION_HEADER: {
+                "type": "string",
+                "description": "the partition for the reply: a number of four bytes, big-endian; "
+                f"by default the event's key decides. Of effect beside {names}",
+            },
+        },
+    }
+
+
+def error_reply() -> Schema:
+    """The headers of an error reply, beside those that it takes over from its event."""
+    properties = {
+        REASON: _reason(),
+        "content-type": {"type": "string", "const": "application/json"},
+    }
+    return _object(properties, list(properties))
 
 
 def dead_letter() -> Schema:
@@ -90,12 +144,7 @@ def dead_letter() -> Schema:
             "maxLength": MESSAGE_LIMIT,
             "description": "what was wrong, for a person",
         },
-        REASON: {
-            "type": "string",
-            "enum": [str(reason) for reason in Why],
-            "description": "What was wrong, for a program. Later versions may add reasons.\n\n"
-            + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
-        },
+        REASON: _reason(),
     }
     because = "was left out because the topic does not take the whole record."
     omitted: dict[str, Schema] = {
@@ -131,6 +180,29 @@ def dead_letter() -> Schema:
     }
 
 
+def unsure() -> Schema:
+    """The headers that the worker appends to a question of whose answer it is unsure."""
+    added: dict[str, Schema] = {
+        TOPIC: {"type": "string", "description": "the topic of the question"},
+        PARTITION: {"type": "string", "pattern": _DIGITS},
+        OFFSET: {"type": "string", "pattern": _DIGITS},
+        ANSWER: {
+            "type": "string",
+            "maxLength": ANSWER_LIMIT,
+            "description": "the best span; empty if the model prefers no answer",
+        },
+        SCORE: {"type": "string", "description": "its score, which is below min_score"},
+        MODEL: {"type": "string", "description": "the name of the model"},
+    }
+    return {
+        **_object(added, list(added)),
+        "description": "Headers that the worker appends to those of a question whose answer has a "
+        "score below min_score; key, value and the question's own headers are unchanged. If the "
+        "question was sent on before, the place is that where it was asked first, and of two "
+        "headers with one name the last counts.",
+    }
+
+
 def meanings() -> dict[str, str]:
     """Reason to its meaning: the docstring under it in the enum."""
     (body,) = ast.parse(inspect.getsource(Why)).body
@@ -143,6 +215,15 @@ def meanings() -> dict[str, str]:
         and isinstance(node.value.value, str)
     ]
     return dict(zip((str(reason) for reason in Why), texts, strict=True))
+
+
+def _reason() -> Schema:
+    return {
+        "type": "string",
+        "enum": [str(reason) for reason in Why],
+        "description": "What was wrong, for a program. Later versions may add reasons.\n\n"
+        + "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in meanings().items()),
+    }
 
 
 def _object(properties: dict[str, Schema], required: list[str]) -> Schema:

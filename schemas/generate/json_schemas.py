@@ -1,14 +1,16 @@
 """JSON Schemas of the events and of the dead letters' headers, from the pydantic models."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from schemas import VERSION, Answer, Embedding, Question, Text
+from schemas import VERSION, Answer, Embedding, ErrorReply, Question, Text
 from schemas.generate import header_schemas, samples
 from schemas.rejection import Reason, Rejected, dead_letter_headers
+from schemas.unsure import unsure_headers
 
 Schema = dict[str, Any]
 
@@ -19,13 +21,18 @@ MODELS: Sequence[tuple[type[BaseModel], JsonSchemaMode]] = (
     (Text, "validation"),
     (Answer, "serialization"),
     (Embedding, "serialization"),
+    (ErrorReply, "serialization"),
 )
 """Events as the worker validates them, outcomes as it serializes them."""
 
 
 def examples(model: type[BaseModel]) -> list[Schema]:
     """Samples of this model, as JSON."""
-    outcomes = {Answer: samples.ANSWER, Embedding: samples.EMBEDDING}
+    outcomes = {
+        Answer: samples.ANSWER,
+        Embedding: samples.EMBEDDING,
+        ErrorReply: samples.ERROR_REPLY,
+    }
     if model in outcomes:
         return [outcomes[model].model_dump(mode="json")]
     return {Question: samples.QUESTIONS, Text: samples.TEXTS}[model]
@@ -38,12 +45,16 @@ def dead_letter_example() -> Schema:
     return {name: (text or b"").decode() for name, text in added}
 
 
+def unsure_example() -> Schema:
+    """The headers that an unsure question gets, by name."""
+    added = unsure_headers(samples.ANSWER, topic="qa.questions", partition=0, offset=41, headers=())
+    return {name: (text or b"").decode() for name, text in added}
+
+
 def schemas() -> dict[str, Schema]:
     """File name without `.schema.json`, to schema."""
     files = {
-        model.__name__.lower(): model.model_json_schema(
-            mode=mode, schema_generator=WithoutTitlesOfFields
-        )
+        file_name(model): model.model_json_schema(mode=mode, schema_generator=WithoutTitlesOfFields)
         | {"examples": examples(model)}
         for model, mode in MODELS
     }
@@ -52,10 +63,20 @@ def schemas() -> dict[str, Schema]:
         **header_schemas.dead_letter(),
         "examples": [dead_letter_example()],
     }
+    files["unsure-headers"] = {
+        "title": "UnsureHeaders",
+        **header_schemas.unsure(),
+        "examples": [unsure_example()],
+    }
     return {
         name: {"$schema": DIALECT, "$id": f"urn:qa-worker:{VERSION}:{name}", **schema}
         for name, schema in files.items()
     }
+
+
+def file_name(model: type[BaseModel]) -> str:
+    """The model's name in lower case, with a hyphen before each word but the first."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", model.__name__).lower()
 
 
 def components() -> dict[str, Schema]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from schemas.answer import Answer, ModelInfo, Source, Span
 from schemas.embedding import Embedding
+from schemas.rejection import Reason
+from schemas.reply import ErrorDetail, ErrorReply
 
 Document = dict[str, Any]
 
@@ -17,6 +19,15 @@ QUESTIONS: list[Document] = [
         "context": CONTEXT,
         "options": {"top_k": 2, "max_answer_tokens": 20, "no_answer": True},
         "metadata": {"tenant": "bridges", "page": 3},
+    },
+    {
+        "id": "q-18",
+        "question": "Who wrote the report?",
+        "contexts": [
+            {"id": "page-7", "text": "The bridge was built in 1931.", "score": 0.75},
+            {"id": "page-3", "text": CONTEXT, "score": 0.5, "metadata": {"rank": 2}},
+        ],
+        "options": {"top_k": 5, "per_context": 2, "overlap": 0.5, "retriever_weight": 0.5},
     },
 ]
 TEXTS: list[Document] = [
@@ -37,10 +48,11 @@ ANSWER = Answer(
     score=0.9375,
     start=40,
     end=54,
+    context_index=0,
     answered=True,
     answers=[
-        Span(answer="Anna Lindqvist", score=0.9375, start=40, end=54),
-        Span(answer="Anna Lindqvist in 2019", score=0.03125, start=40, end=62),
+        Span(answer="Anna Lindqvist", score=0.9375, start=40, end=54, context_index=0),
+        Span(answer="Anna Lindqvist in 2019", score=0.03125, start=40, end=62, context_index=0),
     ],
     model=_MODEL,
     windows=1,
@@ -55,4 +67,7 @@ EMBEDDING = Embedding(
     windows=1,
     source=_SOURCE,
     metadata={"page": 3},
+)
+ERROR_REPLY = ErrorReply(
+    id="q-17", error=ErrorDetail(reason=Reason.SCHEMA.value, detail="question: is blank")
 )

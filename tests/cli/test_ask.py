@@ -60,6 +60,16 @@ def test_top_k_sets_the_number_of_spans(command: Command) -> None:
     )
 
 
+def test_expired_question_is_rejected(command: Command) -> None:
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "0")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("qa-worker: rejected, expired: the deadline 2")
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "3600")
+    assert "▸Ada Lovelace◂" in done.out
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--expires-in", "1e300")
+    assert "is after the year 9999" in done.err
+
+
 def test_context_from_a_file(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "context.txt"
     file.write_text(CONTEXT, encoding="utf-8")
@@ -151,6 +161,14 @@ def test_a_rejected_question_is_one_error_line(
 def test_no_answer_is_printed(command: Command) -> None:
     done = command("ask", *QUESTION, "--context", "\u200b")
     assert (done.code, "(no answer)" in done.out) == (0, True)
+
+
+def test_an_unsure_answer_is_shown_and_named(command: Command) -> None:
+    context = "Ada wrote it, or someone else did."
+    done = command("ask", *QUESTION, "--context", context, "--min-score", "1")
+    assert done.code == 0
+    assert "▸" in done.out
+    assert done.err == "not answered: the best score is below min_score\n"
 
 
 def test_line_breaks_in_an_answer_are_printed_as_spaces(command: Command, tiny_model: Path) -> None:

@@ -82,6 +82,17 @@ def test_rejections_keep_their_line_and_reason(
     assert rejected == [(3, "not_json"), (5, "schema"), (6, "model_failed")]
 
 
+def test_read_answers_expired_questions(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "old.jsonl"
+    file.write_text(
+        "\n".join(line(expires_at=at) for at in ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00"))
+    )
+    assert command("read", file).code == 1
+    old, no_zone = outcomes(file.with_suffix(".answers.jsonl"))
+    assert old["answered"]
+    assert no_zone["rejected"]["reason"] == "schema"
+
+
 def test_read_resumes_after_any_cut(command: Command, questions: Path, target: Path) -> None:
     command("read", questions)
     whole = target.read_bytes()
@@ -187,7 +198,7 @@ def test_other_settings_do_not_resume(
     monkeypatch.setenv("QA_NO_ANSWER", "true")
     done = command("read", questions)
     assert done.code == 2
-    assert "QA_NO_ANSWER was false, now true, QA_TOP_K was 1, now 2; delete it" in done.err
+    assert "QA_NO_ANSWER was auto, now true, QA_TOP_K was 1, now 2; delete it" in done.err
     assert target.read_bytes() == kept
 
 

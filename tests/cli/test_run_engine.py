@@ -7,6 +7,7 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from tests.inference.bundles import write_bundle
+from tests.inference.manifests import calibration
 from worker.cli.run import open_engine
 from worker.settings.environment import load
 
@@ -17,6 +18,8 @@ from worker.settings.environment import load
         ("true", False, ["model_lacks_no_answer_training"]),
         ("true", True, []),
         ("false", False, []),
+        ("auto", False, []),
+        ("auto", True, []),
     ],
 )
 def test_no_answer_without_training_is_logged(
@@ -25,6 +28,20 @@ def test_no_answer_without_training_is_logged(
     directory = write_bundle(tmp_path / "tiny", knows_no_answer=knows)
     monkeypatch.setenv("QA_MODEL", str(directory))
     monkeypatch.setenv("QA_NO_ANSWER", asked)
+    with capture_logs() as logged:
+        open_engine(load()).close()
+    assert [entry["event"] for entry in logged] == warnings
+
+
+@pytest.mark.parametrize(
+    ("normalization", "warnings"), [("joint", []), ("per_window", ["calibration_unused"])]
+)
+def test_a_calibration_without_joint_scores_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalization: str, warnings: list[str]
+) -> None:
+    fitted = calibration(temperature=2.0).model_dump()
+    monkeypatch.setenv("QA_MODEL", str(write_bundle(tmp_path / "tiny", calibration=fitted)))
+    monkeypatch.setenv("QA_SCORE_NORMALIZATION", normalization)
     with capture_logs() as logged:
         open_engine(load()).close()
     assert [entry["event"] for entry in logged] == warnings

@@ -79,6 +79,17 @@ async def test_invalid_value_is_reported_as_rejected(
     assert report["trace"]["stages"][-1]["name"] == "commit"
 
 
+async def test_dropped_question_is_reported_at_once(
+    topics: Topics, collector: TraceCollector
+) -> None:
+    settings = topics.with_(QA_EXPIRED="drop")
+    async with worker(settings, collector, StubEngine()) as console_questions:
+        report = await ask(console_questions, event(1, expires_at="2020-01-01T00:00:00Z"))
+    assert report["rejected"]["reason"] == "expired"
+    assert not report["rejected"]["dead_letter"]
+    assert [stage["name"] for stage in report["trace"]["stages"]] == ["queue", "decode", "commit"]
+
+
 async def test_at_least_once_trace_ends_with_the_later_commit(
     topics: Topics, collector: TraceCollector
 ) -> None:

@@ -22,13 +22,15 @@ def test_sample_is_the_change_since_the_last_one(clock: Clock, sampler: Sampler)
     metrics.CONSUMED_RECORDS.labels("t", "1").inc(2)
     metrics.ANSWERS.labels("t", "0").inc(4)
     metrics.REJECTIONS.labels("not_json").inc(2)
+    metrics.PAST_DEADLINE.labels("drop").inc(3)
+    metrics.PAST_DEADLINE.labels("answer").inc(1)  # which is one of the answers
     clock.now += 2
     sampler.take()
     clock.now += 1
     sampler.take()
     busy, idle = sampler.since(0)
     assert (busy.at, busy.seconds) == (1_002_000, 2)
-    assert (busy.received, busy.finished, busy.rejected) == (7, 6, {"not_json": 2})
+    assert (busy.received, busy.finished, busy.rejected) == (7, 9, {"not_json": 2})
     assert (idle.at, idle.seconds) == (1_003_000, 1)
     assert (idle.received, idle.finished, idle.rejected) == (0, 0, {})
 

@@ -135,6 +135,21 @@ def test_attempts_are_counted_up_to_the_maximum(most: int) -> None:
     assert rounds == dead_letter.attempt == most
 
 
+def test_an_expired_question_is_replayed_only_if_asked_for_by_reason() -> None:
+    question = InputRecord("in", 0, 0, b"k", b"v", ())
+    sent = encode_dead_letter(question, Rejected(Reason.EXPIRED, "too late"), "dead")
+    expired = DeadLetter.from_record(Record(tuple(sent.headers), sent.key, sent.value))
+
+    def skipped(*reasons: Reason, replayed: tuple[str, ...] = ()) -> SkipReason | None:
+        return skip_reason(expired, replayed=replayed, max_attempts=3, reasons=reasons)
+
+    assert skipped() is SkipReason.EXPIRED
+    assert skipped(Reason.SCHEMA, Reason.EXPIRED) is None
+    assert skipped(Reason.EXPIRED, replayed=("dead-1-7",)) is SkipReason.REPLAYED
+    other = rejected(question)
+    assert skip_reason(other, replayed=(), max_attempts=3, reasons=()) is None
+
+
 @pytest.mark.parametrize("said", [b"", b"-5", b"three", b"1e9", "\u0663".encode(), b"9" * 19])
 def test_malformed_attempt_counts_as_zero(said: bytes) -> None:
     assert rejected(InputRecord("in", 0, 0, None, None, [(ATTEMPT, said)])).attempt == 0

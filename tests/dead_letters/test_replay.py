@@ -44,6 +44,27 @@ async def test_replayed_question_is_answered_after_settings_change(
     assert json.loads(answer.value)["source"]["offset"] == again.offset
 
 
+async def test_replayed_question_is_answered_where_it_asked(
+    topics: Topics, running: Running
+) -> None:
+    answers = topics.settings.qa.answers_topic
+    # Without a key, and without these headers, the answer would be in partition 0.
+    headers: list[Header] = [
+        ("kafka_replyTopic", answers.encode()),
+        ("kafka_replyPartition", b"\0\0\0\1"),
+    ]
+    await topics.send([event(1)], key=None, partition=0, headers=headers)
+    async with running(topics.with_(QA_REPLY_TOPICS="other-*"), StubEngine()):
+        await topics.committed_are({0: 1, 1: 0})
+    (rejected,) = await topics.dead_letters()
+    assert dict(rejected.headers)["qa.reason"] == b"reply_not_allowed"
+    await replay(topics)
+    async with running(topics.with_(QA_REPLY_TOPICS=answers), StubEngine()):
+        await until(lambda: topics.has(1), "the answer")
+    (answer,) = await topics.answers()
+    assert answer.partition == 1
+
+
 async def test_question_that_always_fails_reaches_max_attempts(
     topics: Topics, running: Running
 ) -> None:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from tests.brokers.clients import PATIENCE_SECONDS
 from tests.faults import evidence
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
-from tests.faults.evidence import Names, Outcome
+from tests.faults.evidence import Deleted, Names, Outcome
 
 pytestmark = [
     pytest.mark.alone,
@@ -125,9 +125,9 @@ async def test_evidence_shows_an_open_transaction_and_its_end(
         await producer.send_offsets_to_transaction(
             {TopicPartition(names.questions, 0): 8}, names.group
         )
-        during = await evidence.gather(cluster, names)
+        during = await evidence.gather(cluster, names, Deleted())
         await producer.abort_transaction()
-    after = await evidence.gather(cluster, names)
+    after = await evidence.gather(cluster, names, Deleted())
 
     topics = {partition.rpartition("-")[0] for partition in during.open_transactions}
     assert topics == {names.answers, "__consumer_offsets"}

@@ -54,9 +54,9 @@ def tiny_reader(tiny_bundle: Bundle, tiny_defaults: InferenceOptions) -> Iterato
 class Counted:
     """How far a counter of the worker went since this was made."""
 
-    def __init__(self, name: str, labels: dict[str, str] | None = None) -> None:
+    def __init__(self, name: str, **labels: str) -> None:
         self._name = name
-        self._labels = labels or {}
+        self._labels = labels
         self._before = self._now()
 
     def _now(self) -> float:

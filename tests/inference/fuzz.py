@@ -122,6 +122,7 @@ def _options(random_source: random.Random) -> dict[str, object]:
         "per_context": random_source.choice((1, 2, 30)),
         "overlap": random_source.choice((0, 0.01, 0.5, 1)),
         "retriever_weight": random_source.choice((0, 0.5, 1, 100)),
+        "min_score": random_source.choice((0, 0.001, 0.5, 1, 1.5)),
         "unknown": None,
     }
     # Most of them good, most of the time.
@@ -133,7 +134,8 @@ def fault(question: Question, answer: Answer) -> str | None:
     """What is wrong with an answer, or `None`."""
     passages, overlap = question.passages, question.options.overlap
     places = [(span.context_index, span.start, span.end) for span in answer.answers]
-    if not places or (answer.context_index, answer.start, answer.end) != places[0]:
+    flat = answer.context_index, answer.start, answer.end
+    if not places or flat != (places[0] if answer.answered else (None, 0, 0)):
         return "the flat answer is not the best span"
     if len(set(places)) < len(places):
         return "a span stands there twice"
@@ -154,6 +156,11 @@ def fault(question: Question, answer: Answer) -> str | None:
         return wrong
     if answer.answered != bool(answer.answer):
         return "answered, and empty; or the other way round"
+    best = answer.answers[0]
+    if answer.score != best.score:
+        return "another score than the best span's"
+    if answer.answered != (best.end > 0 and best.score >= (question.options.min_score or 0.0)):
+        return "answered below min_score, or not answered above it"
     return None
 
 

@@ -142,7 +142,7 @@ def test_an_error_while_picking_spans_is_a_rejection(
 
     tiny_reader.start()
     with monkeypatch.context() as broken:
-        broken.setattr("worker.inference.question_answering.job.rank_passages", fail)
+        broken.setattr("worker.inference.question_answering.job.rank_with_softmax", fail)
         with pytest.raises(Rejected) as caught:
             tiny_reader.submit(GOOD).result(30)
     assert caught.value.reason is Reason.INTERNAL_ERROR

@@ -9,8 +9,9 @@ from aiokafka.errors import InvalidTimestampError
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.record_sender import RecordSender, RecordsRefusedError
+from worker.kafka.record_sender import RecordSender
 from worker.kafka.records import OutputRecord
+from worker.kafka.refusals import RecordsRefusedError
 
 Answer = Callable[[list[bytes]], Sequence[Any]]
 """From the values of a batch to a partition's entry in the response, without its number."""

@@ -15,8 +15,8 @@ from aiokafka.errors import (
 
 from tests.streaming.topics import Topics, until
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
-from worker.kafka.record_sender import RecordsRefusedError
 from worker.kafka.records import OutputRecord
+from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.topic_requirements import check_topics
 from worker.kafka.transactions import (
     TransactionalProducer,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.inference.bundles import write_bundle
+from tests.inference.manifests import calibration
 from tests.model_tools.random_weights import TINY_DISTILBERT
 from tests.model_tools.tiny_models import tiny_model
 from worker.inference.onnx_session import OnnxSession, SessionOptions
@@ -57,8 +58,11 @@ def test_provenance_is_written(directory: Path) -> None:
 
 
 def test_copy_keeps_provenance(directory: Path) -> None:
-    first = Provenance("large", "ada/large", "c0ffee", "static", 16, True, None, (SCORES,))
+    first = Provenance(
+        "large", "ada/large", "c0ffee", "static", 16, True, None, (SCORES,), calibration()
+    )
     manifest = write_manifest(directory, first)
+    assert manifest.calibration == calibration()
     again = write_manifest(directory, Provenance.of(manifest, "copy"))
     assert again == manifest.model_copy(update={"name": "copy"})
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from schemas import VERSION, Answer, Embedding, Question, Text
+from schemas import VERSION, Answer, Embedding, ErrorReply, Question, Text
 from schemas.envelope import decode_event
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED
@@ -23,7 +23,11 @@ from schemas.rejection import Reason
 VERSIONS = Path(__file__).with_name("versions")
 
 EVENTS: dict[str, type[Question | Text]] = {"question": Question, "text": Text}
-OUTCOMES: dict[str, type[BaseModel]] = {"answer": Answer, "embedding": Embedding}
+OUTCOMES: dict[str, type[BaseModel]] = {
+    "answer": Answer,
+    "embedding": Embedding,
+    "error-reply": ErrorReply,
+}
 
 Document = dict[str, Any]
 
@@ -58,6 +62,16 @@ def _shapes(least: Document, full: Document) -> Iterator[tuple[str, dict[str, st
     yield "structured, no content type", {}, {**attributes, "data": least}
     yield "structured, base64", _STRUCTURED, {**attributes, "data_base64": in_base64}
     yield "binary", _BINARY, full
+    yield (
+        "expiring: field and header",
+        {"qa.expires-at": "2026-11-26T13:00:00+01:00"},
+        {**least, "expires_at": "2026-11-26t11:59:59.5z"},
+    )
+    yield (
+        "expiring: CloudEvents attribute",
+        _STRUCTURED,
+        {**attributes, "expirytime": "2026-11-26T12:00:00Z", "data": least},
+    )
     yield "binary, named by its attribute", _BINARY, least
 
 
@@ -80,6 +94,13 @@ def _events() -> Iterator[Document]:
         for name, headers, value in _shapes(least, full):
             event = {"name": f"{kind}, {name}", "kind": kind, "headers": headers, "value": value}
             yield {**event, "read": read(EVENTS[kind], event)}
+    passages: Document = {
+        "name": "question, passages",
+        "kind": "question",
+        "headers": {},
+        "value": samples.QUESTIONS[2],
+    }
+    yield {**passages, "read": read(Question, passages)}
 
 
 def record(directory: Path) -> None:
@@ -90,6 +111,7 @@ def record(directory: Path) -> None:
             "answer": "",
             "start": 0,
             "end": 0,
+            "context_index": None,
             "answered": False,
             "answers": [],
             "source": None,
@@ -99,6 +121,7 @@ def record(directory: Path) -> None:
         "events": list(_events()),
         "answer": [each.model_dump(mode="json") for each in (samples.ANSWER, no_answer)],
         "embedding": [samples.EMBEDDING.model_dump(mode="json")],
+        "error-reply": [samples.ERROR_REPLY.model_dump(mode="json")],
         "dead-letter-headers": {
             "headers": list(dead_letter_example()),
             "reasons": [str(reason) for reason in Reason],

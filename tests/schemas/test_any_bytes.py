@@ -18,9 +18,13 @@ from tests.schemas.conftest import event
 
 Kind = type[Event[Outcome]]
 
+HEADER_NAMES = [
+    *("content-type", "Content-Type", "ce_specversion", "ce_id"),
+    *("qa.expires-at", "ce_expirytime"),
+]
 HEADERS = st.lists(
     st.tuples(
-        st.sampled_from(["content-type", "ce_specversion", "ce_id", "Content-Type"]) | st.text(),
+        st.sampled_from(HEADER_NAMES) | st.text(),
         st.none()
         | st.binary(max_size=20)
         | st.sampled_from([b"1.0", b"application/cloudevents+json", b"application/json"]),
@@ -53,6 +57,8 @@ FIELDS = [
     "options",
     "metadata",
     "specversion",
+    "expires_at",
+    "expirytime",
     *NESTING,
 ]
 

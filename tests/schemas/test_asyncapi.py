@@ -62,13 +62,14 @@ def test_official_parser_accepts_the_document(ours: dict[str, Any]) -> None:
     # 3.0 is the version of AsyncAPI that its tools read; that there is a 3.1 is no fault.
     assert {each["code"] for each in ours["findings"]} <= {"asyncapi-latest-version"}
     shapes = ("", "Structured", "Binary")
+    events = [f"{kind}{shape}" for kind in ("question", "text") for shape in shapes]
+    events.append("questionAzureMl")
     assert {name: list(messages) for name, messages in ours["operations"].items()} == {
-        "receiveEvent": [
-            *(f"{kind}{shape}" for kind in ("question", "text") for shape in shapes),
-            "questionAzureMl",
-        ],
+        "receiveEvent": events,
+        "receiveRequest": events,
         "sendOutcome": [f"{kind}{shape}" for kind in ("answer", "embedding") for shape in shapes],
         "sendDeadLetter": ["deadLetter"],
+        "sendUnsureQuestion": ["unsureQuestion"],
     }
 
 
@@ -106,8 +107,9 @@ def test_channels_match_the_created_topics(document: Any) -> None:
     described = {
         channel["address"]: channel["bindings"]["kafka"]
         for channel in document["channels"].values()
+        if channel["address"] is not None
     }
-    assert list(described) == ["qa.questions", "qa.answers", "qa.questions.dead"]
+    assert list(described) == ["qa.questions", "qa.answers", "qa.questions.dead", "qa.unsure"]
     for topic, binding in described.items():
         assert (binding["topic"], binding["partitions"], binding["replicas"]) == (topic, 12, 3)
     assert described["qa.answers"]["topicConfiguration"] == {"max.message.bytes": 2**20 + 2**16}

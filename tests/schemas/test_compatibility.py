@@ -20,6 +20,7 @@ from schemas.generate.files import PUBLISHED
 from schemas.generate.json_schemas import dead_letter_example
 from schemas.question import Question
 from schemas.rejection import Reason, Rejected
+from schemas.reply import ErrorReply
 from schemas.text import Text
 from tests.schemas.record import EVENTS, OUTCOMES, VERSIONS, read
 from tests.schemas.valid import faults, published, validator
@@ -105,15 +106,17 @@ def test_recorded_events_are_valid_in_the_current_schema(version: Path) -> None:
 def test_current_outcomes_are_valid_in_recorded_schemas(
     version: Path, answer: Answer, embedding: Embedding
 ) -> None:
-    outcomes: dict[str, list[Answer] | list[Embedding]] = {
+    outcomes: dict[str, list[Answer] | list[Embedding] | list[ErrorReply]] = {
         "answer": [answer, samples.ANSWER],
         "embedding": [embedding, samples.EMBEDDING],
+        "error-reply": [samples.ERROR_REPLY],
     }
     taken = schemas(version, OUTCOMES)
     assert "answer" in taken
     for kind, schema in taken.items():
         for outcome in outcomes[kind]:
-            for today in (outcome, outcome.model_copy(update={"source": None})):
+            without = {} if isinstance(outcome, ErrorReply) else {"source": None}
+            for today in (outcome, outcome.model_copy(update=without)):
                 assert faults(schema, today.model_dump(mode="json")) == []
 
 

@@ -13,6 +13,8 @@ from schemas.generate.files import PUBLISHED, files
 from schemas.rejection import Reason
 from tests.schemas.valid import faults, published
 from worker.kafka.dev_broker import KAFKA_VERSION
+from worker.settings import Settings
+from worker.settings.environment import validate
 
 GUIDE = Path(__file__).parents[2] / "schemas" / "INTEGRATION.md"
 TEXT = GUIDE.read_text()
@@ -25,21 +27,30 @@ def blocks(language: str) -> list[str]:
 
 def test_links_exist_and_cover_every_published_file() -> None:
     links = {link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link}
-    assert [link for link in links if not (GUIDE.parent / link).exists()] == []
+    headings = {
+        f"#{heading.lower().replace(' ', '-')}"
+        for heading in re.findall(r"^##+ (.+)$", TEXT, re.MULTILINE)
+    }
+    broken = [x for x in links - headings if not (GUIDE.parent / x).exists()]
+    assert broken == []
     assert {f"{PUBLISHED.name}/{name}" for name in files()} <= links
 
 
 @pytest.mark.parametrize("block", blocks("json"))
 def test_json_examples_are_valid(block: str) -> None:
     event = json.loads(block)
-    (schema,) = (name for name in ("text", "embedding", "answer", "question") if name in event)
-    assert faults(published(schema), event) == []
+    kinds = ("text", "embedding", "answer", "question", "error")
+    (schema,) = (name for name in kinds if name in event)
+    assert faults(published("error-reply" if schema == "error" else schema), event) == []
     if schema == "question":
         decode_event(Question, block.encode(), (), default_id="d", max_bytes=10_000)
 
 
 def test_answer_example_matches_the_question_example() -> None:
-    question, answer = (json.loads(block) for block in blocks("json")[:2])
+    examples = [json.loads(block) for block in blocks("json")]
+    question, answer = (
+        next(each for each in examples if field in each) for field in ("question", "answer")
+    )
     assert (answer["id"], answer["metadata"]) == (question["id"], question["metadata"])
     for span in answer["answers"]:
         assert question["context"][span["start"] : span["end"]] == span["answer"]
@@ -68,9 +79,18 @@ def test_guide_names_every_propagated_header_and_attribute() -> None:
 
 
 def test_commands_of_the_guide_exist() -> None:
-    (commands,) = blocks("sh")
-    for path in re.findall(r"schemas/examples/\S+", commands):
-        assert (GUIDE.parents[1] / path).exists(), path
+    paths = [
+        path for commands in blocks("sh") for path in re.findall(r"schemas/examples/\S+", commands)
+    ]
+    assert len(paths) == 6
+    assert [path for path in paths if not (GUIDE.parents[1] / path).exists()] == []
+
+
+def test_settings_of_the_guide_are_valid() -> None:
+    for block in blocks("sh"):
+        exports = re.findall(r"^export (.+)$", block, re.MULTILINE)
+        environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(exports)))
+        assert isinstance(validate(environment), Settings), block
 
 
 def test_java_client_version_is_the_brokers() -> None:

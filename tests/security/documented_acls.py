@@ -36,6 +36,8 @@ def _actual_name(default_name: str, settings: Settings) -> str:
         "qa.questions": qa.questions_topic,
         "qa.answers": qa.answers_topic,
         "qa.questions.dead": qa.dead_letters_topic,
+        "qa.unsure": qa.unsure_topic or "",
+        "replies-": f"{qa.answers_topic}-replies-",
         "qa-worker": group,
         "qa-worker:qa.questions:": f"{group}:{qa.questions_topic}:",
         "qa-worker-dead-letters-replay": f"{group}-dead-letters-replay",

@@ -1,6 +1,7 @@
 """The ACLs in deploy/security.md for the worker: sufficient, and all needed."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -113,3 +114,26 @@ async def test_revoked_acl_stops_the_worker_without_loss(
     async with asyncio.TaskGroup() as group:
         for number in range(ACL_COUNTS[delivery]):
             group.create_task(run(number))
+
+
+async def test_the_topic_of_unsure_questions_needs_its_own_acl(kafka: SecureBroker) -> None:
+    environment = {"QA_UNSURE_TOPIC": f"unsure-{uuid.uuid4().hex[:8]}", "QA_MIN_SCORE": "1"}
+    async with Topics(kafka.bootstrap_servers, environment) as topics:
+        await topics.create()
+        for heading in HEADINGS["exactly_once"]:
+            await grant(topics.servers, *documented_acls(heading, topics.settings))
+        settings = topics.with_(**kafka.sasl())
+        with pytest.raises(StreamingError) as error:
+            await RunningWorker(settings, StubEngine()).task
+        missing = f"WRITE on topic {environment['QA_UNSURE_TOPIC']}"
+        assert str(error.value).startswith(f"User:{USER} lacks {missing};")
+
+        acls = documented_acls("run, with QA_UNSURE_TOPIC=qa.unsure", topics.settings)
+        await grant(topics.servers, *acls)
+        await topics.send([event(0)], partition=0)
+        worker = RunningWorker(settings, StubEngine())
+        await worker.ready()
+        await topics.committed_are({0: 1, 1: 0})
+        worker.stop.set()
+        await worker.task
+        assert len(await topics.records(environment["QA_UNSURE_TOPIC"])) == 1

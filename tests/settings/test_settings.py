@@ -227,9 +227,11 @@ def test_settings_at_their_bounds_are_accepted(environment: dict[str, str]) -> N
         {"QA_ANSWERS_TOPIC": "qa.questions"},
         {"QA_DEAD_LETTERS_TOPIC": "qa.questions"},
         {"QA_DEAD_LETTERS_TOPIC": "t", "QA_ANSWERS_TOPIC": "t"},
+        {"QA_UNSURE_TOPIC": "qa.questions"},
+        {"QA_UNSURE_TOPIC": "qa.answers"},
     ],
 )
-def test_the_three_topics_must_differ(environment: dict[str, str]) -> None:
+def test_the_topics_must_differ(environment: dict[str, str]) -> None:
     assert refused(**environment).endswith("must differ")
 
 
@@ -273,3 +275,16 @@ def test_console_origins_are_scheme_and_host(origin: str) -> None:
     assert "is not an origin" in refused(QA_CONSOLE_ORIGINS=f"https://a.example:8443,{origin}")
     both = load({"QA_CONSOLE_ORIGINS": "https://a.example:8443, http://b.example"})
     assert both.qa.console_origins == ("https://a.example:8443", "http://b.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("auto", "auto"), ("yes", True), ("1", True), ("false", False)]
+)
+def test_no_answer_has_three_values(text: str, value: object) -> None:
+    assert load({"QA_NO_ANSWER": text}).qa.no_answer == value
+
+
+def test_a_wrong_no_answer_is_one_line() -> None:
+    assert refused(QA_NO_ANSWER="maybe") == (
+        "QA_NO_ANSWER is 'maybe': Input should be true, false or auto"
+    )

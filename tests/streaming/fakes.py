@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from tests.streaming.stub_engine import StubEngine
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.records import InputRecord
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -17,10 +18,13 @@ from worker.settings.environment import load
 from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker, end_traces
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.replies import ReplyRouter
+from worker.streaming.unsure import UnsureQuestions
 
 QUESTIONS = "qa.questions"
 FIRST, SECOND = TopicPartition(QUESTIONS, 0), TopicPartition(QUESTIONS, 1)
@@ -38,8 +42,18 @@ def record(
     return InputRecord(partition.topic, partition.partition, offset, None, text, (), **more)
 
 
+async def _ask_nothing(request: Any) -> Any:
+    raise AssertionError(f"{request} asks the brokers")
+
+
+NO_FOREIGN_TOPICS = ForeignTopics(_ask_nothing, max_age=300)
+NO_ENVIRONMENT: Mapping[str, str] = {}
+
+
 class FakeDelivery:
     """Appends what it publishes to a list, and commits with each delivery, like exactly-once."""
+
+    foreign_topics = NO_FOREIGN_TOPICS
 
     def __init__(self, *, restarts_partition: bool = True, min_interval: float = 0.0) -> None:
         self.restarts_partition = restarts_partition
@@ -130,10 +144,12 @@ def context(
     dead_letter_limit: DeadLetterLimit | None = None,
     batch_records: int = 1000,
     shared_limiter: InFlightLimiter | None = None,
+    deadlines: DeadlinePolicy | None = None,
+    foreign_topics: ForeignTopics = NO_FOREIGN_TOPICS,
+    environment: Mapping[str, str] = NO_ENVIRONMENT,
 ) -> PartitionContext:
     """The context of a session without Kafka. Its records are small: no thread decodes them."""
-    qa = settings().qa
-    topics = (qa.answers_topic, qa.dead_letters_topic)
+    qa = settings(**environment).qa
     return PartitionContext(
         processor=RecordProcessor(
             engine=engine,
@@ -141,7 +157,10 @@ def context(
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
-            limits=dict.fromkeys(topics, 10**6),
+            deadlines=deadlines or DeadlinePolicy(qa.expired, qa.max_age_seconds),
+            replies=ReplyRouter(qa, foreign_topics),
+            limits=dict.fromkeys(qa.topics[1:], 10**6),
+            unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
         ),
         delivery=delivery,
         limiter=shared_limiter or limiter(engine),

@@ -28,7 +28,7 @@ def cached(engine: StubEngine) -> AnswerCache:
 
 
 def waits() -> Counted:
-    return Counted("qa_cache_lookups_total", {"result": "wait"})
+    return Counted("qa_cache_lookups_total", result="wait")
 
 
 @BOTH

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -97,7 +98,7 @@ def test_released_records_free_capacity(sizes: list[int]) -> None:
     asyncio.run(acquire_and_release())
 
 
-async def waits(task: asyncio.Task[None]) -> bool:
+async def waits(task: asyncio.Task[Any]) -> bool:
     """Whether the task still waits after several turns of the loop."""
     for _ in range(5):
         await asyncio.sleep(0)
@@ -115,12 +116,13 @@ async def test_wait_ends_only_with_capacity() -> None:
     assert await waits(waiting)
     load.pending_tokens = 0
     bound.engine_progressed()
-    await asyncio.wait_for(waiting, 10)
+    assert await asyncio.wait_for(waiting, 10), "it took time"
 
 
 async def test_wait_returns_immediately_with_capacity() -> None:
     waiting = asyncio.create_task(limiter().wait_for_capacity())
     assert not await waits(waiting)
+    assert not waiting.result()
 
 
 async def test_a_change_before_the_wait_is_not_missed() -> None:

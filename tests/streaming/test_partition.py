@@ -15,7 +15,7 @@ from tests.streaming.fakes import FIRST, MAX_BYTES, NO_JSON, FakeDelivery, conte
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
 from worker.kafka.errors import StreamingError
-from worker.kafka.record_sender import Refusal
+from worker.kafka.refusals import Refusal
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import NotDeliveredError
 from worker.streaming.partition import PartitionContext, PartitionProcessor
@@ -144,7 +144,10 @@ async def test_a_refused_answer_becomes_a_dead_letter_in_its_place(
     too_large: bool, reason: Reason
 ) -> None:
     delivery = FakeDelivery()
-    delivery.errors = [NotDeliveredError({1: refusal(too_large=too_large)}), NotDeliveredError({})]
+    delivery.errors = [
+        NotDeliveredError({1: {0: refusal(too_large=too_large)}}),
+        NotDeliveredError({}),
+    ]
     async with running(context(StubEngine(), delivery)) as partition:
         for offset in range(3):
             partition.add(record(offset))
@@ -154,7 +157,7 @@ async def test_a_refused_answer_becomes_a_dead_letter_in_its_place(
         (1, reason),
         (2, None),
     ]
-    headers = dict(delivery.published[1][1].output.headers)
+    headers = dict(delivery.published[1][1].outputs[0].headers)
     assert headers["__connect.errors.exception.message"] == (
         b"qa.answers refuses the record: INVALID_RECORD: no key"
     )
@@ -162,7 +165,7 @@ async def test_a_refused_answer_becomes_a_dead_letter_in_its_place(
 
 async def test_a_dead_letter_that_is_refused_in_every_form_names_its_record() -> None:
     delivery = FakeDelivery()
-    delivery.errors = [NotDeliveredError({0: refusal()}) for _ in range(10)]
+    delivery.errors = [NotDeliveredError({0: {0: refusal()}}) for _ in range(10)]
     partition = PartitionProcessor(FIRST, context(StubEngine(), delivery))
     partition.add(replace(record(0, value=NO_JSON), headers=[("own", b"1")], key=b"k"))
     with pytest.raises(StreamingError, match=r"at qa\.questions partition 0 offset 0 \(not_json"):
@@ -176,7 +179,7 @@ async def test_refused_answers_count_for_the_dead_letter_limit() -> None:
     """A topic that refuses every answer must not turn all questions into dead letters."""
     limit = DeadLetterLimit(records=4, ratio=0.5)
     delivery = FakeDelivery()
-    delivery.errors = [NotDeliveredError(dict.fromkeys(range(8), refusal()))]
+    delivery.errors = [NotDeliveredError({offset: {0: refusal()} for offset in range(8)})]
     partition = PartitionProcessor(FIRST, context(StubEngine(), delivery, dead_letter_limit=limit))
     for offset in range(8):
         partition.add(record(offset))

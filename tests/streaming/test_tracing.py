@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -175,6 +176,36 @@ async def test_unsampled_record_is_not_exported_but_propagated(
     assert dict(malformed.headers)["traceparent"].decode().split("-")[1] == exported.trace_id.hex()
 
 
+async def test_span_of_a_question_that_is_sent_on_names_its_topic(broker: Broker) -> None:
+    more = {"QA_UNSURE_TOPIC": f"unsure-{uuid.uuid4().hex[:8]}", "QA_MIN_SCORE": "1"}
+    async with collecting() as collector, traced_topics(broker, collector, **more) as topics:
+        await topics.send([event(0)], partition=0, headers=[("traceparent", SAMPLED)])
+        async with WorkerProcess(topics.environment) as worker:
+            await topics.committed_are({0: 1})
+            worker.signal(signal.SIGTERM)
+            await worker.ended()
+        (sent_on,) = await topics.records(more["QA_UNSURE_TOPIC"])
+
+    span = span_of_record(collector, 0)
+    assert attributes(span)["qa.outcome"] == "unsure"
+    assert span.status.code == Status.STATUS_CODE_UNSET
+    names = [stage.name for stage in collector.children(span)]
+    assert f"send {more['QA_UNSURE_TOPIC']}" in names
+    assert dict(sent_on.headers)["traceparent"] == SAMPLED
+
+
+async def test_record_span_names_the_reply_topic(broker: Broker) -> None:
+    async with (
+        collecting() as collector,
+        traced_topics(broker, collector, QA_REPLY_TOPICS="*") as topics,
+    ):
+        answers = topics.settings.qa.answers_topic
+        await topics.send([event(0)], headers=[("reply_to", answers.encode())])
+        await answered_by_a_worker(topics, 1)
+    span = span_of_record(collector, 0)
+    assert attributes(span)["qa.reply.topic"] == answers
+
+
 async def test_rejected_record_span_has_the_reason(broker: Broker) -> None:
     async with collecting() as collector, traced_topics(broker, collector) as topics:
         await topics.send([b"{"], headers=[("traceparent", SAMPLED)])
@@ -195,6 +226,17 @@ async def test_rejected_record_span_has_the_reason(broker: Broker) -> None:
     assert decode.name == "decode"
     assert send.name == f"send {topics.settings.qa.dead_letters_topic}"
     assert dict(dead_letter.headers)["traceparent"] == SAMPLED
+
+
+async def test_dropped_record_span_has_its_deadline_and_sends_nothing(broker: Broker) -> None:
+    async with collecting() as collector, traced_topics(broker, collector) as topics:
+        topics.environment["QA_EXPIRED"] = "drop"
+        await topics.send([event(0, expires_at="1970-01-01T00:00:01.5Z"), event(1)], partition=0)
+        await answered_by_a_worker(topics, 1)
+    record = span_of_record(collector, 0)
+    expected = {"qa.outcome": "expired", "qa.expired": "drop", "qa.deadline": 1.5}
+    assert expected.items() <= attributes(record).items()
+    assert [span.name for span in collector.children(record)] == ["decode"]
 
 
 async def test_unreachable_collector_costs_no_answer(

@@ -5,6 +5,7 @@ model in this process.
 import asyncio
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
+from schemas.answer import Answer
 from schemas.embedding import Embedding
 from schemas.envelope import decode_event
 from schemas.event import Outcome
@@ -19,8 +21,8 @@ from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
-from worker.cli.terminal import Table, marked, write_json
-from worker.client import QuestionClient
+from worker.cli.terminal import Table, marked, print_note, write_json
+from worker.client import UNSURE, QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
 from worker.settings import Settings
@@ -51,9 +53,16 @@ def ask(
         typer.Option(help="A text to embed, instead of a question (embedding models only)."),
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Number of answer spans.")] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Do not take a span with a lower score for an answer."),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")
     ] = 30.0,
+    expires_in: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until the event expires unanswered.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
         False
     ),
@@ -62,11 +71,14 @@ def ask(
     otherwise in this process.
     """
     settings = load()
-    event = _event(question, context or [], context_file or [], text, top_k)
+    options = ReadingOptions(top_k=top_k, min_score=min_score)
+    event = _event(question, context or [], context_file or [], text, options)
     if isinstance(event, Question) and not as_json:
         # The table cuts spans out of the context by code points, whatever the worker's default.
-        options = event.options.model_copy(update={"offsets": "code_points"})
+        options = options.model_copy(update={"offsets": "code_points"})
         event = event.model_copy(update={"options": options})
+    if expires_in is not None:
+        event = event.model_copy(update={"expires_at": _after(expires_in)})
     try:
         value = event.model_dump_json().encode()
     except PydanticSerializationError:
@@ -83,6 +95,8 @@ def ask(
         write_json(outcome.model_dump_json())
     else:
         _table(event, outcome).print()
+        if isinstance(outcome, Answer) and not outcome.answered and outcome.answers[0].end:
+            print_note("not answered: the best score is below min_score")
 
 
 def _event(
@@ -90,7 +104,7 @@ def _event(
     contexts: list[str],
     files: list[Path],
     text: str | None,
-    top_k: int | None,
+    options: ReadingOptions,
 ) -> Question | Text:
     # `model_construct` skips validation: the worker, or `_run_model`, rejects a bad event, so that
     # the message is the same as that of a dead letter.
@@ -103,12 +117,20 @@ def _event(
             question=question,
             context=None if several else passages[0].text,
             contexts=passages if several else None,
-            options=ReadingOptions(top_k=top_k),
+            options=options,
             metadata={},
         )
-    if text is not None and (question, top_k) == (None, None) and not contexts and not files:
+    nothing_else = question is None and options == ReadingOptions() and not contexts and not files
+    if text is not None and nothing_else:
         return Text.model_construct(id=event_id, text=text, metadata={})
     raise typer.BadParameter("give --question with a context, or --text alone")
+
+
+def _after(seconds: float) -> datetime:
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise typer.BadParameter("is after the year 9999", param_hint="--expires-in") from None
 
 
 def _passages(contexts: list[str], files: list[Path]) -> list[Passage]:
@@ -153,8 +175,10 @@ async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outco
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
-                f"running (`qa-worker run`)?"
+                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no outcome"
             ) from None
+    if result.reason == UNSURE:
+        raise CommandError(f"not answered: {result.detail}")
     if result.reason:
         raise CommandError(f"rejected, {result.reason}: {result.detail}")
     assert result.value is not None

@@ -37,7 +37,8 @@ def evaluate(
             f"{Task.QUESTION_ANSWERING}"
         )
     examples = load_squad(file)
-    options, manifest = settings.qa.inference, bundle.manifest
+    manifest = bundle.manifest
+    options = settings.qa.inference.for_model(manifest)
     for note in notes(examples, options, knows_no_answer=manifest.knows_no_answer):
         print_note(f"note: {note}")
     predictions: dict[str, str] = {}

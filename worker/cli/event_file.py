@@ -55,7 +55,9 @@ class EventFile:
         return len(self._lines)
 
     def after(self, count: int) -> Iterator[Event[Outcome] | Rejected]:
-        """The events that follow the first `count`; a `Rejected` for each invalid one."""
+        """The events that follow the first `count`, without their deadlines; a `Rejected` for each
+        invalid one.
+        """
         return (self._decode(index) for index in range(count, len(self._lines)))
 
     def line_number(self, index: int) -> int:
@@ -72,13 +74,15 @@ class EventFile:
 
     def _decode(self, index: int) -> Event[Outcome] | Rejected:
         try:
-            return decode_event(
+            event = decode_event(
                 self._event_type,
                 self._lines[index][1],
                 (),
                 default_id=self._default_id(index),
                 max_bytes=self._max_bytes,
             ).event
+            # Else a run that is resumed later would answer other lines.
+            return event.model_copy(update={"expires_at": None})
         except Rejected as rejected:
             return rejected
 

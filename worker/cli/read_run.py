@@ -68,12 +68,18 @@ class ReadRun(BaseModel):
             settings={f"QA_{name.upper()}": value for name, value in options.items()},
         )
 
+    @property
+    def _without_calibration(self) -> dict[str, Any]:
+        return {name: value for name, value in self.model.items() if name != "calibration"}
+
     def difference(self, other: "ReadRun") -> str:
         """What differs, in words; empty if nothing does."""
         if self.input_sha256 != other.input_sha256:
             return "the input has changed"
         if self.model != other.model:
             before, after = self.model.get("name"), other.model.get("name")
+            if before == after and self._without_calibration == other._without_calibration:
+                return f"the calibration of the model {before} has changed"
             if before == after:
                 return f"the files of the model {before} have changed"
             return f"the model was {before}, now {after}"

@@ -18,6 +18,7 @@ from worker.cli.tracing import tracing
 from worker.console.server import PREFIX, Console
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.engine import InferenceEngine
+from worker.inference.question_answering.spans import ScoreNormalization
 from worker.kafka.connection import connection_options
 from worker.models.store import ModelStore
 from worker.observability import logging_setup, metrics
@@ -91,11 +92,19 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
 def open_engine(settings: Settings) -> InferenceEngine:
     """Open the model and start the inference threads. Raises `BundleError`, `ProviderError`."""
     bundle = ModelStore(settings.qa.models).open(settings.qa.model)
-    if settings.qa.no_answer and not bundle.manifest.knows_no_answer:
+    if settings.qa.no_answer is True and not bundle.manifest.knows_no_answer:
         log.warning(
             "model_lacks_no_answer_training",
             model=bundle.name,
             why="its manifest does not say that it was trained on unanswerable questions",
+        )
+    if bundle.manifest.calibration and settings.qa.score_normalization is not (
+        ScoreNormalization.JOINT
+    ):
+        log.warning(
+            "calibration_unused",
+            model=bundle.name,
+            why="QA_SCORE_NORMALIZATION is per_window; the fitted temperature is for joint scores",
         )
     engine = InferenceEngine(bundle, settings.qa.inference)
     engine.start()

@@ -1,4 +1,4 @@
-"""`qa-worker topics create|check`: creates the three topics, or checks that they exist."""
+"""`qa-worker topics create|check`: creates the worker's topics, or checks that they exist."""
 
 import asyncio
 from typing import Annotated

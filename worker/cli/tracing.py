@@ -43,6 +43,7 @@ def tracing(settings: Settings) -> Iterator[list[TraceListener]]:
         group=settings.kafka.group_id,
         answers_topic=settings.qa.answers_topic,
         dead_letters_topic=settings.qa.dead_letters_topic,
+        unsure_topic=settings.qa.unsure_topic,
     )
     try:
         yield [exporter]

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import Any
 
+from schemas.rejection import Reason
 from worker.client import QuestionClient, QuestionResult
 from worker.console.trace_collector import MARK, PendingQuestion, TraceCollector, batches, stages
 from worker.kafka.records import RecordPosition
@@ -23,6 +24,12 @@ at-least-once delivery the worker commits after the answer is readable."""
 MAX_PENDING = 4
 """Limit of concurrent questions. Each question opens its own connections and closes them at the
 end: a client that stays open would read every answer of the consumer group all the time."""
+
+
+_DROPPED = QuestionResult(
+    None, None, (), reason=str(Reason.EXPIRED), detail="the deadline passed, and QA_EXPIRED is drop"
+)
+"""Of a question that has no outcome."""
 
 
 class BusyError(Exception):
@@ -59,7 +66,7 @@ class Questions:
             with self._collector.watch(mark) as pending:
                 sent_at = time.time_ns()
                 position = await client.send(value, headers=[(MARK, mark)])
-                result = await client.wait_for_result(position, timeout_seconds=ANSWER_SECONDS)
+                result = await _wait_for_result(client, position, pending)
                 milliseconds = (time.time_ns() - sent_at) / 1e6
                 trace = await self._trace(pending, sent_at)
         return _report(position, result, milliseconds, pending.seen, trace)
@@ -83,6 +90,22 @@ class Questions:
         }
 
 
+async def _wait_for_result(
+    client: QuestionClient, position: RecordPosition, pending: PendingQuestion
+) -> QuestionResult:
+    """The record that the question led to; `_DROPPED` if this worker dropped the question. Raises
+    as `QuestionClient.wait_for_result`.
+    """
+    arriving = asyncio.create_task(client.wait_for_result(position, timeout_seconds=ANSWER_SECONDS))
+    try:
+        await asyncio.wait((arriving, pending.trace), return_when=asyncio.FIRST_COMPLETED)
+        if pending.trace.done() and pending.trace.result().expired == "drop":
+            return _DROPPED
+        return await arriving
+    finally:
+        arriving.cancel()
+
+
 def _report(
     position: RecordPosition,
     result: QuestionResult,
@@ -99,7 +122,11 @@ def _report(
         "trace": trace,
     }
     if result.reason:
-        rejected = {"reason": result.reason, "detail": result.detail}
+        rejected = {
+            "reason": result.reason,
+            "detail": result.detail,
+            "dead_letter": result is not _DROPPED,
+        }
         return json.dumps({**report, "rejected": rejected}).encode()
     # The answer is JSON already and may be long, so it is inserted without parsing it.
     head = json.dumps(report).encode()

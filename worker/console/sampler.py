@@ -35,7 +35,7 @@ class Sample:
     received: float
     """Number of records read from Kafka."""
     finished: float
-    """Number of records answered or rejected."""
+    """Number of records answered, rejected, or dropped because they had expired."""
     rejected: dict[str, float]
     """Number of rejected records by reason."""
     p50: float | None
@@ -109,7 +109,13 @@ class Sampler:
                 at=round(now * 1000),
                 seconds=seconds,
                 received=totals.received - before.received,
-                finished=totals.answered - before.answered + sum(rejected.values()),
+                finished=(
+                    totals.answered
+                    - before.answered
+                    + sum(rejected.values())
+                    + totals.dropped
+                    - before.dropped
+                ),
                 rejected=rejected,
                 p50=p50,
                 p99=p99,
@@ -131,6 +137,7 @@ class _Totals:
     received: float
     answered: float
     rejected: dict[str, float]
+    dropped: float
     run: float
     padded: float
     batches: float
@@ -142,6 +149,7 @@ class _Totals:
             received=_sum(metrics.CONSUMED_RECORDS, "_total"),
             answered=_sum(metrics.ANSWERS, "_total"),
             rejected=_by_label(metrics.REJECTIONS, "reason"),
+            dropped=_by_label(metrics.PAST_DEADLINE, "mode")["drop"],
             run=_sum(metrics.INFERENCE_TOKENS, "_total"),
             padded=_sum(metrics.PADDING_TOKENS, "_total"),
             batches=_sum(metrics.BATCH_WINDOWS, "_count"),

@@ -136,6 +136,7 @@ class SkipReason(StrEnum):
     """Why a dead letter is not replayed."""
 
     REPLAYED = "already replayed"
+    EXPIRED = "expired; --reason expired replays it"
     MAX_ATTEMPTS = "max attempts reached"
     NOT_A_DEAD_LETTER = "not a worker's dead letter"
     VALUE_GONE = "value no longer available"
@@ -148,9 +149,15 @@ _WITHOUT_QUESTION = (Reason.UNDECODABLE, Reason.UNREADABLE_BATCH)
 
 
 def skip_reason(
-    dead_letter: DeadLetter, *, replayed: Container[str], max_attempts: int
+    dead_letter: DeadLetter,
+    *,
+    replayed: Container[str],
+    max_attempts: int,
+    reasons: Container[Reason] = (),
 ) -> SkipReason | None:
-    """`replayed` holds the positions of replayed dead letters, as `str(position)`."""
+    """`replayed` holds the positions of replayed dead letters, as `str(position)`; `reasons` those
+    that the user asks for by name.
+    """
     if not dead_letter.reason or dead_letter.question is None:
         return SkipReason.NOT_A_DEAD_LETTER
     unread = dead_letter.value is None and dead_letter.omitted_bytes is None
@@ -158,6 +165,8 @@ def skip_reason(
         return SkipReason.UNREADABLE
     if str(dead_letter.position) in replayed:
         return SkipReason.REPLAYED
+    if dead_letter.reason == Reason.EXPIRED and Reason.EXPIRED not in reasons:
+        return SkipReason.EXPIRED
     return SkipReason.MAX_ATTEMPTS if dead_letter.attempt >= max_attempts else None
 
 

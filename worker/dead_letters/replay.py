@@ -45,7 +45,7 @@ async def read_dead_letters(
     Raises `StreamingError`, `KafkaError`.
     """
     required = {settings.qa.dead_letters_topic: (Operation.READ,)}
-    _, _, topic = await require_topics(settings, required)
+    _, _, topic, *_ = await require_topics(settings, required)
     async with TopicReader.open(settings, on_unreadable) as reader:
         ranges = await _find_ranges(reader, topic, wanted)
         async with aclosing(_select(reader, ranges, wanted, on_progress)) as selected:
@@ -70,7 +70,7 @@ class Replay:
 
     async def dry_run(self, on_result: OnResult, on_progress: OnProgress) -> None:
         """Report the results that `run` would have; publish nothing."""
-        questions, _, dead = await require_topics(self.settings, self._acls(Operation.READ))
+        questions, _, dead, *_ = await require_topics(self.settings, self._acls(Operation.READ))
         async with (
             TopicReader.open(self.settings, self.on_unreadable) as reader,
             TopicReader.open(self.settings) as originals,
@@ -82,7 +82,7 @@ class Replay:
     async def run(self, on_result: OnResult, on_progress: OnProgress) -> None:
         """Publish. A result is reported once its transaction is committed."""
         required = self._acls(Operation.READ, Operation.WRITE)
-        questions, _, dead = await require_topics(self.settings, required)
+        questions, _, dead, *_ = await require_topics(self.settings, required)
         # The producer first: it fences earlier replays, so that the search for what was replayed
         # finds everything.
         async with (
@@ -121,7 +121,12 @@ class Replay:
         count = 0
         async with aclosing(_select(reader, ranges, self.wanted, on_progress)) as selected:
             async for dead_letter in selected:
-                skip = skip_reason(dead_letter, replayed=replayed, max_attempts=self.max_attempts)
+                skip = skip_reason(
+                    dead_letter,
+                    replayed=replayed,
+                    max_attempts=self.max_attempts,
+                    reasons=self.wanted.reasons,
+                )
                 if skip is not None:
                     yield ReplayResult(dead_letter, skip), None
                     continue

@@ -10,7 +10,7 @@ engine takes; see `tasks.py`.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -21,7 +21,8 @@ from schemas.event import Event, Outcome
 from schemas.rejection import Rejected
 from worker.inference.batch_runner import BatchRunner, internal_error
 from worker.inference.batching import Batcher
-from worker.inference.job import Job, WindowItem
+from worker.inference.deadline import Deadline
+from worker.inference.job import Job, WindowItem, start
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.options import InferenceOptions
 from worker.inference.pending_tokens import PendingTokens
@@ -44,8 +45,13 @@ QA_SHUTDOWN_SECONDS, with their defaults."""
 class InferenceEngine:
     """Runs events through one model. Call `start` once, and `close` at the end."""
 
-    def __init__(self, bundle: Bundle, options: InferenceOptions) -> None:
-        """Opens the model. Raises `BundleError`."""
+    def __init__(
+        self, bundle: Bundle, options: InferenceOptions, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Opens the model. Deadlines are compared with `clock`, Unix time in seconds.
+
+        Raises `BundleError`.
+        """
         manifest = bundle.manifest
         limit = options.max_tokens or manifest.max_tokens
         if limit > manifest.max_tokens:
@@ -71,6 +77,7 @@ class InferenceEngine:
             max_padding=options.max_padding,
             max_items=self._max_items,
         )
+        self._clock = clock
         self._submitted: deque[Job[Any]] = deque()
         self._pending = PendingTokens()
         self._throughput = ThroughputEstimator(options.threads)
@@ -160,8 +167,9 @@ class InferenceEngine:
         """Return a future of the result; it raises `Rejected` for an event that is rejected.
 
         Never blocks. Futures finish in any order. Cancelling one drops the windows that have not
-        run. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is an
-        `event_type`, and `RuntimeError` after `close`.
+        run. An event whose `expires_at` passes before its first window is taken for a batch is
+        rejected. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is
+        an `event_type`, and `RuntimeError` after `close`.
         """
         if not isinstance(event, self.event_type):
             raise TypeError(
@@ -169,6 +177,7 @@ class InferenceEngine:
                 f"{type(event).__name__}"
             )
         job: Job[R] = self._task.make(event)
+        job.deadline = Deadline.of(event)
         # The first callback: callbacks that the caller adds see the tokens released already.
         reservation = job.reservation
         job.future.add_done_callback(lambda _: self._pending.release(reservation))
@@ -227,16 +236,27 @@ class InferenceEngine:
                     return lambda: self._preprocess(job)
                 batch = self._batcher.next_batch(time.monotonic())
                 if batch is not None:
+                    items, expired = start(batch.items, self._clock())
                     metrics.QUEUE_WAIT.observe(batch.oldest_wait)
-                    metrics.BATCH_WINDOWS.observe(len(batch.items))
-                    metrics.BATCH_TOKENS.observe(batch.padded_tokens)
-                    items = batch.items
-                    return lambda: self._runner.run(items)
+                    if items:
+                        metrics.BATCH_WINDOWS.observe(len(items))
+                        longest = max(len(item.window) for item in items)
+                        metrics.BATCH_TOKENS.observe(longest * len(items))
+                    return lambda: self._run(items, expired)
                 if self._closing:
                     return None
                 self._work.wait()
 
+    def _run(self, items: Sequence[WindowItem], expired: Sequence[Job[Any]]) -> int:
+        # Without the lock: the futures' callbacks are the caller's.
+        for job in expired:
+            job.expire()
+        return self._runner.run(items)
+
     def _preprocess(self, job: Job[Any]) -> int:
+        if job.has_expired(self._clock()):
+            job.expire()
+            return 0
         began, began_at = time.perf_counter(), time.time_ns()
         try:
             job.preprocess()

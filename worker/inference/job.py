@@ -5,6 +5,7 @@ Knows no threads; the engine calls the steps. What a step does depends on the ta
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
@@ -12,6 +13,7 @@ from typing import Any, Generic, Protocol
 from schemas.answer import ModelInfo
 from schemas.event import Event
 from schemas.rejection import Rejected
+from worker.inference.deadline import Deadline
 from worker.inference.onnx_session import Outputs
 from worker.inference.pending_tokens import TokenReservation
 from worker.inference.result import R, ReadResult
@@ -29,6 +31,9 @@ class Job(ABC, Generic[R]):
         self.remaining = 0
         """Number of windows that have not run."""
         self.timings = ReadTimings()
+        self.deadline: Deadline | None = None
+        self.started = False
+        """Whether a batch has taken one of its windows."""
 
     @property
     @abstractmethod
@@ -59,6 +64,15 @@ class Job(ABC, Generic[R]):
         """Fill `windows`. Raises `Rejected`."""
         self.windows = self.split()
         self.remaining = len(self.windows)
+
+    def has_expired(self, now: float) -> bool:
+        """Whether its deadline passes before it has started; `now` is Unix time in seconds."""
+        return not self.started and self.deadline is not None and self.deadline.has_passed(now)
+
+    def expire(self) -> None:
+        """Fail the future because of the deadline, which it has."""
+        assert self.deadline is not None
+        self.reject(self.deadline.rejection())
 
     def add_stage(self, name: str, began: int, seconds: float) -> None:
         """Record a stage that began at `began` (nanoseconds since the epoch)."""
@@ -102,3 +116,18 @@ class WindowItem:
     @property
     def window(self) -> Window:
         return self.job.windows[self.index]
+
+
+def start(items: Iterable[WindowItem], now: float) -> tuple[list[WindowItem], list[Job[Any]]]:
+    """The windows of a batch that still have to run, whose jobs have started now; and the expired
+    jobs of the others. `now` is Unix time in seconds. The caller holds the lock of the queue.
+    """
+    live: list[WindowItem] = []
+    expired: dict[int, Job[Any]] = {}
+    for item in items:
+        if item.job.has_expired(now):
+            expired[id(item.job)] = item.job
+        else:
+            item.job.started = True
+            live.append(item)
+    return live, list(expired.values())

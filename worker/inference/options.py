@@ -4,9 +4,9 @@ The one place where these options, their defaults and their meanings are declare
 group of the worker inherits the fields, as the variables `QA_...`.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from schemas.answer import OffsetUnit
 from schemas.question import MAX_CONTEXTS, ReadingOptions
@@ -14,6 +14,7 @@ from schemas.rejection import Reason, Rejected
 from worker.inference.cpu_quota import available_cores
 from worker.inference.execution_providers import Provider
 from worker.inference.question_answering.spans import ScoreNormalization, SpanOptions
+from worker.models.manifest import Manifest
 
 T = TypeVar("T")
 
@@ -21,6 +22,19 @@ T = TypeVar("T")
 def split_csv(value: object) -> object:
     """Split a text at its commas; leave other values as they are."""
     return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+
+
+_BOOLEAN = TypeAdapter(bool)
+
+
+def _boolean_or_auto(value: object) -> object:
+    # pydantic's message for a union would be two, neither of which names all values.
+    if value == "auto":
+        return value
+    try:
+        return _BOOLEAN.validate_python(value)
+    except ValidationError:
+        raise ValueError("Input should be true, false or auto") from None
 
 
 class InferenceOptions(BaseModel):
@@ -61,12 +75,23 @@ class InferenceOptions(BaseModel):
     top_k: int = Field(1, ge=1, description="Number of spans in an answer")
     top_k_limit: int = Field(20, ge=1, description="Maximum of top_k that a question may request")
     align_to_words: bool = Field(True, description="Extend answers to whole words")
-    no_answer: bool = Field(False, description="Allow the empty answer, as in SQuAD v2")
-    no_answer_threshold: float = Field(
-        0.0,
+    no_answer: Annotated[bool | Literal["auto"], BeforeValidator(_boolean_or_auto)] = Field(
+        "auto",
+        description="Allow the empty answer, as in SQuAD v2: true, false, or auto: if the model "
+        "was trained on unanswerable questions",
+    )
+    no_answer_threshold: float | None = Field(
+        None,
         ge=-100,
         le=100,
-        description="Return the empty answer if its logit exceeds that of the best span by more",
+        description="Return the empty answer if its logit exceeds that of the best span by more; "
+        "default: the calibrated model's threshold, otherwise 0",
+    )
+    min_score: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Do not take a best span with a lower score for an answer",
     )
     score_normalization: ScoreNormalization = Field(
         ScoreNormalization.JOINT,
@@ -85,18 +110,29 @@ class InferenceOptions(BaseModel):
         100, ge=1, le=MAX_CONTEXTS, description="Maximum number of contexts of a question"
     )
 
+    def for_model(self, manifest: Manifest) -> Self:
+        """These options, with the model's own where they leave it the choice."""
+        fitted = manifest.calibration.no_answer_threshold if manifest.calibration else None
+        known = manifest.knows_no_answer if self.no_answer == "auto" else self.no_answer
+        threshold = _first(self.no_answer_threshold, fitted)
+        return self.model_copy(update={"no_answer": known, "no_answer_threshold": threshold})
+
     def span_options(self, requested: ReadingOptions) -> SpanOptions:
         """The options of one question: its own where it has them, else the worker's defaults.
 
+        What is left to the model has the value of a model that says nothing; see `for_model`.
         Raises `Rejected` for an option above the worker's limit.
         """
         span = SpanOptions(
             top_k=_first(requested.top_k, self.top_k),
             max_answer_tokens=_first(requested.max_answer_tokens, self.max_answer_tokens),
             align_to_words=_first(requested.align_to_words, self.align_to_words),
-            no_answer=_first(requested.no_answer, self.no_answer),
-            no_answer_threshold=_first(requested.no_answer_threshold, self.no_answer_threshold),
+            no_answer=_first(requested.no_answer, self.no_answer is True),
+            no_answer_threshold=_first(
+                requested.no_answer_threshold, self.no_answer_threshold or 0.0
+            ),
             score_normalization=self.score_normalization,
+            min_score=_first(requested.min_score, self.min_score),
             per_context=requested.per_context,
             overlap=_first(requested.overlap, 1.0),
             retriever_weight=_first(requested.retriever_weight, 0.0),

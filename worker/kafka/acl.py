@@ -48,11 +48,12 @@ RequiredAcls = Mapping[str, tuple[Operation, ...]]
 
 def required_by_worker(settings: Settings) -> RequiredAcls:
     """The topic ACLs of `qa-worker run`."""
-    qa = settings.qa
+    questions, *outputs = settings.qa.topics
     return {
-        qa.questions_topic: (Operation.READ,),
-        qa.answers_topic: (Operation.WRITE,),
-        qa.dead_letters_topic: (Operation.WRITE,),
+        # A topic for replies may not exist yet; of those with a prefix the names are not known.
+        **dict.fromkeys(settings.qa.named_reply_topics, (Operation.WRITE,)),
+        questions: (Operation.READ,),
+        **dict.fromkeys(outputs, (Operation.WRITE,)),
     }
 
 
@@ -68,11 +69,12 @@ async def find_missing(admin: AIOKafkaAdminClient, required: RequiredAcls) -> li
         f"{operation.name} on topic {name}"
         for code, name, _, _, _, _, operations, _ in response.topics
         for operation in required[name]
-        if code == TopicAuthorizationFailedError.errno or _is_missing(operation, operations)
+        if code == TopicAuthorizationFailedError.errno or is_missing(operation, operations)
     ]
 
 
-def _is_missing(operation: Operation, operations: int) -> bool:
+def is_missing(operation: Operation, operations: int) -> bool:
+    """Whether a topic's bit field of authorized operations shows that the operation is not one."""
     # A principal with any permission also has DESCRIBE; without that bit the field is not filled.
     is_filled = operations >= 0 and operations & 1 << Operation.DESCRIBE
     return bool(is_filled) and not operations & 1 << operation

@@ -30,6 +30,7 @@ from worker.kafka.connection import connection_options
 from worker.kafka.deadline import note_interrupted
 from worker.kafka.error_codes import UnstableOffsetCommit
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.throttle import (
     OnThrottled,
     Throttle,
@@ -75,8 +76,14 @@ class BrokerClient:
     """
 
     def __init__(
-        self, client: AIOKafkaClient, on_throttled: OnThrottled = ignore_throttled
+        self,
+        client: AIOKafkaClient,
+        on_throttled: OnThrottled = ignore_throttled,
+        *,
+        metadata_max_age: float = 300.0,
     ) -> None:
+        """`metadata_max_age` is the time in seconds for which foreign topics are remembered."""
+        self.foreign_topics = ForeignTopics(self._ask, metadata_max_age)
         self._client = client
         self._on_throttled = on_throttled
         self._throttle = Throttle()
@@ -95,6 +102,7 @@ class BrokerClient:
         """Close the connections. Requests in flight fail."""
         if self._bootstrap is not None:
             await asyncio.gather(self._bootstrap, return_exceptions=True)
+        await self.foreign_topics.close()
         await self._client.close()
 
     def next_connection(self) -> int:
@@ -129,22 +137,28 @@ class BrokerClient:
         *,
         connection: int,
         deadline: float | None = None,
+        foreign: bool = False,
     ) -> Any:
         """Returns the response of the partition's leader. Raises `KafkaError`; `ThrottledError` if
-        the leader does not read the request before `deadline` (monotonic time in seconds).
+        the leader does not read the request before `deadline` (monotonic time in seconds);
+        `ForeignTopicError` if the topic is `foreign` and cannot be written to.
         """
 
         async def find() -> int:
+            if foreign:
+                return await self.foreign_topics.leader(partition)
             await self.partitions(partition.topic)  # aiokafka then keeps its metadata up to date
             leader = self._leader(partition)
             if leader is None:
                 raise LeaderNotAvailableError(str(partition))
             return leader
 
+        async def forget() -> None:
+            self.foreign_topics.forget(partition.topic)
+            await self._refresh_metadata()
+
         group = _records_group(connection)
-        return await self._send(
-            find, request, codes, group, self._refresh_metadata, deadline=deadline
-        )
+        return await self._send(find, request, codes, group, forget, deadline=deadline)
 
     async def send_to_any_broker(self, request: Any, codes: ErrorCodes, *, connection: int) -> Any:
         """Returns the response of a broker. Raises `KafkaError`."""
@@ -172,7 +186,12 @@ class BrokerClient:
 
     def _leader(self, partition: TopicPartition) -> int | None:
         leader: int | None = self._client.cluster.leader_for_partition(partition)
+        if leader is None:
+            leader = self.foreign_topics.known_leader(partition)
         return None if leader == -1 else leader
+
+    async def _ask(self, request: Any) -> Any:
+        return await self.send_to_any_broker(request, lambda _: (), connection=0)
 
     async def _send_to_coordinator(
         self, kind: CoordinationType, key: str, request: Any, codes: ErrorCodes, connection: int

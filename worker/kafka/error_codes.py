@@ -69,4 +69,5 @@ _register()
 
 GroupMaxSizeReached = kafka.for_code(81)
 InvalidRecord = kafka.for_code(87)
+UnsupportedCompressionType = kafka.for_code(76)
 UnstableOffsetCommit = kafka.for_code(88)

@@ -5,7 +5,7 @@ What a leader refuses for good is raised as `RecordsRefusedError`, which names t
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,15 +13,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import (
     DuplicateSequenceNumber,
     InvalidTimestampError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
     for_code,
 )
 
 from worker.kafka.broker_client import BrokerClient
-from worker.kafka.error_codes import InvalidRecord
 from worker.kafka.errors import Recovery, recovery_for
+from worker.kafka.foreign_topics import ForeignTopicError, Patience
 from worker.kafka.protocol import ProduceRequest
 from worker.kafka.records import (
     BATCH_BYTES,
@@ -31,40 +28,17 @@ from worker.kafka.records import (
     next_sequence,
     partition_for,
 )
+from worker.kafka.refusals import (
+    FORBIDDEN,
+    FOREIGN_FINAL,
+    REFUSED,
+    TOO_LARGE,
+    RecordsRefusedError,
+    Refusal,
+    missing,
+)
 
 T = TypeVar("T")
-
-_TOO_LARGE = (MessageSizeTooLargeError.errno, RecordListTooLargeError.errno)
-_REFUSED = (*_TOO_LARGE, InvalidRecord.errno, InvalidTimestampError.errno)
-"""Answers to a batch that no repetition changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a leader does not take a record."""
-
-    topic: str
-    error: str
-    """The protocol's name of the error."""
-    reason: str
-    """The broker's words, or the error's description."""
-    too_large: bool
-
-    def __str__(self) -> str:
-        return f"{self.topic} refuses the record: {self.error}: {self.reason}"
-
-
-class RecordsRefusedError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
-    """Their topics never take these records, however often they are sent."""
-
-    def __init__(self, refusals: Mapping[int, Refusal], acknowledged: Collection[int]) -> None:
-        """`refusals` maps the index of a record among those that were sent. Empty: the leader did
-        not say which record of a batch it means; sent again, each has a batch of its own.
-        `acknowledged` are the indexes of records that were taken before.
-        """
-        super().__init__("; ".join(str(each) for each in refusals.values()))
-        self.refusals = refusals
-        self.acknowledged = acknowledged
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +48,7 @@ class TargetBatches:
     batches: Sequence[Batch]
     indexes: Sequence[int]
     """The records' indexes among all that are sent."""
+    foreign: bool
 
 
 class RecordSender:
@@ -108,20 +83,60 @@ class RecordSender:
         self._sequences.clear()
 
     async def encode(self, records: Sequence[OutputRecord]) -> dict[TopicPartition, TargetBatches]:
-        """Target partition to its batches. Raises `KafkaError`."""
-        topics = {record.topic for record in records}
-        partitions = {topic: await self._client.partitions(topic) for topic in topics}
+        """Target partition to its batches. Raises `RecordsRefusedError` for foreign topics that
+        cannot be written to, and other `KafkaError`s.
+        """
+        topics = {record.topic for record in records if not record.foreign}
+        partitions: dict[str, Sequence[int]] = {
+            topic: await self._client.partitions(topic) for topic in topics
+        }
+        find = self._client.foreign_topics.find
+        foreign = {each.topic: await find(each.topic) for each in records if each.foreign}
+        refused = {
+            index: missing(record.topic, problem)
+            for index, record in enumerate(records)
+            if record.foreign and (problem := foreign[record.topic].problem_with(record.partition))
+        }
+        if refused:
+            raise RecordsRefusedError(refused, ())
+        partitions |= {topic: range(len(found.leaders)) for topic, found in foreign.items()}
+        limits = {topic: found.max_message_bytes for topic, found in foreign.items()}
         indexes: dict[TopicPartition, list[int]] = defaultdict(list)
         for index, record in enumerate(records):
             number = partition_for(record, partitions[record.topic])
             indexes[TopicPartition(record.topic, number)].append(index)
-        return {target: self._encode(target, records, its) for target, its in indexes.items()}
+        await self._check_leaders({t: its for t, its in indexes.items() if t.topic in foreign})
+        return {
+            target: self._encode(target, records, its, limits.get(target.topic))
+            for target, its in indexes.items()
+        }
+
+    async def _check_leaders(self, targets: Mapping[TopicPartition, Sequence[int]]) -> None:
+        """Raises `RecordsRefusedError` for targets that have had no leader for some seconds.
+
+        Before a transaction begins: it could not end while one of its partitions has no leader.
+        """
+        wait = self._client.foreign_topics.wait_for_leader
+        problems = await run_concurrently(wait(target) for target in targets)
+        refused = {
+            index: missing(target.topic, problem)
+            for (target, its), problem in zip(targets.items(), problems, strict=True)
+            if problem
+            for index in its
+        }
+        if refused:
+            raise RecordsRefusedError(refused, ())
 
     def _encode(
-        self, target: TopicPartition, records: Sequence[OutputRecord], indexes: Sequence[int]
+        self,
+        target: TopicPartition,
+        records: Sequence[OutputRecord],
+        indexes: Sequence[int],
+        limit: int | None,
     ) -> TargetBatches:
+        """`limit` is that of a foreign topic."""
         sequence = self._sequences[target]
-        size = min(BATCH_BYTES, self._limits[target.topic])
+        size = min(BATCH_BYTES, self._limits[target.topic] if limit is None else limit)
         batches = build_batches(
             [records[index] for index in indexes],
             (*self._producer, sequence),
@@ -130,7 +145,7 @@ class RecordSender:
             transactional=self._transactional_id is not None,
         )
         self._sequences[target] = next_sequence(sequence, len(indexes))
-        return TargetBatches(batches, indexes)
+        return TargetBatches(batches, indexes, foreign=limit is not None)
 
     async def send(
         self, targets: Mapping[TopicPartition, TargetBatches], *, deadline: float | None = None
@@ -149,35 +164,73 @@ class RecordSender:
                 {index for acknowledged, _ in results for index in acknowledged},
             )
 
+    async def check_refused(
+        self,
+        targets: Mapping[TopicPartition, TargetBatches],
+        refused: Mapping[TopicPartition, int],
+        *,
+        last: bool,
+    ) -> None:
+        """A coordinator has answered these error codes for targets of foreign topics.
+
+        Raises `RecordsRefusedError` unless the request may succeed when it is repeated: other
+        brokers know the topic, and this was not the `last` try.
+        """
+        refusals: dict[int, Refusal] = {}
+        for target, code in refused.items():
+            self._client.foreign_topics.forget(target.topic)
+            found = await self._client.foreign_topics.find(target.topic)
+            problem = found.problem_with(target.partition)
+            if problem or last or code in FORBIDDEN:
+                why = missing(target.topic, problem or for_code(code).description)
+                refusals |= dict.fromkeys(targets[target].indexes, why)
+        if refusals:
+            raise RecordsRefusedError(refusals, ())
+
     async def _send(
         self, target: TopicPartition, parts: TargetBatches, deadline: float | None
     ) -> tuple[Sequence[int], dict[int, Refusal] | None]:
         """Returns the indexes that the leader has taken, and what it refuses; None if nothing."""
         first = 0
+        final = FOREIGN_FINAL if parts.foreign else REFUSED
+        # That the leader has the batch already is a success.
+        handled = (*final, DuplicateSequenceNumber.errno)
+        patience = Patience(target.topic) if parts.foreign else None
         for batch in parts.batches:
             # A repetition has the same sequence numbers, so the leader recognises the batch.
-            response = await self._client.send_to_leader(
-                target,
-                ProduceRequest(self._transactional_id, self._timeout_ms, target, batch.data),
-                _retriable_errors,
-                connection=self.connection,
-                deadline=deadline,
-            )
+            try:
+                response = await self._client.send_to_leader(
+                    target,
+                    ProduceRequest(self._transactional_id, self._timeout_ms, target, batch.data),
+                    lambda response: _errors(response, handled, patience),
+                    connection=self.connection,
+                    deadline=deadline,
+                    foreign=parts.foreign,
+                )
+            except ForeignTopicError as error:
+                why = missing(target.topic, error.problem)
+                return parts.indexes[:first], dict.fromkeys(parts.indexes[first:], why)
             (answer,) = _answers(response)
-            if answer[1] in _REFUSED:
+            if answer[1] in FORBIDDEN:
+                self._client.foreign_topics.forget(target.topic)
+            if answer[1] in final:
                 refused = parts.indexes[first : first + batch.count]
-                return parts.indexes[:first], self._refusals(target, refused, answer)
+                return parts.indexes[:first], self._refusals(target, refused, answer, parts.foreign)
             first += batch.count
         return parts.indexes, None
 
     def _refusals(
-        self, target: TopicPartition, indexes: Sequence[int], answer: Sequence[Any]
+        self,
+        target: TopicPartition,
+        indexes: Sequence[int],
+        answer: Sequence[Any],
+        foreign: bool,
     ) -> dict[int, Refusal]:
         _, code, *more = answer
         # Fields of version 8: offset, timestamp, log start, errors by record, error of the batch.
         by_record, of_batch = more[3:5] if len(more) >= 5 else ([], None)
         error = for_code(code)
-        if code == InvalidTimestampError.errno:
+        if code == InvalidTimestampError.errno and not foreign:
             words = [text for _, text in by_record if text] or [of_batch or error.description]
             raise InvalidTimestampError(
                 f"{target.topic} refuses this machine's timestamps: {words[0]}. Set the clock of "
@@ -185,7 +238,9 @@ class RecordSender:
                 f"and message.timestamp.before.max.ms"
             )
         named = {index: text for index, text in by_record if 0 <= index < len(indexes)}
-        if not named and len(indexes) == 1:
+        if code not in REFUSED:
+            named = dict.fromkeys(range(len(indexes)))
+        elif not named and len(indexes) == 1:
             named = {0: None}
         if not named:
             self._unbatched.add(target.topic)
@@ -194,7 +249,8 @@ class RecordSender:
                 target.topic,
                 error.message,
                 text or of_batch or error.description,
-                code in _TOO_LARGE,
+                code in TOO_LARGE,
+                missing=code in FORBIDDEN,
             )
             for index, text in named.items()
         }
@@ -214,7 +270,9 @@ def _answers(response: Any) -> list[Any]:
     return [answer for _, answers in response.topics for answer in answers]
 
 
-def _retriable_errors(response: Any) -> Iterator[int]:
-    """Error codes but those that `_send` handles, and that of a batch that the leader has."""
-    handled = (*_REFUSED, DuplicateSequenceNumber.errno)
-    return (answer[1] for answer in _answers(response) if answer[1] not in handled)
+def _errors(response: Any, handled: Collection[int], patience: Patience | None) -> list[int]:
+    """The error codes but those in `handled`. Raises `ForeignTopicError` if patience ends."""
+    codes = [answer[1] for answer in _answers(response) if answer[1] not in handled]
+    if patience is not None:
+        patience.check(code for code in codes if code)
+    return codes

@@ -28,7 +28,10 @@ _CODECS = {
 class OutputRecord:
     """A record to publish. A record without a key goes to the target partition that
     `source_partition`, the input record's partition, maps to: so one partition's answers stay in
-    order.
+    order. With `partition` it goes to that partition of its topic.
+
+    A `foreign` topic is not one of the worker's own: if it, its partition, or the right to write to
+    it does not exist, the record is refused, and the worker goes on.
     """
 
     topic: str
@@ -36,6 +39,8 @@ class OutputRecord:
     value: bytes | None
     headers: Sequence[Header]
     source_partition: int
+    partition: int | None = None
+    foreign: bool = False
 
     @property
     def size(self) -> int:
@@ -68,9 +73,11 @@ def _payload_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Hea
 
 
 def partition_for(record: OutputRecord, partitions: Sequence[int]) -> int:
-    """The target partition: by the key's hash, as the Java client's default partitioner does it;
-    without a key, by the source partition.
+    """The target partition: the one that the record names; else by the key's hash, as the Java
+    client's default partitioner does it; without a key, by the source partition.
     """
+    if record.partition is not None:
+        return record.partition
     number = record.source_partition if record.key is None else murmur2(record.key) & 0x7FFFFFFF
     return partitions[number % len(partitions)]
 

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 async def require_topics(settings: Settings, required: RequiredAcls) -> list[Topic]:
-    """Returns questions, answers and dead letters, in this order.
+    """Returns the topics in the order of `topic_names`.
 
     Raises `StreamingError` if an ACL in `required` is missing or one of its topics does not exist;
     `KafkaError`.

@@ -1,4 +1,6 @@
-"""Describes and creates the worker's topics: questions, answers, dead letters, in this order."""
+"""Describes and creates the worker's topics: questions, answers, dead letters, and unsure questions
+if they have a topic, in this order.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -79,11 +81,12 @@ async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[
 
 def new_topic_limits(settings: Settings) -> dict[str, int]:
     """Topic to the `max.message.bytes` that `create_topics` sets: room for the largest record that
-    the worker accepts, and for a dead letter's headers.
+    the worker accepts, and for the headers of a dead letter or an unsure question.
     """
     largest = settings.qa.max_record_bytes + HEADROOM_BYTES
-    sizes = (largest, largest, largest + HEADROOM_BYTES)
-    return dict(zip(topic_names(settings), sizes, strict=True))
+    questions, answers, *others = topic_names(settings)
+    forwarding = dict.fromkeys(others, largest + HEADROOM_BYTES)
+    return {questions: largest, answers: largest, **forwarding}
 
 
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
@@ -109,9 +112,8 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
 
 
 def topic_names(settings: Settings) -> list[str]:
-    """Questions, answers, dead letters."""
-    qa = settings.qa
-    return [qa.questions_topic, qa.answers_topic, qa.dead_letters_topic]
+    """Questions, answers, dead letters, unsure questions if they have a topic."""
+    return settings.qa.topics
 
 
 async def _fetch_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -10,9 +10,10 @@ aiokafka's own producer needs its connections and a background task for each tra
 Here a transaction is one call that returns, or raises; after an error the producer is unusable.
 """
 
+import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from worker.kafka.deadline import deadline
 from worker.kafka.protocol import StableOffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
 from worker.kafka.records import OutputRecord
+from worker.kafka.refusals import FOREIGN_PAUSES, FOREIGN_REFUSALS
 from worker.settings import KafkaSettings
 
 # The coordinator refused another partition of the request.
@@ -178,13 +180,29 @@ class TransactionalProducer:
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 
-    async def _add_partitions(self, partitions: Iterable[TopicPartition]) -> None:
+    async def _add_partitions(self, targets: Mapping[TopicPartition, TargetBatches]) -> None:
+        """Raises `RecordsRefusedError` if the coordinator refuses foreign topics."""
         request = AddPartitionsToTxnRequest(
             self._id,
             *self._producer,
-            _by_topic((target, target.partition) for target in partitions),
+            _by_topic((target, target.partition) for target in targets),
         )
-        await self._send(request, lambda response: _partition_errors(response.errors, field=1))
+        foreign = {target for target, batches in targets.items() if batches.foreign}
+        for pause in (*FOREIGN_PAUSES, None):
+            response = await self._send(
+                request,
+                lambda response: _partition_errors(response.errors, field=1, foreign=foreign),
+            )
+            refused = {
+                target: code
+                for topic, partitions, *_ in response.errors
+                for number, code in partitions
+                if code in FOREIGN_REFUSALS and (target := TopicPartition(topic, number)) in foreign
+            }
+            if not refused:
+                return
+            await self._sender.check_refused(targets, refused, last=pause is None)
+            await asyncio.sleep(pause or 0.0)
 
     async def _produce(self, targets: Mapping[TopicPartition, TargetBatches], until: float) -> None:
         await self._sender.send(targets, deadline=until)
@@ -223,7 +241,16 @@ def _by_topic(entries: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, 
     return list(by_topic.items())
 
 
-def _partition_errors(topics: Iterable[Any], *, field: int) -> Iterator[int]:
-    """The partitions' error codes in a response; `field` is their index in a partition's entry."""
-    codes = (partition[field] for _, partitions, *_ in topics for partition in partitions)
-    return (code for code in codes if code not in _NOT_ERRORS)
+def _partition_errors(
+    topics: Iterable[Any], *, field: int, foreign: Collection[TopicPartition] = ()
+) -> Iterator[int]:
+    """The partitions' error codes in a response, without the refusals of `foreign` ones; `field` is
+    their index in a partition's entry.
+    """
+    for topic, partitions, *_ in topics:
+        for number, *entry in partitions:
+            code = entry[field - 1]
+            if code in FOREIGN_REFUSALS and TopicPartition(topic, number) in foreign:
+                continue
+            if code not in _NOT_ERRORS:
+                yield code

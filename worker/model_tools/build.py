@@ -152,6 +152,6 @@ def _new_bundle(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _quantize(source: Path, target: Path, method: Method, provenance: Provenance) -> Provenance:
-    """Write `target` in int8. Recorded scores are dropped: they belong to the float32 graph."""
+    """Write `target` in int8. Scores and calibration are dropped: they are the float32 graph's."""
     quantize_file(source, target, method)
-    return replace(provenance, method=describe(method), scores=())
+    return replace(provenance, method=describe(method), calibration=None, scores=())

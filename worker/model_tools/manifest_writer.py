@@ -20,6 +20,7 @@ from worker.models.manifest import (
     MANIFEST,
     MODEL,
     REQUIRED,
+    Calibration,
     Manifest,
     Pooling,
     RecordedScores,
@@ -47,6 +48,7 @@ class Provenance:
     knows_no_answer: bool = False
     pooling: Pooling | None = None
     scores: tuple[RecordedScores, ...] = ()
+    calibration: Calibration | None = None
 
     @staticmethod
     def of(manifest: Manifest, name: str) -> "Provenance":
@@ -60,6 +62,7 @@ class Provenance:
             knows_no_answer=manifest.knows_no_answer,
             pooling=manifest.pooling,
             scores=manifest.scores,
+            calibration=manifest.calibration,
         )
 
 
@@ -96,6 +99,7 @@ def write_manifest(directory: Path, provenance: Provenance) -> Manifest:
             pad_token_id=0 if pad is None else pad,
             knows_no_answer=provenance.knows_no_answer,
             pooling=provenance.pooling or Pooling() if is_embedder else None,
+            calibration=provenance.calibration,
             scores=provenance.scores,
         )
     except ValidationError as error:
@@ -114,6 +118,11 @@ def record_scores(bundle: Bundle, scores: RecordedScores) -> None:
         if (each.data, each.decoder) != (scores.data, scores.decoder)
     ]
     _update(bundle, scores=(*kept, scores))
+
+
+def record_calibration(bundle: Bundle, calibration: Calibration) -> None:
+    """Write a calibration into the manifest, in the place of an earlier one."""
+    _update(bundle, calibration=calibration)
 
 
 def record_batch_invariance(bundle: Bundle, batch_invariant: bool) -> Bundle:

@@ -43,6 +43,28 @@ class RecordedScores(BaseModel):
     decoder: str
 
 
+class Calibration(BaseModel):
+    """What `qa-worker model calibrate` fitted to a data set, with the decoder settings it ran with.
+
+    temperature          divides the logits behind joint scores; ranks are those at 1
+    no_answer_threshold  the default of QA_NO_ANSWER_THRESHOLD; None without unanswerable questions
+    ece, brier           expected calibration error and Brier score, at temperature 1 (`before`)
+                         and, of each half, at the temperature fitted on the other half (`after`)
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    data: str
+    questions: int
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+    no_answer_threshold: float | None = Field(None, ge=-100, le=100)
+    ece_before: float
+    ece_after: float
+    brier_before: float
+    brier_after: float
+    decoder: str
+
+
 class DenseLayer(BaseModel):
     """A linear layer and an activation, as the `Dense` module of sentence-transformers.
 
@@ -118,6 +140,9 @@ class Manifest(BaseModel):
     pad_token_id: int = Field(0, ge=0)
     knows_no_answer: bool = Field(
         False, description="trained on unanswerable questions too; else null scores mean little"
+    )
+    calibration: Calibration | None = Field(
+        None, description="question answering only; older workers ignore it"
     )
     pooling: Pooling | None = Field(None, description="embeddings only")
     scores: tuple[RecordedScores, ...] = ()

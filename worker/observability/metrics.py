@@ -81,15 +81,39 @@ PARTITION_STOPPED = Gauge(
 # Records out.
 ANSWERS = Counter(
     "qa_answers",
-    "Answers, or embeddings, that the brokers acknowledged",
+    "Answers, or embeddings, that the brokers acknowledged; unsure questions too",
     ["topic", "partition"],
 )
+VERDICTS = Counter(
+    "qa_verdicts",
+    "Acknowledged answers by what they say: answered, no_answer (the model prefers none), unsure "
+    "(the score is below min_score; with QA_UNSURE_TOPIC the question went there)",
+    ["verdict"],
+)
+for _verdict in ("answered", "no_answer", "unsure"):
+    VERDICTS.labels(_verdict)
 REJECTIONS = Counter("qa_rejections", "Dead letters that the brokers acknowledged", ["reason"])
+PAST_DEADLINE = Counter(
+    "qa_past_deadline_records",
+    "Records whose deadline passed before the model read them, by what QA_EXPIRED did with them; "
+    "counted when the brokers acknowledged their outcome or, for drop, their offset",
+    ["mode"],
+)
+for _mode in ("dead_letter", "drop", "answer"):
+    PAST_DEADLINE.labels(_mode)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "
     "above QA_DEAD_LETTER_LIMIT_RATIO",
 )
+REPLIES = Counter(
+    "qa_replies",
+    "Questions that ask for a reply to a topic of their own, by outcome: answer, error (an error "
+    "reply), dropped (an error reply that the topic did not take), not_allowed, unknown",
+    ["outcome"],
+)
+for _outcome in ("answer", "error", "dropped", "not_allowed", "unknown"):
+    REPLIES.labels(_outcome)
 END_TO_END_LATENCY = Histogram(
     "qa_end_to_end_latency_seconds",
     "Time from a question's record timestamp to the acknowledgement of its answer or dead letter",

@@ -15,6 +15,8 @@ from worker.observability.timings import BatchTiming, ReadTimings, StageTiming
 Header = tuple[str, bytes | None]
 
 ANSWERED = "answered"
+UNSURE = "unsure"
+"""Answered with a score below min_score."""
 DROPPED = "dropped"
 """The partition was revoked or restarted before the record was committed; the record is read
 again."""
@@ -37,9 +39,15 @@ class RecordTrace:
     attributes: dict[str, int] = field(default_factory=dict)
     """Attributes that the engine gave the event."""
     id: str = ""
+    reply_topic: str = ""
+    """Where the question asks for its reply; empty if it does not, or may not."""
     outcome: str = ""
-    """`ANSWERED`, `DROPPED`, or the reason of the rejection; set at the end."""
+    """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
     ended: int = 0
+    deadline: float | None = None
+    """Unix time in seconds after which the outcome is not needed, if the record has a deadline."""
+    expired: str = ""
+    """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
     propagated: Sequence[Header] | None = None
     """Trace context headers of the output record; they replace those of the input record."""
 

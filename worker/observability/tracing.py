@@ -34,7 +34,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
-from worker.observability.record_trace import ANSWERED, Header, RecordTrace
+from worker.observability.record_trace import ANSWERED, UNSURE, Header, RecordTrace
 from worker.observability.timings import BatchTiming
 
 FLUSH_SECONDS = 2.0
@@ -73,7 +73,13 @@ class Tracing:
     """A `TraceListener` that exports spans. Call `close` at the end."""
 
     def __init__(
-        self, *, version: str, group: str, answers_topic: str, dead_letters_topic: str
+        self,
+        *,
+        version: str,
+        group: str,
+        answers_topic: str,
+        dead_letters_topic: str,
+        unsure_topic: str | None = None,
     ) -> None:
         """Does not validate the environment: call `check` first."""
         own = Resource({"service.name": "qa-worker", "service.version": version})
@@ -86,7 +92,7 @@ class Tracing:
         self._spans: dict[RecordTrace, Span] = {}
         self._batches = _BatchSpans(self._tracer)
         self._group = group
-        self._answers_topic = answers_topic
+        self._topics = {ANSWERED: answers_topic, UNSURE: unsure_topic or answers_topic}
         self._dead_letters_topic = dead_letters_topic
 
     def close(self) -> None:
@@ -136,13 +142,21 @@ class Tracing:
             )
             if trace.cache:
                 span.set_attribute("qa.cache", trace.cache)
-            if trace.outcome != ANSWERED:
+            if trace.deadline is not None:
+                span.set_attribute("qa.deadline", trace.deadline)
+            if trace.expired:
+                span.set_attribute("qa.expired", trace.expired)
+            if trace.reply_topic:
+                span.set_attribute("qa.reply.topic", trace.reply_topic)
+            if trace.outcome not in self._topics:
                 span.set_status(StatusCode.ERROR, trace.outcome)
         span.end(trace.ended)
 
     def _add_children(self, span: Span, trace: RecordTrace) -> None:
         within = set_span_in_context(span, Context())
-        to = self._answers_topic if trace.outcome == ANSWERED else self._dead_letters_topic
+        to = self._topics.get(trace.outcome, self._dead_letters_topic)
+        if trace.reply_topic and to == self._topics[ANSWERED]:
+            to = trace.reply_topic
         for stage in trace.stages:
             name, kind = stage.name, SpanKind.INTERNAL
             if name == "publish":

@@ -15,6 +15,11 @@ class TopicSettings(SettingsGroup):
     dead_letters_topic: str = Field(
         "qa.questions.dead", description="Topic for records that the worker rejects"
     )
+    unsure_topic: str | None = Field(
+        None,
+        description="Topic for questions whose answers have a score below min_score, in place of "
+        "these answers; default: none",
+    )
     max_record_bytes: int = Field(
         MIB, ge=1, description="Maximum size of an input record's value; larger ones are rejected"
     )
@@ -31,12 +36,18 @@ class TopicSettings(SettingsGroup):
         "behind it; off: its partition stops there",
     )
 
+    @property
+    def topics(self) -> list[str]:
+        """Questions, answers, dead letters, and unsure questions if they have a topic."""
+        topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
+        return topics if self.unsure_topic is None else [*topics, self.unsure_topic]
+
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
-        topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
-        if len(set(topics)) < len(topics):
+        if len(set(self.topics)) < len(self.topics):
+            also = "" if self.unsure_topic is None else ", QA_UNSURE_TOPIC"
             raise ValueError(
-                "QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC and QA_DEAD_LETTERS_TOPIC must differ"
+                f"QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC{also} and QA_DEAD_LETTERS_TOPIC must differ"
             )
         return self
 

@@ -1,8 +1,10 @@
 """The worker's own settings, `QA_...`: the groups of all concerns in one."""
 
-from worker.settings.delivery import DeliverySettings, LifecycleSettings, TopicSettings
+from worker.settings.deadlines import DeadlineSettings
+from worker.settings.delivery import DeliverySettings, LifecycleSettings
 from worker.settings.inference import CacheSettings, InferenceSettings, ModelSettings
 from worker.settings.operations import ConsoleSettings, HttpSettings, LoggingSettings
+from worker.settings.replies import ReplySettings
 
 
 # pydantic collects fields from the last base to the first: the first concern stands last.
@@ -12,9 +14,10 @@ class WorkerSettings(
     HttpSettings,
     LifecycleSettings,
     DeliverySettings,
+    DeadlineSettings,
     CacheSettings,
     InferenceSettings,
-    TopicSettings,
+    ReplySettings,
     ModelSettings,
 ):
     """Field `x_y` is the variable `QA_X_Y`."""

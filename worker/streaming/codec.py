@@ -21,6 +21,7 @@ from schemas.rejection import (
     dead_letter_headers,
     split_headers,
 )
+from schemas.unsure import origin
 from worker.kafka.records import InputRecord, OutputRecord
 
 
@@ -28,8 +29,11 @@ def decode_record(kind: type[E], record: InputRecord, *, max_bytes: int) -> Enve
     """The record's event of this type, with its metadata packed. Raises `Rejected`."""
     if record.undecodable is not None:
         raise record.undecodable
+    # A question that another worker sent on has the id that its answer there would have had.
+    asked_at = origin(record.headers)
+    default_id = "-".join(map(str, asked_at)) if asked_at else record.default_id
     return decode_event(
-        kind, record.value, record.headers, default_id=record.default_id, max_bytes=max_bytes
+        kind, record.value, record.headers, default_id=default_id, max_bytes=max_bytes
     ).packed()
 
 

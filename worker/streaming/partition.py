@@ -17,11 +17,16 @@ from aiokafka import TopicPartition
 
 from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
-from worker.kafka.record_sender import Refusal
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
 from worker.observability.health import Health
-from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace, TraceDispatcher
+from worker.observability.record_trace import (
+    ANSWERED,
+    DROPPED,
+    UNSURE,
+    RecordTrace,
+    TraceDispatcher,
+)
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import (
@@ -29,12 +34,15 @@ from worker.streaming.delivery.base import (
     Delivery,
     NotDeliveredError,
     ProcessedRecord,
+    Refusals,
     Tracker,
 )
 from worker.streaming.offset_tracker import OffsetTracker
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.unsure import Verdict
 
 _PUBLISH = metrics.STAGE.labels("publish")
+_VERDICTS = {verdict: metrics.VERDICTS.labels(str(verdict)) for verdict in Verdict}
 _REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
@@ -79,7 +87,7 @@ class PartitionProcessor:
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
         self._replaced: dict[int, ProcessedRecord] = {}
-        """Offset to what is delivered in the place of an output that its topic refused."""
+        """Offset to what is delivered in the place of a record with an output that was refused."""
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -213,9 +221,9 @@ class PartitionProcessor:
         if limit_exceeded is not None:
             raise limit_exceeded
 
-    def _replace(self, refused: Mapping[int, Refusal]) -> None:
-        """The topics refuse the outputs at these offsets. Raises `StreamingError` if nothing can be
-        delivered in the place of one.
+    def _replace(self, refused: Mapping[int, Refusals]) -> None:
+        """The topics refuse outputs of the records at these offsets. Raises `StreamingError` if
+        nothing can be delivered in the place of one.
         """
         for each in self._processed:
             if (why := refused.get(each.record.offset)) is not None:
@@ -234,11 +242,12 @@ class PartitionProcessor:
         size = 0
         for each in islice(self._processed, self._context.batch_records):
             processed = self._result(each)
-            size += processed.output.size
+            size += processed.size
             if batch and size > self._delivery.max_bytes:
                 break
             batch.append(processed)
-        counted = [n for n, each in enumerate(islice(self._processed, len(batch))) if counts(each)]
+        pairs = zip(self._processed, batch, strict=False)
+        counted = [n for n, (each, done) in enumerate(pairs) if counts(each.record, done)]
         allowed, error = self._context.dead_letter_limit.check([batch[n].reason for n in counted])
         return (batch[: counted[allowed]] if error else batch), error
 
@@ -248,17 +257,28 @@ class PartitionProcessor:
         self._replaced.pop(processed.offset, None)
         reason = processed.reason
         if each.trace is not None:
-            each.trace.add_stage("publish", started_ns)
-        outcome = str(reason) if reason else ANSWERED
+            each.trace.expired = processed.expired or ""
+            if processed.outputs:
+                each.trace.add_stage("publish", started_ns)
+        is_unsure = processed.verdict is Verdict.UNSURE
+        outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
         self.in_flight_bytes -= each.record.size
-        if counts(each):
+        if counts(each.record, processed):
             self._context.dead_letter_limit.count(reason)
+        if processed.verdict is not None:
+            _VERDICTS[processed.verdict].inc()
+        if processed.expired is not None:
+            metrics.PAST_DEADLINE.labels(processed.expired).inc()
+        if not processed.outputs:
+            return
         if reason is None:
             self._answers.inc()
         else:
             _REJECTIONS[reason].inc()
+        if processed.reply_outcome is not None:
+            metrics.REPLIES.labels(processed.reply_outcome).inc()
         now = time.perf_counter()
         _PUBLISH.observe(now - started)
         metrics.RECORD_PROCESSING.observe(now - each.added)
@@ -269,8 +289,9 @@ class PartitionProcessor:
             )
 
 
-def counts(each: InFlightRecord) -> bool:
+def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
     """Whether the record counts for the dead-letter limit. A replayed question that is rejected
-    again returns to the dead-letter topic: that says nothing about the questions topic.
+    again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
+    expired question: after an outage, all of them may have expired.
     """
-    return not is_replay(each.record.headers)
+    return processed.reason is not Reason.EXPIRED and not is_replay(record.headers)

@@ -1,4 +1,4 @@
-"""From an input record to the record that is published for it: an answer, or a dead letter.
+"""From an input record to the records that are published for it: an answer, or a dead letter.
 
 Runs the record through the engine and applies the topics' size limits. Ordering and delivery are
 PartitionProcessor's job.
@@ -6,21 +6,21 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from schemas.answer import Answer
 from schemas.envelope import Envelope
 from schemas.event import Event, Outcome
-from schemas.rejection import Reason, Rejected
+from schemas.rejection import Header, Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
 from worker.kafka.errors import StreamingError
-from worker.kafka.record_sender import Refusal
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
@@ -32,7 +32,17 @@ from worker.streaming.codec import (
     omitted_parts,
     shrink_dead_letter,
 )
-from worker.streaming.delivery.base import ProcessedRecord
+from worker.streaming.deadlines import DeadlinePolicy
+from worker.streaming.delivery.base import ProcessedRecord, Refusals
+from worker.streaming.replies import (
+    Reply,
+    ReplyRouter,
+    log_dropped,
+    rejection_for,
+    reply_after,
+    with_event_id,
+)
+from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
 
@@ -72,10 +82,13 @@ class RecordProcessor:
     answers_topic: str
     dead_letters_topic: str
     max_record_bytes: int
+    deadlines: DeadlinePolicy
+    replies: ReplyRouter
     limits: Mapping[str, int]
     """Topic to `max.message.bytes`."""
     compacted: Collection[str] = ()
     """Topics that take no record without a key."""
+    unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
     cache: AnswerCache | None = None
     """In front of the engine."""
 
@@ -85,42 +98,70 @@ class RecordProcessor:
         Raises errors that are not caused by the record.
         """
         name = record.default_id
-        started, started_ns = time.perf_counter(), time.time_ns()
+        reply: Reply | None = None
+        started_ns = time.time_ns()
         try:
+            reply = await self.replies.find(record)
+            started = time.perf_counter()
+            if trace is not None and reply is not None:
+                trace.reply_topic = reply.topic
             envelope, cache_key = await self._run_sized(record, self._decode, record)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
+            reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
-            result = await self._infer(envelope.event, cache_key)
+            event, deadline = self.deadlines.apply(envelope.event, record)
+            if trace is not None and deadline is not None:
+                trace.deadline = deadline.seconds
+            is_late = self.deadlines.has_passed(deadline)
+            result = await self._infer(event, cache_key)
+            is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
             if trace is not None:
                 trace.add_timings(result.timings)
-            output = await self._run_sized(
-                record,
-                encode_outcome_record,
-                record,
-                envelope,
-                result.outcome,
-                self.answers_topic,
-                context=None if trace is None else trace.propagated,
-                requires_key=self.answers_topic in self.compacted,
-            )
-            if self._fits(output):
+            verdict = self.unsure.verdict(envelope.event, result.outcome)
+            outputs: tuple[OutputRecord, ...]
+            if verdict is Verdict.UNSURE and self.unsure.topic:
+                # The worker that answers it replies: the record keeps its headers.
+                outputs = (self._send_on(record, name, result.outcome, self.unsure.topic),)
+            else:
+                output = await self._run_sized(
+                    record,
+                    encode_outcome_record,
+                    record,
+                    envelope,
+                    result.outcome,
+                    self.answers_topic,
+                    context=None if trace is None else trace.propagated,
+                    requires_key=self.answers_topic in self.compacted,
+                )
+                outputs = self.replies.outputs(record, output, reply)
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
-                return ProcessedRecord(record.offset, output, None)
-            raise Rejected(
-                Reason.ANSWER_TOO_LARGE,
-                f"the outcome takes {output.size} bytes, more than {output.topic} allows",
+            for output in outputs:
+                if not self._fits(output, reply):
+                    raise Rejected(
+                        Reason.ANSWER_TOO_LARGE,
+                        f"the outcome takes {output.size} bytes, more than {output.topic} allows",
+                    )
+            return ProcessedRecord(
+                record.offset, outputs, None, reply, verdict, answered_late=is_late
             )
         except Rejected as rejected:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
-            return self._reject(record, name, rejected)
+            context = None if trace is None else trace.propagated
+            return self._reject(record, name, rejected, reply, context)
+
+    def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
+        """The record for the topic of unsure questions."""
+        assert isinstance(answer, Answer)
+        log.debug("unsure", **_position(record), id=name, score=answer.score, to=topic)
+        return encode_unsure_question(record, answer, topic, requires_key=topic in self.compacted)
 
     def _decode(self, record: InputRecord) -> tuple[Envelope[Event[Outcome]], bytes | None]:
         """The record's event, and its key in the cache, if there is one. Raises `Rejected`."""
@@ -152,37 +193,66 @@ class RecordProcessor:
         return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))
 
     def replace_refused(
-        self, record: InputRecord, refused: ProcessedRecord, refusal: Refusal
+        self, record: InputRecord, refused: ProcessedRecord, refusals: Refusals
     ) -> ProcessedRecord:
-        """What is delivered for the record in the place of an output that its topic refuses: for an
-        answer a dead letter, for a dead letter a smaller one.
+        """What is delivered for the record in the place of `refused`, some of whose outputs their
+        topics refuse: for an answer a dead letter, for a dead letter a smaller one.
 
         Raises `StreamingError` if the topic refuses the smallest one.
         """
+        reply = refused.reply
         if refused.reason is None:
-            reason = Reason.ANSWER_TOO_LARGE if refusal.too_large else Reason.ANSWER_REFUSED
-            return self._reject(record, record.default_id, Rejected(reason, str(refusal)))
-        dead_letter = self._shrink(record, refused.output, refused.reason, str(refusal))
-        return self._fitting(record, dead_letter, refused.reason)
+            refusal = next(iter(refusals.values()))
+            name = reply.event_id if reply is not None else record.default_id
+            rejected = rejection_for(refusal)
+            reply = reply_after(reply, refusals.values())
+            return self._reject(record, name, rejected, reply)
+        # The dead letter comes first, and an error reply behind it.
+        dead_letter, *error_reply = refused.outputs
+        if reply is not None and 1 in refusals:
+            log_dropped(record, reply, str(refusals[1]))
+            error_reply = []
+        if 0 in refusals:
+            why = str(refusals[0])
+            dead_letter = self._shrink(record, dead_letter, refused.reason, why)
+        fitting = self._fitting(record, dead_letter, refused.reason)
+        return ProcessedRecord(record.offset, (fitting, *error_reply), refused.reason, reply)
 
-    def _reject(self, record: InputRecord, name: str, rejected: Rejected) -> ProcessedRecord:
+    def _reject(
+        self,
+        record: InputRecord,
+        name: str,
+        rejected: Rejected,
+        reply: Reply | None,
+        context: Sequence[Header] | None = None,
+    ) -> ProcessedRecord:
+        """`context` are trace headers that replace the record's in an error reply."""
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
-        log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
+        if rejected.reason is Reason.EXPIRED:
+            # After an outage thousands may expire; the watchdog logs their number.
+            log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
+            if self.deadlines.expired == "drop":
+                return ProcessedRecord(record.offset, (), rejected.reason, reply)
+        else:
+            log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
             record, rejected, topic, requires_key=topic in self.compacted
         )
-        return self._fitting(record, dead_letter, rejected.reason)
+        dead_letter = self._fitting(record, dead_letter, rejected.reason)
+        error_reply = self.replies.error_reply(record, rejected, reply, context)
+        outputs = (dead_letter, *error_reply)
+        return ProcessedRecord(record.offset, outputs, rejected.reason, reply)
 
     def _fitting(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason
-    ) -> ProcessedRecord:
+    ) -> OutputRecord:
         """The largest form of the dead letter that its topic accepts."""
         while not self._fits(dead_letter):
             limit = self.limits[dead_letter.topic]
             why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
             dead_letter = self._shrink(record, dead_letter, reason, why)
-        return ProcessedRecord(record.offset, dead_letter, reason)
+        return dead_letter
 
     def _shrink(
         self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str
@@ -206,8 +276,10 @@ class RecordProcessor:
         )
         return smaller
 
-    def _fits(self, output: OutputRecord) -> bool:
-        """Whether its topic accepts a record of this size."""
+    def _fits(self, output: OutputRecord, reply: Reply | None = None) -> bool:
+        """Whether its topic, which may be that of the reply, accepts a record of this size."""
+        if reply is not None and output.topic == reply.topic:
+            return output.size <= reply.max_bytes
         return output.size <= self.limits[output.topic]
 
 

@@ -23,12 +23,15 @@ from worker.settings import Settings
 from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.replies import ReplyRouter
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
+from worker.streaming.unsure import UnsureQuestions
 from worker.streaming.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -75,8 +78,11 @@ class KafkaSession:
             answers_topic=qa.answers_topic,
             dead_letters_topic=qa.dead_letters_topic,
             max_record_bytes=qa.max_record_bytes,
+            deadlines=DeadlinePolicy(qa.expired, qa.max_age_seconds),
+            replies=ReplyRouter(qa, self._delivery.foreign_topics),
             limits=topics.limits,
             compacted=topics.compacted,
+            unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
         )
         context = PartitionContext(
             processor=processor,

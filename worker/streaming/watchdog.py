@@ -21,6 +21,7 @@ from worker.observability.health import Health
 from worker.settings import WorkerSettings
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.delivery.base import Tracker
+from worker.streaming.past_deadline_reporter import PastDeadlineReporter
 from worker.streaming.silence import SilenceGuard
 
 log = structlog.get_logger(__name__)
@@ -64,12 +65,20 @@ class Watchdog:
         self._limiter = limiter
         self._health = health
         self._silence = silence
+        self._past_deadline = PastDeadlineReporter()
 
     async def run(self) -> None:
         """Never returns. Raises `StreamingError` when continuing is useless, and
         `SilentSessionError` when a new session can do better.
         """
+        try:
+            await self._watch()
+        finally:
+            self._past_deadline.report()
+
+    async def _watch(self) -> None:
         while True:
+            self._past_deadline.report()
             lag = await self._measure_lag()
             self._health.set_work_pending(self._limiter.records > 0 or lag > 0)
             if self._health.seconds_since_contact > self._qa.outage_seconds:

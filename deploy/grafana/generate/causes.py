@@ -76,6 +76,14 @@ MODEL = Row(
             "cps",
             (("{{instance}}", f"sum by (instance) ({rate('qa_cache_evictions_total')})"),),
         ),
+        Panel(
+            "Verdicts",
+            "Answers per second by what they say: answered, no_answer (the model prefers none), "
+            "unsure (the score is below min_score).",
+            "cps",
+            (("{{verdict}}", f"sum by (verdict) ({rate('qa_verdicts_total')})"),),
+            stacked=True,
+        ),
     ),
 )
 
@@ -158,6 +166,14 @@ KAFKA = Row(
                     f"sum by (topic, partition) ({rate('qa_consumed_records_total', HERE)})",
                 ),
             ),
+            stacked=True,
+        ),
+        Panel(
+            "Replies",
+            "Questions that name a reply topic. not_allowed: by QA_REPLY_TOPICS; unknown: no "
+            "such topic or partition, or no right to write there.",
+            "cps",
+            (("{{outcome}}", f"sum by (outcome) ({rate('qa_replies_total')}) > 0"),),
             stacked=True,
         ),
     ),

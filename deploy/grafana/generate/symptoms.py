@@ -4,7 +4,8 @@ from deploy.grafana.generate.panels import HERE, MINUTE, OF, Panel, Row, quantil
 
 _INFERENCE = f'{OF}, stage="inference"'
 
-_REJECTED = f"sum({rate('qa_rejections_total')})"
+_NOT_EXPIRED = f'{OF}, reason!="expired"'
+_REJECTED = f"sum({rate('qa_rejections_total', _NOT_EXPIRED)})"
 _ANSWERED = f"(sum({rate('qa_answers_total', HERE)}) or vector(0))"
 
 WORKING = Row(
@@ -32,8 +33,8 @@ WORKING = Row(
         ),
         stat(
             "Rejected",
-            "Share of the records that become dead letters. A worker stops above "
-            "QA_DEAD_LETTER_LIMIT_RATIO (90 %) of its last 100 records.",
+            "Share of the records that become dead letters, without expired ones. A worker stops "
+            "above QA_DEAD_LETTER_LIMIT_RATIO (90 %) of its last 100 records.",
             "percentunit",
             f"{_REJECTED} / ({_REJECTED} + {_ANSWERED}) >= 0",
             (0.05, "orange"),
@@ -124,6 +125,15 @@ BEHIND = Row(
             "s",
             quantiles("qa_end_to_end_latency_seconds"),
             thresholds=((MINUTE, "red"),),
+        ),
+        Panel(
+            "Past their deadline",
+            "Records per second that expired before the model read them, by what QA_EXPIRED did "
+            "with them. After an outage: normal, for minutes. All the time: too few workers for "
+            "these deadlines.",
+            "cps",
+            (("{{mode}}", f"sum by (mode) ({rate('qa_past_deadline_records_total')})"),),
+            stacked=True,
         ),
     ),
 )

@@ -261,6 +261,8 @@ def test_decoder_says_whether_the_answer_may_be_empty() -> None:
     assert plain.endswith("aligned to words; every question answered")
     empty = InferenceOptions(no_answer=True, no_answer_threshold=1.5)
     assert describe_decoder(empty, 512).endswith("; no answer allowed, threshold 1.5")
+    strict = InferenceOptions(min_score=0.25)
+    assert describe_decoder(strict, 512).endswith("answered; scores of at least 0.25")
 
 
 def test_example_becomes_a_question() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.inference.manifests import calibration
 from tests.model_tools import published_models as published
 from tests.model_tools.int8_models import CONFIGS, DISTILBERT, wide_weights
 from tests.model_tools.word_models import word_bundle
@@ -51,14 +52,14 @@ def test_quantized_bundle_records_its_method(
     assert describe(Method.PER_TOKEN) != describe(Method.DYNAMIC)
 
 
-def test_quantizing_keeps_provenance_and_drops_scores(tmp_path: Path) -> None:
+def test_quantizing_keeps_provenance_and_drops_what_was_measured(tmp_path: Path) -> None:
     directory = word_bundle(tmp_path / "float", DISTILBERT, wide_weights(DISTILBERT)).directory
     (directory / "README.md").write_bytes(published.CARD)
-    origin = Provenance("float", "ada/x", "c0ffee", None, 40, True, None, (SCORES,))
+    origin = Provenance("float", "ada/x", "c0ffee", None, 40, True, None, (SCORES,), calibration())
     manifest = write_manifest(directory, origin)
     result = made(open_bundle(directory), tmp_path / "store" / "small").bundle.manifest
     assert (result.source, result.revision, result.max_tokens) == ("ada/x", "c0ffee", 40)
-    assert (result.knows_no_answer, result.scores) == (True, ())
+    assert (result.knows_no_answer, result.scores, result.calibration) == (True, (), None)
     assert result.files["README.md"] == manifest.files["README.md"]
 
 

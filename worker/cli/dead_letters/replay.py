@@ -53,7 +53,9 @@ def replay(
         bool, typer.Option("--dry-run", help="show what would be sent and where; send nothing")
     ] = False,
 ) -> None:
-    """Send dead letters to the questions topic again. Exits with 1 if some can never be sent."""
+    """Send dead letters to the questions topic again; expired questions only with --reason expired.
+    Exits with 1 if some can never be sent.
+    """
     settings, wanted = load(), build_filter(reason, since, until, partition, offset)
     replay = Replay(
         settings,

@@ -6,7 +6,7 @@ that the worker starts without it.
 
 import typer
 
-from worker.cli.model import add, convert, info, listing, pull, quantize, verify
+from worker.cli.model import add, calibrate, convert, info, listing, pull, quantize, verify
 
 app = typer.Typer(help="Download, build, measure and list models.")
 app.command("pull")(pull.pull)
@@ -14,5 +14,6 @@ app.command("convert")(convert.convert)
 app.command("add")(add.add)
 app.command("quantize")(quantize.quantize)
 app.command("verify")(verify.verify)
+app.command("calibrate")(calibrate.calibrate)
 app.command("list")(listing.list_models)
 app.command("info")(info.info)

@@ -8,7 +8,7 @@ import typer
 
 from worker.cli.terminal import Table
 from worker.models.bundle import read_manifest
-from worker.models.manifest import Manifest, file_hashes
+from worker.models.manifest import Calibration, Manifest, file_hashes
 from worker.models.store import ModelStore
 from worker.settings.environment import load
 
@@ -37,14 +37,31 @@ def info(
 
 def _rows(directory: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "directory", str(directory)
-    for field, value in manifest.model_dump(mode="json", exclude={"files", "scores"}).items():
+    for field, value in manifest.model_dump(
+        mode="json", exclude={"files", "scores", "calibration"}
+    ).items():
         yield field, _format(value)
+    yield "calibration", format_calibration(manifest.calibration)
     for scores in manifest.scores:
         yield (
             "scores",
             f"EM {scores.exact_match:.4f}, F1 {scores.f1:.4f} on {scores.questions} questions of "
             f"{scores.data}, {scores.decoder}",
         )
+
+
+def format_calibration(fitted: Calibration | None) -> str:
+    """What was fitted, to what, and how far the scores are from the share of right answers."""
+    if fitted is None:
+        return "none: scores are those of temperature 1"
+    threshold = fitted.no_answer_threshold
+    return (
+        f"temperature {fitted.temperature:g}"
+        f"{'' if threshold is None else f', no-answer threshold {threshold:g}'}"
+        f", fitted to {fitted.questions} questions of {fitted.data}: "
+        f"ECE {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after, "
+        f"Brier {fitted.brier_before:.4f} before, {fitted.brier_after:.4f} after; {fitted.decoder}"
+    )
 
 
 def _format(value: object) -> str:

@@ -73,10 +73,13 @@ def verify(
         for row in _comparison_rows(other, run.comparison):
             table.add_row(*row)
     if data and bundle.manifest.task is Task.QUESTION_ANSWERING:
-        for note in notes(examples, options, knows_no_answer=bundle.manifest.knows_no_answer):
+        manifest = bundle.manifest
+        own = options.for_model(manifest)
+        for note in notes(examples, own, knows_no_answer=manifest.knows_no_answer):
             print_note(f"note: {note}")
         for each, its_run in [(bundle, run.first)] + ([(other, run.second)] if other else []):
-            scores = score_run(data.name, examples, its_run, options, each.manifest.max_tokens)
+            own = options.for_model(each.manifest)
+            scores = score_run(data.name, examples, its_run, own, each.manifest.max_tokens)
             table.add_row(f"EM, F1 of {each.name}", f"{scores.exact_match:.4f}, {scores.f1:.4f}")
             for name, part in scores_by_answerability(examples, its_run):
                 figures = f"{part.exact_match:.4f}, {part.f1:.4f}"

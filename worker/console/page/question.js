@@ -34,8 +34,11 @@ function event() {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const id = `console-${[...random].map((number) => number.toString(36)).join("")}`;
   if (worker?.event_type === "text") return { id, text: byId("context").value };
-  // Not utf16, which JavaScript counts: a worker before contracts 1.2 ignores the option.
-  const options = { top_k: Number(byId("top-k").value), no_answer: byId("no-answer").checked, offsets: "code_points" };
+  const options = {
+    top_k: Number(byId("top-k").value),
+    no_answer: byId("no-answer").checked || null, // null: the worker's setting, which may depend on its model
+    offsets: "code_points", // not utf16, which JavaScript counts: a worker before contracts 1.2 ignores the option
+  };
   const passages = texts();
   const form = passages.length > 1 ? { contexts: passages } : { context: passages[0].text };
   return { id, question: byId("question").value, ...form, options };
@@ -78,7 +81,9 @@ function showAnswer({ context, contexts }, outcome) {
     );
     return button;
   });
-  const headline = outcome.answered ? outcome.answer : `No answer in ${contexts ? "these passages" : "this context"}`;
+  const unsure = !outcome.answered && outcome.answers[0].end > outcome.answers[0].start;
+  const none = unsure ? "Not sure enough to answer" : `No answer in ${contexts ? "these passages" : "this context"}`;
+  const headline = outcome.answered ? outcome.answer : none;
   const from = outcome.answered && contexts ? ` (${passage(outcome)})` : "";
   show(
     outcome.answered ? `Answer: ${headline}${from}` : headline,
@@ -107,13 +112,27 @@ function showEmbedding(outcome) {
   );
 }
 
+function showUnsure(rejected) {
+  const headline = "Not sure enough to answer";
+  show(
+    `${headline}. ${rejected.detail}`,
+    el("p", { className: "headline", textContent: headline }),
+    el("p", { textContent: rejected.detail }),
+  );
+}
+
 function showRejected(rejected) {
   const headline = `Rejected: ${rejected.reason}`;
   show(
     `${headline}. ${rejected.detail}`,
     el("p", { className: "headline bad", textContent: headline }),
     el("p", { textContent: rejected.detail }),
-    el("p", { className: "note", textContent: "The dead-letter topic now has the unchanged record with this reason." }),
+    el("p", {
+      className: "note",
+      textContent: rejected.dead_letter
+        ? "The dead-letter topic now has the unchanged record with this reason."
+        : "No topic has a record of it; its offset is committed.",
+    }),
   );
 }
 
@@ -136,7 +155,8 @@ async function ask() {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(question),
     });
-    if (report.rejected) showRejected(report.rejected);
+    if (report.rejected?.reason === "unsure") showUnsure(report.rejected);
+    else if (report.rejected) showRejected(report.rejected);
     else if (report.outcome.embedding) showEmbedding(report.outcome);
     else showAnswer(question, report.outcome);
     drawTrace(report, worker);

@@ -1,9 +1,10 @@
 """Extractive question answering: splits passages into windows, and ranks spans by their logits."""
 
+from dataclasses import replace
 from itertools import islice
 
-from schemas.answer import Answer, ModelInfo
-from schemas.question import Question
+from schemas.answer import Answer, ModelInfo, Span
+from schemas.question import Question, ReadingOptions
 from worker.inference.job import Job
 from worker.inference.onnx_session import Outputs
 from worker.inference.options import InferenceOptions
@@ -14,7 +15,8 @@ from worker.inference.question_answering.passages import (
     check_number,
     split_passages,
 )
-from worker.inference.question_answering.spans import SpanOptions, rank_passages
+from worker.inference.question_answering.spans import SpanOptions, rank_with_softmax
+from worker.inference.question_answering.temperature import Softmax
 from worker.inference.question_answering.windows import Windower
 from worker.inference.window import Window
 from worker.models.bundle import Bundle, BundleError
@@ -34,7 +36,13 @@ class QuestionAnsweringTask:
                 f"window of {max_tokens} to its context: lower the limit for questions"
             )
         self.windower = Windower(bundle, max_tokens=max_tokens)
-        self.options = options
+        self.options = options.for_model(bundle.manifest)
+        calibration = bundle.manifest.calibration
+        self.temperature = calibration.temperature if calibration else 1.0
+
+    def span_options(self, asked: ReadingOptions) -> SpanOptions:
+        """What applies to a question that asks for these options. Raises `Rejected`."""
+        return replace(self.options.span_options(asked), temperature=self.temperature)
 
     def make(self, event: Question) -> "QuestionJob":
         return QuestionJob(event, self)
@@ -70,7 +78,7 @@ class QuestionJob(Job[Answer]):
     def split(self) -> list[Window]:
         """The windows of all passages in turn; none for one without a token. Raises `Rejected`."""
         task, asked = self._task, self._question.options
-        self._options = task.options.span_options(asked)
+        self._options = task.span_options(asked)
         check_number(self._passages, task.options.max_contexts)
         ids = task.windower.tokenize_question(
             self._question.question, max_tokens=task.max_question_tokens
@@ -90,9 +98,8 @@ class QuestionJob(Job[Answer]):
     def add_output(self, index: int, outputs: Outputs) -> None:
         self._logits[index] = outputs
 
-    def postprocess(self, model: ModelInfo) -> Answer:
-        """Rank the spans of all windows. Raises `LogitsError`."""
-        assert self._options is not None
+    def rank(self, options: SpanOptions) -> tuple[list[Span], Softmax | None]:
+        """As `rank_with_softmax`, of all windows. Raises `LogitsError`."""
         logits: list[WindowLogits] = []
         for index, window in enumerate(self.windows):
             starts, ends = self._logits[index]
@@ -108,19 +115,27 @@ class QuestionJob(Job[Answer]):
             )
             for each in self._split
         ]
-        spans = rank_passages(read, self._options)
+        return rank_with_softmax(read, options)
+
+    def postprocess(self, model: ModelInfo) -> Answer:
+        """The answer: the best span, or none if its score is too low. Raises `LogitsError`."""
+        assert self._options is not None
+        spans, _ = self.rank(self._options)
         unit = self._task.options.offset_unit(self._question.options)
         spans = spans_in_unit(spans, [each.text for each in self._passages], unit)
         best = spans[0]
+        answered = best.end > best.start and best.score >= self._options.min_score
+        # For consumers that do not look at `answered`: they must not take the span for an answer.
+        top = best if answered else Span(answer="", score=best.score, start=0, end=0)
         return Answer(
             id=self._question.id or "",
-            answer=best.answer,
-            score=best.score,
-            start=best.start,
-            end=best.end,
-            context_index=best.context_index,
-            context_id=best.context_id,
-            answered=best.end > best.start,
+            answer=top.answer,
+            score=top.score,
+            start=top.start,
+            end=top.end,
+            context_index=top.context_index,
+            context_id=top.context_id,
+            answered=answered,
             answers=spans,
             offsets=unit,
             model=model,

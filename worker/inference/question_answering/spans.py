@@ -8,8 +8,7 @@ On one window the algorithm is that of Hugging Face's question-answering pipelin
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import repeat
-from math import exp, fsum, inf
+from math import exp, inf
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from worker.inference.question_answering.candidates import (
 )
 from worker.inference.question_answering.graphemes import Graphemes
 from worker.inference.question_answering.overlap import OverlapOptions, choose_apart
+from worker.inference.question_answering.temperature import Denominator, Softmax
 from worker.inference.question_answering.window_spans import (
     Doubles,
     TokenProbabilities,
@@ -60,6 +60,10 @@ class SpanOptions:
     drops a span that shares more than this part of its characters, or of the other's, with a
     better span of its passage. `retriever_weight` multiplies the score of a span by its passage's
     `retriever_score` to this power; the empty span has no passage and keeps its score.
+
+    `temperature` is the calibrated model's: with joint scores it changes the scores that spans
+    get, and never their order. A best span with a score below `min_score` is not taken for an
+    answer.
     """
 
     top_k: int
@@ -71,6 +75,8 @@ class SpanOptions:
     per_context: int | None = None
     overlap: float = 1.0
     retriever_weight: float = 0.0
+    temperature: float = 1.0
+    min_score: float = 0.0
 
 
 def rank_spans(
@@ -86,9 +92,21 @@ def rank_passages(passages: Sequence[ReadPassage], options: SpanOptions) -> list
     A span's score is p_start * p_end. In another order of the passages the same spans have other
     indexes, and nothing else differs. Raises `LogitsError` for logits that are not finite.
     """
+    spans, _ = rank_with_softmax(passages, options)
+    return spans
+
+
+def rank_with_softmax(
+    passages: Sequence[ReadPassage], options: SpanOptions
+) -> tuple[list[Span], Softmax | None]:
+    """As `rank_passages`, and what their scores come from; None without windows or without joint
+    scores.
+    """
+    softmax: Softmax | None = None
     seen = [[_seen_window(*each) for each in passage.read] for passage in passages]
     if options.score_normalization is ScoreNormalization.JOINT:
-        probabilities, nothing = _joint(seen, [len(passage.context.ids) for passage in passages])
+        tokens = [len(passage.context.ids) for passage in passages]
+        probabilities, nothing, softmax = _joint(seen, tokens)
     else:
         probabilities, nothing = _per_window(seen)
     candidates = _candidates(passages, probabilities, options)
@@ -97,19 +115,24 @@ def rank_passages(passages: Sequence[ReadPassage], options: SpanOptions) -> list
         handicap = exp(-options.no_answer_threshold)
         candidates.append(Candidate(-nothing * handicap, -inf, 0, 0, "", "", _NO_PASSAGE))
     candidates.sort()
-    return [
-        Span(answer="", score=nothing, start=0, end=0)
+
+    def at_temperature(score: float) -> float:
+        return softmax.at_temperature(score, options.temperature) if softmax else score
+
+    spans = [
+        Span(answer="", score=at_temperature(nothing), start=0, end=0)
         if index == _NO_PASSAGE
         else Span(
             answer=text[start:end],
-            score=-worth,
+            score=at_temperature(-minus_score) * _factor(passages[index], options),
             start=start,
             end=end,
             context_index=index,
             context_id=passages[index].id,
         )
-        for worth, _, start, end, text, _, index in candidates[: options.top_k]
+        for _, minus_score, start, end, text, _, index in candidates[: options.top_k]
     ]
+    return spans, softmax
 
 
 _NO_PASSAGE = -1
@@ -121,13 +144,8 @@ def _candidates(
     options: SpanOptions,
 ) -> list[Candidate]:
     """The spans that compete, in any order; the `top_k` best ones are among them."""
-    weight = options.retriever_weight
     competitors = [
-        Competitor(
-            passage,
-            index,
-            1.0 if passage.retriever_score is None else passage.retriever_score**weight,
-        )
+        Competitor(passage, index, _factor(passage, options))
         for index, passage in enumerate(passages)
     ]
     most = min(options.top_k, options.per_context or options.top_k)
@@ -161,6 +179,12 @@ def _candidates(
         own = [competitor.candidate(score, *span) for span, score in best.items()]
         candidates += own if len(own) <= most else sorted(own)[:most]
     return candidates
+
+
+def _factor(passage: ReadPassage, options: SpanOptions) -> float:
+    """By which the scores of the passage's spans are multiplied."""
+    score = passage.retriever_score
+    return 1.0 if score is None else score**options.retriever_weight
 
 
 _SeenWindow = tuple[Window, Doubles, Doubles]
@@ -210,20 +234,21 @@ def _per_window(
 
 def _joint(
     seen: Sequence[Sequence[_SeenWindow]], tokens: Sequence[int]
-) -> tuple[list[list[TokenProbabilities]], float]:
+) -> tuple[list[list[TokenProbabilities]], float, Softmax | None]:
     """Probabilities for all windows of each passage, with one softmax over all passages, of
-    `tokens` tokens each.
+    `tokens` tokens each; that of the empty span; the softmax.
 
     In the denominator a token in two windows counts once, with its larger logit. So does [CLS],
     with the logits of the window in which their sum is smallest: SQuAD v2's null score.
     """
     nulls = [(start[0], end[0]) for of_passage in seen for _, start, end in of_passage]
     if not nulls:
-        return [[] for _ in seen], 0.0
+        return [[] for _ in seen], 0.0, None
     # Ties break by the smaller start logit: the order of the windows must not matter.
     null = min(nulls, key=lambda both: (both[0] + both[1], *both))
-    start_top, start_total = _denominator(seen, tokens, 1, null[0])
-    end_top, end_total = _denominator(seen, tokens, 2, null[1])
+    starts, ends = _denominator(seen, tokens, 1, null[0]), _denominator(seen, tokens, 2, null[1])
+    start_top, start_total = starts.highest, starts.total
+    end_top, end_total = ends.highest, ends.total
     probabilities = [
         [
             TokenProbabilities(
@@ -236,7 +261,7 @@ def _joint(
         for of_passage in seen
     ]
     nothing = np.exp(null[0] - start_top) / start_total * (np.exp(null[1] - end_top) / end_total)
-    return probabilities, float(nothing)
+    return probabilities, float(nothing), Softmax(starts, ends)
 
 
 def _denominator(
@@ -244,10 +269,8 @@ def _denominator(
     tokens: Sequence[int],
     side: Literal[1, 2],
     null: np.float64,
-) -> tuple[np.float64, float]:
-    """The highest start or end logit, and the sum of the powers of all less that one. `null` is
-    the logit of [CLS].
-    """
+) -> Denominator:
+    """That of the start or the end logits. `null` is the logit of [CLS]."""
     wholes = []
     for of_passage, count in zip(seen, tokens, strict=True):
         whole = np.full(1 + count, -np.inf)
@@ -258,7 +281,4 @@ def _denominator(
             np.maximum(part, each[side][1:], out=part)
         wholes.append(whole)
     highest = max(whole.max() for whole in wholes)
-    # The sum of each passage has [CLS] in front, so that a single one is summed as it always was;
-    # [CLS] is to count once. `fsum` rounds only once: the order of the passages does not matter.
-    sums = [np.exp(whole - highest).sum() for whole in wholes]
-    return highest, fsum([*sums, *repeat(-np.exp(null - highest), len(sums) - 1)])
+    return Denominator(wholes, null, highest)

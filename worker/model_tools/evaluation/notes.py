@@ -16,16 +16,17 @@ _UNSPACED = re.compile(
 def notes(
     examples: Sequence[Example], options: InferenceOptions, *, knows_no_answer: bool
 ) -> Iterator[str]:
-    """One line for each. `knows_no_answer` is the manifest's: the model was trained on unanswerable
-    questions.
+    """One line for each. `options` are for the model, and `knows_no_answer` is its manifest's: it
+    was trained on unanswerable questions.
     """
     total = len(examples)
     unanswerable = sum(not example.gold for example in examples)
-    if unanswerable and not options.no_answer:
+    no_answer = options.no_answer is True
+    if unanswerable and not no_answer:
         yield (
-            f"{unanswerable} of {total} questions are unanswerable and count as wrong: with "
-            f"QA_NO_ANSWER=false the worker answers every question; only the other "
-            f"{total - unanswerable} can be right"
+            f"{unanswerable} of {total} questions are unanswerable and count as wrong: without "
+            f"QA_NO_ANSWER=true the worker answers every question, unless the model was trained "
+            f"on such questions; only the other {total - unanswerable} can be right"
         )
     elif unanswerable and not knows_no_answer:
         yield (
@@ -33,9 +34,9 @@ def notes(
             f"not say that it was trained on such questions, so its scores of the empty "
             f"answer have no known meaning"
         )
-    elif options.no_answer and not unanswerable:
+    elif no_answer and not unanswerable:
         yield (
-            f"all {total} questions are answerable; with QA_NO_ANSWER=true those that the worker "
+            f"all {total} questions are answerable; as QA_NO_ANSWER is on, those that the worker "
             f"does not answer count as wrong"
         )
     unspaced = sum(any(map(_UNSPACED.search, example.gold)) for example in examples)

@@ -59,7 +59,7 @@ class EvaluationResult:
 
 
 def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
-    """The decoding settings in words, to record with scores.
+    """The decoding settings in words, to record with scores; `defaults` are for the model.
 
     `longest` is the model's limit for a window, in tokens.
     """
@@ -69,13 +69,14 @@ def describe_decoder(defaults: InferenceOptions, longest: int) -> str:
         ScoreNormalization.PER_WINDOW: "a softmax for each window",
     }[defaults.score_normalization]
     empty = (
-        f"no answer allowed, threshold {defaults.no_answer_threshold:g}"
-        if defaults.no_answer
+        f"no answer allowed, threshold {defaults.no_answer_threshold or 0:g}"
+        if defaults.no_answer is True
         else "every question answered"
     )
+    least = f"; scores of at least {defaults.min_score:g}" if defaults.min_score else ""
     return (
         f"windows of {defaults.max_tokens or longest} tokens, stride {defaults.doc_stride}; "
-        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}"
+        f"{across}; answers of at most {defaults.max_answer_tokens} tokens{words}; {empty}{least}"
     )
 
 

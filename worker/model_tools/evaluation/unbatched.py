@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.event import Event, Outcome
 from schemas.rejection import Rejected
+from worker.inference.job import Job
 from worker.inference.onnx_session import OnnxSession, Outputs, SessionOptions
 from worker.inference.options import InferenceOptions
 from worker.inference.tasks import create_task_adapter
@@ -47,12 +48,20 @@ class UnbatchedReader:
 
     def read(self, event: Event[Any]) -> UnbatchedResult:
         """Rejections are outcomes. Raises what the model raises."""
-        job = self._task.make(event)
         try:
-            job.preprocess()
+            job, outputs = self.run(event)
         except Rejected as rejected:
             return UnbatchedResult(rejected)
+        return UnbatchedResult(job.postprocess(self._model), tuple(job.windows), tuple(outputs))
+
+    def run(self, event: Event[Any]) -> tuple[Job[Any], list[Outputs]]:
+        """The event's job before `postprocess`, and the outputs of its windows.
+
+        Raises `Rejected`, and what the model raises.
+        """
+        job = self._task.make(event)
+        job.preprocess()
         outputs = [self.session.run([window])[0] for window in job.windows]
         for index, output in enumerate(outputs):
             job.add_output(index, output)
-        return UnbatchedResult(job.postprocess(self._model), tuple(job.windows), tuple(outputs))
+        return job, outputs

@@ -6,6 +6,7 @@ crash between an acknowledgement and its commit repeats the outcome.
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
@@ -14,9 +15,10 @@ from aiokafka.structs import OffsetAndMetadata
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.deadline import deadline
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.producer import IdempotentProducer, client_for_producers
-from worker.kafka.record_sender import RecordsRefusedError
-from worker.kafka.records import BATCH_BYTES
+from worker.kafka.records import BATCH_BYTES, OutputRecord
+from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.throttle import OnThrottled
 from worker.kafka.transactions import fetch_stable_offset
 from worker.observability.record_trace import TraceDispatcher
@@ -30,6 +32,7 @@ from worker.streaming.delivery.base import (
     Tracker,
     end_traces,
 )
+from worker.streaming.delivery.outputs import BatchOutputs
 from worker.streaming.offset_tracker import StartOffsets
 
 COMMIT_TIMEOUT_SECONDS = 5.0
@@ -53,7 +56,11 @@ class AtLeastOnce:
         """`limits` maps topics to `max.message.bytes`."""
         self._kafka = kafka
         self._limits = limits
-        self._client = BrokerClient(client_for_producers(kafka), on_throttled)
+        self._client = BrokerClient(
+            client_for_producers(kafka),
+            on_throttled,
+            metadata_max_age=kafka.metadata_max_age_ms / 1000,
+        )
         self._consumer = consumer
         self._policy = policy
         self._traces = traces
@@ -64,6 +71,10 @@ class AtLeastOnce:
         self._delivering = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def foreign_topics(self) -> ForeignTopics:
+        return self._client.foreign_topics
 
     async def start(self) -> None:
         await self._client.start()
@@ -166,8 +177,8 @@ class AtLeastOncePartition:
         self._producer = producer
         self._consumer = consumer
         self._delivery = delivery
-        self._published: set[int] = set()
-        """Offsets of records whose outputs were taken beside one that was refused."""
+        self._published: dict[int, list[OutputRecord]] = defaultdict(list)
+        """Offset of a record to its outputs that were taken beside an output that was refused."""
 
     @property
     def max_bytes(self) -> int:
@@ -183,15 +194,19 @@ class AtLeastOncePartition:
 
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         with self._delivery.delivering():
-            left = [each for each in batch if each.offset not in self._published]
+            left = BatchOutputs(batch, self._is_unpublished)
             try:
-                await self._producer.publish([each.output for each in left])
+                await self._producer.publish(left.records)
             except RecordsRefusedError as error:
-                self._published |= {left[index].offset for index in error.acknowledged}
+                for offset, output in left.with_offsets(error.acknowledged):
+                    self._published[offset].append(output)
                 await self._producer.start()
-                refused = {left[index].offset: why for index, why in error.refusals.items()}
-                raise NotDeliveredError(refused) from error
+                raise NotDeliveredError(left.refused(error.refusals)) from error
             for processed in batch:
-                self._published.discard(processed.offset)
+                self._published.pop(processed.offset, None)
                 yield processed
         self._delivery.record_delivered(self._tracker)
+
+    def _is_unpublished(self, offset: int, output: OutputRecord) -> bool:
+        # By identity: a record that is replaced may get an output that equals a published one.
+        return not any(output is each for each in self._published.get(offset, ()))

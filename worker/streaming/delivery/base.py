@@ -10,29 +10,63 @@ from typing import Protocol
 from aiokafka import TopicPartition
 
 from schemas.rejection import Reason
-from worker.kafka.record_sender import Refusal
+from worker.kafka.foreign_topics import ForeignTopics
 from worker.kafka.records import OutputRecord
+from worker.kafka.refusals import Refusal
 from worker.observability.record_trace import RecordTrace, TraceDispatcher
+from worker.settings.deadlines import ExpiredMode
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
+from worker.streaming.replies import Reply, reply_outcome
+from worker.streaming.unsure import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessedRecord:
-    """What is published for the record at `offset`: an answer, or a dead letter for `reason`."""
+    """What is published for the record at `offset`, in this order: an answer, or a dead letter for
+    `reason`, and what goes with it. Without outputs only the offset is committed.
+    """
 
     offset: int
-    output: OutputRecord
+    outputs: tuple[OutputRecord, ...]
     reason: Reason | None
+    reply: Reply | None = None
+    """The reply that the question asks for."""
+    verdict: Verdict | None = None
+    """What the answer says; None for a dead letter or an embedding."""
+    answered_late: bool = False
+    """Whether it is answered although its deadline passed before the model read it."""
+
+    @property
+    def expired(self) -> ExpiredMode | None:
+        """What `QA_EXPIRED` did with a record whose deadline passed before the model read it."""
+        if self.reason is Reason.EXPIRED:
+            return "dead_letter" if self.outputs else "drop"
+        return "answer" if self.answered_late else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all outputs, as `OutputRecord.size` counts them."""
+        return sum(output.size for output in self.outputs)
+
+    @property
+    def reply_outcome(self) -> str | None:
+        """For `qa_replies_total`; None if the question asks for no reply."""
+        return reply_outcome(self.reply, self.reason, self.outputs)
+
+
+Refusals = Mapping[int, Refusal]
+"""Index of an output among those of its input record to why its topic refuses it."""
 
 
 class NotDeliveredError(Exception):
     """The brokers took nothing of the batch, or not all, and the delivery can go on."""
 
-    def __init__(self, refused: Mapping[int, Refusal]) -> None:
-        """`refused` maps the offset of an input record to why the topic refuses its output; such
-        an output must not be delivered again. Empty: a smaller batch may be delivered.
+    def __init__(self, refused: Mapping[int, Refusals]) -> None:
+        """`refused` maps the offset of an input record to its outputs that their topics refuse;
+        such an output must not be delivered again. Empty: a smaller batch may be delivered.
         """
-        super().__init__("; ".join(str(each) for each in refused.values()) or "throttled")
+        reasons = [str(why) for refusals in refused.values() for why in refusals.values()]
+        super().__init__("; ".join(reasons) or "throttled")
         self.refused = refused
 
 
@@ -95,6 +129,10 @@ class Delivery(Protocol):
 
     restarts_partition: bool
     """Whether opening the partition again cures a delivery that failed."""
+
+    @property
+    def foreign_topics(self) -> ForeignTopics:
+        """The topics of clients, as the delivery's own client knows them."""
 
     async def start(self) -> None:
         """Connect. Raises `KafkaError`."""

@@ -15,7 +15,8 @@ from aiokafka.errors import ProducerFenced
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.deadline import deadline
-from worker.kafka.record_sender import RecordsRefusedError
+from worker.kafka.foreign_topics import ForeignTopics
+from worker.kafka.refusals import RecordsRefusedError
 from worker.kafka.throttle import OnThrottled, ThrottledError
 from worker.kafka.transaction_size import TransactionSize
 from worker.kafka.transactions import (
@@ -35,6 +36,7 @@ from worker.streaming.delivery.base import (
     Tracker,
     end_traces,
 )
+from worker.streaming.delivery.outputs import BatchOutputs
 from worker.streaming.offset_tracker import StartOffsets
 
 
@@ -58,9 +60,17 @@ class ExactlyOnce:
         self._consumer = consumer
         self._policy = policy
         self._traces = traces
-        self._client = BrokerClient(client_for_transactions(kafka), on_throttled)
+        self._client = BrokerClient(
+            client_for_transactions(kafka),
+            on_throttled,
+            metadata_max_age=kafka.metadata_max_age_ms / 1000,
+        )
         # A partition that is restarted or assigned again begins with the size it had.
         self._sizes: dict[TopicPartition, TransactionSize] = {}
+
+    @property
+    def foreign_topics(self) -> ForeignTopics:
+        return self._client.foreign_topics
 
     async def start(self) -> None:
         await self._client.start()
@@ -154,13 +164,12 @@ class ExactlyOncePartition:
         metrics.COMMITS.labels("done").inc()
 
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
-        outputs = [each.output for each in batch]
+        outputs = BatchOutputs(batch)
         try:
-            time = await self._producer.commit(outputs, {self._partition: offset})
+            time = await self._producer.commit(outputs.records, {self._partition: offset})
         except RecordsRefusedError as error:
             await self._fence_again()
-            refused = {batch[index].offset: why for index, why in error.refusals.items()}
-            raise NotDeliveredError(refused) from error
+            raise NotDeliveredError(outputs.refused(error.refusals)) from error
         except ThrottledError as error:
             self._size.aborted()
             await self._fence_again()
@@ -168,7 +177,7 @@ class ExactlyOncePartition:
         except TimeoutError:
             self._size.aborted()
             raise
-        size = sum(output.size for output in outputs)
+        size = sum(each.size for each in batch)
         self._size.committed(size, time.duration, time.throttled)
 
     async def _fence_again(self) -> None:
