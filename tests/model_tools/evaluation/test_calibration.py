@@ -36,7 +36,7 @@ def candidates(count: int, temperature: float, seed: int = 1) -> list[Candidate]
         starts, ends = random.normal(0, 4, (2, 30))
         softmax = Softmax(*(Denominator([x], x[0], x.max()) for x in (starts, ends)))
         score = 1.0 / (softmax.starts.total * softmax.ends.total)
-        chance = softmax.at_temperature(score, temperature)
+        chance = softmax.at_temperature(temperature)(score)
         right = bool(random.random() < chance)
         made.append(Candidate(score, softmax, right, f1=float(right)))
     return made
@@ -81,7 +81,7 @@ def test_scores_at_a_temperature_are_those_that_the_worker_gives() -> None:
     made = [*candidates(50, 1.0), NOTHING]
     for temperature in (0.3, 1.0, 7.0):
         expected = [
-            each.softmax.at_temperature(each.score, temperature) if each.softmax else 0.0
+            each.softmax.at_temperature(temperature)(each.score) if each.softmax else 0.0
             for each in made
         ]
         assert ScoreTable(made).at(temperature) == pytest.approx(expected, rel=1e-5)

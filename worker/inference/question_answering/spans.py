@@ -115,16 +115,13 @@ def rank_with_softmax(
         handicap = exp(-options.no_answer_threshold)
         candidates.append(Candidate(-nothing * handicap, -inf, 0, 0, "", "", _NO_PASSAGE))
     candidates.sort()
-
-    def at_temperature(score: float) -> float:
-        return softmax.at_temperature(score, options.temperature) if softmax else score
-
+    tempered = softmax.at_temperature(options.temperature) if softmax else float
     spans = [
-        Span(answer="", score=at_temperature(nothing), start=0, end=0)
+        Span(answer="", score=tempered(nothing), start=0, end=0)
         if index == _NO_PASSAGE
         else Span(
             answer=text[start:end],
-            score=at_temperature(-minus_score) * _factor(passages[index], options),
+            score=tempered(-minus_score) * _factor(passages[index], options),
             start=start,
             end=end,
             context_index=index,

@@ -4,7 +4,7 @@ Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) changes 
 are. Spans rank by their scores at temperature 1, so that the order and the answers stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from math import exp, fsum, log
@@ -57,16 +57,21 @@ class Softmax:
     starts: Denominator
     ends: Denominator
 
-    def at_temperature(self, score: float, temperature: float) -> float:
-        """The span's score with all logits divided by `temperature`; `score` is that at 1.
+    def at_temperature(self, temperature: float) -> Callable[[float], float]:
+        """A function from a span's score at temperature 1 to the one with all logits divided by
+        `temperature`.
 
         With Z(T) the sum of exp((logit - highest) / T), a probability is p = exp(logit - highest) /
         Z(1), and becomes p^(1/T) * Z(1)^(1/T) / Z(T). So the order within a softmax stays.
         """
-        if temperature == 1.0 or score <= 0.0:
-            return score
+        if temperature == 1.0:
+            return lambda score: score
         power = 1.0 / temperature
         log_factor = sum(
             power * log(part.total) - log(part.total_at(power)) for part in (self.starts, self.ends)
         )
-        return min(exp(power * log(score) + log_factor), 1.0)
+
+        def scaled(score: float) -> float:
+            return min(exp(power * log(score) + log_factor), 1.0) if score > 0.0 else score
+
+        return scaled
