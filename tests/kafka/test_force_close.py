@@ -13,7 +13,7 @@ from worker.kafka._aiokafka import force_close_consumer
 def connected(closed: "asyncio.Future[None]") -> AIOKafkaConsumer:
     """A consumer with a connection that is closed when the future is done."""
     consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:9")
-    connection = SimpleNamespace(close=lambda reason: closed)
+    connection = SimpleNamespace(close=lambda **_: closed)
     consumer._client._conns = {(0, 0): connection}
     consumer._closed = True  # it was never started; otherwise it warns that it is not closed
     return consumer
