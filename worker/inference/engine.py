@@ -62,7 +62,8 @@ class InferenceEngine:
             raise BundleError(
                 f"a batch of {options.max_batch_tokens} tokens does not hold a window of {limit}"
             )
-        self.options = options
+        self.options = options.for_model(manifest)
+        """As they take effect with this model."""
         self._max_tokens = limit
         self._max_batch_tokens = options.max_batch_tokens or limit
         self._max_items = None if manifest.batch_invariant else 1
