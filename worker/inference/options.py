@@ -115,7 +115,10 @@ class InferenceOptions(BaseModel):
 
     def for_model(self, manifest: Manifest) -> Self:
         """These options, with the model's own where they leave it the choice."""
-        fitted = manifest.calibration.no_answer_threshold if manifest.calibration else None
+        calibration = manifest.calibration
+        # As the temperature, it is fitted to joint scores.
+        is_joint = self.score_normalization is ScoreNormalization.JOINT
+        fitted = calibration.no_answer_threshold if calibration and is_joint else None
         known = manifest.knows_no_answer if self.no_answer == "auto" else self.no_answer
         threshold = _first(self.no_answer_threshold, fitted)
         return self.model_copy(update={"no_answer": known, "no_answer_threshold": threshold})
