@@ -84,6 +84,18 @@ def test_unanswerable_questions_give_a_threshold(
     assert json.loads(asked.out)["answered"] is False
 
 
+def test_a_threshold_that_is_set_is_the_one_before_and_stays_in_use(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write_bundle(tmp_path / "knowing", knows_no_answer=True)
+    monkeypatch.setenv("QA_NO_ANSWER_THRESHOLD", "7.5")
+    done = command("model", "calibrate", directory, mixed(tmp_path, impossible=60), "--dry-run")
+    assert done.code == 0, done.err
+    (row,) = [line for line in done.out.splitlines() if "no-answer threshold" in line]
+    assert "7.5" in row
+    assert "note: QA_NO_ANSWER_THRESHOLD is set: workers use 7.5, not the fitted" in done.err
+
+
 def test_the_shipped_model_stays_as_it_is(command: Command, tmp_path: Path) -> None:
     done = command("model", "calibrate", "default", mixed(tmp_path))
     assert done.code == 1

@@ -9,7 +9,7 @@ from schemas.question import ReadingOptions
 from schemas.rejection import Reason, Rejected
 from tests.inference.manifests import calibration, manifest
 from worker.inference.options import InferenceOptions
-from worker.inference.question_answering.spans import SpanOptions
+from worker.inference.question_answering.spans import ScoreNormalization, SpanOptions
 
 DEFAULTS = InferenceOptions(
     threads=1,
@@ -77,6 +77,13 @@ def test_no_answer_is_the_questions_then_the_settings_then_the_models(
 ) -> None:
     options = InferenceOptions(no_answer=setting).for_model(manifest(knows_no_answer=known))
     assert options.span_options(ReadingOptions(no_answer=asked)).no_answer is taken
+
+
+def test_a_fitted_threshold_is_for_joint_scores() -> None:
+    """Of a text in several windows the scores of each window have other margins."""
+    calibrated = manifest(calibration=calibration(no_answer_threshold=1.5))
+    options = InferenceOptions(score_normalization=ScoreNormalization.PER_WINDOW)
+    assert options.for_model(calibrated).span_options(ReadingOptions()).no_answer_threshold == 0.0
 
 
 @pytest.mark.parametrize(

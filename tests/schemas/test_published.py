@@ -17,7 +17,7 @@ from schemas.event import Event, Outcome
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED, files
 from schemas.generate.header_schemas import meanings
-from schemas.question import Question
+from schemas.question import Question, ReadingOptions
 from schemas.rejection import ATTEMPT, REPLAY_OF, Header, Reason, Rejected, dead_letter_headers
 from schemas.text import Text
 from tests.examples import examples
@@ -55,19 +55,13 @@ _JSON = st.recursive(
     max_leaves=5,
 )
 _OPTIONS = st.dictionaries(
-    st.sampled_from(
-        [
-            "top_k",
-            "max_answer_tokens",
-            "doc_stride",
-            "no_answer",
-            "no_answer_threshold",
-            "align_to_words",
-            "unknown",
-        ]
-    ),
-    _VALUES,
+    st.sampled_from([*ReadingOptions.model_fields, "unknown"]),
+    _VALUES | st.just("utf16"),
     max_size=3,
+)
+_PASSAGE = st.fixed_dictionaries(
+    {"text": st.just("Ada.") | _VALUES},
+    optional={"id": _VALUES, "score": _VALUES, "metadata": _VALUES, "unknown": _VALUES},
 )
 _FIELDS = st.fixed_dictionaries(
     {},
@@ -75,6 +69,9 @@ _FIELDS = st.fixed_dictionaries(
         "id": _VALUES,
         "question": _VALUES,
         "context": _VALUES,
+        "contexts": st.lists(_PASSAGE, max_size=2) | _VALUES,
+        # No text: most validators do not look at its format.
+        "expires_at": _VALUES.filter(lambda value: not isinstance(value, str)),
         "text": _VALUES,
         "options": _OPTIONS | _VALUES,
         "metadata": st.dictionaries(st.text(), _JSON, max_size=2) | _VALUES,
@@ -82,7 +79,11 @@ _FIELDS = st.fixed_dictionaries(
     },
 )
 _GOOD = {"question": "Who?", "context": "Ada.", "text": "Ada."}
-_EVENTS = _FIELDS.map(lambda fields: {**_GOOD, **fields}) | _FIELDS
+_SEVERAL = {"question": "Who?", "contexts": [{"text": "Ada."}]}
+_EVENTS = (
+    st.builds(lambda good, fields: {**good, **fields}, st.sampled_from([_GOOD, _SEVERAL]), _FIELDS)
+    | _FIELDS
+)
 _KINDS: st.SearchStrategy[Kind] = st.sampled_from([Question, Text])
 
 

@@ -104,7 +104,7 @@ def open_engine(settings: Settings) -> InferenceEngine:
         log.warning(
             "calibration_unused",
             model=bundle.name,
-            why="QA_SCORE_NORMALIZATION is per_window; the fitted temperature is for joint scores",
+            why="QA_SCORE_NORMALIZATION is per_window; what was fitted is for joint scores",
         )
     engine = InferenceEngine(bundle, settings.qa.inference)
     engine.start()

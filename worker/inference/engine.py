@@ -22,7 +22,7 @@ from schemas.rejection import Rejected
 from worker.inference.batch_runner import BatchRunner, internal_error
 from worker.inference.batching import Batcher
 from worker.inference.deadline import Deadline
-from worker.inference.job import Job, WindowItem, start
+from worker.inference.job import Job, WindowItem, start_jobs
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.options import InferenceOptions
 from worker.inference.pending_tokens import PendingTokens
@@ -62,7 +62,8 @@ class InferenceEngine:
             raise BundleError(
                 f"a batch of {options.max_batch_tokens} tokens does not hold a window of {limit}"
             )
-        self.options = options
+        self.options = options.for_model(manifest)
+        """As they take effect with this model."""
         self._max_tokens = limit
         self._max_batch_tokens = options.max_batch_tokens or limit
         self._max_items = None if manifest.batch_invariant else 1
@@ -236,7 +237,7 @@ class InferenceEngine:
                     return lambda: self._preprocess(job)
                 batch = self._batcher.next_batch(time.monotonic())
                 if batch is not None:
-                    items, expired = start(batch.items, self._clock())
+                    items, expired = start_jobs(batch.items, self._clock())
                     metrics.QUEUE_WAIT.observe(batch.oldest_wait)
                     if items:
                         metrics.BATCH_WINDOWS.observe(len(items))

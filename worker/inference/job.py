@@ -118,7 +118,7 @@ class WindowItem:
         return self.job.windows[self.index]
 
 
-def start(items: Iterable[WindowItem], now: float) -> tuple[list[WindowItem], list[Job[Any]]]:
+def start_jobs(items: Iterable[WindowItem], now: float) -> tuple[list[WindowItem], list[Job[Any]]]:
     """The windows of a batch that still have to run, whose jobs have started now; and the expired
     jobs of the others. `now` is Unix time in seconds. The caller holds the lock of the queue.
     """

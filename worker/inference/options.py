@@ -18,6 +18,9 @@ from worker.models.manifest import Manifest
 
 T = TypeVar("T")
 
+_QUESTION_DEFAULTS = {"overlap": 1.0, "retriever_weight": 0.0}
+"""Of options that have no setting."""
+
 
 def split_csv(value: object) -> object:
     """Split a text at its commas; leave other values as they are."""
@@ -112,7 +115,10 @@ class InferenceOptions(BaseModel):
 
     def for_model(self, manifest: Manifest) -> Self:
         """These options, with the model's own where they leave it the choice."""
-        fitted = manifest.calibration.no_answer_threshold if manifest.calibration else None
+        calibration = manifest.calibration
+        # As the temperature, it is fitted to joint scores.
+        is_joint = self.score_normalization is ScoreNormalization.JOINT
+        fitted = calibration.no_answer_threshold if calibration and is_joint else None
         known = manifest.knows_no_answer if self.no_answer == "auto" else self.no_answer
         threshold = _first(self.no_answer_threshold, fitted)
         return self.model_copy(update={"no_answer": known, "no_answer_threshold": threshold})
@@ -134,8 +140,10 @@ class InferenceOptions(BaseModel):
             score_normalization=self.score_normalization,
             min_score=_first(requested.min_score, self.min_score),
             per_context=requested.per_context,
-            overlap=_first(requested.overlap, 1.0),
-            retriever_weight=_first(requested.retriever_weight, 0.0),
+            overlap=_first(requested.overlap, _QUESTION_DEFAULTS["overlap"]),
+            retriever_weight=_first(
+                requested.retriever_weight, _QUESTION_DEFAULTS["retriever_weight"]
+            ),
         )
         _check_limit("top_k", span.top_k, self.top_k_limit)
         _check_limit("max_answer_tokens", span.max_answer_tokens, self.max_answer_tokens_limit)
@@ -153,10 +161,12 @@ class InferenceOptions(BaseModel):
 
     def effective(self, requested: ReadingOptions) -> dict[str, Any]:
         """All options of one question by name: its own where it has them, else the worker's
-        defaults; None where the worker has none.
+        defaults; None where there is none. Its limits are not checked.
         """
         return {
-            name: _first(getattr(requested, name), getattr(self, name, None))
+            name: _first(
+                getattr(requested, name), getattr(self, name, _QUESTION_DEFAULTS.get(name))
+            )
             for name in ReadingOptions.model_fields
         }
 

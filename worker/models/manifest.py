@@ -47,7 +47,8 @@ class Calibration(BaseModel):
     """What `qa-worker model calibrate` fitted to a data set, with the decoder settings it ran with.
 
     temperature          divides the logits behind joint scores; ranks are those at 1
-    no_answer_threshold  the default of QA_NO_ANSWER_THRESHOLD; None without unanswerable questions
+    no_answer_threshold  the default of QA_NO_ANSWER_THRESHOLD for joint scores; None without
+                         unanswerable questions
     ece, brier           expected calibration error and Brier score, at temperature 1 (`before`)
                          and, of each half, at the temperature fitted on the other half (`after`)
     """

@@ -14,8 +14,8 @@ from worker.inference.question_answering.temperature import Denominator, Softmax
 from worker.model_tools.evaluation.calibration import (
     MIN_QUESTIONS,
     CalibrationError,
-    Candidate,
     Sample,
+    ScoredSpan,
     ScoreTable,
     calibrate,
     fit_temperature,
@@ -25,10 +25,10 @@ from worker.model_tools.evaluation.calibration import (
 )
 from worker.model_tools.evaluation.reliability import Reliability
 
-NOTHING = Candidate(0.0, None, right=False, f1=0.0)
+NOTHING = ScoredSpan(0.0, None, right=False, f1=0.0)
 
 
-def candidates(count: int, temperature: float, seed: int = 1) -> list[Candidate]:
+def candidates(count: int, temperature: float, seed: int = 1) -> list[ScoredSpan]:
     """Best spans of random logits, each right with its probability at `temperature`."""
     random = np.random.default_rng(seed)
     made = []
@@ -38,7 +38,7 @@ def candidates(count: int, temperature: float, seed: int = 1) -> list[Candidate]
         score = 1.0 / (softmax.starts.total * softmax.ends.total)
         chance = softmax.at_temperature(temperature)(score)
         right = bool(random.random() < chance)
-        made.append(Candidate(score, softmax, right, f1=float(right)))
+        made.append(ScoredSpan(score, softmax, right, f1=float(right)))
     return made
 
 
@@ -50,7 +50,7 @@ def sample(span: float, nothing: float, *, span_f1: float, nothing_f1: float) ->
     )
 
 
-def answered(each: Candidate) -> Sample:
+def answered(each: ScoredSpan) -> Sample:
     return Sample(each, NOTHING, answerable=True)
 
 

@@ -50,13 +50,14 @@ def windows(*lengths: int) -> list[Window]:
     ]
 
 
-def answer(start: int, end: int, *, score: float = 0.5) -> Answer:
+def answer(start: int, end: int, *, score: float = 0.5, passage: int = 0) -> Answer:
     return Answer(
         id="",
         answer="x" * (end - start),
         score=score,
         start=start,
         end=end,
+        context_index=passage,
         answered=True,
         answers=[],
         model=MODEL,
@@ -187,6 +188,7 @@ def test_answers_are_equal_by_their_offsets() -> None:
     schema, too_long = Rejected(Reason.SCHEMA, "a"), Rejected(Reason.CONTEXT_TOO_LONG, "a")
     assert compared((answer(1, 3), answer(1, 3, score=0.1))).equal == 1
     assert compared((answer(1, 3), answer(2, 3)), (answer(1, 3), answer(1, 4))).equal == 0
+    assert compared((answer(1, 3), answer(1, 3, passage=1))).equal == 0
     assert compared((schema, Rejected(Reason.SCHEMA, "b"))).equal == 1
     assert compared((schema, too_long), (schema, answer(1, 3)), (answer(1, 3), schema)).equal == 0
 

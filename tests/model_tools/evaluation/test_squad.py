@@ -148,6 +148,13 @@ def test_a_paragraph_may_have_passages(tmp_path: Path) -> None:
     assert read.texts == ["It rained.", "Ada did."]
 
 
+def test_null_is_the_absence_of_a_context_as_in_questions(tmp_path: Path) -> None:
+    (several,) = loaded(tmp_path, with_passages({"text": "Ada did."}, context=None))
+    assert several.texts == ["Ada did."]
+    (one,) = loaded(tmp_path, with_passages(contexts=None, context="Ada did."))
+    assert (one.context, one.contexts) == ("Ada did.", ())
+
+
 CONTEXTS = "data[0].paragraphs[0].contexts"
 
 

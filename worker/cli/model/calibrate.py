@@ -71,13 +71,10 @@ def calibrate(
     options = settings.qa.inference.for_model(uncalibrated).model_copy(update={"min_score": 0.0})
     for note in notes(examples, options, knows_no_answer=bundle.manifest.knows_no_answer):
         print_note(f"note: {note}")
+    threshold = options.no_answer_threshold or 0.0
     samples = _read(bundle, options, examples)
     try:
-        result = fit_calibration(
-            samples,
-            no_answer=options.no_answer is True,
-            threshold=options.no_answer_threshold or 0.0,
-        )
+        result = fit_calibration(samples, no_answer=options.no_answer is True, threshold=threshold)
     except CalibrationError as error:
         raise CommandError(f"{data}: {error}") from None
     calibration = Calibration(
@@ -91,10 +88,16 @@ def calibrate(
         brier_after=round(result.after.brier, 4),
         decoder=describe_decoder(options, bundle.manifest.max_tokens),
     )
-    _print_figures(bundle, calibration, samples, rejected=len(examples) - len(samples))
+    rejected = len(examples) - len(samples)
+    _print_figures(bundle, calibration, samples, threshold=threshold, rejected=rejected)
     reliability_table(result).print()
     print_line("before: at temperature 1; after: each half of the file, fitted to the other half")
     print_line("bars, after: █ the share of right answers, | the mean score")
+    if calibration.no_answer_threshold is not None and options.no_answer_threshold is not None:
+        print_note(
+            f"note: QA_NO_ANSWER_THRESHOLD is set: workers use {threshold:g}, not the fitted "
+            f"threshold"
+        )
     if dry_run:
         print_line(f"{bundle.directory / MANIFEST} is unchanged (--dry-run)")
         return
@@ -148,14 +151,20 @@ def _check_writable(bundle: Bundle) -> None:
 
 
 def _print_figures(
-    bundle: Bundle, fitted: Calibration, samples: list[Sample], *, rejected: int
+    bundle: Bundle,
+    fitted: Calibration,
+    samples: list[Sample],
+    *,
+    threshold: float,
+    rejected: int,
 ) -> None:
+    """`threshold` is that of the empty answer before the fit."""
     table = Table("", "Before", "After", title=f"{bundle.name} on {fitted.data}")
     table.add_row("questions", f"{fitted.questions}", f"{rejected} rejected")
     table.add_row("temperature", "1", f"{fitted.temperature:g}")
     if fitted.no_answer_threshold is not None:
-        table.add_row("no-answer threshold", "0", f"{fitted.no_answer_threshold:g}")
-        shares = mean_f1(samples, 0.0), mean_f1(samples, fitted.no_answer_threshold)
+        table.add_row("no-answer threshold", f"{threshold:g}", f"{fitted.no_answer_threshold:g}")
+        shares = mean_f1(samples, threshold), mean_f1(samples, fitted.no_answer_threshold)
         table.add_row("F1 with no answer allowed", *(f"{100 * share:.4f}" for share in shares))
     table.add_row("ECE", f"{fitted.ece_before:.4f}", f"{fitted.ece_after:.4f}")
     table.add_row("Brier score", f"{fitted.brier_before:.4f}", f"{fitted.brier_after:.4f}")

@@ -19,6 +19,7 @@ from weakref import ref
 
 from schemas.answer import ModelInfo
 from schemas.event import Event
+from schemas.rejection import Reason, Rejected
 from worker.inference.cache.key import CacheKeys
 from worker.inference.cache.lru import LruCache
 from worker.inference.cache.stored_outcome import restore, store
@@ -60,7 +61,7 @@ class _Flight:
 
     waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
     rejected: bool = False
-    """Whether an event of this flight was rejected already."""
+    """Whether an event of this flight was rejected already, and not because it had expired."""
 
 
 class AnswerCache:
@@ -115,13 +116,15 @@ class AnswerCache:
     def _land(self, key: bytes, future: "Future[ReadResult[Any]]") -> None:
         """The event that ran is done; on the thread that completed or cancelled it."""
         stored = None
-        failed = not future.cancelled() and future.exception() is not None
+        error = None if future.cancelled() else future.exception()
         try:
-            if not failed and not future.cancelled():
+            if error is None and not future.cancelled():
                 stored = store(future.result().outcome)
         finally:  # whatever happens: nothing may wait for ever
             if stored is None:
-                self._replace(key, rejected=failed)
+                # A deadline is its record's own, and says nothing about the question.
+                expired = isinstance(error, Rejected) and error.reason is Reason.EXPIRED
+                self._replace(key, rejected=error is not None and not expired)
             else:
                 self._complete(key, stored)
 

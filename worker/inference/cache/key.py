@@ -1,7 +1,9 @@
 """The key of an event in the answer cache: a hash of all that its outcome depends on. Pure.
 
 An event's id, metadata and deadline, and the ids and metadata of its passages, are not part of it:
-they change nothing in the outcome, or are filled in afterwards (`stored_outcome.py`).
+they change nothing in the outcome, or are filled in afterwards (`stored_outcome.py`). Ids of
+passages with equal texts are: such passages rank by them. Scores of passages are, unless the weight
+of the retriever is 0.
 """
 
 import hashlib
@@ -21,7 +23,9 @@ KEY_BYTES = 32
 
 
 class CacheKeys:
-    """Makes the keys for one model and the options of one worker. Thread-safe."""
+    """Makes the keys for one model and the options of one worker, as `InferenceOptions.for_model`
+    gives them for the model. Thread-safe.
+    """
 
     def __init__(self, model: ModelInfo, options: InferenceOptions) -> None:
         self._options = options
@@ -40,10 +44,18 @@ class CacheKeys:
         match event:
             case Question():
                 yield event.question.encode()
-                yield pydantic_core.to_json(self._options.effective(event.options))
-                for passage in event.passages:
-                    yield passage.text.encode()
-                    yield b"" if passage.score is None else repr(passage.score).encode()
+                options = self._options.effective(event.options)
+                yield pydantic_core.to_json(options)
+                passages = event.passages
+                texts = [passage.text for passage in passages]
+                # What follows depends on parts before it alone, so no two sequences are equal.
+                yield len(texts).to_bytes(8)
+                yield from (text.encode() for text in texts)
+                if options["retriever_weight"]:
+                    for passage in passages:
+                        yield b"" if passage.score is None else repr(passage.score).encode()
+                if len(set(texts)) < len(texts):
+                    yield from ((passage.id or "").encode() for passage in passages)
             case Text():
                 yield event.text.encode()
             case _:

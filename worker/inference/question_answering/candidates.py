@@ -21,7 +21,7 @@ class ReadPassage:
     text: str
     context: EncodedContext
     read: Sequence[WindowLogits]
-    """None for a passage without a token. `first` of a window counts in this passage."""
+    """Empty for a passage without a token. `first` of a window counts in this passage."""
     id: str | None = None
     retriever_score: float | None = None
     """From 0 to 1; None counts as 1."""

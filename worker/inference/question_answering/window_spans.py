@@ -48,8 +48,10 @@ def best_spans(
         first, last = starts + window.first, ends + window.first
         if align_to_words:
             first, last = context.word_first[first], context.word_last[last]
-        begin, stop = context.starts[first].tolist(), context.ends[last].tolist()
-        for start, end, score in zip(begin, stop, values.tolist(), strict=True):
+        begin, stop = context.starts[first], context.ends[last]
+        once = _first_of_each(begin, stop)
+        begin, stop, values = begin[once], stop[once], values[once]
+        for start, end, score in zip(begin.tolist(), stop.tolist(), values.tolist(), strict=True):
             if start >= end:
                 continue
             span = graphemes.cover(start, end)
@@ -59,6 +61,16 @@ def best_spans(
                     return found
         if wanted >= scores.size:
             return found
+
+
+def _first_of_each(starts: Ints, ends: Ints) -> Ints:
+    """The indexes, ascending, at which each pair stands first.
+
+    In long words nearly all token spans are the same text span: a loop over them in Python would
+    take longer than the model.
+    """
+    _, indexes = np.unique(starts * (ends.max(initial=0) + 1) + ends, return_index=True)
+    return np.sort(indexes)
 
 
 def banded_products(p_start: Doubles, p_end: Doubles, max_tokens: int) -> Doubles:

@@ -38,7 +38,7 @@ class CalibrationError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ScoredSpan:
     """A span that a question may get: its score at temperature 1, and what it would be worth."""
 
     score: float
@@ -52,8 +52,8 @@ class Candidate:
 class Sample:
     """A question's best span that is not empty, and its empty span."""
 
-    span: Candidate
-    nothing: Candidate
+    span: ScoredSpan
+    nothing: ScoredSpan
     answerable: bool
 
     @property
@@ -85,7 +85,7 @@ class CalibrationResult:
 class ScoreTable:
     """The scores of many candidates at any temperature, as `Softmax.at_temperature` gives them."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[ScoredSpan]) -> None:
         """Keeps 8 bytes for each token behind the scores."""
         self._size = len(candidates)
         self._known = np.array([c.softmax is not None and c.score > 0.0 for c in candidates], bool)
@@ -158,7 +158,7 @@ def reliability(
 
 def outcomes(
     samples: Sequence[Sample], fitted: float | None, no_answer: bool, threshold: float
-) -> list[Candidate]:
+) -> list[ScoredSpan]:
     """What the worker answers: with `no_answer`, the empty span where its margin exceeds the fitted
     threshold, or `threshold` where there is none.
     """
@@ -172,7 +172,7 @@ def mean_f1(samples: Sequence[Sample], threshold: float) -> float:
     return float(np.mean([each.f1 for each in chosen]))
 
 
-def fit_temperature(candidates: Sequence[Candidate]) -> float:
+def fit_temperature(candidates: Sequence[ScoredSpan]) -> float:
     """The temperature with the least mean negative log likelihood. Raises `CalibrationError`."""
     right = _right(candidates)
     if right.all() or not right.any():
@@ -229,5 +229,5 @@ def _fit(samples: Sequence[Sample], no_answer: bool, threshold: float) -> Fit:
     return Fit(fit_temperature(chosen), fitted)
 
 
-def _right(candidates: Sequence[Candidate]) -> Flags:
+def _right(candidates: Sequence[ScoredSpan]) -> Flags:
     return np.array([each.right for each in candidates], bool)

@@ -11,7 +11,7 @@ from worker.inference.options import InferenceOptions
 from worker.inference.question_answering.job import QuestionJob
 from worker.inference.question_answering.spans import SpanOptions
 from worker.inference.question_answering.temperature import Softmax
-from worker.model_tools.evaluation.calibration import THRESHOLD_LIMIT, Candidate, Sample
+from worker.model_tools.evaluation.calibration import THRESHOLD_LIMIT, Sample, ScoredSpan
 from worker.model_tools.evaluation.squad import Example, score
 from worker.model_tools.evaluation.unbatched import UnbatchedReader
 
@@ -55,16 +55,16 @@ def _read(reader: UnbatchedReader, options: SpanOptions, example: Example) -> Sa
     assert isinstance(job, QuestionJob)
     spans, softmax = job.rank(options)
     return Sample(
-        span=_candidate(example, next((each for each in spans if each.end), None), softmax),
-        nothing=_candidate(example, next((each for each in spans if not each.end), None), softmax),
+        span=_scored(example, next((each for each in spans if each.end), None), softmax),
+        nothing=_scored(example, next((each for each in spans if not each.end), None), softmax),
         answerable=bool(example.gold),
     )
 
 
-def _candidate(example: Example, span: Span | None, softmax: Softmax | None) -> Candidate:
+def _scored(example: Example, span: Span | None, softmax: Softmax | None) -> ScoredSpan:
     """Without a span, the empty answer with a score of 0."""
     result = score([example], {example.id: span.answer if span else ""})
-    return Candidate(
+    return ScoredSpan(
         score=span.score if span else 0.0,
         softmax=softmax,
         right=result.exact_match == 100.0,

@@ -59,7 +59,9 @@ class Comparison:
 
     events: int = 0
     equal: int = 0
-    """Answers with the same offsets, embeddings with the same numbers, or the same rejection."""
+    """Answers with the same offsets in the same passage, embeddings with the same numbers, or the
+    same rejection.
+    """
     numbers: int = 0
     total: float = 0.0
     """Sum of the absolute differences of all outputs."""
@@ -97,12 +99,16 @@ class Comparison:
 def _equal(one: Outcome | Rejected, other: Outcome | Rejected) -> bool:
     match one, other:
         case Answer(), Answer():
-            return (one.start, one.end) == (other.start, other.end)
+            return _place(one) == _place(other)
         case Embedding(), Embedding():
             return one.embedding == other.embedding
         case Rejected(), Rejected():
             return one.reason is other.reason
     return False
+
+
+def _place(answer: Answer) -> tuple[int | None, int, int]:
+    return answer.context_index, answer.start, answer.end
 
 
 def _cosine(one: Embedding, other: Embedding) -> float:

@@ -84,9 +84,9 @@ def _entries(document: Any) -> Iterator[Entry]:
 
 def _texts(paragraph: Any, place: str) -> tuple[str, tuple[Passage, ...]]:
     """The context and no passages, or an empty context and the passages."""
-    if not isinstance(paragraph, dict) or "contexts" not in paragraph:
+    if not isinstance(paragraph, dict) or paragraph.get("contexts") is None:
         return _get(paragraph, place, "context", str), ()
-    if "context" in paragraph:
+    if paragraph.get("context") is not None:
         raise DataError(f"{place} has context and contexts; remove one")
     passages = []
     for passage, passage_place in _items(paragraph, place, "contexts"):
