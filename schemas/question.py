@@ -77,8 +77,12 @@ class Passage(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
+    # Every span of an answer has the id of its passage.
     id: str | None = Field(
-        None, min_length=1, description="copied to the spans of this passage as `context_id`"
+        None,
+        min_length=1,
+        max_length=1000,
+        description="copied to the spans of this passage as `context_id`",
     )
     text: NonBlankStr = Field(description="the text; not blank")
     score: float | None = Field(
