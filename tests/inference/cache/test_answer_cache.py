@@ -181,6 +181,26 @@ def test_a_cancelled_question_leaves_its_place_to_its_twin(
     assert [event.id for event, _ in engine.live] == ["d"]
 
 
+def test_the_work_of_many_cancellations_grows_with_their_number(
+    engine: ManualEngine, cache: AnswerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition that is closed cancels them all, on the event loop."""
+    futures = [ask(cache, str(number)) for number in range(200)]
+    looks = 0
+    done = Future.done
+
+    def counted(future: Read) -> bool:
+        nonlocal looks
+        looks += 1
+        return done(future)
+
+    monkeypatch.setattr(Future, "done", counted)
+    for future in futures:
+        assert future.cancel()
+    assert engine.live == []
+    assert looks < 10 * len(futures)
+
+
 def test_a_closed_engine_cancels_what_waits(engine: ManualEngine, cache: AnswerCache) -> None:
     first, second = ask(cache, "a"), ask(cache, "b")
     engine.closed = True

@@ -9,7 +9,7 @@ are not. If the first one fails or is cancelled, one that waits runs in its plac
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -61,6 +61,14 @@ class _Flight:
     waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
     rejected: bool = False
     """Whether an event of this flight was rejected already."""
+
+    def next_waiter(self) -> "_Waiter[Any] | None":
+        """The first that still waits, which leaves the queue, and the cancelled ones before it."""
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.future.done():
+                return waiter
+        return None
 
 
 class AnswerCache:
@@ -146,17 +154,16 @@ class AnswerCache:
         """
         with self._lock:
             flight = self._flights[key]
-            waiters = deque(each for each in flight.waiters if not each.future.done())
-            alone: list[_Waiter[Any]] = []
+            alone: Sequence[_Waiter[Any]] = ()
             if rejected and flight.rejected:
-                alone, waiters = list(waiters), deque()
+                alone, flight.waiters = flight.waiters, deque()
             flight.rejected |= rejected
-            successor = waiters.popleft() if waiters else None
-            flight.waiters = waiters
+            successor = flight.next_waiter()
             if successor is None:
                 del self._flights[key]
         for waiter in alone:
-            self._run(waiter, self._engine.submit)
+            if not waiter.future.done():
+                self._run(waiter, self._engine.submit)
         if successor is not None:
             self._run(successor, partial(self._lead, key))
 
