@@ -167,6 +167,19 @@ def test_after_a_second_rejection_all_run(engine: ManualEngine, cache: AnswerCac
     assert engine.submitted == 5  # nothing was kept
 
 
+def test_expired_questions_do_not_make_the_others_run(
+    engine: ManualEngine, cache: AnswerCache
+) -> None:
+    """With more questions than the workers can read before their deadlines, many expire."""
+    futures = [ask(cache, str(number)) for number in range(6)]
+    for _ in range(3):
+        engine.reject(reason=Reason.EXPIRED)
+    assert [event.id for event, _ in engine.live] == ["3"]
+    engine.complete()
+    assert [future.result(0).outcome.id for future in futures[3:]] == ["3", "4", "5"]
+    assert engine.submitted == 4
+
+
 def test_a_cancelled_question_leaves_its_place_to_its_twin(
     engine: ManualEngine, cache: AnswerCache
 ) -> None:

@@ -19,6 +19,7 @@ from weakref import ref
 
 from schemas.answer import ModelInfo
 from schemas.event import Event
+from schemas.rejection import Reason, Rejected
 from worker.inference.cache.key import CacheKeys
 from worker.inference.cache.lru import LruCache
 from worker.inference.cache.stored_outcome import restore, store
@@ -59,8 +60,8 @@ class _Flight:
     """An event that runs on the engine, and those that wait for its outcome."""
 
     waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
-    rejected: bool = False
-    """Whether an event of this flight was rejected already."""
+    failed: bool = False
+    """Whether an event of this flight has failed already."""
 
     def next_waiter(self) -> "_Waiter[Any] | None":
         """The first that still waits, which leaves the queue, and the cancelled ones before it."""
@@ -123,13 +124,13 @@ class AnswerCache:
     def _land(self, key: bytes, future: "Future[ReadResult[Any]]") -> None:
         """The event that ran is done; on the thread that completed or cancelled it."""
         stored = None
-        failed = not future.cancelled() and future.exception() is not None
+        error = None if future.cancelled() else future.exception()
         try:
-            if not failed and not future.cancelled():
+            if error is None and not future.cancelled():
                 stored = store(future.result().outcome)
         finally:  # whatever happens: nothing may wait for ever
             if stored is None:
-                self._replace(key, rejected=failed)
+                self._replace(key, failed=error is not None and not _has_expired(error))
             else:
                 self._complete(key, stored)
 
@@ -146,18 +147,19 @@ class AnswerCache:
                     partial(self._result, stored, waiter.event, "wait", waiter.began),
                 )
 
-    def _replace(self, key: bytes, *, rejected: bool) -> None:
-        """Without an outcome: the next event that waits runs in the place of the failed one.
+    def _replace(self, key: bytes, *, failed: bool) -> None:
+        """Without an outcome: the next event that waits runs in the place of the first.
 
-        After a second rejection all of them run: if the event itself is what fails, each would wait
-        for the failures of all before it.
+        After a second failure all of them run: if the event itself is what fails, each would wait
+        for the failures of all before it. That a deadline passed, or a cancellation, is not a
+        failure: it says nothing of an equal event.
         """
         with self._lock:
             flight = self._flights[key]
             alone: Sequence[_Waiter[Any]] = ()
-            if rejected and flight.rejected:
+            if failed and flight.failed:
                 alone, flight.waiters = flight.waiters, deque()
-            flight.rejected |= rejected
+            flight.failed |= failed
             successor = flight.next_waiter()
             if successor is None:
                 del self._flights[key]
@@ -193,6 +195,10 @@ class AnswerCache:
         outcome = restore(stored, event, self._engine.model)
         stage = StageTiming(CACHE, began, time.time_ns())
         return ReadResult(outcome, ReadTimings(stages=[stage], cache=how))
+
+
+def _has_expired(error: BaseException) -> bool:
+    return isinstance(error, Rejected) and error.reason is Reason.EXPIRED
 
 
 def _settle(future: "Future[ReadResult[R]]", make: Callable[[], ReadResult[R]]) -> None:
