@@ -192,7 +192,12 @@ async def test_a_reply_to_the_answers_topic_is_published_once(brokers: Brokers) 
 @pytest.mark.parametrize(
     ("refused", "reason", "topics", "outcome"),
     [
-        (refusal("replies-1", missing=True), Reason.REPLY_UNKNOWN, ["qa.questions.dead"], "unknown"),
+        (
+            refusal("replies-1", missing=True),
+            Reason.REPLY_UNKNOWN,
+            ["qa.questions.dead"],
+            "unknown",
+        ),
         (refusal("replies-1"), Reason.ANSWER_REFUSED, ["qa.questions.dead"], "dropped"),
         (
             refusal("replies-1", too_large=True),

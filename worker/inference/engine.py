@@ -167,9 +167,9 @@ class InferenceEngine:
         """Return a future of the result; it raises `Rejected` for an event that is rejected.
 
         Never blocks. Futures finish in any order. Cancelling one drops what has not been tokenized
-        and the windows that have not run. An event whose `expires_at` passes before its first window is taken for a batch is
-        rejected. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is
-        an `event_type`, and `RuntimeError` after `close`.
+        and the windows that have not run. An event whose `expires_at` passes before its first
+        window is taken for a batch is rejected. Events submitted before `start` wait for it. Raises
+        `TypeError` unless `event` is an `event_type`, and `RuntimeError` after `close`.
         """
         if not isinstance(event, self.event_type):
             raise TypeError(

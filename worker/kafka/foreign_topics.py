@@ -47,9 +47,7 @@ CONFIRM_SECONDS = 0.1
 may be ahead of it."""
 
 LEADER_SECONDS = 5.0
-"""For which a partition is waited for that has no leader, or whose leader answers with errors. Less
-than a transaction may take."""
-
+"""For which a partition is waited for that has no leader, or whose leader answers with errors."""
 
 LEADER_PAUSE_SECONDS = 0.2
 """Between two looks for it."""
@@ -69,21 +67,24 @@ class Patience:
     it has too few in-sync replicas. Brokers that do not answer are waited for.
     """
 
-    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, topic: str, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._topic = topic
+        self._seconds = seconds
         self._clock = clock
         self._since: float | None = None
 
     def check(self, codes: Iterable[int]) -> None:
         """`codes` are the errors of one answer. Raises `ForeignTopicError` once each answer has had
-        one for LEADER_SECONDS.
+        one for `seconds`.
         """
         code = next(iter(codes), None)
         if code is None:
             self._since = None
         elif self._since is None:
             self._since = self._clock()
-        elif self._clock() - self._since >= LEADER_SECONDS:
+        elif self._clock() - self._since >= self._seconds:
             raise ForeignTopicError(f"topic {self._topic}: {for_code(code).message}")
 
 
