@@ -16,7 +16,7 @@ from schemas.rejection import Reason, Rejected
 from tests.examples import shared
 from tests.inference.conftest import Counted
 from tests.streaming.stub_engine import MODEL, result_for
-from worker.inference.cache.answer_cache import AnswerCache
+from worker.inference.cache.answer_cache import MAX_RUNNING, AnswerCache
 from worker.inference.engine import InferenceEngine
 from worker.inference.options import InferenceOptions
 from worker.inference.result import ReadResult
@@ -153,18 +153,27 @@ def test_a_rejection_is_not_passed_on(
     assert engine.submitted == 2
 
 
-def test_after_a_second_rejection_all_run(engine: ManualEngine, cache: AnswerCache) -> None:
-    futures = [ask(cache, id_) for id_ in "abcd"]
+def test_after_a_second_rejection_several_run(engine: ManualEngine, cache: AnswerCache) -> None:
+    futures = [ask(cache, str(number)) for number in range(MAX_RUNNING + 5)]
     engine.reject()
+    assert len(engine.live) == 1
     engine.reject()
-    assert [event.id for event, _ in engine.live] == ["c", "d"]
-    engine.complete(0)
+    assert len(engine.live) == MAX_RUNNING
+    engine.reject()
+    assert [event.id for event, _ in engine.live][-1] == str(MAX_RUNNING + 2)
+    assert len(engine.live) == MAX_RUNNING
+    engine.complete(1)
+    # Its outcome is that of the two that waited; those that run go on.
+    assert [each.result(0).outcome.id for each in futures[-2:]] == ["67", "68"]
     engine.reject(0)
-    assert futures[2].result(0).outcome.id == "c"
     with pytest.raises(Rejected):
         futures[3].result(0)
-    ask(cache, "e")
-    assert engine.submitted == 5  # nothing was kept
+    assert len(engine.live) == MAX_RUNNING - 2
+    assert ask(cache, "again").result(0).timings.cache == "hit"
+    while engine.live:
+        engine.complete()
+    assert all(each.done() for each in futures)
+    assert engine.submitted == MAX_RUNNING + 3
 
 
 def test_expired_questions_do_not_make_the_others_run(

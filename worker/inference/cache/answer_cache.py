@@ -9,7 +9,7 @@ are not. If the first one fails or is cancelled, one that waits runs in its plac
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,10 @@ from worker.inference.options import InferenceOptions
 from worker.inference.result import R, ReadResult
 from worker.observability import metrics
 from worker.observability.timings import CACHE, ReadTimings, StageTiming
+
+MAX_RUNNING = 64
+"""Equal events that run at once after two failures. Their number is bounded because events that
+wait hold no tokens: all at once, they could occupy the engine for minutes."""
 
 _HITS, _WAITS, _MISSES = (
     metrics.CACHE_LOOKUPS.labels(result) for result in ("hit", "wait", "miss")
@@ -55,13 +59,14 @@ class _Waiter(Generic[R]):
     future: "Future[ReadResult[R]]" = field(default_factory=Future)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Flight:
-    """An event that runs on the engine, and those that wait for its outcome."""
+    """Equal events: one that runs on the engine, and those that wait for its outcome."""
 
+    key: bytes
     waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
-    failed: bool = False
-    """Whether an event of this flight has failed already."""
+    running: int = 1
+    failures: int = 0
 
     def next_waiter(self) -> "_Waiter[Any] | None":
         """The first that still waits, which leaves the queue, and the cancelled ones before it."""
@@ -97,7 +102,7 @@ class AnswerCache:
             kept = self._kept.get(key)
             flight = self._flights.get(key)
             if kept is None and flight is None:
-                self._flights[key] = _Flight()
+                started = self._flights[key] = _Flight(key)
             elif kept is None and flight is not None:
                 waiter = _Waiter(event, began)
                 flight.waiters.append(waiter)
@@ -105,23 +110,23 @@ class AnswerCache:
                 return waiter.future
         if kept is None:
             _MISSES.inc()
-            return self._lead(key, event)
+            return self._lead(started, event)
         _HITS.inc()
         done: Future[ReadResult[R]] = Future()
         done.set_result(self._result(kept, event, "hit", began))
         return done
 
-    def _lead(self, key: bytes, event: Event[R]) -> "Future[ReadResult[R]]":
+    def _lead(self, flight: _Flight, event: Event[R]) -> "Future[ReadResult[R]]":
         """Run the event on the engine, for all of its flight. Raises what the engine raises."""
         try:
             future = self._engine.submit(event)
         except BaseException:
-            self._give_up(key)
+            self._give_up(flight)
             raise
-        future.add_done_callback(partial(self._land, key))
+        future.add_done_callback(partial(self._land, flight))
         return future
 
-    def _land(self, key: bytes, future: "Future[ReadResult[Any]]") -> None:
+    def _land(self, flight: _Flight, future: "Future[ReadResult[Any]]") -> None:
         """The event that ran is done; on the thread that completed or cancelled it."""
         stored = None
         error = None if future.cancelled() else future.exception()
@@ -130,51 +135,47 @@ class AnswerCache:
                 stored = store(future.result().outcome)
         finally:  # whatever happens: nothing may wait for ever
             if stored is None:
-                self._replace(key, failed=error is not None and not _has_expired(error))
+                self._replace(flight, failed=error is not None and not _has_expired(error))
             else:
-                self._complete(key, stored)
+                self._complete(flight, stored)
 
-    def _complete(self, key: bytes, stored: bytes) -> None:
+    def _complete(self, flight: _Flight, stored: bytes) -> None:
         with self._lock:
-            flight = self._flights.pop(key)
-            evicted = self._kept.put(key, stored)
+            waiters = self._end(flight)
+            evicted = self._kept.put(flight.key, stored)
             metrics.CACHE_BYTES.set(self._kept.bytes)
         metrics.CACHE_EVICTIONS.inc(evicted)
-        for waiter in flight.waiters:
+        for waiter in waiters:
             if not waiter.future.done():
                 _settle(
                     waiter.future,
                     partial(self._result, stored, waiter.event, "wait", waiter.began),
                 )
 
-    def _replace(self, key: bytes, *, failed: bool) -> None:
-        """Without an outcome: the next event that waits runs in the place of the first.
+    def _replace(self, flight: _Flight, *, failed: bool) -> None:
+        """Without an outcome: the next event that waits runs in the place of the one that ran.
 
-        After a second failure all of them run: if the event itself is what fails, each would wait
-        for the failures of all before it. That a deadline passed, or a cancellation, is not a
-        failure: it says nothing of an equal event.
+        After a second failure MAX_RUNNING of them run at once: if the event itself is what fails,
+        each would wait for the failures of all before it. That a deadline passed, or a
+        cancellation, is not a failure: it says nothing of an equal event.
         """
+        successors: list[_Waiter[Any]] = []
         with self._lock:
-            flight = self._flights[key]
-            alone: Sequence[_Waiter[Any]] = ()
-            if failed and flight.failed:
-                alone, flight.waiters = flight.waiters, deque()
-            flight.failed |= failed
-            successor = flight.next_waiter()
-            if successor is None:
-                del self._flights[key]
-        for waiter in alone:
-            if not waiter.future.done():
-                self._run(waiter, self._engine.submit)
-        if successor is not None:
-            self._run(successor, partial(self._lead, key))
+            flight.running -= 1
+            flight.failures += failed
+            allowed = 1 if flight.failures < 2 else MAX_RUNNING
+            while flight.running < allowed and (waiter := flight.next_waiter()) is not None:
+                flight.running += 1
+                successors.append(waiter)
+            if not flight.running:
+                self._end(flight)
+        for waiter in successors:
+            self._run(waiter, flight)
 
-    def _run(
-        self, waiter: _Waiter[R], submit: "Callable[[Event[R]], Future[ReadResult[R]]]"
-    ) -> None:
+    def _run(self, waiter: _Waiter[R], flight: _Flight) -> None:
         """The event of `waiter` runs now; its future gets the result, and passes a cancel on."""
         try:
-            running = submit(waiter.event)
+            running = self._lead(flight, waiter.event)
         except RuntimeError:  # the engine is closed, which cancels what it has not read
             waiter.future.cancel()
             return
@@ -182,12 +183,19 @@ class AnswerCache:
         # Weak: two futures that refer to each other would wait for the garbage collector.
         waiter.future.add_done_callback(partial(_cancel, ref(running)))
 
-    def _give_up(self, key: bytes) -> None:
+    def _give_up(self, flight: _Flight) -> None:
         """The engine takes no event."""
         with self._lock:
-            flight = self._flights.pop(key)
-        for waiter in flight.waiters:
+            waiters = self._end(flight)
+        for waiter in waiters:
             waiter.future.cancel()
+
+    def _end(self, flight: _Flight) -> "deque[_Waiter[Any]]":
+        """Nothing waits for the flight any more; returns what did. The caller holds the lock."""
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        waiters, flight.waiters = flight.waiters, deque()
+        return waiters
 
     def _result(
         self, stored: bytes, event: Event[R], how: Literal["hit", "wait"], began: int
