@@ -2,58 +2,20 @@
 
 import threading
 from concurrent.futures import CancelledError, Future
-from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from prometheus_client import REGISTRY
 
-from schemas.answer import Answer, OffsetUnit
+from schemas.answer import OffsetUnit
 from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
-from tests.examples import shared
+from tests.inference.cache.manual_engine import ManualEngine, Read, ask, question
 from tests.inference.conftest import Counted
-from tests.streaming.stub_engine import MODEL, result_for
+from tests.streaming.stub_engine import result_for
 from worker.inference.cache.answer_cache import MAX_RUNNING, AnswerCache
 from worker.inference.engine import InferenceEngine
-from worker.inference.options import InferenceOptions
 from worker.inference.result import ReadResult
 from worker.observability.timings import ReadTimings
-
-Read = Future[ReadResult[Answer]]
-
-
-class ManualEngine:
-    """Its test completes each event."""
-
-    model = MODEL
-    options = InferenceOptions(threads=1)
-
-    def __init__(self) -> None:
-        self.running: list[tuple[Question, Read]] = []
-        self.submitted = 0
-        self.closed = False
-
-    def submit(self, event: Any, /) -> Any:
-        if self.closed:
-            raise RuntimeError("the engine is closed")
-        future: Read = Future()
-        self.submitted += 1
-        self.running.append((event, future))
-        return future
-
-    @property
-    def live(self) -> list[tuple[Question, Read]]:
-        return [each for each in self.running if not each[1].done()]
-
-    def complete(self, index: int = 0) -> None:
-        event, future = self.live[index]
-        future.set_result(result_for(event))
-
-    def reject(self, index: int = 0, reason: Reason = Reason.MODEL_FAILED) -> None:
-        self.live[index][1].set_exception(Rejected(reason, "for the test"))
 
 
 @pytest.fixture
@@ -64,15 +26,6 @@ def engine() -> ManualEngine:
 @pytest.fixture
 def cache(engine: ManualEngine) -> AnswerCache:
     return AnswerCache(engine, max_bytes=2**20)
-
-
-def question(id_: str, context: str = "Ada wrote it") -> Question:
-    return Question(id=id_, question="Who?", context=context)
-
-
-def ask(cache: AnswerCache, id_: str, context: str = "Ada wrote it") -> Read:
-    event = question(id_, context)
-    return cache.submit(event, cache.key(event))
 
 
 def test_equal_questions_run_once(engine: ManualEngine, cache: AnswerCache) -> None:
@@ -284,58 +237,3 @@ def test_threads_that_ask_the_same_get_the_same(tiny_reader: InferenceEngine) ->
     for thread in threads:
         thread.join()
     assert wrong == []
-
-
-class SingleFlight(RuleBasedStateMachine):
-    """Any order of questions, answers, rejections and cancellations."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.engine = ManualEngine()
-        self.cache = AnswerCache(self.engine, max_bytes=700)
-        self.asked: list[tuple[str, str, Read]] = []
-        self.cancelled: set[str] = set()
-
-    @rule(context=st.sampled_from(["Ada wrote it", "Bob wrote it", "Eve wrote it"]))
-    def ask(self, context: str) -> None:
-        id_ = str(len(self.asked))
-        self.asked.append((id_, context, ask(self.cache, id_, context)))
-
-    @precondition(lambda self: self.engine.live)
-    @rule(data=st.data())
-    def complete(self, data: st.DataObject) -> None:
-        self.engine.complete(data.draw(st.integers(0, len(self.engine.live) - 1)))
-
-    @precondition(lambda self: self.engine.live)
-    @rule(data=st.data())
-    def reject(self, data: st.DataObject) -> None:
-        self.engine.reject(data.draw(st.integers(0, len(self.engine.live) - 1)))
-
-    @precondition(lambda self: self.asked)
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        id_, _, future = data.draw(st.sampled_from(self.asked))
-        if future.cancel():
-            self.cancelled.add(id_)
-
-    @invariant()
-    def every_answer_is_that_of_its_question(self) -> None:
-        for id_, context, future in self.asked:
-            assert future.cancelled() == (id_ in self.cancelled)
-            if future.done() and not future.cancelled() and future.exception() is None:
-                outcome = future.result().outcome
-                assert (outcome.id, outcome.answer) == (id_, context.split()[0])
-
-    @invariant()
-    def what_waits_has_an_equal_event_that_runs(self) -> None:
-        running = {event.context for event, _ in self.engine.live}
-        assert {context for _, context, future in self.asked if not future.done()} == running
-
-    def teardown(self) -> None:
-        while self.engine.live:
-            self.engine.complete()
-        assert all(future.done() for _, _, future in self.asked)
-
-
-TestSingleFlight = SingleFlight.TestCase
-TestSingleFlight.settings = settings(max_examples=shared(60))
