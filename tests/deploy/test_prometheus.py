@@ -30,7 +30,7 @@ async def test_rules_and_panels_have_data_for_a_running_worker(
 ) -> None:
     tool("prometheus")  # skips the test before it starts a process
     async with (
-        WorkerProcess(topics.environment) as worker,
+        WorkerProcess({**topics.environment, "QA_REPLY_TOPICS": "replies-*"}) as worker,
         PrometheusProcess(tmp_path, worker.port) as prometheus,
     ):
 
@@ -42,6 +42,7 @@ async def test_rules_and_panels_have_data_for_a_running_worker(
         await until(lambda: has_result("qa_ready == 1 and on () sum(up) == 1"), "a first scrape")
         await topics.send([event(0), b"{", event(2)], partition=0)
         await topics.send([event(3)], partition=1)
+        await topics.send([event(4)], partition=1, headers=[("reply_to", b"elsewhere")])
         await until(lambda: has_result("count(qa_position_offset > 0) == 2"), "both positions")
 
         # All selected series exist, with the labels that expressions group by.

@@ -13,6 +13,7 @@ from tests.brokers.clients import PATIENCE_SECONDS
 from tests.faults import evidence
 from tests.faults.cluster import NODES, SMALL_DISK_NODE, Cluster
 from tests.faults.evidence import Deleted, Names, Outcome
+from tests.faults.questions import answer_with_id
 
 pytestmark = [
     pytest.mark.alone,
@@ -116,7 +117,7 @@ async def test_evidence_shows_an_open_transaction_and_its_end(
 ) -> None:
     monkeypatch.setattr(evidence, "_SETTLE_TRIES", 2)  # this transaction does not end by waiting
     await created(cluster, names)
-    answer = {"source": {"partition": 0, "offset": 7}, "answer": "Ada"}
+    answer = {"id": "q-1", "source": {"partition": 0, "offset": 7}, "answer": "Ada"}
     async with AIOKafkaProducer(
         bootstrap_servers=cluster.servers, transactional_id=names.answers
     ) as producer:
@@ -133,4 +134,4 @@ async def test_evidence_shows_an_open_transaction_and_its_end(
     assert topics == {names.answers, "__consumer_offsets"}
     assert after.open_transactions == []
     assert after.committed.answers == []
-    assert after.uncommitted.answers == [Outcome((0, 7), 1, "Ada")]
+    assert after.uncommitted.answers == [Outcome((0, 7), 1, answer_with_id("q-1", "Ada"))]

@@ -52,7 +52,12 @@ async def force_close_consumer(consumer: AIOKafkaConsumer) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    await consumer._client.close()
+    # A close that was interrupted while it waited for the connections has cancelled their futures.
+    # Waiting for them again raises `CancelledError`, as if this task were cancelled.
+    ended: list[object] = await asyncio.gather(consumer._client.close(), return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
 
 
 def observe_responses(consumer: AIOKafkaConsumer, observe: Callable[[Any, Any], None]) -> None:
