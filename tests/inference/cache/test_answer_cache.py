@@ -91,7 +91,7 @@ def test_a_hit_is_to_the_bit_what_the_engine_gives(
             assert cached.outcome.model_dump_json() == plain.outcome.model_dump_json()
 
 
-@pytest.mark.parametrize("reason", [Reason.MODEL_FAILED, Reason.EXPIRED, Reason.CONTEXT_TOO_LONG])
+@pytest.mark.parametrize("reason", [Reason.MODEL_FAILED, Reason.CONTEXT_TOO_LONG])
 def test_a_rejection_is_not_passed_on(
     engine: ManualEngine, cache: AnswerCache, reason: Reason
 ) -> None:
@@ -136,9 +136,11 @@ def test_expired_questions_do_not_make_the_others_run(
     futures = [ask(cache, str(number)) for number in range(6)]
     for _ in range(3):
         engine.reject(reason=Reason.EXPIRED)
+    # The newest has the most time left.
     assert [event.id for event, _ in engine.live] == ["3"]
+    assert [event.id for event, _ in engine.running] == ["0", "5", "4", "3"]
     engine.complete()
-    assert [future.result(0).outcome.id for future in futures[3:]] == ["3", "4", "5"]
+    assert [future.result(0).outcome.id for future in futures[1:4]] == ["1", "2", "3"]
     assert engine.submitted == 4
 
 

@@ -68,10 +68,12 @@ class _Flight:
     running: int = 1
     failures: int = 0
 
-    def next_waiter(self) -> "_Waiter[Any] | None":
-        """The first that still waits, which leaves the queue, and the cancelled ones before it."""
+    def next_waiter(self, *, newest: bool) -> "_Waiter[Any] | None":
+        """Take the oldest or the newest that still waits out of the queue, with the cancelled ones
+        that come before it. None if there is none.
+        """
         while self.waiters:
-            waiter = self.waiters.popleft()
+            waiter = self.waiters.pop() if newest else self.waiters.popleft()
             if not waiter.future.done():
                 return waiter
         return None
@@ -135,7 +137,8 @@ class AnswerCache:
                 stored = store(future.result().outcome)
         finally:  # whatever happens: nothing may wait for ever
             if stored is None:
-                self._replace(flight, failed=error is not None and not _has_expired(error))
+                expired = isinstance(error, Rejected) and error.reason is Reason.EXPIRED
+                self._replace(flight, expired=expired, failed=error is not None and not expired)
             else:
                 self._complete(flight, stored)
 
@@ -152,19 +155,23 @@ class AnswerCache:
                     partial(self._result, stored, waiter.event, "wait", waiter.began),
                 )
 
-    def _replace(self, flight: _Flight, *, failed: bool) -> None:
+    def _replace(self, flight: _Flight, *, expired: bool, failed: bool) -> None:
         """Without an outcome: the next event that waits runs in the place of the one that ran.
 
         After a second failure MAX_RUNNING of them run at once: if the event itself is what fails,
-        each would wait for the failures of all before it. That a deadline passed, or a
-        cancellation, is not a failure: it says nothing of an equal event.
+        each would wait for the failures of all before it. An expired event, or a cancelled one, has
+        not failed: that says nothing of an equal event. After an expired one the newest runs, whose
+        deadline is probably the last.
         """
         successors: list[_Waiter[Any]] = []
         with self._lock:
             flight.running -= 1
             flight.failures += failed
             allowed = 1 if flight.failures < 2 else MAX_RUNNING
-            while flight.running < allowed and (waiter := flight.next_waiter()) is not None:
+            while (
+                flight.running < allowed
+                and (waiter := flight.next_waiter(newest=expired)) is not None
+            ):
                 flight.running += 1
                 successors.append(waiter)
             if not flight.running:
@@ -203,10 +210,6 @@ class AnswerCache:
         outcome = restore(stored, event, self._engine.model)
         stage = StageTiming(CACHE, began, time.time_ns())
         return ReadResult(outcome, ReadTimings(stages=[stage], cache=how))
-
-
-def _has_expired(error: BaseException) -> bool:
-    return isinstance(error, Rejected) and error.reason is Reason.EXPIRED
 
 
 def _settle(future: "Future[ReadResult[R]]", make: Callable[[], ReadResult[R]]) -> None:
