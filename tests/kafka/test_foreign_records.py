@@ -12,8 +12,9 @@ from tests.kafka.described_topics import Brokers
 from tests.kafka.test_record_sender import OK, Leader
 from tests.streaming.fakes import settings
 from tests.streaming.topics import until
-from worker.kafka import foreign_topics, transactions
+from worker.kafka import broker_client, foreign_topics, transactions
 from worker.kafka.broker_client import BrokerClient
+from worker.kafka.foreign_topics import LEADER_SECONDS
 from worker.kafka.record_sender import RecordSender
 from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import RecordsRefusedError
@@ -35,10 +36,12 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
     return brokers
 
 
-def sender(brokers: Brokers, answer: Callable[[list[bytes]], Sequence[Any]]) -> RecordSender:
+def sender(
+    brokers: Brokers, answer: Callable[[list[bytes]], Sequence[Any]], *, timeout_ms: int = 10_000
+) -> RecordSender:
     client = BrokerClient(Leader(answer))
     client.foreign_topics = brokers.topics
-    made = RecordSender(client, {"answers": 10**6}, compression="none", timeout_ms=1000)
+    made = RecordSender(client, {"answers": 10**6}, compression="none", timeout_ms=timeout_ms)
     made.begin(7, 0)
     return made
 
@@ -53,16 +56,19 @@ async def test_a_topics_configuration_refuses_its_records_only(brokers: Brokers,
         await sending.send(await sending.encode(RECORDS[:2]))
 
 
-async def test_a_leader_that_answers_with_errors_is_waited_for_some_seconds(
+async def test_a_leader_that_answers_with_errors_is_waited_for_half_a_transaction(
     brokers: Brokers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreign_topics, "LEADER_SECONDS", 0.05)
+    """Longer, and the transaction would end by its timeout, to be repeated for ever."""
+    monkeypatch.setattr(broker_client, "PAUSES", (0.01,))
     sending = sender(
         brokers,
         lambda values: OK if values == [b"own"] else (NOT_ENOUGH_REPLICAS, -1, -1, 0, [], None),
+        timeout_ms=200,
     )
-    with pytest.raises(RecordsRefusedError, match="replies: NOT_ENOUGH_REPLICAS"):
-        await sending.send(await sending.encode(RECORDS))
+    async with asyncio.timeout(LEADER_SECONDS / 2):
+        with pytest.raises(RecordsRefusedError, match="replies: NOT_ENOUGH_REPLICAS"):
+            await sending.send(await sending.encode(RECORDS))
 
 
 @pytest.mark.parametrize("code", [UNKNOWN, FORBIDDEN])

@@ -113,19 +113,26 @@ async def test_topics_are_bounded_too(brokers: Brokers) -> None:
     assert len(brokers.topics._topics) == MAX_TOPICS
 
 
-async def test_a_partition_without_leader_is_waited_for_then_a_problem(brokers: Brokers) -> None:
+async def test_a_partition_without_leader_is_waited_for_then_a_problem(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_topics, "LEADER_PAUSE_SECONDS", 0.0)
     brokers.leaders = {"t": [1, -1]}
     missing = TopicPartition("t", 1)
     assert await brokers.topics.leader(TopicPartition("t", 0)) == 1
     with pytest.raises(LeaderNotAvailableError):
         await brokers.topics.leader(missing)
     brokers.now = LEADER_SECONDS
-    with pytest.raises(ForeignTopicError, match="has no leader"):
-        await brokers.topics.leader(missing)
-    assert (await brokers.topics.find("t")).problem == "partition 1 has no leader"
+    for _ in range(2):  # the second is not waited for
+        with pytest.raises(ForeignTopicError, match="topic t: partition 1 has no leader"):
+            await brokers.topics.leader(missing)
+    assert (await brokers.topics.find("t", 1)).problem == "partition 1 has no leader"
+    # The others go on.
+    assert not (await brokers.topics.find("t")).problem
+    assert await brokers.topics.leader(TopicPartition("t", 0)) == 1
     brokers.leaders = {"t": [1, 2]}
     brokers.now += PROBLEM_SECONDS
-    assert await brokers.topics.leader(missing) == 2
+    assert await brokers.topics.wait_for_leader(missing) == ""
 
 
 async def test_a_partition_with_too_few_replicas_has_no_leader(brokers: Brokers) -> None:

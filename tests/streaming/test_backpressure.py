@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from tests.examples import examples
+from tests.streaming.fakes import settings
 from worker.streaming.backpressure import MAX_RECORDS, InFlightLimiter
 
 
@@ -52,6 +53,14 @@ async def test_records_in_flight_are_bounded() -> None:
         assert bound.has_capacity()
         bound.acquire(0)
     assert not bound.has_capacity()
+
+
+def test_small_questions_are_bounded_by_their_tokens() -> None:
+    tokens, threads, window = 12, 16, 512
+    defaults = settings().qa
+    assert defaults.max_in_flight_tokens < MAX_RECORDS * tokens
+    # With a larger bound of tokens, the threads have enough to do.
+    assert MAX_RECORDS * tokens > 7 * 2 * threads * window
 
 
 async def test_pending_tokens_are_bounded() -> None:

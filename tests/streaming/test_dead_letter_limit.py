@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from schemas.rejection import Reason
+from schemas.rejection import REPLAY_OF, Header, Reason
 from tests.streaming.conftest import Running, RunningWorker
+from tests.streaming.fakes import record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
 from worker.kafka.errors import StreamingError
@@ -19,8 +21,28 @@ from worker.kafka.producer import IdempotentProducer
 from worker.kafka.transactions import TransactionalProducer, TransactionTime
 from worker.streaming import supervisor
 from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.delivery.base import ProcessedRecord
+from worker.streaming.partition import counts
 
 BAD = b"{"
+
+
+@pytest.mark.parametrize(
+    ("reason", "headers", "expected"),
+    [
+        (None, [], True),
+        (Reason.SCHEMA, [], True),
+        (Reason.SCHEMA, [(REPLAY_OF, b"dead-0-0")], False),
+        (Reason.REPLY_NOT_ALLOWED, [], True),
+        (Reason.REPLY_UNKNOWN, [], False),  # a client that has left may have sent many
+        (Reason.EXPIRED, [], False),
+    ],
+)
+def test_what_a_rejection_says_of_the_questions_topic(
+    reason: Reason | None, headers: list[Header], expected: bool
+) -> None:
+    question = replace(record(0), headers=headers)
+    assert counts(question, ProcessedRecord(0, (), reason)) is expected
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])

@@ -122,7 +122,7 @@ async def test_a_dead_letter_of_an_expired_question_names_the_deadline() -> None
     )
 
 
-async def test_an_engines_verdict_leads_to_the_outcome_of_the_setting() -> None:
+async def test_an_engines_rejection_leads_to_the_outcome_of_the_setting() -> None:
     class Late(StubEngine):
         def submit(self, event: Any) -> Any:
             future = super().submit(event)

@@ -190,20 +190,31 @@ async def test_a_reply_to_the_answers_topic_is_published_once(brokers: Brokers) 
 
 
 @pytest.mark.parametrize(
-    ("refused", "reason", "topics"),
+    ("refused", "reason", "topics", "outcome"),
     [
-        (refusal("replies-1", missing=True), Reason.REPLY_UNKNOWN, ["qa.questions.dead"]),
-        (refusal("replies-1"), Reason.ANSWER_REFUSED, ["qa.questions.dead"]),
+        (
+            refusal("replies-1", missing=True),
+            Reason.REPLY_UNKNOWN,
+            ["qa.questions.dead"],
+            "unknown",
+        ),
+        (refusal("replies-1"), Reason.ANSWER_REFUSED, ["qa.questions.dead"], "dropped"),
         (
             refusal("replies-1", too_large=True),
             Reason.ANSWER_TOO_LARGE,
             ["qa.questions.dead", "replies-1"],
+            "error",
         ),
-        (refusal("qa.answers"), Reason.ANSWER_REFUSED, ["qa.questions.dead", "replies-1"]),
+        (
+            refusal("qa.answers"),
+            Reason.ANSWER_REFUSED,
+            ["qa.questions.dead", "replies-1"],
+            "error",
+        ),
     ],
 )
 async def test_an_answer_that_a_topic_refuses_becomes_a_dead_letter(
-    brokers: Brokers, refused: Refusal, reason: Reason, topics: list[str]
+    brokers: Brokers, refused: Refusal, reason: Reason, topics: list[str], outcome: str
 ) -> None:
     answering = processor(brokers, QA_REPLY_ALSO="true")
     value = json.dumps({"id": "q-1", "question": "Who?", "context": "Ada."}).encode()
@@ -212,6 +223,7 @@ async def test_an_answer_that_a_topic_refuses_becomes_a_dead_letter(
     index = targets(processed).index(refused.topic)
     replaced = answering.replace_refused(asked, processed, {index: refused})
     assert (targets(replaced), replaced.reason) == (topics, reason)
+    assert replaced.reply_outcome == outcome
     if len(topics) > 1:
         assert reply_of(replaced)[1]["id"] == "q-1"
 

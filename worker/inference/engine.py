@@ -167,10 +167,10 @@ class InferenceEngine:
     def submit(self, event: Event[R]) -> Future[ReadResult[R]]:
         """Return a future of the result; it raises `Rejected` for an event that is rejected.
 
-        Never blocks. Futures finish in any order. Cancelling one drops the windows that have not
-        run. An event whose `expires_at` passes before its first window is taken for a batch is
-        rejected. Events submitted before `start` wait for it. Raises `TypeError` unless `event` is
-        an `event_type`, and `RuntimeError` after `close`.
+        Never blocks. Futures finish in any order. Cancelling one drops what has not been tokenized
+        and the windows that have not run. An event whose `expires_at` passes before its first
+        window is taken for a batch is rejected. Events submitted before `start` wait for it. Raises
+        `TypeError` unless `event` is an `event_type`, and `RuntimeError` after `close`.
         """
         if not isinstance(event, self.event_type):
             raise TypeError(
@@ -255,6 +255,8 @@ class InferenceEngine:
         return self._runner.run(items)
 
     def _preprocess(self, job: Job[Any]) -> int:
+        if job.future.done():  # cancelled
+            return 0
         if job.has_expired(self._clock()):
             job.expire()
             return 0

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka import TopicPartition
@@ -29,23 +29,25 @@ from worker.kafka.protocol import TopicMetadataRequest
 
 log = structlog.get_logger(__name__)
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 MAX_TOPICS = 1_000
-"""Topics that are remembered, and as many names that cannot be written to."""
+"""Topics that are remembered, and as many names and partitions that cannot be written to."""
 
 REQUEST_TOPICS = 100
 """Topics that one request asks for."""
 
 PROBLEM_SECONDS = 5.0
-"""For which a name that cannot be written to is remembered: then it is asked for again."""
+"""For which a name that cannot be written to, or a partition without a leader, is remembered: then
+it is asked for again."""
 
 CONFIRM_SECONDS = 0.1
 """After which a topic that a broker does not know is asked for once more: another broker's metadata
 may be ahead of it."""
 
 LEADER_SECONDS = 5.0
-"""For which a partition is waited for that has no leader, or whose leader answers with errors. Less
-than a transaction may take."""
-
+"""For which a partition is waited for that has no leader, or whose leader answers with errors."""
 
 LEADER_PAUSE_SECONDS = 0.2
 """Between two looks for it."""
@@ -65,21 +67,24 @@ class Patience:
     it has too few in-sync replicas. Brokers that do not answer are waited for.
     """
 
-    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, topic: str, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._topic = topic
+        self._seconds = seconds
         self._clock = clock
         self._since: float | None = None
 
     def check(self, codes: Iterable[int]) -> None:
         """`codes` are the errors of one answer. Raises `ForeignTopicError` once each answer has had
-        one for LEADER_SECONDS.
+        one for `seconds`.
         """
         code = next(iter(codes), None)
         if code is None:
             self._since = None
         elif self._since is None:
             self._since = self._clock()
-        elif self._clock() - self._since >= LEADER_SECONDS:
+        elif self._clock() - self._since >= self._seconds:
             raise ForeignTopicError(f"topic {self._topic}: {for_code(code).message}")
 
 
@@ -98,8 +103,10 @@ class ForeignTopics:
         self._max_age = max_age
         self._clock = clock
         self._topics: OrderedDict[str, tuple[float, ForeignTopic]] = OrderedDict()
-        # Apart, so that a flood of wrong names displaces no topic.
-        self._problems: OrderedDict[str, tuple[float, ForeignTopic]] = OrderedDict()
+        # Apart, so that a flood of wrong names displaces no topic. Of a topic, or of a partition.
+        self._problems: OrderedDict[tuple[str, int | None], tuple[float, ForeignTopic]] = (
+            OrderedDict()
+        )
         self._wanted: dict[str, asyncio.Future[ForeignTopic]] = {}
         self._looking_up: asyncio.Task[None] | None = None
         self._leaderless: dict[TopicPartition, float] = {}
@@ -109,8 +116,9 @@ class ForeignTopics:
         did not have some seconds ago. Waits without a deadline for a broker. Raises `KafkaError`.
         """
         now = self._clock()
-        if (known := self._problems.get(name)) and now - known[0] < PROBLEM_SECONDS:
-            return known[1]
+        for place in {(name, None), (name, partition)}:
+            if (known := self._problems.get(place)) and now - known[0] < PROBLEM_SECONDS:
+                return known[1]
         if (known := self._topics.get(name)) and now - known[0] < self._max_age:
             self._topics.move_to_end(name)
             if now - known[0] < PROBLEM_SECONDS or not known[1].problem_with(partition):
@@ -141,8 +149,9 @@ class ForeignTopics:
         if self._clock() - since < LEADER_SECONDS:
             raise LeaderNotAvailableError(str(partition))
         del self._leaderless[partition]
-        self._remember(ForeignTopic(topic.name, f"partition {partition.partition} has no leader"))
-        topic = self._problems[topic.name][1]
+        # The topic's other partitions may have leaders.
+        topic = ForeignTopic(topic.name, f"partition {partition.partition} has no leader")
+        self._remember_problem(topic, partition.partition)
         raise ForeignTopicError(topic.problem_with(None))
 
     async def wait_for_leader(self, partition: TopicPartition) -> str:
@@ -194,15 +203,16 @@ class ForeignTopics:
                 self._wanted.pop(topic.name).set_result(topic)
 
     def _remember(self, topic: ForeignTopic) -> None:
-        kept, other = self._topics, self._problems
         if topic.problem:
-            kept, other = other, kept
-            log.debug("foreign_topic_unusable", topic=topic.name, reason=topic.problem)
-        other.pop(topic.name, None)
-        kept[topic.name] = self._clock(), topic
-        kept.move_to_end(topic.name)
-        if len(kept) > MAX_TOPICS:
-            kept.popitem(last=False)
+            self._remember_problem(topic)
+        else:
+            self._problems.pop((topic.name, None), None)
+            _keep(self._topics, topic.name, (self._clock(), topic))
+
+    def _remember_problem(self, topic: ForeignTopic, partition: int | None = None) -> None:
+        log.debug("foreign_topic_unusable", topic=topic.name, reason=topic.problem)
+        self.forget(topic.name)
+        _keep(self._problems, (topic.name, partition), (self._clock(), topic))
 
     async def _describe(self, names: Sequence[str]) -> list[ForeignTopic]:
         entries = await self._metadata(names)
@@ -234,3 +244,11 @@ class ForeignTopics:
             for code, _, _, name, entries, *_ in response.resources
             if not code
         }
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """The entry is the newest; without the oldest if there are too many."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > MAX_TOPICS:
+        kept.popitem(last=False)

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.errors import Recovery, recovery_for
-from worker.kafka.foreign_topics import ForeignTopicError, Patience
+from worker.kafka.foreign_topics import LEADER_SECONDS, ForeignTopicError, Patience
 from worker.kafka.protocol import ProduceRequest
 from worker.kafka.records import (
     BATCH_BYTES,
@@ -195,7 +195,9 @@ class RecordSender:
         final = FOREIGN_FINAL if parts.foreign else REFUSED
         # That the leader has the batch already is a success.
         handled = (*final, DuplicateSequenceNumber.errno)
-        patience = Patience(target.topic) if parts.foreign else None
+        # A transaction that ended by its timeout would be repeated, and refuse nothing.
+        seconds = min(LEADER_SECONDS, self._timeout_ms / 2000)
+        patience = Patience(target.topic, seconds) if parts.foreign else None
         for batch in parts.batches:
             # A repetition has the same sequence numbers, so the leader recognises the batch.
             try:

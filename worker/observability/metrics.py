@@ -109,7 +109,7 @@ REJECTION_RATIO = Gauge(
 REPLIES = Counter(
     "qa_replies",
     "Questions that ask for a reply to a topic of their own, by outcome: answer, error (an error "
-    "reply), dropped (an error reply that the topic did not take), not_allowed, unknown",
+    "reply), dropped (the topic took no reply), not_allowed, unknown",
     ["outcome"],
 )
 for _outcome in ("answer", "error", "dropped", "not_allowed", "unknown"):

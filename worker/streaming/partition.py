@@ -292,6 +292,8 @@ class PartitionProcessor:
 def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
     """Whether the record counts for the dead-letter limit. A replayed question that is rejected
     again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
-    expired question: after an outage, all of them may have expired.
+    expired question: after an outage, all of them may have expired. Nor one whose reply topic does
+    not exist: a client that has left may have sent many.
     """
-    return processed.reason is not Reason.EXPIRED and not is_replay(record.headers)
+    of_the_question = processed.reason not in (Reason.EXPIRED, Reason.REPLY_UNKNOWN)
+    return of_the_question and not is_replay(record.headers)

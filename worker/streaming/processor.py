@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -205,8 +205,9 @@ class RecordProcessor:
             refusal = next(iter(refusals.values()))
             name = reply.event_id if reply is not None else record.default_id
             rejected = rejection_for(refusal)
-            reply = reply_after(reply, refusals.values())
-            return self._reject(record, name, rejected, reply)
+            sent = reply_after(reply, refusals.values())
+            # The question asks for a reply, whether or not there is an error reply.
+            return replace(self._reject(record, name, rejected, sent), reply=reply)
         # The dead letter comes first, and an error reply behind it.
         dead_letter, *error_reply = refused.outputs
         if reply is not None and 1 in refusals:

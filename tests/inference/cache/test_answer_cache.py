@@ -2,58 +2,20 @@
 
 import threading
 from concurrent.futures import CancelledError, Future
-from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from prometheus_client import REGISTRY
 
-from schemas.answer import Answer, OffsetUnit
+from schemas.answer import OffsetUnit
 from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Reason, Rejected
-from tests.examples import shared
+from tests.inference.cache.manual_engine import ManualEngine, Read, ask, question
 from tests.inference.conftest import Counted
-from tests.streaming.stub_engine import MODEL, result_for
-from worker.inference.cache.answer_cache import AnswerCache
+from tests.streaming.stub_engine import result_for
+from worker.inference.cache.answer_cache import MAX_RUNNING, AnswerCache
 from worker.inference.engine import InferenceEngine
-from worker.inference.options import InferenceOptions
 from worker.inference.result import ReadResult
 from worker.observability.timings import ReadTimings
-
-Read = Future[ReadResult[Answer]]
-
-
-class ManualEngine:
-    """Its test completes each event."""
-
-    model = MODEL
-    options = InferenceOptions(threads=1)
-
-    def __init__(self) -> None:
-        self.running: list[tuple[Question, Read]] = []
-        self.submitted = 0
-        self.closed = False
-
-    def submit(self, event: Any, /) -> Any:
-        if self.closed:
-            raise RuntimeError("the engine is closed")
-        future: Read = Future()
-        self.submitted += 1
-        self.running.append((event, future))
-        return future
-
-    @property
-    def live(self) -> list[tuple[Question, Read]]:
-        return [each for each in self.running if not each[1].done()]
-
-    def complete(self, index: int = 0) -> None:
-        event, future = self.live[index]
-        future.set_result(result_for(event))
-
-    def reject(self, index: int = 0, reason: Reason = Reason.MODEL_FAILED) -> None:
-        self.live[index][1].set_exception(Rejected(reason, "for the test"))
 
 
 @pytest.fixture
@@ -64,15 +26,6 @@ def engine() -> ManualEngine:
 @pytest.fixture
 def cache(engine: ManualEngine) -> AnswerCache:
     return AnswerCache(engine, max_bytes=2**20)
-
-
-def question(id_: str, context: str = "Ada wrote it") -> Question:
-    return Question(id=id_, question="Who?", context=context)
-
-
-def ask(cache: AnswerCache, id_: str, context: str = "Ada wrote it") -> Read:
-    event = question(id_, context)
-    return cache.submit(event, cache.key(event))
 
 
 def test_equal_questions_run_once(engine: ManualEngine, cache: AnswerCache) -> None:
@@ -138,7 +91,7 @@ def test_a_hit_is_to_the_bit_what_the_engine_gives(
             assert cached.outcome.model_dump_json() == plain.outcome.model_dump_json()
 
 
-@pytest.mark.parametrize("reason", [Reason.MODEL_FAILED, Reason.EXPIRED, Reason.CONTEXT_TOO_LONG])
+@pytest.mark.parametrize("reason", [Reason.MODEL_FAILED, Reason.CONTEXT_TOO_LONG])
 def test_a_rejection_is_not_passed_on(
     engine: ManualEngine, cache: AnswerCache, reason: Reason
 ) -> None:
@@ -153,18 +106,42 @@ def test_a_rejection_is_not_passed_on(
     assert engine.submitted == 2
 
 
-def test_after_a_second_rejection_all_run(engine: ManualEngine, cache: AnswerCache) -> None:
-    futures = [ask(cache, id_) for id_ in "abcd"]
+def test_after_a_second_rejection_several_run(engine: ManualEngine, cache: AnswerCache) -> None:
+    futures = [ask(cache, str(number)) for number in range(MAX_RUNNING + 5)]
     engine.reject()
+    assert len(engine.live) == 1
     engine.reject()
-    assert [event.id for event, _ in engine.live] == ["c", "d"]
-    engine.complete(0)
+    assert len(engine.live) == MAX_RUNNING
+    engine.reject()
+    assert [event.id for event, _ in engine.live][-1] == str(MAX_RUNNING + 2)
+    assert len(engine.live) == MAX_RUNNING
+    engine.complete(1)
+    # Its outcome is that of the two that waited; those that run go on.
+    assert [each.result(0).outcome.id for each in futures[-2:]] == ["67", "68"]
     engine.reject(0)
-    assert futures[2].result(0).outcome.id == "c"
     with pytest.raises(Rejected):
         futures[3].result(0)
-    ask(cache, "e")
-    assert engine.submitted == 5  # nothing was kept
+    assert len(engine.live) == MAX_RUNNING - 2
+    assert ask(cache, "again").result(0).timings.cache == "hit"
+    while engine.live:
+        engine.complete()
+    assert all(each.done() for each in futures)
+    assert engine.submitted == MAX_RUNNING + 3
+
+
+def test_expired_questions_do_not_make_the_others_run(
+    engine: ManualEngine, cache: AnswerCache
+) -> None:
+    """With more questions than the workers can read before their deadlines, many expire."""
+    futures = [ask(cache, str(number)) for number in range(6)]
+    for _ in range(3):
+        engine.reject(reason=Reason.EXPIRED)
+    # The newest has the most time left.
+    assert [event.id for event, _ in engine.live] == ["3"]
+    assert [event.id for event, _ in engine.running] == ["0", "5", "4", "3"]
+    engine.complete()
+    assert [future.result(0).outcome.id for future in futures[1:4]] == ["1", "2", "3"]
+    assert engine.submitted == 4
 
 
 def test_a_cancelled_question_leaves_its_place_to_its_twin(
@@ -179,6 +156,26 @@ def test_a_cancelled_question_leaves_its_place_to_its_twin(
     assert engine.live == []  # its cancel reached the engine
     ask(cache, "d")
     assert [event.id for event, _ in engine.live] == ["d"]
+
+
+def test_the_work_of_many_cancellations_grows_with_their_number(
+    engine: ManualEngine, cache: AnswerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition that is closed cancels them all, on the event loop."""
+    futures = [ask(cache, str(number)) for number in range(200)]
+    looks = 0
+    done = Future.done
+
+    def counted(future: Read) -> bool:
+        nonlocal looks
+        looks += 1
+        return done(future)
+
+    monkeypatch.setattr(Future, "done", counted)
+    for future in futures:
+        assert future.cancel()
+    assert engine.live == []
+    assert looks < 10 * len(futures)
 
 
 def test_a_closed_engine_cancels_what_waits(engine: ManualEngine, cache: AnswerCache) -> None:
@@ -242,58 +239,3 @@ def test_threads_that_ask_the_same_get_the_same(tiny_reader: InferenceEngine) ->
     for thread in threads:
         thread.join()
     assert wrong == []
-
-
-class SingleFlight(RuleBasedStateMachine):
-    """Any order of questions, answers, rejections and cancellations."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.engine = ManualEngine()
-        self.cache = AnswerCache(self.engine, max_bytes=700)
-        self.asked: list[tuple[str, str, Read]] = []
-        self.cancelled: set[str] = set()
-
-    @rule(context=st.sampled_from(["Ada wrote it", "Bob wrote it", "Eve wrote it"]))
-    def ask(self, context: str) -> None:
-        id_ = str(len(self.asked))
-        self.asked.append((id_, context, ask(self.cache, id_, context)))
-
-    @precondition(lambda self: self.engine.live)
-    @rule(data=st.data())
-    def complete(self, data: st.DataObject) -> None:
-        self.engine.complete(data.draw(st.integers(0, len(self.engine.live) - 1)))
-
-    @precondition(lambda self: self.engine.live)
-    @rule(data=st.data())
-    def reject(self, data: st.DataObject) -> None:
-        self.engine.reject(data.draw(st.integers(0, len(self.engine.live) - 1)))
-
-    @precondition(lambda self: self.asked)
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        id_, _, future = data.draw(st.sampled_from(self.asked))
-        if future.cancel():
-            self.cancelled.add(id_)
-
-    @invariant()
-    def every_answer_is_that_of_its_question(self) -> None:
-        for id_, context, future in self.asked:
-            assert future.cancelled() == (id_ in self.cancelled)
-            if future.done() and not future.cancelled() and future.exception() is None:
-                outcome = future.result().outcome
-                assert (outcome.id, outcome.answer) == (id_, context.split()[0])
-
-    @invariant()
-    def what_waits_has_an_equal_event_that_runs(self) -> None:
-        running = {event.context for event, _ in self.engine.live}
-        assert {context for _, context, future in self.asked if not future.done()} == running
-
-    def teardown(self) -> None:
-        while self.engine.live:
-            self.engine.complete()
-        assert all(future.done() for _, _, future in self.asked)
-
-
-TestSingleFlight = SingleFlight.TestCase
-TestSingleFlight.settings = settings(max_examples=shared(60))

@@ -1,12 +1,7 @@
 """What the cache answers for equal questions is what the engine gives for each of them."""
 
-import pytest
-
 from schemas.answer import Answer
 from schemas.question import Passage, Question, ReadingOptions
-from schemas.rejection import Reason, Rejected
-from tests.inference.cache.test_answer_cache import ManualEngine, ask
-from tests.inference.conftest import Counted
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.engine import InferenceEngine
 
@@ -39,20 +34,3 @@ def test_the_models_own_option_and_the_same_value_asked_for_are_equal(
     ]
     auto, no, yes = (cache.key(event) for event in events)
     assert auto == no != yes
-
-
-def test_expired_questions_leave_their_twins_together() -> None:
-    """An expired deadline says nothing about the question: its twins go on waiting for one."""
-    engine = ManualEngine()
-    cache = AnswerCache(engine, max_bytes=2**20)
-    misses = Counted("qa_cache_lookups_total", result="miss")
-    futures = [ask(cache, id_) for id_ in "abcde"]
-    for _ in range(3):
-        engine.reject(reason=Reason.EXPIRED)
-    assert [event.id for event, _ in engine.live] == ["d"]
-    engine.complete()
-    assert futures[4].result(0).outcome.id == "e"
-    for expired in futures[:3]:
-        with pytest.raises(Rejected):
-            expired.result(0)
-    assert misses.since == 1

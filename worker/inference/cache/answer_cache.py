@@ -28,6 +28,10 @@ from worker.inference.result import R, ReadResult
 from worker.observability import metrics
 from worker.observability.timings import CACHE, ReadTimings, StageTiming
 
+MAX_RUNNING = 64
+"""Equal events that run at once after two failures. Their number is bounded because events that
+wait hold no tokens: all at once, they could occupy the engine for minutes."""
+
 _HITS, _WAITS, _MISSES = (
     metrics.CACHE_LOOKUPS.labels(result) for result in ("hit", "wait", "miss")
 )
@@ -55,13 +59,24 @@ class _Waiter(Generic[R]):
     future: "Future[ReadResult[R]]" = field(default_factory=Future)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Flight:
-    """An event that runs on the engine, and those that wait for its outcome."""
+    """Equal events: one that runs on the engine, and those that wait for its outcome."""
 
+    key: bytes
     waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
-    rejected: bool = False
-    """Whether an event of this flight was rejected already, and not because it had expired."""
+    running: int = 1
+    failures: int = 0
+
+    def next_waiter(self, *, newest: bool) -> "_Waiter[Any] | None":
+        """Take the oldest or the newest that still waits out of the queue, with the cancelled ones
+        that come before it. None if there is none.
+        """
+        while self.waiters:
+            waiter = self.waiters.pop() if newest else self.waiters.popleft()
+            if not waiter.future.done():
+                return waiter
+        return None
 
 
 class AnswerCache:
@@ -89,7 +104,7 @@ class AnswerCache:
             kept = self._kept.get(key)
             flight = self._flights.get(key)
             if kept is None and flight is None:
-                self._flights[key] = _Flight()
+                started = self._flights[key] = _Flight(key)
             elif kept is None and flight is not None:
                 waiter = _Waiter(event, began)
                 flight.waiters.append(waiter)
@@ -97,23 +112,23 @@ class AnswerCache:
                 return waiter.future
         if kept is None:
             _MISSES.inc()
-            return self._lead(key, event)
+            return self._lead(started, event)
         _HITS.inc()
         done: Future[ReadResult[R]] = Future()
         done.set_result(self._result(kept, event, "hit", began))
         return done
 
-    def _lead(self, key: bytes, event: Event[R]) -> "Future[ReadResult[R]]":
+    def _lead(self, flight: _Flight, event: Event[R]) -> "Future[ReadResult[R]]":
         """Run the event on the engine, for all of its flight. Raises what the engine raises."""
         try:
             future = self._engine.submit(event)
         except BaseException:
-            self._give_up(key)
+            self._give_up(flight)
             raise
-        future.add_done_callback(partial(self._land, key))
+        future.add_done_callback(partial(self._land, flight))
         return future
 
-    def _land(self, key: bytes, future: "Future[ReadResult[Any]]") -> None:
+    def _land(self, flight: _Flight, future: "Future[ReadResult[Any]]") -> None:
         """The event that ran is done; on the thread that completed or cancelled it."""
         stored = None
         error = None if future.cancelled() else future.exception()
@@ -122,53 +137,52 @@ class AnswerCache:
                 stored = store(future.result().outcome)
         finally:  # whatever happens: nothing may wait for ever
             if stored is None:
-                # A deadline is its record's own, and says nothing about the question.
                 expired = isinstance(error, Rejected) and error.reason is Reason.EXPIRED
-                self._replace(key, rejected=error is not None and not expired)
+                self._replace(flight, expired=expired, failed=error is not None and not expired)
             else:
-                self._complete(key, stored)
+                self._complete(flight, stored)
 
-    def _complete(self, key: bytes, stored: bytes) -> None:
+    def _complete(self, flight: _Flight, stored: bytes) -> None:
         with self._lock:
-            flight = self._flights.pop(key)
-            evicted = self._kept.put(key, stored)
+            waiters = self._end(flight)
+            evicted = self._kept.put(flight.key, stored)
             metrics.CACHE_BYTES.set(self._kept.bytes)
         metrics.CACHE_EVICTIONS.inc(evicted)
-        for waiter in flight.waiters:
+        for waiter in waiters:
             if not waiter.future.done():
                 _settle(
                     waiter.future,
                     partial(self._result, stored, waiter.event, "wait", waiter.began),
                 )
 
-    def _replace(self, key: bytes, *, rejected: bool) -> None:
-        """Without an outcome: the next event that waits runs in the place of the failed one.
+    def _replace(self, flight: _Flight, *, expired: bool, failed: bool) -> None:
+        """Without an outcome: the next event that waits runs in the place of the one that ran.
 
-        After a second rejection all of them run: if the event itself is what fails, each would wait
-        for the failures of all before it.
+        After a second failure MAX_RUNNING of them run at once: if the event itself is what fails,
+        each would wait for the failures of all before it. An expired event, or a cancelled one, has
+        not failed: that says nothing of an equal event. After an expired one the newest runs, whose
+        deadline is probably the last.
         """
+        successors: list[_Waiter[Any]] = []
         with self._lock:
-            flight = self._flights[key]
-            waiters = deque(each for each in flight.waiters if not each.future.done())
-            alone: list[_Waiter[Any]] = []
-            if rejected and flight.rejected:
-                alone, waiters = list(waiters), deque()
-            flight.rejected |= rejected
-            successor = waiters.popleft() if waiters else None
-            flight.waiters = waiters
-            if successor is None:
-                del self._flights[key]
-        for waiter in alone:
-            self._run(waiter, self._engine.submit)
-        if successor is not None:
-            self._run(successor, partial(self._lead, key))
+            flight.running -= 1
+            flight.failures += failed
+            allowed = 1 if flight.failures < 2 else MAX_RUNNING
+            while (
+                flight.running < allowed
+                and (waiter := flight.next_waiter(newest=expired)) is not None
+            ):
+                flight.running += 1
+                successors.append(waiter)
+            if not flight.running:
+                self._end(flight)
+        for waiter in successors:
+            self._run(waiter, flight)
 
-    def _run(
-        self, waiter: _Waiter[R], submit: "Callable[[Event[R]], Future[ReadResult[R]]]"
-    ) -> None:
+    def _run(self, waiter: _Waiter[R], flight: _Flight) -> None:
         """The event of `waiter` runs now; its future gets the result, and passes a cancel on."""
         try:
-            running = submit(waiter.event)
+            running = self._lead(flight, waiter.event)
         except RuntimeError:  # the engine is closed, which cancels what it has not read
             waiter.future.cancel()
             return
@@ -176,12 +190,19 @@ class AnswerCache:
         # Weak: two futures that refer to each other would wait for the garbage collector.
         waiter.future.add_done_callback(partial(_cancel, ref(running)))
 
-    def _give_up(self, key: bytes) -> None:
+    def _give_up(self, flight: _Flight) -> None:
         """The engine takes no event."""
         with self._lock:
-            flight = self._flights.pop(key)
-        for waiter in flight.waiters:
+            waiters = self._end(flight)
+        for waiter in waiters:
             waiter.future.cancel()
+
+    def _end(self, flight: _Flight) -> "deque[_Waiter[Any]]":
+        """Nothing waits for the flight any more; returns what did. The caller holds the lock."""
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+        waiters, flight.waiters = flight.waiters, deque()
+        return waiters
 
     def _result(
         self, stored: bytes, event: Event[R], how: Literal["hit", "wait"], began: int

@@ -1,4 +1,4 @@
-"""Expired questions on a broker. A question that is read again may get another verdict than before:
+"""Expired questions on a broker. A question that is read again may get another outcome than before:
 the committed one is seen.
 """
 
@@ -60,7 +60,7 @@ async def test_every_expired_record_is_committed(
     ("first", "second", "outcome"), [(EARLY, LATE, "expired"), (LATE, EARLY, "answered")]
 )
 @pytest.mark.parametrize("mode", ["dead_letter", "drop"])
-async def test_the_verdict_of_an_aborted_transaction_is_not_seen(
+async def test_the_outcome_of_an_aborted_transaction_is_not_seen(
     topics: Topics,
     running: Running,
     monkeypatch: pytest.MonkeyPatch,
@@ -69,13 +69,13 @@ async def test_the_verdict_of_an_aborted_transaction_is_not_seen(
     second: float,
     outcome: str,
 ) -> None:
-    clock, verdicts = Clock(first), []
+    clock, decided = Clock(first), []
     monkeypatch.setattr(session, "DeadlinePolicy", partial(DeadlinePolicy, clock=clock))
     end = TransactionalProducer._end
 
     async def fail_once(producer: TransactionalProducer) -> None:
         """Outcome and offset were sent; time passes, and the transaction does not commit."""
-        verdicts.append(clock.now)
+        decided.append(clock.now)
         if clock.now == first:
             clock.now = second
             raise TimeoutError
@@ -87,7 +87,7 @@ async def test_the_verdict_of_an_aborted_transaction_is_not_seen(
         monkeypatch.setattr(TransactionalProducer, "_end", fail_once)
         await topics.send([event(0, expires_at=deadline)], partition=0)
         await topics.committed_are({0: 1, 1: 0})
-    assert verdicts[:2] == [first, second]
+    assert decided[:2] == [first, second]
     is_answered = outcome == "answered"
     assert await topics.ids() == ["q-0"] * is_answered
     dead = reasons(await topics.dead_letters())
