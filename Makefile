@@ -2,7 +2,7 @@
 # make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1)
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
-# make test-fast  the tests that need Python only and take less than a second each, a quarter of the examples
+# make test-fast  the short tests that need Python only, a quarter of the examples
 # make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
@@ -23,6 +23,8 @@ INPUTS := pyproject.toml deploy/constraints.txt
 # Test files share a few processes: most tests wait for a broker more than they compute.
 PARALLEL := --numprocesses=$(or $(JOBS),3) --dist=loadfile
 SLOW := broker or process or browser or tools
+# Coverage has a limit for these alone, and makes tests half as fast.
+COVERED := tests/inference tests/streaming/test_offset_tracker.py
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
@@ -52,8 +54,9 @@ down:
 	docker compose down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" --cov --cov-report=
+	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(COVERED) --cov --cov-report=
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
+	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(addprefix --ignore=,$(COVERED))
 	$(BIN)/pytest $(PARALLEL) -m "($(SLOW)) and not alone"
 	$(BIN)/pytest -m alone
 

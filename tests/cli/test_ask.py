@@ -8,6 +8,8 @@ import pytest
 from schemas.answer import Answer
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.long
+
 QUESTION = ("--question", "Who wrote the first algorithm?")
 CONTEXT = "In 1843 Ada Lovelace wrote the first algorithm, for Babbage's machine."
 

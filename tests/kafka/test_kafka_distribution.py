@@ -80,7 +80,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
             f"[repositories]\ncentral = http://127.0.0.1:{server.server_address[1]}\n"
         )
         monkeypatch.setenv("JGO_CONFIG_FILE", str(settings))
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()

@@ -113,6 +113,7 @@ def test_windows_equal_the_pipelines_except_recorded_differences(
     )
 
 
+@pytest.mark.long
 @AS_RECORDED
 def test_spans_equal_the_pipelines_except_recorded_differences(
     replays: dict[Origin, Replay], origin: Origin, case: Case

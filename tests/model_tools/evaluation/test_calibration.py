@@ -25,6 +25,8 @@ from worker.model_tools.evaluation.calibration import (
 )
 from worker.model_tools.evaluation.reliability import Reliability
 
+pytestmark = pytest.mark.long
+
 NOTHING = ScoredSpan(0.0, None, right=False, f1=0.0)
 
 
