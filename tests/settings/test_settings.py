@@ -251,7 +251,7 @@ def test_the_topics_must_differ(environment: dict[str, str], same: str, topic: s
     ["QA_QUESTIONS_TOPIC", "QA_ANSWERS_TOPIC", "QA_DEAD_LETTERS_TOPIC", "QA_UNSURE_TOPIC"],
 )
 def test_a_topic_has_a_legal_name(name: str) -> None:
-    assert f"{name} is 'bad name': is not a topic's name" in refused(**{name: "bad name"})
+    assert f"{name} is 'bad name': not a topic's name" in refused(**{name: "bad name"})
 
 
 @pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])

@@ -48,7 +48,7 @@ class TopicSettings(SettingsGroup):
     @classmethod
     def _check_name(cls, topic: str | None) -> str | None:
         if topic is not None and not is_topic_name(topic):
-            raise ValueError(f"is not a topic's name: {TOPIC_NAME}")
+            raise ValueError(f"not a topic's name: {TOPIC_NAME}")
         return topic
 
     @model_validator(mode="after")
