@@ -25,6 +25,9 @@ _RFC_3339 = re.compile(
 )
 
 
+_NOT_A_TIME = "is not a time with a zone by RFC 3339, as 2026-11-26T12:00:00Z"
+
+
 def parse_time(text: str) -> datetime:
     """The time that a text of RFC 3339 names, to the microsecond; more digits are cut off.
 
@@ -33,7 +36,7 @@ def parse_time(text: str) -> datetime:
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:
-        raise ValueError("is not a time with a zone by RFC 3339, as 2026-11-26T12:00:00Z")
+        raise ValueError(_NOT_A_TIME)
     until_minute, second, fraction, zone = match.groups(default="")
     is_leap = second == "60"
     try:
@@ -55,7 +58,11 @@ def _after_leap_second(time: datetime) -> datetime:
 
 
 def _time(value: object) -> object:
-    return parse_time(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(_NOT_A_TIME)  # noqa: TRY004  # pydantic catches it
+    return parse_time(value)
 
 
 ExpiryTime = Annotated[
@@ -78,5 +85,5 @@ def earliest_time(field: datetime | None, stated: Iterable[tuple[str, object]]) 
             except ValueError as error:
                 raise Rejected(Reason.SCHEMA, f"{name}: {error}") from None
         elif value is not None:
-            raise Rejected(Reason.SCHEMA, f"{name}: should be a string")
+            raise Rejected(Reason.SCHEMA, f"{name}: {_NOT_A_TIME}")
     return min(times, default=None)

@@ -23,6 +23,9 @@ TOPIC_HEADERS = ("kafka_replyTopic", "reply_to")
 PARTITION_HEADER = "kafka_replyPartition"
 """A number of four bytes, big-endian, as Java's `ByteBuffer.putInt` writes it."""
 
+TOPIC_NAME = "1 to 249 of the letters a to z and A to Z, digits, dots, underscores and hyphens"
+"""What `is_topic_name` allows, for people."""
+
 _PARTITION_BYTES = 4
 _TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}", re.ASCII)
 
@@ -74,8 +77,7 @@ def reply_address(headers: Sequence[Header]) -> ReplyAddress | None:
     if not is_topic_name(topic):
         raise Rejected(
             Reason.REPLY_UNKNOWN,
-            f"{header}: is not a topic's name: 1 to 249 of the letters a to z and A to Z, digits, "
-            "dots, underscores and hyphens",
+            f"{header}: is not a topic's name: {TOPIC_NAME}",
         )
     number = found.get(PARTITION_HEADER.lower())
     if number is None:
@@ -84,8 +86,8 @@ def reply_address(headers: Sequence[Header]) -> ReplyAddress | None:
     if len(number) != _PARTITION_BYTES or partition < 0:
         raise Rejected(
             Reason.REPLY_UNKNOWN,
-            f"{PARTITION_HEADER}: is not a number from 0 on of {_PARTITION_BYTES} bytes, "
-            f"big-endian; it has {len(number)} bytes",
+            f"{PARTITION_HEADER}: is not a partition: {_PARTITION_BYTES} bytes, a big-endian "
+            f"number that is not negative; its size in bytes is {len(number)}",
         )
     return ReplyAddress(topic, partition)
 

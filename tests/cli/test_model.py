@@ -265,6 +265,6 @@ def test_running_needs_no_extra(tiny_model: Path) -> None:
 def test_missing_extra_is_named(arguments: tuple[str, ...]) -> None:
     said = complaint(without_extra("model", *arguments))
     assert said == (
-        "qa-worker: huggingface_hub, httpx2, ml_dtypes, onnx, safetensors is not installed; "
+        "qa-worker: not installed: huggingface_hub, httpx2, ml_dtypes, onnx, safetensors; "
         'run pip install "qa-worker[models]"\n'
     )

@@ -61,7 +61,7 @@ async def test_a_topic_that_does_not_exist_is_remembered_for_seconds(brokers: Br
 async def test_a_new_partition_is_known_after_seconds(brokers: Brokers) -> None:
     brokers.leaders = {"t": [1]}
     found = await brokers.topics.find("t", 1)
-    assert found.problem_with(1) == "topic t has 1 partitions, not a number 1"
+    assert found.problem_with(1) == "topic t has no partition 1; its last is 0"
     brokers.leaders = {"t": [1, 1]}
     assert (await brokers.topics.find("t", 1)).problem_with(1)
     brokers.now = PROBLEM_SECONDS

@@ -222,17 +222,36 @@ def test_settings_at_their_bounds_are_accepted(environment: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize(
-    "environment",
+    ("environment", "same", "topic"),
     [
-        {"QA_ANSWERS_TOPIC": "qa.questions"},
-        {"QA_DEAD_LETTERS_TOPIC": "qa.questions"},
-        {"QA_DEAD_LETTERS_TOPIC": "t", "QA_ANSWERS_TOPIC": "t"},
-        {"QA_UNSURE_TOPIC": "qa.questions"},
-        {"QA_UNSURE_TOPIC": "qa.answers"},
+        (
+            {"QA_ANSWERS_TOPIC": "qa.questions"},
+            "QA_QUESTIONS_TOPIC and QA_ANSWERS_TOPIC",
+            "qa.questions",
+        ),
+        (
+            {"QA_DEAD_LETTERS_TOPIC": "t", "QA_ANSWERS_TOPIC": "t"},
+            "QA_ANSWERS_TOPIC and QA_DEAD_LETTERS_TOPIC",
+            "t",
+        ),
+        (
+            {"QA_UNSURE_TOPIC": "qa.questions"},
+            "QA_QUESTIONS_TOPIC and QA_UNSURE_TOPIC",
+            "qa.questions",
+        ),
+        ({"QA_UNSURE_TOPIC": "qa.answers"}, "QA_ANSWERS_TOPIC and QA_UNSURE_TOPIC", "qa.answers"),
     ],
 )
-def test_the_topics_must_differ(environment: dict[str, str]) -> None:
-    assert refused(**environment).endswith("must differ")
+def test_the_topics_must_differ(environment: dict[str, str], same: str, topic: str) -> None:
+    assert refused(**environment).endswith(f"{same} must differ; both are {topic}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["QA_QUESTIONS_TOPIC", "QA_ANSWERS_TOPIC", "QA_DEAD_LETTERS_TOPIC", "QA_UNSURE_TOPIC"],
+)
+def test_a_topic_has_a_legal_name(name: str) -> None:
+    assert f"{name} is 'bad name': not a topic's name" in refused(**{name: "bad name"})
 
 
 @pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])

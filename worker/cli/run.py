@@ -14,6 +14,7 @@ from typing import NoReturn
 import structlog
 
 from worker import __version__
+from worker.cli.errors import CommandError
 from worker.cli.tracing import tracing
 from worker.console.server import PREFIX, Console
 from worker.inference.cache.answer_cache import AnswerCache
@@ -54,7 +55,13 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
     console = Console(settings, health) if qa.console else None
     pages = {PREFIX: console.app} if console else {}
     ops_server = OpsServer(health, qa.http_host, qa.http_port, pages)
-    await ops_server.start()
+    try:
+        await ops_server.start()
+    except OSError as error:
+        raise CommandError(
+            f"cannot listen on {qa.http_host}:{qa.http_port} (QA_HTTP_HOST, QA_HTTP_PORT): "
+            f"{error.strerror}"
+        ) from None
     try:
         # The model is loaded before the worker joins the group: a member can work at once.
         engine = await asyncio.to_thread(open_engine, settings)

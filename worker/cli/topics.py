@@ -4,7 +4,9 @@ import asyncio
 from typing import Annotated
 
 import typer
+from aiokafka.errors import InvalidReplicationFactorError
 
+from worker.cli.errors import CommandError
 from worker.cli.terminal import Table, print_line
 from worker.kafka.topics import create_topics, describe_topics
 from worker.settings.environment import load
@@ -20,9 +22,12 @@ def create(
     ] = 3,
 ) -> None:
     """Create the missing topics."""
-    results = asyncio.run(
-        create_topics(load(), partitions=partitions, replication=replication_factor)
-    )
+    try:
+        results = asyncio.run(
+            create_topics(load(), partitions=partitions, replication=replication_factor)
+        )
+    except InvalidReplicationFactorError as error:
+        raise CommandError(f"{error.args[0]} Use a smaller --replication-factor") from None
     for name, result in results.items():
         print_line(f"{name}: {result}")
 

@@ -43,7 +43,8 @@ class ForeignTopic:
         if self.problem:
             return f"topic {self.name}: {self.problem}"
         if partition is not None and partition >= len(self.leaders):
-            return f"topic {self.name} has {len(self.leaders)} partitions, not a number {partition}"
+            last = len(self.leaders) - 1
+            return f"topic {self.name} has no partition {partition}; its last is {last}"
         return ""
 
 

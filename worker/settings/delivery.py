@@ -1,9 +1,11 @@
 """How records travel: topics, guarantee, bounds on work in flight, commits, shutdown, limits."""
 
+from itertools import combinations
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from schemas.reply import TOPIC_NAME, is_topic_name
 from worker.settings.base import MIB, SettingsGroup, require_below
 
 
@@ -42,13 +44,24 @@ class TopicSettings(SettingsGroup):
         topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
         return topics if self.unsure_topic is None else [*topics, self.unsure_topic]
 
+    @field_validator("questions_topic", "answers_topic", "dead_letters_topic", "unsure_topic")
+    @classmethod
+    def _check_name(cls, topic: str | None) -> str | None:
+        if topic is not None and not is_topic_name(topic):
+            raise ValueError(f"not a topic's name: {TOPIC_NAME}")
+        return topic
+
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
-        if len(set(self.topics)) < len(self.topics):
-            also = "" if self.unsure_topic is None else ", QA_UNSURE_TOPIC"
-            raise ValueError(
-                f"QA_QUESTIONS_TOPIC, QA_ANSWERS_TOPIC{also} and QA_DEAD_LETTERS_TOPIC must differ"
-            )
+        names = {
+            "QA_QUESTIONS_TOPIC": self.questions_topic,
+            "QA_ANSWERS_TOPIC": self.answers_topic,
+            "QA_DEAD_LETTERS_TOPIC": self.dead_letters_topic,
+            "QA_UNSURE_TOPIC": self.unsure_topic,
+        }
+        for (one, topic), (other, same) in combinations(names.items(), 2):
+            if topic == same:
+                raise ValueError(f"{one} and {other} must differ; both are {topic}")
         return self
 
 

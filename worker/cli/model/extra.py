@@ -13,5 +13,5 @@ def require_models_extra() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise CommandError(
-            f'{", ".join(missing)} is not installed; run pip install "qa-worker[models]"'
+            f'not installed: {", ".join(missing)}; run pip install "qa-worker[models]"'
         )

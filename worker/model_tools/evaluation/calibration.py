@@ -179,7 +179,7 @@ def fit_temperature(candidates: Sequence[ScoredSpan]) -> float:
         which = "right" if right.all() else "wrong"
         raise CalibrationError(
             f"all of {len(right)} answers are {which}: scores can be fitted only to data with "
-            f"right and wrong ones"
+            "right and wrong ones, in each half of the file"
         )
     table = ScoreTable(candidates)
 
