@@ -1,6 +1,7 @@
 """Answers a question from several passages: the right paragraph among others of its article.
 
-`python -m tests.bench.passages DATA.json [--questions 500] [--ordered 2000] [--seed 0]` asks
+`python -m tests.bench.passages DATA.json [--questions 500] [--ordered 2000]
+[--ordered-passages 5] [--seed 0]` asks
 questions of a SQuAD file, evenly spread over it, with 1, 2, 5, 10 and 20 paragraphs, in a shuffled
 order. A longer list has the paragraphs of the shorter ones. The table shows EM, F1, the share of
 answers from the right paragraph, and windows per second.
@@ -31,8 +32,6 @@ from worker.model_tools.evaluation.squad import Example, load_squad, score
 from worker.models.store import ModelStore
 
 NUMBERS = (1, 2, 5, 10, 20)
-ORDERED_PASSAGES = 5
-"""Passages of the questions that are asked in two orders."""
 TOP_K = ReadingOptions(top_k=5)
 
 Articles = dict[str, list[str]]
@@ -44,7 +43,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", default="default")
     parser.add_argument("--questions", type=int, default=500)
-    parser.add_argument("--ordered", type=int, default=2000)
+    parser.add_argument(
+        "--ordered", type=int, default=2000, help="questions that are asked in two orders"
+    )
+    parser.add_argument("--ordered-passages", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -74,8 +76,8 @@ def main() -> None:
             context_answer.model_dump(exclude=_PLACE) != passage_answer.model_dump(exclude=_PLACE)
             for context_answer, passage_answer in zip(single, one, strict=True)
         )
-        several = spread(every, arguments.ordered)
-        chosen = [choose(each, articles, ORDERED_PASSAGES, arguments.seed) for each in several]
+        several, number = spread(every, arguments.ordered), arguments.ordered_passages
+        chosen = [choose(each, articles, number, arguments.seed) for each in several]
         orders = (
             [passage_question(each, passages) for each, passages in zip(several, way, strict=True)]
             for way in (chosen, [passages[::-1] for passages in chosen])
@@ -84,7 +86,7 @@ def main() -> None:
         differ = sum(in_place(a) != in_place(b) for a, b in zip(forth, back, strict=True))
     Console().print(table)
     print(f"one passage and the same context: {unequal} of {len(one)} answers differ")
-    print(f"{ORDERED_PASSAGES} passages in two orders: {differ} of {len(forth)} answers differ")
+    print(f"{number} passages in two orders: {differ} of {len(forth)} answers differ")
     if unequal or differ:
         sys.exit(1)
 

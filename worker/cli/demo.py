@@ -41,7 +41,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave broker and worker running until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Start a broker and a worker here, send 19 questions and 2 invalid records, show the answers."""
+    """Start a broker and a worker here; send 19 questions and 2 invalid records; show answers."""
     # The demo shows the defaults, so the worker must not see settings of a real deployment.
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("QA_", "KAFKA_"))
