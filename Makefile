@@ -61,7 +61,8 @@ test: $(VENV)/.dev
 	$(BIN)/pytest -m alone
 
 test-fast: $(VENV)/.dev
-	TEST_EXAMPLES_SHARE=0.25 $(BIN)/pytest $(PARALLEL) -m "not (long or $(SLOW))"
+	TEST_EXAMPLES_SHARE=0.25 $(BIN)/pytest --numprocesses=$(or $(JOBS),auto) --dist=loadfile \
+		-m "not (long or $(SLOW))"
 
 test-kafka-3.9: $(VENV)/.dev
 	TEST_KAFKA_VERSION=3.9 $(BIN)/pytest tests/brokers tests/streaming/test_committing.py \
