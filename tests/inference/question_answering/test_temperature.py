@@ -50,7 +50,9 @@ def test_scores_of_one_softmax_fall_from_span_to_span(
         assert worse <= better * (1 + 1e-12)
 
 
-@given(SEVERAL, OPTIONS, TEMPERATURES)
+# Divided by a power of two, sums of logits that are equal stay equal: which window's [CLS] counts
+# does not depend on rounding.
+@given(SEVERAL, OPTIONS, st.integers(-4, 4).map(lambda power: 2.0**power))
 @examples(150)
 def test_a_score_is_that_of_logits_divided_by_the_temperature(
     read: Case, options: SpanOptions, temperature: float
