@@ -6,12 +6,20 @@ answered has the empty answer there, so that a consumer that does not look at `a
 unsure span for an answer; the span is in `answers`.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 OffsetUnit = Literal["code_points", "utf16", "bytes"]
 """What offsets count: Unicode code points, UTF-16 code units, or bytes of UTF-8."""
+
+
+Start = Annotated[int, Field(ge=0, description="units before the answer, see `offsets`")]
+End = Annotated[int, Field(ge=0, description="units up to the answer's end, exclusive")]
+ContextIndex = Annotated[
+    int | None, Field(ge=0, description="index of the span's passage; null for the empty answer")
+]
+ContextId = Annotated[str | None, Field(description="id of that passage, if it has one")]
 
 
 class OutputEvent(BaseModel):
@@ -30,12 +38,10 @@ class Span(OutputEvent):
         description="the model's probability of this span; with the option retriever_weight, times "
         "the passage's score to this power",
     )
-    start: int = Field(ge=0, description="units before the answer, see `offsets`")
-    end: int = Field(ge=0, description="units up to the answer's end, exclusive")
-    context_index: int | None = Field(
-        None, ge=0, description="index of the span's passage; null for the empty answer"
-    )
-    context_id: str | None = Field(None, description="id of that passage, if it has one")
+    start: Start
+    end: End
+    context_index: ContextIndex = None
+    context_id: ContextId = None
 
 
 class ModelInfo(OutputEvent):
@@ -75,12 +81,10 @@ class Answer(OutputEvent):
         description="the model's probability of the best span, that of `answers[0]`; with the "
         "option retriever_weight, times the passage's score to this power",
     )
-    start: int = Field(ge=0, description="units before the answer, see `offsets`")
-    end: int = Field(ge=0, description="units up to the answer's end, exclusive")
-    context_index: int | None = Field(
-        None, ge=0, description="index of the span's passage; null for the empty answer"
-    )
-    context_id: str | None = Field(None, description="id of that passage, if it has one")
+    start: Start
+    end: End
+    context_index: ContextIndex = None
+    context_id: ContextId = None
     answered: bool = Field(
         description="false if the best span is the empty one, or if its score is below min_score; "
         "then `answers[0]` tells which: it is the empty span, or the span that is too unsure"

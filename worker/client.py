@@ -16,7 +16,7 @@ from schemas.answer import Source
 from schemas.dead_letter import parse_dead_letter_headers
 from schemas.rejection import Header
 from schemas.unsure import ANSWER, SCORE, origin
-from worker.kafka._aiokafka import RecordConsumer
+from worker.kafka._aiokafka_records import RecordConsumer
 from worker.kafka.acl import Operation, RequiredAcls
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError

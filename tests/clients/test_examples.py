@@ -51,13 +51,6 @@ async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
         yield topics
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def worker(topics: Topics) -> AsyncIterator[WorkerProcess]:
-    """One worker with the default model for all tests of this module."""
-    async with WorkerProcess(topics.environment) as worker:
-        yield worker
-
-
 @pytest.fixture(params=["python", "kcat", "java"])
 def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
     """A function that takes question and context and returns the example's command line."""

@@ -17,7 +17,6 @@ from tests.brokers.apache import ApacheKafka
 from tests.clients.test_examples import CONTEXT, EXAMPLES, TIMEOUT_SECONDS, run
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
-from tests.streaming.worker_process import WorkerProcess
 from tests.tools import tool, tool_file
 
 pytestmark = [
@@ -35,13 +34,6 @@ async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
         topics.environment["QA_REPLY_TOPICS"] = f"{topics.settings.qa.answers_topic}-replies-*"
         await topics.create()
         yield topics
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def worker(topics: Topics) -> AsyncIterator[WorkerProcess]:
-    """One worker with the default model for all tests of this module."""
-    async with WorkerProcess(topics.environment) as worker:
-        yield worker
 
 
 @pytest.fixture(scope="module")

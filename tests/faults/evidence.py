@@ -15,7 +15,7 @@ from schemas.rejection import PREFIX, REASON
 from tests.faults.cluster import OFFSETS_PARTITIONS, TIMEOUT_SECONDS, Cluster
 from tests.faults.questions import answer_with_id
 from tests.faults.traffic import NUMBER
-from worker.kafka._aiokafka import RecordConsumer
+from worker.kafka._aiokafka_records import RecordConsumer
 
 Position = tuple[int, int]
 """Partition and offset of a question."""

@@ -34,7 +34,7 @@ class Point:
 
 
 _SUBMIT = ("tests.faults.stub:Stub.submit", "worker.inference.engine:InferenceEngine.submit")
-_CONSUMER_COMMIT = ("worker.kafka._aiokafka:RecordConsumer.commit",)
+_CONSUMER_COMMIT = ("worker.kafka._aiokafka_records:RecordConsumer.commit",)
 
 _AT_LEAST_ONCE = {
     # The engine has the record.

@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
 from tests.kafka.raw_batches import batch, record, with_wrong_crc
-from worker.kafka._aiokafka import _TolerantRecords
+from worker.kafka._aiokafka_records import _TolerantRecords
 from worker.kafka.record_batches import MessageSet
 from worker.kafka.records import UnreadableBatch
 from worker.kafka.stopped_partitions import LOG_SECONDS, RETRY_SECONDS, StoppedPartitions

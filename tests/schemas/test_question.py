@@ -64,6 +64,7 @@ def test_blank_context_is_accepted() -> None:
         ([{"text": ""}], "contexts.0.text: is blank"),
         ([{"text": "Ada.", "id": ""}], "contexts.0.id: "),
         ([{"text": "Ada.", "id": 7}], "contexts.0.id: "),
+        ([{"text": "Ada.", "id": "p" * 1001}], "contexts.0.id: "),
         ([{"text": "Ada.", "score": 1.01}], "contexts.0.score: "),
         ([{"text": "Ada.", "score": -0.1}], "contexts.0.score: "),
         ([{"text": "Ada.", "score": "0.5"}], "contexts.0.score: "),

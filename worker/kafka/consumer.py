@@ -26,12 +26,12 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka._aiokafka import (
-    RecordConsumer,
     force_close_consumer,
     group_member,
     observe_responses,
     send_to_any_broker,
 )
+from worker.kafka._aiokafka_records import RecordConsumer
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from worker.kafka._aiokafka import RecordConsumer
+from worker.kafka._aiokafka_records import RecordConsumer
 from worker.kafka.connection import connection_options
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError

@@ -16,7 +16,7 @@ from worker.settings.deadlines import ExpiredMode
 E = TypeVar("E", bound=Event[Any])
 
 _LAST = datetime.max.replace(tzinfo=UTC).timestamp()
-"""A later deadline is none."""
+"""The last time that `datetime` has. A record whose deadline is later has no deadline."""
 
 
 @dataclass(frozen=True, slots=True)
