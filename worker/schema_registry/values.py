@@ -1,0 +1,39 @@
+"""Decoded values of Avro and Protobuf as the values that JSON has. Pure."""
+
+import base64
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+
+def to_json_value(value: Any) -> Any:
+    """`value` with nothing in it that JSON has not: bytes as Base64, times as RFC 3339 texts,
+    decimals and UUIDs as texts. Numbers that are not finite become texts, as in ProtoJSON.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else _not_finite(value)
+        case bytes() | bytearray():
+            return base64.b64encode(value).decode("ascii")
+        case datetime():
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Decimal() | UUID():
+            return str(value)
+        case Mapping():
+            return {str(name): to_json_value(each) for name, each in value.items()}
+        case list() | tuple():
+            return [to_json_value(each) for each in value]
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def _not_finite(number: float) -> str:
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
