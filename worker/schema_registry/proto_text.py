@@ -1,7 +1,7 @@
 """Protobuf's text of a file (`.proto`) to its descriptor. Pure; runs no `protoc`.
 
 A registry stores the text. Confluent's returns a descriptor on request (`format=serialized`);
-Apicurio's answer to that is not Base64, and damages bytes above 0x7f, so the text is all that can be
+Apicurio's answer to that is not Base64, and damages bytes above 0x7f, so only the text can be
 relied on. `proto_schema_parser` parses it; this module turns its tree into a `FileDescriptorProto`,
 with what decoding needs: messages, fields, enums. Services, options and extensions are left out.
 """

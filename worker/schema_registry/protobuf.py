@@ -1,7 +1,7 @@
 """Decodes Protobuf values by the schema of their file. Pure; no generated code.
 
-A schema is the text of a `.proto` file, or the Base64 of its `FileDescriptorProto`, which the Python
-serializer of Confluent registers.
+A schema is the text of a `.proto` file, or the Base64 of its `FileDescriptorProto`, which Python
+serializers of Confluent register.
 """
 
 import base64

@@ -1,0 +1,226 @@
+"""Requests to a schema registry: Confluent's REST API, which Apicurio, Redpanda, Karapace and others
+also have.
+
+https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+"""
+
+import json
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+from uuid import UUID
+
+import aiohttp
+
+from worker.schema_registry.decoding import (
+    MAX_REFERENCES,
+    MAX_SCHEMA_BYTES,
+    RegisteredSchema,
+    UnusableSchemaError,
+)
+from worker.schema_registry.framing import SchemaRef
+
+_MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+_MAX_RESPONSE_BYTES = 2 * MAX_SCHEMA_BYTES + 64 * 1024
+"""A schema is a text within JSON, where quotes are escaped."""
+
+_AVRO = "AVRO"
+"""The type of schemas for which the registry names none."""
+
+
+class RegistryUnavailableError(Exception):
+    """No registry gave an answer that settles the question; the message says what each said."""
+
+
+class UnknownSchemaError(LookupError):
+    """The registry does not have the schema."""
+
+
+class RegistryClient:
+    """An asynchronous context manager around one session of HTTP connections."""
+
+    def __init__(
+        self,
+        urls: tuple[str, ...],
+        *,
+        timeout_seconds: float,
+        headers: Mapping[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """`headers` go with each request; they hold the credentials."""
+        self._urls = urls
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._headers = {"Accept": f"{_MEDIA_TYPE}, application/json", **(headers or {})}
+        self._ssl_context = ssl_context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(
+                ssl=True if self._ssl_context is None else self._ssl_context
+            ),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def schema(self, ref: SchemaRef) -> RegisteredSchema:
+        """The schema with this id or GUID, with all schemas that it refers to.
+
+        Raises `UnknownSchemaError`, `UnusableSchemaError` and `RegistryUnavailableError`.
+        """
+        kind = "guids" if isinstance(ref, UUID) else "ids"
+        found = await self._get(f"schemas/{kind}/{ref}")
+        references: dict[str, str] = {}
+        text = _schema_text(found)
+        await self._add_references(found, references, [len(text)], ())
+        return RegisteredSchema(found.get("schemaType") or _AVRO, text, references)
+
+    async def latest(self, subject: str) -> int:
+        """The id of the subject's latest schema. Raises as `schema`."""
+        return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
+
+    async def find(self, subject: str, schema_type: str, text: str) -> int:
+        """The id of a schema that is registered under the subject. Raises as `schema`."""
+        return _id(await self._post(f"subjects/{_path(subject)}", schema_type, text))
+
+    async def register(self, subject: str, schema_type: str, text: str) -> int:
+        """Register a schema under the subject, unless it is, and return its id.
+
+        Raises as `schema`: `UnusableSchemaError` if it is not compatible with the subject's.
+        """
+        return _id(await self._post(f"subjects/{_path(subject)}/versions", schema_type, text))
+
+    async def _add_references(
+        self,
+        schema: Mapping[str, Any],
+        found: dict[str, str],
+        sizes: list[int],
+        path: tuple[str, ...],
+    ) -> None:
+        """Add the schemas that one refers to, each behind those that it refers to itself."""
+        for reference in schema.get("references") or ():
+            name = str(reference["name"])
+            if name in path:
+                raise UnusableSchemaError(f"the schema {name} refers to itself")
+            if name in found:
+                continue
+            if len(sizes) > MAX_REFERENCES:
+                raise UnusableSchemaError(f"more than {MAX_REFERENCES} referred schemas")
+            subject, version = _path(str(reference["subject"])), int(reference["version"])
+            referred = await self._get(f"subjects/{subject}/versions/{version}")
+            text = _schema_text(referred)
+            sizes.append(len(text))
+            if sum(sizes) > MAX_SCHEMA_BYTES:
+                raise UnusableSchemaError(
+                    f"the schema and those that it refers to have more than {MAX_SCHEMA_BYTES} "
+                    f"characters"
+                )
+            await self._add_references(referred, found, sizes, (*path, name))
+            found[name] = text
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return await self._request("GET", path, None)
+
+    async def _post(self, path: str, schema_type: str, text: str) -> dict[str, Any]:
+        return await self._request("POST", path, {"schemaType": schema_type, "schema": text})
+
+    async def _request(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        """The answer of the first registry that gives one."""
+        problems = []
+        for url in self._urls:
+            try:
+                return await self._request_to(f"{url}/{path}", method, body)
+            except RegistryUnavailableError as error:
+                problems.append(f"{url} {error}")
+        raise RegistryUnavailableError("; ".join(problems))
+
+    async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
+        assert self._session is not None  # within the context manager
+        headers = {"Content-Type": _MEDIA_TYPE} if body is not None else None
+        data = None if body is None else json.dumps(body)
+        try:
+            # A redirect would send the credentials to another server.
+            async with self._session.request(
+                method, url, data=data, headers=headers, allow_redirects=False
+            ) as response:
+                status = response.status
+                text = await _read(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise RegistryUnavailableError(f"does not answer: {reason}") from None
+        if status == 200:
+            return _parse_object(text)
+        message = _error_message(text)
+        if status == 404 and _error_code(text):
+            raise UnknownSchemaError(message)
+        if status in (409, 422):
+            raise UnusableSchemaError(message)
+        raise RegistryUnavailableError(f"answers {status} {message}".rstrip())
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _MAX_RESPONSE_BYTES:
+            raise UnusableSchemaError(f"a response of more than {_MAX_RESPONSE_BYTES} bytes")
+    return bytes(body)
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise RegistryUnavailableError("answers something other than a JSON object")
+    return document
+
+
+def _error_code(body: bytes) -> int:
+    """The registry's own code; 0 if the answer is of something else, such as a proxy before it."""
+    try:
+        return int(_parse_object(body)["error_code"])
+    except (RegistryUnavailableError, KeyError, TypeError, ValueError):
+        return 0
+
+
+def _error_message(body: bytes) -> str:
+    try:
+        return " ".join(str(_parse_object(body).get("message", "")).split())[:200]
+    except RegistryUnavailableError:
+        return ""
+
+
+def _schema_text(found: Mapping[str, Any]) -> str:
+    text = found.get("schema")
+    if not isinstance(text, str):
+        raise RegistryUnavailableError("answers without a schema")
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise UnusableSchemaError(
+            f"a schema of {len(text)} characters; the limit is {MAX_SCHEMA_BYTES}"
+        )
+    return text
+
+
+def _id(found: Mapping[str, Any]) -> int:
+    try:
+        return int(found["id"])
+    except (KeyError, TypeError, ValueError):
+        raise RegistryUnavailableError("answers without an id") from None
+
+
+def _path(subject: str) -> str:
+    return quote(subject, safe="")

@@ -1,0 +1,130 @@
+"""Decoders by the id of their schema: fetched once, kept for ever, since an id never changes.
+
+While the registry is away, what needs an unknown schema waits; what needs a known one does not.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
+from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
+from worker.schema_registry.framing import SchemaRef
+
+D = TypeVar("D")
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 5.0
+"""Between two requests to a registry that does not answer; doubled each time."""
+
+CONFIRM_SECONDS = 1.0
+"""A schema that the registry does not have is asked for once more after this time: a follower of the
+registry's leader may not have read it yet."""
+
+PROBLEM_SECONDS = 30.0
+"""For which a schema that is unknown, or cannot be used, is not asked for again."""
+
+MAX_PROBLEMS = 1_000
+"""Ids of such schemas that are remembered: a producer can name 2^32 of them."""
+
+
+class Registry(Protocol):
+    """What the store asks of the client."""
+
+    async def schema(self, ref: SchemaRef) -> RegisteredSchema: ...
+
+
+class SchemaStore(Generic[D]):
+    """Everything here runs on one event loop."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        compile_schema: Callable[[RegisteredSchema], D],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`compile_schema` runs on another thread; it may raise `UnusableSchemaError`."""
+        self._registry = registry
+        self._compile = compile_schema
+        self._clock = clock
+        self._sleep = sleep
+        self._known: dict[SchemaRef, D] = {}
+        self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
+        self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
+        self.unavailable: str | None = None
+        """Why the registry cannot be asked, while something waits for it."""
+
+    def known(self, ref: SchemaRef) -> D | None:
+        """The decoder, if it needs no request."""
+        return self._known.get(ref)
+
+    async def get(self, ref: SchemaRef) -> D:
+        """The decoder of the schema's values. Waits for the registry without a deadline.
+
+        Raises `UnknownSchemaError`, and `UnusableSchemaError`.
+        """
+        decoder = self._known.get(ref)
+        if decoder is not None:
+            return decoder
+        problem = self._problems.get(ref)
+        if problem is not None and self._clock() < problem[0] + PROBLEM_SECONDS:
+            raise problem[1].with_traceback(None)
+        task = self._fetching.get(ref)
+        if task is None:
+            task = asyncio.create_task(self._fetch(ref), name=f"schema {ref}")
+            self._fetching[ref] = task
+            task.add_done_callback(lambda done: self._fetched(ref, done))
+        # One of several that wait may be cancelled.
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Cancel the requests in progress."""
+        tasks = list(self._fetching.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _fetched(self, ref: SchemaRef, task: asyncio.Task[D]) -> None:
+        del self._fetching[ref]
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._known[ref] = task.result()
+            self._problems.pop(ref, None)
+        elif isinstance(error, (UnknownSchemaError, UnusableSchemaError)):
+            self._problems.pop(ref, None)
+            if len(self._problems) >= MAX_PROBLEMS:
+                del self._problems[next(iter(self._problems))]
+            self._problems[ref] = self._clock(), error
+        if not self._fetching:
+            self.unavailable = None
+
+    async def _fetch(self, ref: SchemaRef) -> D:
+        pause, confirmed = FIRST_PAUSE_SECONDS, False
+        while True:
+            try:
+                registered = await self._registry.schema(ref)
+            except RegistryUnavailableError as error:
+                if self.unavailable is None:
+                    log.warning("schema_registry_unavailable", schema=str(ref), reason=str(error))
+                self.unavailable = str(error)
+                await self._sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+                continue
+            except UnknownSchemaError:
+                if confirmed:
+                    raise
+                confirmed = True
+                await self._sleep(CONFIRM_SECONDS)
+                continue
+            if self.unavailable is not None:
+                self.unavailable = None
+                log.info("schema_registry_available")
+            return await asyncio.to_thread(self._compile, registered)
