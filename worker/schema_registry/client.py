@@ -1,5 +1,5 @@
-"""Requests to a schema registry: Confluent's REST API, which Apicurio, Redpanda, Karapace and others
-also have.
+"""Requests to a schema registry: Confluent's REST API, which Apicurio, Redpanda, Karapace and
+others also have.
 
 https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """

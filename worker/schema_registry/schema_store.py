@@ -22,8 +22,8 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 5.0
 """Between two requests to a registry that does not answer; doubled each time."""
 
 CONFIRM_SECONDS = 1.0
-"""A schema that the registry does not have is asked for once more after this time: a follower of the
-registry's leader may not have read it yet."""
+"""A schema that the registry does not have is asked for once more after this time: a follower of
+the registry's leader may not have read it yet."""
 
 PROBLEM_SECONDS = 30.0
 """For which a schema that is unknown, or cannot be used, is not asked for again."""

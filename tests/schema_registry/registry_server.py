@@ -1,0 +1,50 @@
+"""A schema registry over HTTP for tests of the client: answers what it is told to."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass
+class RegistryServer:
+    """`answers` maps `METHOD path` to status and body; the rest is unknown (40403)."""
+
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    url: str = ""
+    held: asyncio.Event | None = None
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.requests.append(f"{request.method} {request.raw_path}")
+        self.headers.append(dict(request.headers))
+        self.bodies.append(await request.text())
+        if self.held is not None:
+            await self.held.wait()
+        missing = 404, {"error_code": 40403, "message": "Schema not found"}
+        status, body = self.answers.get(self.requests[-1], missing)
+        text = body if isinstance(body, str) else json.dumps(body)
+        return web.Response(status=status, text=text, content_type="application/json")
+
+
+@asynccontextmanager
+async def registry_server() -> AsyncIterator[RegistryServer]:
+    server = RegistryServer()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    server.url = f"http://{host}:{port}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,38 @@
+"""Fields of foreign schemas become the fields of an event."""
+
+from typing import Any
+
+import pytest
+
+from worker.schema_registry.field_mapping import parse_field_mapping
+
+
+@pytest.mark.parametrize(
+    ("mapping", "document", "mapped"),
+    [
+        ("", {"question": "q"}, {"question": "q"}),
+        (
+            "question=query.text, context=body",
+            {"query": {"text": "q"}, "body": "c", "id": "1"},
+            {"query": {"text": "q"}, "body": "c", "id": "1", "question": "q", "context": "c"},
+        ),
+        (
+            "question=query",
+            {"question": "old", "query": "new"},
+            {"query": "new", "question": "new"},
+        ),
+        ("question=query.text", {"question": "old", "query": "x"}, {"query": "x"}),
+        ("question=body,body=question", {"question": 1, "body": 2}, {"question": 2, "body": 1}),
+        (r"question=a\.b.c", {"a.b": {"c": 5}}, {"a.b": {"c": 5}, "question": 5}),
+        ("question=a", {"a": None}, {"a": None, "question": None}),
+        ("question=a.b", "no object", "no object"),
+    ],
+)
+def test_mapped_fields_are_on_top(mapping: str, document: Any, mapped: Any) -> None:
+    assert parse_field_mapping(mapping).apply(document) == mapped
+
+
+@pytest.mark.parametrize("text", ["question", "question=", "=a", "question=a..b", "q=a,q=b"])
+def test_what_is_not_a_mapping_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not FIELD=PATH|mapped twice"):
+        parse_field_mapping(text)

@@ -1,0 +1,119 @@
+"""Schemas are fetched once; what needs an unknown one waits for the registry."""
+
+import asyncio
+
+import pytest
+
+from tests.streaming.topics import until
+from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
+from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
+from worker.schema_registry.framing import SchemaRef
+from worker.schema_registry.schema_store import CONFIRM_SECONDS, PROBLEM_SECONDS, SchemaStore
+
+
+class FakeRegistry:
+    """Answers in turn with what it is given; counts the requests."""
+
+    def __init__(self, *answers: RegisteredSchema | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[SchemaRef] = []
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def schema(self, ref: SchemaRef) -> RegisteredSchema:
+        self.asked.append(ref)
+        await self.held.wait()
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+SCHEMA = RegisteredSchema("AVRO", '"int"')
+
+
+def compile_text(registered: RegisteredSchema) -> str:
+    if registered.text == "bad":
+        raise UnusableSchemaError("bad")
+    return registered.text
+
+
+def store(registry: FakeRegistry, clock: Clock) -> SchemaStore[str]:
+    return SchemaStore(registry, compile_text, clock=clock, sleep=clock.sleep)
+
+
+async def test_a_schema_is_fetched_once_for_all_that_wait() -> None:
+    registry = FakeRegistry(SCHEMA)
+    registry.held.clear()
+    schemas = store(registry, Clock())
+    waiting = [asyncio.create_task(schemas.get(1)) for _ in range(5)]
+    await until(lambda: bool(registry.asked), "the registry is asked")
+    waiting[0].cancel()
+    registry.held.set()
+    assert await asyncio.gather(*waiting[1:]) == ['"int"'] * 4
+    assert await schemas.get(1) == schemas.known(1) == '"int"'
+    assert registry.asked == [1]
+
+
+async def test_a_registry_that_is_away_is_waited_for() -> None:
+    away = [RegistryUnavailableError(f"away {n}") for n in range(8)]
+    registry, clock = FakeRegistry(*away, SCHEMA), Clock()
+    reasons: list[str | None] = []
+
+    async def sleep(seconds: float) -> None:
+        reasons.append(schemas.unavailable)
+        await clock.sleep(seconds)
+
+    schemas = SchemaStore(registry, compile_text, clock=clock, sleep=sleep)
+    assert await schemas.get(1) == '"int"'
+    assert reasons == [f"away {n}" for n in range(8)]
+    assert schemas.unavailable is None
+    assert clock.slept == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+async def test_an_unknown_schema_is_confirmed_and_remembered_for_some_time() -> None:
+    unknown = [UnknownSchemaError("no") for _ in range(4)]
+    registry, clock = FakeRegistry(*unknown[:2], UnknownSchemaError("no"), SCHEMA), Clock()
+    schemas = store(registry, clock)
+    for _ in range(3):
+        with pytest.raises(UnknownSchemaError):
+            await schemas.get(9)
+    assert clock.slept == [CONFIRM_SECONDS]
+    assert len(registry.asked) == 2
+    clock.now += PROBLEM_SECONDS
+    assert await schemas.get(9) == '"int"'
+    assert len(registry.asked) == 4
+
+
+async def test_a_schema_that_cannot_be_used_is_compiled_once() -> None:
+    registry = FakeRegistry(RegisteredSchema("AVRO", "bad"))
+    schemas = store(registry, Clock())
+    for _ in range(2):
+        with pytest.raises(UnusableSchemaError):
+            await schemas.get(9)
+    assert registry.asked == [9]
+
+
+async def test_closing_ends_the_wait() -> None:
+    registry = FakeRegistry(SCHEMA)
+    registry.held.clear()
+    schemas = store(registry, Clock())
+    task = asyncio.create_task(schemas.get(1))
+    await until(lambda: bool(registry.asked), "the registry is asked")
+    await schemas.close()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,67 @@
+"""Takes an event's fields from where a foreign schema has them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """`paths` maps a field of the event to the names that lead to it in the document."""
+
+    paths: Mapping[str, tuple[str, ...]]
+
+    def apply(self, document: Any) -> Any:
+        """The document with the mapped fields on top, in place of fields with these names.
+
+        A path that the document does not have leaves its field out; the event's schema says then
+        what is missing.
+        """
+        if not self.paths or not isinstance(document, dict):
+            return document
+        mapped = {name: _follow(document, path) for name, path in self.paths.items()}
+        rest = {name: value for name, value in document.items() if name not in mapped}
+        return rest | {name: value for name, value in mapped.items() if value is not _MISSING}
+
+
+def parse_field_mapping(text: str) -> FieldMapping:
+    """The mapping that `question=query.text,context=body` states. Raises `ValueError`.
+
+    A dot in a name is written `\\.`.
+    """
+    paths: dict[str, tuple[str, ...]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, path = part.partition("=")
+        names = tuple(_split(path.strip()))
+        name = name.strip()
+        if not equals or not name or not all(names):
+            raise ValueError(f"{part!r} is not FIELD=PATH, such as question=query.text")
+        if name in paths:
+            raise ValueError(f"{name} is mapped twice")
+        paths[name] = names
+    return FieldMapping(paths)
+
+
+def _split(path: str) -> list[str]:
+    names = [""]
+    escaped = False
+    for character in path:
+        if escaped or character not in "\\.":
+            names[-1] += character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        else:
+            names.append("")
+    return names
+
+
+def _follow(document: Any, path: tuple[str, ...]) -> Any:
+    value = document
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return _MISSING
+        value = value[name]
+    return value
