@@ -57,21 +57,7 @@ DecodeMessage = Callable[[Sequence[int], bytes], Any]
 
 def protobuf_decoder(registered: RegisteredSchema) -> DecodeMessage:
     """Raises `UnusableSchemaError`."""
-    pool = descriptor_pool.DescriptorPool()
-    files = {**registered.references, _FILE: registered.text}
-    try:
-        for file in GOOGLE_FILES.values():
-            pool.AddSerializedFile(file.serialized_pb)
-        for name, text in files.items():
-            if name not in GOOGLE_FILES:
-                pool.Add(_file_descriptor(text, name))
-        top = list(pool.FindFileByName(_FILE).message_types_by_name.values())
-    except UnusableSchemaError:
-        raise
-    except Exception as error:
-        # The pool raises TypeError and KeyError with a text that names the type or the file.
-        line = " ".join(str(error).split())[:200]
-        raise UnusableSchemaError(f"not a Protobuf schema: {line}") from None
+    top = _messages(registered)
 
     def decode(indexes: Sequence[int], payload: bytes) -> Any:
         descriptor = _message_at(top, indexes)
@@ -87,6 +73,32 @@ def protobuf_decoder(registered: RegisteredSchema) -> DecodeMessage:
             raise UndecodableValueError(" ".join(str(error).split())[:200]) from None
 
     return decode
+
+
+def message_classes(text: str) -> list[type[Message]]:
+    """The messages of a file that imports none but Google's, in its order."""
+    return [
+        message_factory.GetMessageClass(descriptor)
+        for descriptor in _messages(RegisteredSchema("PROTOBUF", text))
+    ]
+
+
+def _messages(registered: RegisteredSchema) -> list[Descriptor]:
+    pool = descriptor_pool.DescriptorPool()
+    files = {**registered.references, _FILE: registered.text}
+    try:
+        for file in GOOGLE_FILES.values():
+            pool.AddSerializedFile(file.serialized_pb)
+        for name, text in files.items():
+            if name not in GOOGLE_FILES:
+                pool.Add(_file_descriptor(text, name))
+        return list(pool.FindFileByName(_FILE).message_types_by_name.values())
+    except UnusableSchemaError:
+        raise
+    except Exception as error:
+        # The pool raises TypeError and KeyError with a text that names the type or the file.
+        line = " ".join(str(error).split())[:200]
+        raise UnusableSchemaError(f"not a Protobuf schema: {line}") from None
 
 
 def _file_descriptor(text: str, name: str) -> FileDescriptorProto:
