@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from schemas.rejection import Header
 from schemas.sample import in_sample
 from tests.answers.events import answer_event, write_lines
 from tests.brokers.protocol import Broker
@@ -31,7 +33,12 @@ def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
     return own
 
 
-async def publish(topics: Topics, *events: dict[str, object], timestamp_ms: int) -> None:
+async def publish(
+    topics: Topics,
+    *events: dict[str, object],
+    timestamp_ms: int = 1_700_000_000_000,
+    headers: Sequence[Header] = (),
+) -> None:
     """To the answers topic."""
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
         for each in events:
@@ -40,6 +47,7 @@ async def publish(topics: Topics, *events: dict[str, object], timestamp_ms: int)
                 json.dumps(each).encode(),
                 partition=0,
                 timestamp_ms=timestamp_ms,
+                headers=list(headers),
             )
 
 
@@ -103,7 +111,7 @@ def test_a_shadow_is_compared_with_production(
 
 def test_a_topic_is_compared_with_a_file(command: Command, topics: Topics, tmp_path: Path) -> None:
     early, late = answer_event(1), answer_event(2)
-    asyncio.run(publish(topics, early, timestamp_ms=1_700_000_000_000))
+    asyncio.run(publish(topics, early))
     asyncio.run(publish(topics, late, late, {"no": "answer"}, timestamp_ms=1_700_000_001_000))
     file = write_lines(tmp_path / "right.jsonl", [answer_event(n) for n in range(9)])
     sides = ("answers", "compare", "--left", topics.settings.qa.answers_topic, "--right", file)
@@ -113,6 +121,21 @@ def test_a_topic_is_compared_with_a_file(command: Command, topics: Topics, tmp_p
     assert document["delay_seconds"] is None, "lines have no timestamp"
     since = format_time(1_700_000_000_500)
     assert json.loads(command(*sides, "--json", "--since", since).out)["pairs"] == 1
+
+
+def test_an_unsure_question_is_joined_where_it_was_asked_first(
+    command: Command, topics: Topics, tmp_path: Path
+) -> None:
+    sent_on = {**answer_event(5), "source": {"topic": "qa.unsure", "partition": 1, "offset": 0}}
+    headers: list[Header] = [
+        ("qa.unsure.topic", b"qa.questions"),
+        ("qa.unsure.partition", b"0"),
+        ("qa.unsure.offset", b"5"),
+    ]
+    asyncio.run(publish(topics, sent_on, headers=headers))
+    file = write_lines(tmp_path / "right.jsonl", [answer_event(5)])
+    sides = ("answers", "compare", "--left", topics.settings.qa.answers_topic, "--right", file)
+    assert json.loads(command(*sides, "--json").out)["pairs"] == 1
 
 
 def test_a_missing_topic_is_one_line(command: Command, topics: Topics) -> None:
@@ -128,7 +151,7 @@ def test_a_missing_topic_is_one_line(command: Command, topics: Topics) -> None:
 def test_reading_shows_a_bar_for_each_topic(
     command: Command, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asyncio.run(publish(topics, answer_event(1), timestamp_ms=1_700_000_000_000))
+    asyncio.run(publish(topics, answer_event(1)))
     name = topics.settings.qa.answers_topic
     monkeypatch.setattr(topic_reading, "_SHOW_AFTER_SECONDS", 0.0)
     done = command("answers", "compare", "--left", name, "--right", name)

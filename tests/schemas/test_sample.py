@@ -1,5 +1,9 @@
 """The sample of events by the hash of their ids: what other systems compute as well."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -39,3 +43,17 @@ def test_a_sample_has_about_its_share_of_the_ids() -> None:
     for share in (0.01, 0.1, 0.5):
         found = sum(in_sample(each, share) for each in ids)
         assert abs(found - share * 20_000) < 4 * (20_000 * share * (1 - share)) ** 0.5
+
+
+def test_the_guides_rule_and_table_are_this_one() -> None:
+    text = (Path(__file__).parents[2] / "schemas" / "INTEGRATION.md").read_text()
+    section = text.split("\n## Samples\n")[1].split("\n## ")[0]
+    (block,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    guide: dict[str, Any] = {}
+    exec(block, guide)
+    rows = re.findall(r"^\| `(.+)` \| `(\w{16})` \| ([\d.]+) \|$", section, re.MULTILINE)
+    assert {event_id: int(number, 16) for event_id, number, _ in rows} == GOLDEN
+    for event_id, _, share in rows:
+        for rule in (guide["in_sample"], in_sample):
+            assert rule(event_id, float(share) + 1e-5)
+            assert not rule(event_id, float(share) - 1e-5)

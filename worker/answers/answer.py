@@ -43,10 +43,13 @@ class ComparedAnswer:
 
 
 def parse_answer(
-    value: bytes | None, timestamp_ms: int | None = None
+    value: bytes | None,
+    timestamp_ms: int | None = None,
+    asked_at: tuple[str, int, int] | None = None,
 ) -> tuple[ComparedAnswer, ModelInfo]:
     """The answer in a record's value or in a line, and its model. The value is plain JSON, or a
-    CloudEvent in either mode.
+    CloudEvent in either mode. `asked_at` is where the question was asked first, in the place of the
+    answer's source, if another worker sent it on as unsure.
 
     Raises `NotAnAnswerError`, `RejectionError`, and `ComparisonError` for an embedding.
     """
@@ -70,16 +73,19 @@ def parse_answer(
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the event"
         raise NotAnAnswerError(f"{where}: {first['msg']}") from None
-    return _compared(answer, timestamp_ms), answer.model
+    return _compared(answer, timestamp_ms, asked_at), answer.model
 
 
-def _compared(answer: Answer, timestamp_ms: int | None) -> ComparedAnswer:
+def _compared(
+    answer: Answer, timestamp_ms: int | None, asked_at: tuple[str, int, int] | None
+) -> ComparedAnswer:
     source = answer.source
+    own = None if source is None else (source.topic, source.partition, source.offset)
     # Before there were passages answers had no index: their context is the first passage.
     span = answer.context_index or 0, answer.start, answer.end
     return ComparedAnswer(
         id=answer.id,
-        source=None if source is None else (source.topic, source.partition, source.offset),
+        source=asked_at or own,
         answer=answer.answer,
         score=answer.score,
         span=span if answer.answered else None,

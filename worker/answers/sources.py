@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from schemas.unsure import origin
 from worker.kafka.acl import Operation
 from worker.kafka.topic_reader import OffsetRange, OnProgress, OnUnreadable, TopicReader
 from worker.kafka.topic_requirements import require_named_topics
@@ -22,6 +23,8 @@ class RawAnswer:
     timestamp_ms: int | None
     where: str
     """Its place within the source, for messages."""
+    asked_at: tuple[str, int, int] | None = None
+    """Where the question was asked first, if another worker sent it on as unsure."""
 
 
 class AnswerSource(Protocol):
@@ -85,7 +88,7 @@ class TopicAnswers:
             async for record in records:
                 timestamp_ms = record.timestamp if record.timestamp >= 0 else None
                 where = f"partition {record.partition} offset {record.offset}"
-                yield RawAnswer(record.value, timestamp_ms, where)
+                yield RawAnswer(record.value, timestamp_ms, where, origin(record.headers))
 
 
 @asynccontextmanager
