@@ -79,6 +79,8 @@ async def test_records_out_of_the_sample_reach_no_engine_and_are_counted() -> No
     assert left_out() == before + 50 - sum(inside)
     assert [trace.outcome != OUT_OF_SAMPLE for trace in traces.ended] == inside
     assert [trace.id for trace in traces.ended] == [f"q-{n}" for n in range(50)]
+    stages = [[stage.name for stage in trace.stages][-1] for trace in traces.ended]
+    assert stages == ["publish" if each else "decode" for each in inside]
 
 
 async def test_a_question_without_an_id_is_chosen_by_its_position() -> None:
