@@ -32,6 +32,7 @@ from worker.kafka._aiokafka import (
     send_to_any_broker,
 )
 from worker.kafka._aiokafka_records import RecordConsumer
+from worker.kafka._aiokafka_static_member import name_static_member, watch_partition_counts
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
@@ -84,6 +85,8 @@ class GroupConsumer:
             skip_unreadable=settings.qa.skip_corrupt_batches,
             **connection_options(kafka),
             group_id=kafka.group_id,
+            group_instance_id=kafka.group_instance_id,
+            client_rack=kafka.client_rack,
             enable_auto_commit=False,
             auto_offset_reset="none",  # see start_offsets.py
             metadata_max_age_ms=kafka.metadata_max_age_ms,
@@ -95,6 +98,9 @@ class GroupConsumer:
             max_poll_interval_ms=kafka.max_poll_interval_ms,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
+        self._is_static = kafka.group_instance_id is not None
+        if kafka.group_instance_id is not None:
+            name_static_member(self._consumer, kafka.group_instance_id)
         observe_responses(self._consumer, partial(_report_throttled, on_throttled))
 
     async def start(self, listener: RebalanceListener) -> None:
@@ -105,8 +111,8 @@ class GroupConsumer:
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Leave the group and close the connections; a poll in progress raises
-        `ConsumerStoppedError`.
+        """Leave the group, which a static member does not, and close the connections; a poll in
+        progress raises `ConsumerStoppedError`.
 
         Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
         connections are closed, and the group removes this member after its session timeout.
@@ -275,6 +281,8 @@ class GroupConsumer:
 
     def _assigned(self) -> None:
         self._member = group_member(self._consumer)
+        if self._is_static:
+            watch_partition_counts(self._consumer)
 
 
 def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:
