@@ -46,11 +46,13 @@ class ApacheKafka:
         listeners: Sequence[Listener] = (),
         data: Mapping[int, Path] | None = None,
         format_options: Sequence[str] = (),
+        racks: Sequence[str] = (),
     ) -> None:
         """`properties` override the built-in properties of every node.
 
         `data` maps node ids to log directories that outlive the cluster; other nodes use temporary
-        directories. `format_options` are arguments of Kafka's storage tool.
+        directories. `format_options` are arguments of Kafka's storage tool. `racks` has the rack
+        of each node, by node id.
         """
         self.bootstrap_servers = ""
         self._node_count = nodes
@@ -58,6 +60,7 @@ class ApacheKafka:
         self._listeners = listeners
         self._data = data or {}
         self._format_options = format_options
+        self._racks = racks
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[KafkaNode] = []
 
@@ -181,6 +184,8 @@ class ApacheKafka:
             "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
             "controller.quorum.voters": ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in voters),
         }
+        if self._racks:
+            properties["broker.rack"] = self._racks[node_id]
         if node_id in self._data:
             properties["log.dirs"] = str(self._data[node_id])
         return properties
