@@ -23,8 +23,8 @@ from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
 from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule
 
-ASSIGNORS = ("roundrobin", "range")
-"""Rounds alternate between them."""
+ASSIGNORS = ("roundrobin", "range", "sticky")
+"""Rounds take turns with them."""
 
 console = Console(highlight=False)
 

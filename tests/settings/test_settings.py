@@ -211,7 +211,7 @@ def test_a_wrong_no_answer_is_one_line() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["RoundRobinAssignor", "RangeAssignor"])
+@pytest.mark.parametrize("name", ["RoundRobinAssignor", "RangeAssignor", "StickyAssignor"])
 def test_an_assignor_may_have_the_name_of_its_java_class(name: str) -> None:
     variable = "KAFKA_PARTITION_ASSIGNMENT_STRATEGY"
     kafka = load({variable: f"org.apache.kafka.clients.consumer.{name}"}).kafka

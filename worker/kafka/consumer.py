@@ -1,8 +1,8 @@
 """A member of the consumer group: polls, reports rebalances, commits offsets, reads end offsets.
 
 A thin wrapper around AIOKafkaConsumer that works around its faults: commits have deadlines, and
-exactly one eager assignor is named, since its others do not work. What to do with the records and
-when to commit is decided in worker/streaming.
+exactly one assignor is named, since it joins the group once for each. What to do with the records
+and when to commit is decided in worker/streaming.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
@@ -50,7 +51,11 @@ from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
+_ASSIGNORS = {
+    "roundrobin": RoundRobinPartitionAssignor,
+    "range": RangePartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +286,9 @@ class GroupConsumer:
 
     def _assigned(self) -> None:
         self._member = group_member(self._consumer)
+        # aiokafka does not call it (https://github.com/aio-libs/aiokafka/issues/1176): the leader
+        # could not tell an assignment that a member has missed rebalances with from a present one.
+        StickyPartitionAssignor.on_generation_assignment(self._member[0])
         if self._is_static:
             watch_partition_counts(self._consumer)
 

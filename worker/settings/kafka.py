@@ -11,6 +11,7 @@ from worker.settings.bootstrap import parse_bootstrap_servers
 _JAVA_ASSIGNORS = {
     "org.apache.kafka.clients.consumer.RoundRobinAssignor": "roundrobin",
     "org.apache.kafka.clients.consumer.RangeAssignor": "range",
+    "org.apache.kafka.clients.consumer.StickyAssignor": "sticky",
 }
 
 
@@ -78,8 +79,9 @@ class KafkaSettings(SettingsGroup):
         "read_committed",
         description="read_committed; read_uncommitted also reads records of open transactions",
     )
-    partition_assignment_strategy: Literal["roundrobin", "range"] = Field(
-        "roundrobin", description="roundrobin or range, or the Java client's class of the same name"
+    partition_assignment_strategy: Literal["roundrobin", "range", "sticky"] = Field(
+        "roundrobin",
+        description="roundrobin, range or sticky, or the Java client's class of the same name",
     )
     session_timeout_ms: int = Field(
         10_000,
