@@ -7,6 +7,7 @@ The SBOM comes from `make audit`, which runs before `build`.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from deploy.release.checks import NotReady, check, git, version_of
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "qa-worker"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+_TOOLS = _CACHE / "qa-worker" / "tools" / "bin"
+"""Where .ci/tools installs helm."""
 
 
 def build(root: Path, dist: Path, tools: Path) -> None:
@@ -64,10 +68,9 @@ def _try(wheel: Path, constraints: Path, version: str) -> None:
 
 
 def _package_chart(version: str, dist: Path) -> None:
-    helm = shutil.which("helm")
+    helm = shutil.which("helm") or shutil.which("helm", path=str(_TOOLS))
     if helm is None:
-        print("chart      NOT PACKAGED: helm is not installed")
-        return
+        raise NotReady("helm, which packages the chart, is not installed: run .ci/tools")
     versions = [f"--version={version}", f"--app-version={version}"]
     _run(helm, "package", str(CHART), *versions, f"--destination={dist}")
 

@@ -22,9 +22,8 @@ class BareEnvironment:
         Raises `CalledProcessError` with pip's output.
         """
         options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-        command = [self._bin / "python", "-m", "pip", "install", *options]
         subprocess.run(
-            [*command, "--constraint", constraints, wheel],
+            [self._bin / "python", "-m", "pip", "install", *options, "-c", constraints, wheel],
             cwd=self.home,
             capture_output=True,
             text=True,
