@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tests.deploy.kubernetes import (
-    OVERLAYS,
+    RENDERS,
     all_resources,
     containers,
     only_resource,
@@ -35,7 +35,7 @@ IGNORED = (
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 """Kinds of volumes that give no access to the node."""
 
-each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+each_overlay = pytest.mark.parametrize("overlay", RENDERS)
 
 
 def problems(text: str) -> list[str]:
