@@ -85,6 +85,7 @@ def _around() -> dict[str, Schema]:
             metricsFrom={**_list(_ANY), "minItems": 1},
             egress={"type": "object", "additionalProperties": _nullable(_rule())},
         ),
+        "service": _closed(name=_TEXT),
         "podMonitor": _closed(enabled=_FLAG, labels=_TEXTS),
         "prometheusRule": _closed(
             enabled=_FLAG, labels=_TEXTS, runbookPrefix={**_TEXT, "pattern": "^$|/$"}

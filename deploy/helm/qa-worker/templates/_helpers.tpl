@@ -4,6 +4,10 @@
 {{ .Values.fullnameOverride | default .Release.Name | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "qa-worker.serviceName" -}}
+{{ .Values.service.name | default (printf "%s-metrics" (include "qa-worker.name" .)) }}
+{{- end }}
+
 {{/* The name is that of the release, so that two releases in one namespace select their own pods.
      Helm itself adds app.kubernetes.io/managed-by. */}}
 {{- define "qa-worker.selector" -}}

@@ -15,8 +15,12 @@
 {{- $protocol := include "qa-worker.setting" (list . "KAFKA_SECURITY_PROTOCOL" "PLAINTEXT") -}}
 {{- if hasPrefix "SASL_" $protocol }}
 {{- $mechanism := include "qa-worker.setting" (list . "KAFKA_SASL_MECHANISM" "PLAIN") -}}
-{{- $names := dict "PLAIN" "plaintext" "SCRAM-SHA-256" "scram_sha256" "SCRAM-SHA-512" "scram_sha512" "OAUTHBEARER" "oauthbearer" "AWS_MSK_IAM" "aws_msk_iam" }}
-sasl: {{ get $names $mechanism | required (printf "KEDA has no SASL mechanism %s" $mechanism) }}
+{{- $names := dict "PLAIN" "plaintext" "SCRAM-SHA-256" "scram_sha256" "SCRAM-SHA-512" "scram_sha512" "OAUTHBEARER" "oauthbearer" "AWS_MSK_IAM" "oauthbearer" }}
+sasl: {{ get $names $mechanism | required (printf "settings.KAFKA_SASL_MECHANISM is %s, which KEDA does not have" $mechanism) }}
+{{- if eq $mechanism "AWS_MSK_IAM" }}
+saslTokenProvider: aws_msk_iam
+awsRegion: {{ include "qa-worker.setting" (list . "AWS_REGION" "") | required "settings.AWS_REGION is needed: KEDA logs in to MSK in a region" }}
+{{- end }}
 {{- end }}
 {{- if hasSuffix "SSL" $protocol }}
 tls: enable
