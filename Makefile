@@ -6,7 +6,8 @@
 # make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
-# make generate    schemas/published, the Grafana dashboard and the settings table, from the code
+# make generate    schemas/published, the Grafana dashboard, the settings table, the chart's schema and
+#              README (by helm-docs), PrometheusRule and Strimzi's resources, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make release dist/: wheel, sdist, SBOM, checksums, release notes; prints what needs an account   (TESTS=test-fast|test|none)
 # make image   the image with its labels   (IMAGE=qa-worker PLATFORMS=linux/amd64,linux/arm64 PUSH=1)
@@ -86,6 +87,8 @@ generate: $(VENV)/.dev
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m deploy.grafana.generate
 	$(BIN)/python -m worker.settings.generate_readme
+	$(BIN)/python -m deploy.strimzi.generate
+	$(BIN)/python -m deploy.helm.generate
 
 audit: $(VENV)/.dev $(AUDIT_TOOLS)/.done
 	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m deploy.audit
