@@ -123,8 +123,9 @@ REDPANDA_WITHOUT_IDEMPOTENCE = OtherBroker(
     lacks=(INIT_PRODUCER_ID, DESCRIBE_CONFIGS, *TRANSACTIONS),
     answer=coordinator_error(UNSUPPORTED_VERSION),
 )
-"""The same, and without DescribeConfigs; also Oracle's Streaming (https://github.com/helidon-io/helidon/issues/6718) and
-KafScale (https://github.com/KafScale/platform/issues/28) have no InitProducerId."""
+"""The same sources; here also without DescribeConfigs. Oracle's Streaming
+(https://github.com/helidon-io/helidon/issues/6718) and KafScale
+(https://github.com/KafScale/platform/issues/28) have no InitProducerId either."""
 
 PULSAR = OtherBroker(
     "Pulsar's KoP, kafkaTransactionCoordinatorEnabled: false",

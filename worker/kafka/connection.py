@@ -36,8 +36,8 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
     if kafka.security_protocol.endswith("SSL"):
         options["ssl_context"] = ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
-        options["sasl_mechanism"] = kafka.sasl_mechanism
-        if kafka.sasl_mechanism == "OAUTHBEARER":
+        options["sasl_mechanism"] = "OAUTHBEARER" if kafka.has_token_login else kafka.sasl_mechanism
+        if kafka.has_token_login:
             options["sasl_oauth_token_provider"] = token_provider(kafka)
         else:
             assert kafka.sasl_password is not None  # validated by KafkaSettings

@@ -24,8 +24,7 @@ async def explain_connection_errors(kafka: KafkaSettings) -> AsyncIterator[None]
     if a broker rejects the login.
     """
     # aiokafka treats a rejected OAUTHBEARER token as accepted and fails later without a cause.
-    by_token = kafka.security_protocol.startswith("SASL") and kafka.sasl_mechanism == "OAUTHBEARER"
-    if by_token and (error := await find_connection_error(kafka)):
+    if kafka.has_token_login and (error := await find_connection_error(kafka)):
         raise error
     try:
         yield
