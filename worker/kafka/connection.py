@@ -31,6 +31,7 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "client_id": kafka.client_id,
         "request_timeout_ms": kafka.request_timeout_ms,
+        "connections_max_idle_ms": kafka.connections_max_idle_ms,
         "security_protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.endswith("SSL"):

@@ -74,7 +74,7 @@ async def _connection_error(kafka: KafkaSettings, host: str, port: int) -> Excep
     for any other error, None for none.
     """
     options = connection_options(kafka)
-    del options["bootstrap_servers"]
+    del options["bootstrap_servers"], options["connections_max_idle_ms"]
     server = f"{host}:{port}"
     connection = DiagnosticConnection(host, port, **options)
     found: Exception | None = None

@@ -93,6 +93,17 @@ class KafkaSettings(SettingsGroup):
         "added to a topic are not known",
     )
     request_timeout_ms: int = Field(40_000, ge=1_000, description="Timeout of a request")
+    connections_max_idle_ms: int = Field(
+        540_000,
+        ge=1_000,
+        description="Time after which a connection without requests is closed",
+    )
+    max_request_size: int | None = Field(
+        None,
+        ge=1024,
+        description="Maximum bytes of a request that publishes, for brokers that close the "
+        "connection at a larger one; default: the topics' max.message.bytes",
+    )
     transaction_timeout_ms: int = Field(
         10_000,
         ge=1_000,

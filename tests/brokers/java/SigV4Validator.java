@@ -43,11 +43,13 @@ public final class SigV4Validator implements AuthenticateCallbackHandler {
     @Override
     public void handle(Callback[] callbacks) {
         for (Callback each : callbacks) {
-            OAuthBearerValidatorCallback callback = (OAuthBearerValidatorCallback) each;
-            try {
-                callback.token(validate(callback.tokenValue()));
-            } catch (Exception refused) {
-                callback.error("invalid_token", null, null);
+            // The other kind asks about SASL extensions; the worker sends none.
+            if (each instanceof OAuthBearerValidatorCallback callback) {
+                try {
+                    callback.token(validate(callback.tokenValue()));
+                } catch (Exception refused) {
+                    callback.error("invalid_token", null, null);
+                }
             }
         }
     }
