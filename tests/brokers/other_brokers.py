@@ -100,7 +100,19 @@ _EVENT_HUBS = _read_versions(
     "18:0-3 19:0-6 20:0-2 22:0-1 23:0-0 32:0-2 36:0-1 37:0-1 42:0-1"
 )
 
-EVENT_HUBS_STANDARD = OtherBroker("Event Hubs, Standard", _EVENT_HUBS)
+EVENT_HUBS_REQUEST_BYTES = 1_046_528
+
+
+def _closes_at_large_requests(asked: Asked) -> bytes | None:
+    """https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations"""
+    if len(asked.body) > EVENT_HUBS_REQUEST_BYTES:
+        raise CloseConnection
+    return None
+
+
+EVENT_HUBS_STANDARD = OtherBroker(
+    "Event Hubs, Standard", _EVENT_HUBS, answer=_closes_at_large_requests
+)
 """ApiVersions of the log in https://github.com/aio-libs/aiokafka/issues/945 (2023); also that of
 https://github.com/Azure/azure-event-hubs-for-kafka/issues/209 has none of the transactions."""
 

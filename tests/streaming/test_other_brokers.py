@@ -166,6 +166,23 @@ async def test_at_least_once_works_from_end_to_end(
     assert len(await topics.dead_letters()) == 1
 
 
+async def test_event_hubs_gets_no_request_that_closes_its_connection(
+    endpoints: Endpoints, topics: Topics
+) -> None:
+    """A dead letter is larger than its question: the topic would take it, the endpoint does not."""
+    largest = b"x" * (others.EVENT_HUBS_REQUEST_BYTES - 1_000)
+    async with endpoints.serve(others.EVENT_HUBS_STANDARD) as proxy:
+        await topics.send([largest, event(1)], partition=0)
+        settings = environment(
+            topics, proxy, QA_DELIVERY="at_least_once", KAFKA_MAX_REQUEST_SIZE="1000000"
+        )
+        async with WorkerProcess(settings):
+            await topics.committed_are({0: 2, 1: 0})
+    (dead,) = await topics.dead_letters()
+    assert dead.value is None
+    assert await topics.ids() == ["q-1"]
+
+
 async def test_a_replay_says_that_it_needs_transactions(
     endpoints: Endpoints, topics: Topics
 ) -> None:
