@@ -47,12 +47,14 @@ class ApacheKafka:
         data: Mapping[int, Path] | None = None,
         format_options: Sequence[str] = (),
         racks: Sequence[str] = (),
+        classes: Path | None = None,
     ) -> None:
         """`properties` override the built-in properties of every node.
 
         `data` maps node ids to log directories that outlive the cluster; other nodes use temporary
-        directories. `format_options` are arguments of Kafka's storage tool. `racks` has the rack
-        of each node, by node id.
+        directories. `format_options` are arguments of Kafka's storage tool. `classes` is a
+        directory of class files that the properties name. `racks` has the rack of each node, by
+        node id.
         """
         self.bootstrap_servers = ""
         self._node_count = nodes
@@ -61,6 +63,7 @@ class ApacheKafka:
         self._data = data or {}
         self._format_options = format_options
         self._racks = racks
+        self._classes = classes
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[KafkaNode] = []
 
@@ -144,6 +147,8 @@ class ApacheKafka:
             for index, name in enumerate(names)
         }
         clients = self._ports["PLAINTEXT"]
+        # The archive of classes needs Kafka's jars first.
+        class_path = os.pathsep.join([suite_class_path(), *map(str, filter(None, [self._classes]))])
 
         def launch(node_id: int) -> None:
             properties = (
@@ -157,7 +162,7 @@ class ApacheKafka:
         try:
             for port in clients:
                 options = [_MAX_HEAP, *jvm_options]
-                self._nodes.append(KafkaNode(port, java.program, suite_class_path(), options))
+                self._nodes.append(KafkaNode(port, java.program, class_path, options))
             with ThreadPoolExecutor(self._node_count) as pool:
                 list(pool.map(launch, range(self._node_count)))
             for node in self._nodes:
