@@ -46,11 +46,13 @@ class ApacheKafka:
         listeners: Sequence[Listener] = (),
         data: Mapping[int, Path] | None = None,
         format_options: Sequence[str] = (),
+        classes: Path | None = None,
     ) -> None:
         """`properties` override the built-in properties of every node.
 
         `data` maps node ids to log directories that outlive the cluster; other nodes use temporary
-        directories. `format_options` are arguments of Kafka's storage tool.
+        directories. `format_options` are arguments of Kafka's storage tool. `classes` is a
+        directory of class files that the properties name.
         """
         self.bootstrap_servers = ""
         self._node_count = nodes
@@ -58,6 +60,7 @@ class ApacheKafka:
         self._listeners = listeners
         self._data = data or {}
         self._format_options = format_options
+        self._classes = classes
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[KafkaNode] = []
 
@@ -141,6 +144,8 @@ class ApacheKafka:
             for index, name in enumerate(names)
         }
         clients = self._ports["PLAINTEXT"]
+        # The archive of classes needs Kafka's jars first.
+        class_path = os.pathsep.join([suite_class_path(), *map(str, filter(None, [self._classes]))])
 
         def launch(node_id: int) -> None:
             properties = (
@@ -154,7 +159,7 @@ class ApacheKafka:
         try:
             for port in clients:
                 options = [_MAX_HEAP, *jvm_options]
-                self._nodes.append(KafkaNode(port, java.program, suite_class_path(), options))
+                self._nodes.append(KafkaNode(port, java.program, class_path, options))
             with ThreadPoolExecutor(self._node_count) as pool:
                 list(pool.map(launch, range(self._node_count)))
             for node in self._nodes:

@@ -62,7 +62,7 @@ def test_kube_score_finds_nothing(overlay: str) -> None:
     [
         ("runAsUser: 65532", "runAsUser: 0", "user"),
         ("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "root filesystem"),
-        ("image: qa-worker:0.1.0", "image: qa-worker:latest", "Image with latest tag"),
+        ("image: qa-worker:0.2.0", "image: qa-worker:latest", "Image with latest tag"),
         ("kind: PodDisruptionBudget", "kind: Budget", "PodDisruptionBudget"),
     ],
 )

@@ -23,6 +23,14 @@ from worker.settings.environment import load
 
 pytestmark = [pytest.mark.process, pytest.mark.tools]
 
+SASL = {
+    "PLAIN": "plaintext",
+    "SCRAM-SHA-256": "scram_sha256",
+    "SCRAM-SHA-512": "scram_sha512",
+    "AWS_MSK_IAM": "oauthbearer",
+}
+"""The worker's mechanism to KEDA's name."""
+
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
 SCALED = [
     overlay
@@ -169,8 +177,10 @@ def test_the_scaler_watches_the_topic_and_group_of_the_worker(
     assert "limitToPartitionsWithLag" not in metadata
     if environment.get("KAFKA_SECURITY_PROTOCOL") == "SASL_SSL":
         assert metadata["tls"] == "enable"
-        mechanism = loaded.kafka.sasl_mechanism.lower()
-        assert metadata["sasl"] == mechanism.replace("scram-sha-", "scram_sha")
+        assert metadata["sasl"] == SASL[loaded.kafka.sasl_mechanism]
+    if loaded.kafka.sasl_mechanism == "AWS_MSK_IAM":
+        assert metadata["saslTokenProvider"] == "aws_msk_iam"
+        assert metadata["awsRegion"] == environment["AWS_REGION"]
 
 
 @pytest.mark.parametrize("overlay", KEDA)
@@ -181,6 +191,14 @@ def test_the_scaler_and_the_worker_share_one_secret(overlay: str) -> None:
         return
     (authentication,) = authentications
     assert trigger(overlay)["authenticationRef"]["name"] == authentication["metadata"]["name"]
+    if "podIdentity" in authentication["spec"]:
+        # The worker's own role, in place of a Secret.
+        identity = authentication["spec"]["podIdentity"]
+        assert identity == {"provider": "aws", "identityOwner": "workload"}
+        annotations = only_resource(overlay, "ServiceAccount")["metadata"]["annotations"]
+        assert annotations["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::")
+        assert "volumes" not in pod(overlay)
+        return
     mounted = {
         (volume["secret"]["secretName"], item["key"])
         for volume in pod(overlay)["volumes"]
@@ -190,4 +208,22 @@ def test_the_scaler_and_the_worker_share_one_secret(overlay: str) -> None:
     used = mounted | {(reference["name"], reference["key"]) for reference in references}
     targets = authentication["spec"]["secretTargetRef"]
     assert {(target["name"], target["key"]) for target in targets} == used
-    assert {target["parameter"] for target in targets} == {"username", "password", "ca"}
+    authority = {"ca"} if "KAFKA_SSL_TRUSTSTORE_LOCATION" in settings(overlay) else set()
+    assert {target["parameter"] for target in targets} == {"username", "password", *authority}
+
+
+def test_event_hubs_settings_are_within_the_ranges_that_microsoft_recommends(
+    secret: dict[str, str],
+) -> None:
+    """https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations"""
+    loaded = load(settings("overlays/keda-event-hubs", secret))
+    kafka = loaded.kafka
+    assert loaded.qa.delivery == "at_least_once"
+    assert kafka.request_timeout_ms >= 60_000
+    assert 30_000 <= kafka.session_timeout_ms <= 300_000
+    assert kafka.heartbeat_interval_ms == 3_000
+    assert kafka.metadata_max_age_ms < 240_000
+    assert kafka.connections_max_idle_ms < 240_000
+    assert kafka.max_request_size is not None
+    assert kafka.max_request_size < 1_046_528
+    assert kafka.compression_type == "none"

@@ -67,7 +67,16 @@ def test_all_components_can_be_combined(schemas: str, tmp_path: Path) -> None:
     code, output = validate(text, schemas, VERSIONS[-1])
     assert code == 0, output
     # Every component has an effect; one of them removes the PodMonitor.
-    for added in ("KAFKA_SASL_MECHANISM", "QA_MODELS", "QA_TRACING", "port: 4318", "port: 443"):
+    for added in (
+        "QA_DELIVERY",
+        "role-arn",
+        "port: 9098",
+        "ca.crt",
+        "QA_MODELS",
+        "QA_TRACING",
+        "port: 4318",
+        "port: 443",
+    ):
         assert added in text
     assert "PodMonitor" not in text
     assert "kind: PrometheusRule" in text

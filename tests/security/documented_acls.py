@@ -27,6 +27,7 @@ def _actual_name(default_name: str, settings: Settings) -> str:
     names = {
         "qa.questions": qa.questions_topic,
         "qa.answers": qa.answers_topic,
+        "qa.answers.shadow": f"{qa.answers_topic}.shadow",
         "qa.questions.dead": qa.dead_letters_topic,
         "qa.unsure": qa.unsure_topic or "",
         "replies-": f"{qa.answers_topic}-replies-",

@@ -20,8 +20,12 @@ class KafkaSettings(SettingsGroup):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
-        "PLAIN", description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+    sasl_mechanism: Literal[
+        "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"
+    ] = Field(
+        "PLAIN",
+        description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, or AWS_MSK_IAM (extra msk; "
+        "region, role and profile by AWS' own variables)",
     )
     sasl_username: str | None = Field(None, description="User name for PLAIN and SCRAM")
     sasl_password: SecretStr | None = Field(None, description="Password for PLAIN and SCRAM")
@@ -89,6 +93,17 @@ class KafkaSettings(SettingsGroup):
         "added to a topic are not known",
     )
     request_timeout_ms: int = Field(40_000, ge=1_000, description="Timeout of a request")
+    connections_max_idle_ms: int = Field(
+        540_000,
+        ge=1_000,
+        description="Time after which a connection without requests is closed",
+    )
+    max_request_size: int | None = Field(
+        None,
+        ge=1024,
+        description="Maximum bytes of a request that publishes, for brokers that close the "
+        "connection at a larger one; default: the topics' max.message.bytes",
+    )
     transaction_timeout_ms: int = Field(
         10_000,
         ge=1_000,
@@ -111,6 +126,12 @@ class KafkaSettings(SettingsGroup):
     @classmethod
     def _normalize_servers(cls, text: str | None) -> str | None:
         return text and ",".join(parse_bootstrap_servers(text))
+
+    @property
+    def has_token_login(self) -> bool:
+        """Whether connections log in with a token (SASL/OAUTHBEARER)."""
+        by_token = self.sasl_mechanism in ("OAUTHBEARER", "AWS_MSK_IAM")
+        return by_token and self.security_protocol.startswith("SASL")
 
     @model_validator(mode="after")
     def _check_timeouts(self) -> "KafkaSettings":
@@ -141,6 +162,14 @@ class KafkaSettings(SettingsGroup):
         if not self.security_protocol.startswith("SASL"):
             return
         protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"
+        if self.sasl_mechanism == "AWS_MSK_IAM":
+            if self.security_protocol != "SASL_SSL":
+                # The token would be readable on the network, and is valid for 15 minutes.
+                raise ValueError(
+                    f"KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, not "
+                    f"{self.security_protocol}"
+                )
+            return
         if self.sasl_mechanism != "OAUTHBEARER":
             if not (self.sasl_username and self.sasl_password):
                 raise ValueError(
