@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from deploy.helm.generate.files import files
-from tests.deploy.kubernetes import CHART, OVERLAYS, ChartError, template
+from deploy.release.checks import version_of
+from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, ChartError, template
 from tests.tools import tool
-from worker import __version__
 from worker.settings.environment import variables
 
 SCHEMA = CHART / "values.schema.json"
@@ -42,7 +42,7 @@ def test_the_file_is_generated(path: Path) -> None:
 
 def test_versions_of_chart_and_worker_are_one() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
-    assert chart["version"] == chart["appVersion"] == __version__
+    assert chart["version"] == chart["appVersion"] == version_of(ROOT.parents[1])
 
 
 def test_the_schema_takes_every_setting_and_no_secret() -> None:
