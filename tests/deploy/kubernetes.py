@@ -15,6 +15,10 @@ from tests.tools import tool
 ROOT = Path(__file__).parent.parent.parent / "deploy" / "kubernetes"
 OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "overlays").iterdir())]
 """All directories that can be applied, as paths below deploy/kubernetes."""
+CHART = ROOT.parent / "helm" / "qa-worker"
+CHARTS = [f"chart/{overlay.rpartition('/')[2]}" for overlay in OVERLAYS]
+"""The chart of deploy/helm, with its values file for each overlay."""
+RENDERS = [*OVERLAYS, *CHARTS]
 
 Resource = dict[str, Any]
 
@@ -23,13 +27,34 @@ _UNITS = {"m": Decimal("0.001"), "": Decimal(1), "Mi": Decimal(2**20), "Gi": Dec
 
 @cache
 def rendered(overlay: str | Path) -> str:
-    """Returns the YAML of an overlay, or of a directory elsewhere."""
+    """Returns the YAML of one of `RENDERS`, or of a directory elsewhere."""
+    if overlay in CHARTS:
+        return template(Path(overlay).name)
     program = tool("kubectl", "kustomize")
     verb = "kustomize" if Path(program).name == "kubectl" else "build"
     result = subprocess.run([program, verb, ROOT / overlay], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stderr == "", "kustomize warns, for example of a deprecated field"
     return result.stdout
+
+
+@cache
+def template(*names: str, options: tuple[str, ...] = ()) -> str:
+    """Returns the YAML of the chart for the values files of these names, the last over the others.
+
+    Raises `ChartError` with helm's message if the chart refuses the values.
+    """
+    files = [f"--values={CHART / 'values' / name}.yaml" for name in names]
+    command = [tool("helm"), "template", "qa-worker", str(CHART), *files, *options]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise ChartError(result.stderr)
+    assert result.stderr == "", "helm warns"
+    return result.stdout
+
+
+class ChartError(Exception):
+    """Helm does not render the chart."""
 
 
 @cache

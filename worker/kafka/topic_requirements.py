@@ -8,7 +8,7 @@ import structlog
 
 from worker.kafka.acl import RequiredAcls, find_missing, format_missing, required_by_worker
 from worker.kafka.errors import StreamingError
-from worker.kafka.topics import Topic, admin_client, describe_with
+from worker.kafka.topics import Topic, admin_client, describe_named, describe_with
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,24 @@ async def require_topics(settings: Settings, required: RequiredAcls) -> list[Top
         raise StreamingError(
             f"no topic {', '.join(missing)} on {settings.kafka.bootstrap_servers}: create it "
             f"(`qa-worker topics create`)"
+        )
+    return topics
+
+
+async def require_named_topics(settings: Settings, required: RequiredAcls) -> list[Topic]:
+    """Returns the topics of `required`, in its order, which need not be those of the settings.
+
+    Raises as `require_topics`.
+    """
+    async with admin_client(settings.kafka) as admin:
+        topics = await describe_named(admin, list(required))
+        missing_acls = await find_missing(admin, required)
+    if missing_acls:
+        raise StreamingError(format_missing(settings.kafka, missing_acls))
+    if missing := [topic.name for topic in topics if not topic.partitions]:
+        raise StreamingError(
+            f"no topic and no file {', '.join(missing)}: {settings.kafka.bootstrap_servers} "
+            f"(KAFKA_BOOTSTRAP_SERVERS) has no such topic"
         )
     return topics
 

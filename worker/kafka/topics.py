@@ -2,7 +2,7 @@
 if they have a topic, in this order.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -68,7 +68,11 @@ async def describe_topics(settings: Settings) -> list[Topic]:
 
 async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
     """As `describe_topics`, with a client that is connected already."""
-    names = topic_names(settings)
+    return await describe_named(admin, topic_names(settings))
+
+
+async def describe_named(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[Topic]:
+    """The topics with these names. Raises `KafkaError`."""
     # Ask for all topics: asking for one by name can create it.
     described = {topic["topic"]: topic for topic in await admin.describe_topics()}
     existing = [name for name in names if name in described and not described[name]["error_code"]]

@@ -30,6 +30,7 @@ from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
 from worker.streaming.replies import ReplyRouter
+from worker.streaming.sample import Sample
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.unsure import UnsureQuestions
@@ -85,6 +86,7 @@ class KafkaSession:
             limits=topics.limits,
             compacted=topics.compacted,
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
+            sample=Sample(qa.sample),
         )
         context = PartitionContext(
             processor=processor,
