@@ -18,8 +18,8 @@ def compile_java(name: str, directory: Path) -> Path:
     lock = SOURCES / "ecj.lock"
     compiler = KafkaDistribution("compiler", parse_lock(lock.read_text("utf-8"), lock.name))
     command = [
-        *(find_java().program, "-jar", compiler.class_path(), "-17", "-d", directory),
-        *("-classpath", suite_class_path(), SOURCES / f"{name}.java"),
+        *(str(find_java().program), "-jar", compiler.class_path(), "-17", "-d", str(directory)),
+        *("-classpath", suite_class_path(), str(SOURCES / f"{name}.java")),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout

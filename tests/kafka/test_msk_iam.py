@@ -6,6 +6,7 @@ Without AWS: STS is a server of the test.
 import asyncio
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -194,6 +195,13 @@ async def test_no_log_line_has_the_signature(
     logging.getLogger("test").debug("debug lines are captured")
     assert "debug lines are captured" in caplog.text
     assert url.value("X-Amz-Signature") not in caplog.text
+
+
+@pytest.mark.process
+def test_the_library_is_imported_for_this_login_only() -> None:
+    code = "import sys, worker.cli.run; print('botocore' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 async def test_without_the_extra(aws: pytest.MonkeyPatch) -> None:
