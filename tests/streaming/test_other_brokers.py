@@ -20,6 +20,7 @@ from tests.brokers.other_brokers import OtherBroker
 from tests.dead_letters.records import dead_letter, post
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
+from worker.client import QuestionClient
 from worker.kafka.cluster_support import require_delivery
 from worker.kafka.errors import StreamingError
 from worker.kafka.kafka_node import free_ports
@@ -161,8 +162,13 @@ async def test_at_least_once_works_from_end_to_end(
         await topics.send([event(40)])
         async with WorkerProcess(settings):
             await until(lambda: topics.has(41), "the next one is answered")
+            # As `qa-worker ask` and the console do.
+            async with asyncio.timeout(60), QuestionClient.open(load(settings)) as client:
+                asked = await client.send(event(41))
+                result = await client.wait_for_result(asked, timeout_seconds=30)
+            assert result.reason == ""
         assert not {key for key in proxy.asked if key in others.TRANSACTIONS}
-    assert Counter(await topics.ids()) == Counter(f"q-{n}" for n in range(41))
+    assert Counter(await topics.ids()) == Counter(f"q-{n}" for n in range(42))
     assert len(await topics.dead_letters()) == 1
 
 

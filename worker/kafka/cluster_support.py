@@ -129,7 +129,22 @@ async def require_delivery(settings: Settings) -> ClusterSupport:
             except RefusedError as refused:
                 raise StreamingError(no_transactions(kafka, str(refused))) from None
             return ClusterSupport()
-        return ClusterSupport(producer_ids=await _has_producer_ids(client, versions, kafka))
+        why = await _find_why_no_producer_ids(client, versions, kafka)
+        if why:
+            log.warning(
+                "idempotence_unavailable",
+                reason=why,
+                what="a batch whose acknowledgement is lost is published twice",
+            )
+        return ClusterSupport(producer_ids=not why)
+
+
+async def find_producer_ids(kafka: KafkaSettings) -> bool:
+    """Whether the brokers give producer ids. Raises `StreamingError`, `KafkaError` and
+    `TimeoutError`.
+    """
+    async with _connected(kafka) as client:
+        return not await _find_why_no_producer_ids(client, await _versions(client), kafka)
 
 
 async def require_transactions(kafka: KafkaSettings, name: str) -> None:
@@ -179,23 +194,18 @@ async def _require(
     await _ask(client, request, "FindCoordinator for a transactional id")
 
 
-async def _has_producer_ids(
+async def _find_why_no_producer_ids(
     client: AIOKafkaClient, versions: Mapping[int, tuple[int, int]], kafka: KafkaSettings
-) -> bool:
-    why = find_missing_requests(versions, {Api.INIT_PRODUCER_ID: 0})
-    if not why:
-        request = InitProducerIdRequest(None, kafka.request_timeout_ms)
-        try:
-            await _ask(client, request, Api.INIT_PRODUCER_ID.request)
-        except RefusedError as refused:
-            why = str(refused)
-    if why:
-        log.warning(
-            "idempotence_unavailable",
-            reason=why,
-            what="a batch whose acknowledgement is lost is published twice",
-        )
-    return not why
+) -> str:
+    """Empty if the brokers give producer ids."""
+    if why := find_missing_requests(versions, {Api.INIT_PRODUCER_ID: 0}):
+        return why
+    request = InitProducerIdRequest(None, kafka.request_timeout_ms)
+    try:
+        await _ask(client, request, Api.INIT_PRODUCER_ID.request)
+    except RefusedError as refused:
+        return str(refused)
+    return ""
 
 
 async def _ask(client: AIOKafkaClient, request: Any, what: str) -> Any:
