@@ -46,13 +46,15 @@ class ApacheKafka:
         listeners: Sequence[Listener] = (),
         data: Mapping[int, Path] | None = None,
         format_options: Sequence[str] = (),
+        racks: Sequence[str] = (),
         classes: Path | None = None,
     ) -> None:
         """`properties` override the built-in properties of every node.
 
         `data` maps node ids to log directories that outlive the cluster; other nodes use temporary
         directories. `format_options` are arguments of Kafka's storage tool. `classes` is a
-        directory of class files that the properties name.
+        directory of class files that the properties name. `racks` has the rack of each node, by
+        node id.
         """
         self.bootstrap_servers = ""
         self._node_count = nodes
@@ -60,6 +62,7 @@ class ApacheKafka:
         self._listeners = listeners
         self._data = data or {}
         self._format_options = format_options
+        self._racks = racks
         self._classes = classes
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[KafkaNode] = []
@@ -186,6 +189,8 @@ class ApacheKafka:
             "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
             "controller.quorum.voters": ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in voters),
         }
+        if self._racks:
+            properties["broker.rack"] = self._racks[node_id]
         if node_id in self._data:
             properties["log.dirs"] = str(self._data[node_id])
         return properties

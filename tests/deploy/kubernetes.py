@@ -73,9 +73,15 @@ def only_resource(overlay: str, kind: str) -> Resource:
     return resource
 
 
+def workload(overlay: str) -> Resource:
+    """Returns the Deployment or the StatefulSet of the worker."""
+    (only,) = resources(overlay, "Deployment") + resources(overlay, "StatefulSet")
+    return only
+
+
 def pod(overlay: str) -> Resource:
     """Returns the specification of the worker's pods."""
-    return dict(only_resource(overlay, "Deployment")["spec"]["template"]["spec"])
+    return dict(workload(overlay)["spec"]["template"]["spec"])
 
 
 def containers(overlay: str) -> list[Resource]:
@@ -93,23 +99,31 @@ def worker(overlay: str) -> Resource:
 def settings(overlay: str, files: Mapping[str, str] | None = None) -> dict[str, str]:
     """Returns the worker's environment, from the ConfigMap and from the container.
 
-    The value of a variable from a Secret is the name of its key. `files` replaces paths.
+    The value of a variable from a Secret is the name of its key, of one from the pod `qa-worker-0`.
+    `files` replaces paths.
     """
     container = worker(overlay)
     (source,) = container["envFrom"]
     config = only_resource(overlay, "ConfigMap")
     assert source["configMapRef"]["name"] == config["metadata"]["name"]
     of_container = {
-        variable["name"]: variable.get("value") or variable["valueFrom"]["secretKeyRef"]["key"]
+        variable["name"]: variable.get("value") or _referred(variable["valueFrom"])
         for variable in container.get("env", [])
     }
     environment = {**config["data"], **of_container}
     return {name: (files or {}).get(value, value) for name, value in environment.items()}
 
 
+def _referred(source: Resource) -> str:
+    if "fieldRef" in source:
+        assert source["fieldRef"] == {"fieldPath": "metadata.name"}
+        return "qa-worker-0"
+    return str(source["secretKeyRef"]["key"])
+
+
 def selects(selector: Resource, overlay: str) -> bool:
     """Returns whether a label selector matches the worker's pods. An empty one does not count."""
-    labels = only_resource(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    labels = workload(overlay)["spec"]["template"]["metadata"]["labels"]
     match_labels = selector.get("matchLabels", {})
     return bool(match_labels) and match_labels.items() <= labels.items()
 

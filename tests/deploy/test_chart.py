@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 import yaml
 
 from deploy.helm.generate.files import files
-from tests.deploy.kubernetes import CHART, OVERLAYS, ChartError, template
+from deploy.release.checks import version_of
+from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, ChartError, template
 from tests.tools import tool
-from worker import __version__
 from worker.settings.environment import variables
 
 SCHEMA = CHART / "values.schema.json"
@@ -41,7 +42,7 @@ def test_the_file_is_generated(path: Path) -> None:
 
 def test_versions_of_chart_and_worker_are_one() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
-    assert chart["version"] == chart["appVersion"] == __version__
+    assert chart["version"] == chart["appVersion"] == version_of(ROOT.parents[1])
 
 
 def test_the_schema_takes_every_setting_and_no_secret() -> None:
@@ -87,8 +88,10 @@ class TestLint:
         assert result.returncode == 0, result.stderr
         _, _, notes = result.stdout.partition("NOTES:\n")
         assert "the group qa-worker read qa.questions from kafka:9092" in notes
-        assert "exec deployment/mine --container worker -- qa-worker topics check" in notes
-        assert "this release's is default/mine" in notes
+        assert (
+            "exec deployment/mine-qa-worker --container worker -- qa-worker topics check" in notes
+        )
+        assert "this release's is default/mine-qa-worker" in notes
 
 
 class TestSchema:
@@ -167,6 +170,44 @@ class TestValues:
         assert "qa-worker" not in {each["metadata"]["name"] for each in found.values()}
         assert found["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == "other"
         assert pod["spec"]["serviceAccountName"] == "other"
+
+    def test_a_chart_may_have_it_twice_as_a_dependency(self, tmp_path: Path) -> None:
+        shutil.copytree(CHART, tmp_path / "charts/qa-worker")
+        version = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))["version"]
+        dependencies = [
+            {
+                "name": "qa-worker",
+                "version": version,
+                "alias": alias,
+                "condition": f"{alias}.enabled",
+            }
+            for alias in ("batch", "interactive", "unused")
+        ]
+        parent = {"apiVersion": "v2", "name": "app", "version": "1.0.0"}
+        (tmp_path / "Chart.yaml").write_text(
+            yaml.safe_dump({**parent, "dependencies": dependencies})
+        )
+        values = {
+            "global": {"domain": "example.com"},
+            "batch": {"settings": {"KAFKA_GROUP_ID": "batch"}},
+            "unused": {"enabled": False},
+        }
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+        command = [tool("helm"), "template", "app", str(tmp_path)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        found = list(yaml.safe_load_all(result.stdout))
+        names = [each["metadata"]["name"] for each in found if each["kind"] == "Deployment"]
+        assert sorted(names) == ["app-batch", "app-interactive"]
+        assert len({(each["kind"], each["metadata"]["name"]) for each in found}) == len(found)
+
+    @pytest.mark.parametrize("version", ["v1.32.0", "v1.33.5-gke.1080000", "v1.34.1-eks-113cf36"])
+    def test_versions_of_managed_kubernetes_are_taken(self, version: str) -> None:
+        assert template(options=(f"--kube-version={version}",))
+
+    def test_an_older_kubernetes_is_refused(self) -> None:
+        with pytest.raises(ChartError, match=r"requires kubeVersion: >=1\.32"):
+            template(options=("--kube-version=v1.31.9",))
 
     def test_a_digest_takes_the_tags_place(self) -> None:
         digest = f"sha256:{'0' * 64}"

@@ -34,6 +34,7 @@ IGNORED = (
     "container-image-pull-policy",  # tags are immutable, so a start need not ask the registry
     "deployment-has-host-podantiaffinity",  # the pods have topologySpreadConstraints
     "deployment-replicas",  # KEDA scales to zero
+    "statefulset-has-host-podantiaffinity",  # as for the Deployment
 )
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 """Kinds of volumes that give no access to the node."""

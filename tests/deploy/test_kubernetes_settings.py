@@ -15,11 +15,12 @@ from tests.deploy.kubernetes import (
     selects,
     settings,
     worker,
+    workload,
 )
 from tests.deploy.measured import figures
 from worker.cli.topics import create
 from worker.inference.cpu_quota import available_cores
-from worker.settings.environment import load
+from worker.settings.environment import find_doubtful, load
 
 pytestmark = [pytest.mark.process, pytest.mark.tools]
 
@@ -32,11 +33,7 @@ SASL = {
 """The worker's mechanism to KEDA's name."""
 
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
-SCALED = [
-    overlay
-    for overlay in OVERLAYS
-    if "replicas" not in only_resource(overlay, "Deployment")["spec"]
-]
+SCALED = [overlay for overlay in OVERLAYS if "replicas" not in workload(overlay)["spec"]]
 
 
 @pytest.fixture
@@ -100,7 +97,7 @@ def test_the_memory_limit_exceeds_the_peak_of_the_largest_records(overlay: str) 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_selector_selects_the_worker(overlay: str) -> None:
-    deployment = only_resource(overlay, "Deployment")["spec"]
+    deployment = workload(overlay)["spec"]
     spread = [c["labelSelector"] for c in pod(overlay)["topologySpreadConstraints"]]
     monitor, service = (
         only_resource(overlay, "PodMonitor")["spec"],
@@ -143,6 +140,23 @@ def test_maximum_of_replicas_is_the_number_of_partitions(overlay: str) -> None:
     autoscalers = resources(overlay, "HorizontalPodAutoscaler")
     maxima += [scaler["spec"]["maxReplicas"] for scaler in autoscalers]
     assert maxima == [partitions]
+
+
+@pytest.mark.parametrize("overlay", RENDERS)
+def test_only_pods_that_keep_their_name_and_number_are_static_members(
+    overlay: str, secret: dict[str, str]
+) -> None:
+    loaded = load(settings(overlay, secret))
+    is_static = loaded.kafka.group_instance_id is not None
+    assert is_static == overlay.endswith("/static-members")
+    if is_static:
+        stateful = workload(overlay)
+        assert stateful["kind"] == "StatefulSet"
+        assert (
+            stateful["spec"]["serviceName"] == only_resource(overlay, "Service")["metadata"]["name"]
+        )
+        assert overlay not in SCALED
+    assert list(find_doubtful(loaded)) == []
 
 
 def trigger(overlay: str) -> Resource:

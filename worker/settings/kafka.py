@@ -8,6 +8,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from worker.settings.base import MIB, SettingsGroup, require_below
 from worker.settings.bootstrap import parse_bootstrap_servers
 
+_JAVA_ASSIGNORS = {
+    "org.apache.kafka.clients.consumer.RoundRobinAssignor": "roundrobin",
+    "org.apache.kafka.clients.consumer.RangeAssignor": "range",
+    "org.apache.kafka.clients.consumer.StickyAssignor": "sticky",
+}
+
 
 class KafkaSettings(SettingsGroup):
     """Field `x_y` is the variable `KAFKA_X_Y`."""
@@ -16,7 +22,19 @@ class KafkaSettings(SettingsGroup):
         None, description="Brokers as host:port, separated by commas"
     )
     group_id: str = Field("qa-worker", min_length=1, description="Consumer group id")
+    group_instance_id: str | None = Field(
+        None,
+        max_length=249,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Static member of the group (KIP-345): a name that this worker alone has, and "
+        "keeps over restarts, so that a restart moves no partition; default: dynamic",
+    )
     client_id: str = Field("qa-worker", description="Client name in the brokers' logs and quotas")
+    client_rack: str | None = Field(
+        None,
+        description="Rack or zone of the worker (KIP-392): fetch from a replica whose broker.rack "
+        "is the same, if the brokers have a replica.selector.class; default: from the leader",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
@@ -65,8 +83,9 @@ class KafkaSettings(SettingsGroup):
         "read_committed",
         description="read_committed; read_uncommitted also reads records of open transactions",
     )
-    partition_assignment_strategy: Literal["roundrobin", "range"] = Field(
-        "roundrobin", description="roundrobin or range"
+    partition_assignment_strategy: Literal["roundrobin", "range", "sticky"] = Field(
+        "roundrobin",
+        description="roundrobin, range or sticky, or the Java client's class of the same name",
     )
     session_timeout_ms: int = Field(
         10_000,
@@ -126,6 +145,11 @@ class KafkaSettings(SettingsGroup):
     @classmethod
     def _normalize_servers(cls, text: str | None) -> str | None:
         return text and ",".join(parse_bootstrap_servers(text))
+
+    @field_validator("partition_assignment_strategy", mode="before")
+    @classmethod
+    def _short_name(cls, name: str) -> str:
+        return _JAVA_ASSIGNORS.get(name, name)
 
     @property
     def has_token_login(self) -> bool:

@@ -1,14 +1,18 @@
 {{/* Names, labels and images that several templates share. */}}
 
+{{/* By Helm's convention: the release's name, with the chart's (as a dependency, its alias) unless the release
+     is named after it. 52 characters leave room for what Kubernetes appends to a StatefulSet's name. */}}
 {{- define "qa-worker.name" -}}
-{{ .Values.fullnameOverride | default .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- $name := printf "%s-%s" .Release.Name .Chart.Name -}}
+{{- if contains .Chart.Name .Release.Name }}{{ $name = .Release.Name }}{{ end -}}
+{{ .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "qa-worker.serviceName" -}}
 {{ .Values.service.name | default (printf "%s-metrics" (include "qa-worker.name" .)) }}
 {{- end }}
 
-{{/* The name is that of the release, so that two releases in one namespace select their own pods.
+{{/* The label has the name of the resources, so that two releases in one namespace select their own pods.
      Helm itself adds app.kubernetes.io/managed-by. */}}
 {{- define "qa-worker.selector" -}}
 app.kubernetes.io/name: {{ include "qa-worker.name" . }}
