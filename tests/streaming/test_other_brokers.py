@@ -15,6 +15,7 @@ import pytest
 
 from tests.brokers import other_brokers as others
 from tests.brokers.apache import ApacheKafka, Listener
+from tests.brokers.fixtures import StartApacheKafka
 from tests.brokers.kafka_proxy import KafkaProxy
 from tests.brokers.other_brokers import OtherBroker
 from tests.dead_letters.records import dead_letter, post
@@ -244,6 +245,31 @@ async def test_a_coordinator_that_is_not_there_yet_is_waited_for(
     ):
         await until(lambda: topics.has(4), "all are answered")
     assert others.STARTING_ANSWERS == [others.COORDINATOR_NOT_AVAILABLE] * 4
+
+
+async def test_a_coordinator_that_never_comes_is_named(
+    start_apache_kafka: StartApacheKafka,
+) -> None:
+    """Kafka's default for one broker: the topic of the transactions cannot be created."""
+    kafka = start_apache_kafka(properties={"transaction.state.log.replication.factor": "3"})
+    topics = Topics(kafka.bootstrap_servers)
+    await topics.create()
+    line = await last_line(
+        {
+            **topics.environment,
+            "QA_DRAIN_SECONDS": "1",
+            "KAFKA_REBALANCE_TIMEOUT_MS": "2000",
+            "KAFKA_REQUEST_TIMEOUT_MS": "5000",
+        }
+    )
+    print(f"\n{line}")
+    assert line == (
+        f"qa-worker: cannot start with {topics.servers}: no answer to FindCoordinator for a "
+        "transactional id within 5 s: [Error 15] GroupCoordinatorNotAvailableError: The "
+        "coordinator is not available; can the "
+        "brokers create __transaction_state (its transaction.state.log.replication.factor, 3 by "
+        "default, needs as many brokers)? QA_DELIVERY=at_least_once needs no coordinator"
+    )
 
 
 @asynccontextmanager
