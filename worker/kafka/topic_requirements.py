@@ -1,5 +1,6 @@
 """Checks at the start of a command that its topics exist and that it has the ACLs for them."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class OutputTopics:
     """What the worker has to know of the topics that it publishes to."""
 
     limits: Mapping[str, int]
-    """Topic to `max.message.bytes`; the questions topic too."""
+    """Topic to `max.message.bytes`, at most KAFKA_MAX_REQUEST_SIZE; the questions topic too."""
     compacted: frozenset[str]
 
 
@@ -64,6 +65,7 @@ async def check_topics(settings: Settings) -> OutputTopics:
     """As `require_topics`, for the worker; logs what the operator should know."""
     topics = await require_topics(settings, required_by_worker(settings))
     outputs = topics[1:]
+    largest = settings.kafka.max_request_size or sys.maxsize
     for topic in outputs:
         if topic.max_message_bytes_unknown:
             log.warning(
@@ -80,6 +82,6 @@ async def check_topics(settings: Settings) -> OutputTopics:
                 "of a key; a question without a key gets its topic-partition-offset as the key",
             )
     return OutputTopics(
-        {topic.name: topic.max_message_bytes for topic in topics},
+        {topic.name: min(topic.max_message_bytes, largest) for topic in topics},
         frozenset(topic.name for topic in outputs if topic.compacted),
     )

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    IncompatibleBrokerVersion,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+    for_code,
+)
 
 from worker.kafka.acl import format_missing
 from worker.kafka.connection import connection_options
@@ -121,11 +127,17 @@ def topic_names(settings: Settings) -> list[str]:
 
 
 async def _fetch_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Topic to its properties, without those topics that may not be described."""
+    """Topic to its properties, without those topics that may not be described; empty if the brokers
+    do not have the request.
+    """
     wanted = dict.fromkeys((MAX_MESSAGE_BYTES, CLEANUP_POLICY))
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs=wanted) for name in names]
     configs = {}
-    for response in await admin.describe_configs(resources) if names else []:
+    try:
+        described = await admin.describe_configs(resources) if names else []
+    except (IncompatibleBrokerVersion, NotImplementedError, UnsupportedVersionError):
+        return {}
+    for response in described:
         for code, _, _, name, entries, *_ in response.resources:
             if not code:
                 configs[name] = {key: value or "" for key, value, *_ in entries if key in wanted}

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from worker.inference.cache.answer_cache import AnswerCache
+from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
 from worker.kafka.start_offsets import GroupStart
@@ -49,6 +50,7 @@ class KafkaSession:
         settings: Settings,
         topics: OutputTopics,
         start: GroupStart,
+        support: ClusterSupport,
         engine: Engine,
         cache: AnswerCache | None,
         health: Health,
@@ -64,7 +66,7 @@ class KafkaSession:
         throttling = ThrottleReporter(health)
         self._consumer = GroupConsumer(settings, start, throttling.report)
         self._delivery = create_delivery(
-            settings, topics.limits, self._consumer, traces, throttling.report
+            settings, topics.limits, self._consumer, traces, throttling.report, support
         )
         self._limiter = InFlightLimiter(
             engine,
