@@ -154,6 +154,11 @@ WINDOWS = Counter("qa_windows", "Windows that the model has run")
 INFERENCE_TOKENS = Counter(
     "qa_inference_tokens", "Tokens that the model has run, padding not included"
 )
+QUEUE_TOKENS = Counter(
+    "qa_queue_tokens",
+    "Tokens that the model has run for a queue, padding not included; a queue is a questions topic",
+    ["queue"],
+)
 PADDING_TOKENS = Counter("qa_padding_tokens", "Padding tokens that the model has run")
 
 # Answer cache.
