@@ -81,7 +81,9 @@ class InferenceEngine:
         )
         self.model = bundle.model_info(self._session.provider)
         self._runner = BatchRunner(self._session, self.model)
-        self._queues: WorkQueues[Job[Any], WindowItem] = WorkQueues(self._new_batcher, weights or {})
+        self._queues: WorkQueues[Job[Any], WindowItem] = WorkQueues(
+            self._new_batcher, weights or {}
+        )
         self._clock = clock
         self._pending = PendingTokens()
         self._throughput = ThroughputEstimator(options.threads)
@@ -265,9 +267,7 @@ class InferenceEngine:
                     return None
                 self._work.wait()
 
-    def _run(
-        self, queue: str, items: Sequence[WindowItem], expired: Sequence[Job[Any]]
-    ) -> int:
+    def _run(self, queue: str, items: Sequence[WindowItem], expired: Sequence[Job[Any]]) -> int:
         # Without the lock: the futures' callbacks are the caller's.
         for job in expired:
             job.expire()

@@ -1,10 +1,10 @@
 """Decides which of several queues is served next, so that their service is in proportion to their
 weights. Pure.
 
-Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996): each piece
-of work has a start tag in virtual time, the queue with the smallest one is served, and service of a
-cost moves the queue's next start tag by cost / weight. A queue that had nothing for a while is not
-owed anything for it: it continues where the others are.
+Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996): each
+piece of work has a start tag in virtual time, the queue with the smallest one is served, and
+service of a cost moves the queue's next start tag by cost / weight. A queue that had nothing for a
+while is not owed anything for it: it continues where the others are.
 """
 
 import math
