@@ -53,7 +53,7 @@ async def run(
 ) -> Round:
     plan = Plan(delivery, "stub", rate=100.0, questions=500, sabotage=sabotage, logs=logs)
     assignor = "range" if delivery == "at_least_once" else "roundrobin"
-    result = await run_round(cluster, plan, faults, lambda: None, assignor=assignor)
+    result = await run_round(cluster, plan, faults, lambda: None, assignor=assignor, topics=2)
     print(f"\n{delivery}, {sabotage or 'no sabotage'}: {result.report}, exits: {result.exits}")
     return result
 
