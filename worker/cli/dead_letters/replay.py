@@ -32,7 +32,7 @@ _PERMANENT = frozenset(
         SkipReason.UNREADABLE,
     }
 )
-"""No later replay can send these either."""
+"""No later replay with the same settings can send these either."""
 
 
 def replay(
