@@ -95,12 +95,12 @@ def test_preprocessing_of_a_flood_delays_no_other_queue() -> None:
 
 
 def test_events_that_are_rejected_before_they_run_starve_no_queue() -> None:
-    """Their preprocessing costs: 500 tokens of it as much as 8 tokens of the model."""
+    """Their preprocessing costs: 500 tokens of it as much as 5 tokens of the model."""
     work = queues({"batch": 1, "interactive": 1})
     for number in range(10):
         work.add_window("interactive", f"i{number}", 512, 0.0)
     order = []
-    for number in range(1000):
+    for number in range(1500):
         work.add_job("batch", f"b{number}", 500)
         taken = work.take(0.0)
         assert taken is not None
