@@ -97,12 +97,10 @@ async def test_a_question_that_is_sent_on_is_unsure_and_its_later_answer_is_the_
 
 async def test_questions_go_to_the_first_topic_or_to_the_one_that_is_named(broker: Broker) -> None:
     async with two_topics(broker.bootstrap_servers) as (first, second):
-        for questions_topic, topics in (
-            (None, first),
-            (second.settings.qa.questions_topic, second),
-        ):
+        names = [topics.settings.qa.questions_topic for topics in (first, second)]
+        for asked, expected in ((None, names[0]), (names[1], names[1])):
             async with (
-                QuestionClient.open(first.settings, questions_topic=questions_topic) as client,
+                QuestionClient.open(first.settings, questions_topic=asked) as client,
                 AIOKafkaProducer(bootstrap_servers=first.servers) as producer,
             ):
                 question = await client.send(b"{}")
