@@ -20,9 +20,8 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.producer import IdempotentProducer
 from worker.kafka.transactions import TransactionalProducer, TransactionTime
 from worker.streaming import supervisor
-from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
 from worker.streaming.delivery.base import ProcessedRecord
-from worker.streaming.partition import counts
 
 BAD = b"{"
 

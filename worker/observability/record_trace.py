@@ -17,6 +17,8 @@ Header = tuple[str, bytes | None]
 ANSWERED = "answered"
 UNSURE = "unsure"
 """Answered with a score below min_score."""
+OUT_OF_SAMPLE = "out_of_sample"
+"""Not answered: QA_SAMPLE leaves the question out. Its offset is committed."""
 DROPPED = "dropped"
 """The partition was revoked or restarted before the record was committed; the record is read
 again."""
@@ -42,7 +44,8 @@ class RecordTrace:
     reply_topic: str = ""
     """Where the question asks for its reply; empty if it does not, or may not."""
     outcome: str = ""
-    """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
+    """`ANSWERED`, `UNSURE`, `OUT_OF_SAMPLE`, `DROPPED`, or the reason of the rejection; set at the
+    end."""
     ended: int = 0
     deadline: float | None = None
     """Unix time in seconds after which the outcome is not needed, if the record has a deadline."""

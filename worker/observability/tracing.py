@@ -34,7 +34,13 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
-from worker.observability.record_trace import ANSWERED, UNSURE, Header, RecordTrace
+from worker.observability.record_trace import (
+    ANSWERED,
+    OUT_OF_SAMPLE,
+    UNSURE,
+    Header,
+    RecordTrace,
+)
 from worker.observability.timings import BatchTiming
 
 FLUSH_SECONDS = 2.0
@@ -93,6 +99,7 @@ class Tracing:
         self._batches = _BatchSpans(self._tracer)
         self._group = group
         self._topics = {ANSWERED: answers_topic, UNSURE: unsure_topic or answers_topic}
+        self._topics[OUT_OF_SAMPLE] = answers_topic  # nothing is sent there, and it is no error
         self._dead_letters_topic = dead_letters_topic
 
     def close(self) -> None:

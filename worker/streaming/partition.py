@@ -15,7 +15,7 @@ from itertools import islice
 
 from aiokafka import TopicPartition
 
-from schemas.rejection import Reason, is_replay
+from schemas.rejection import Reason
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
@@ -23,12 +23,13 @@ from worker.observability.health import Health
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
+    OUT_OF_SAMPLE,
     UNSURE,
     RecordTrace,
     TraceDispatcher,
 )
 from worker.streaming.backpressure import InFlightLimiter
-from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
 from worker.streaming.delivery.base import (
     DeliveredRecord,
     Delivery,
@@ -263,6 +264,9 @@ class PartitionProcessor:
                 each.trace.add_stage("publish", started_ns)
         is_unsure = processed.verdict is Verdict.UNSURE
         outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
+        if processed.out_of_sample:
+            outcome = OUT_OF_SAMPLE
+            metrics.OUT_OF_SAMPLE.inc()
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
         self.in_flight_bytes -= each.record.size
@@ -286,13 +290,3 @@ class PartitionProcessor:
         if each.record.produced_ms is not None:
             # The producer's clock may be ahead of ours.
             self._latency.observe(max(0.0, time.time() - each.record.produced_ms / 1000))
-
-
-def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
-    """Whether the record counts for the dead-letter limit. A replayed question that is rejected
-    again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
-    expired question: after an outage, all of them may have expired. Nor one whose reply topic does
-    not exist: a client that has left may have sent many.
-    """
-    of_the_question = processed.reason not in (Reason.EXPIRED, Reason.REPLY_UNKNOWN)
-    return of_the_question and not is_replay(record.headers)

@@ -42,6 +42,7 @@ from worker.streaming.replies import (
     reply_after,
     with_event_id,
 )
+from worker.streaming.sample import Sample
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,7 @@ class RecordProcessor:
     unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
     cache: AnswerCache | None = None
     """In front of the engine."""
+    sample: Sample = field(default_factory=Sample)
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -108,6 +110,8 @@ class RecordProcessor:
             envelope, cache_key = await self._run_sized(record, self._decode, record)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
+            if not self.sample.contains(name):
+                return self.sample.leave_out(record, name, trace)
             reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
@@ -154,6 +158,8 @@ class RecordProcessor:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
+            if not self.sample.contains_unread(record, name):
+                return self.sample.leave_out(record, name, trace)
             context = None if trace is None else trace.propagated
             return self._reject(record, name, rejected, reply, context)
 
@@ -167,7 +173,9 @@ class RecordProcessor:
         """The record's event, and its key in the cache, if there is one. Raises `Rejected`."""
         kind = self.engine.event_type
         envelope = decode_record(kind, record, max_bytes=self.max_record_bytes)
-        return envelope, None if self.cache is None else self.cache.key(envelope.event)
+        if self.cache is None or not self.sample.contains(envelope.event.id or ""):
+            return envelope, None
+        return envelope, self.cache.key(envelope.event)
 
     async def _infer(self, event: Event[R], cache_key: bytes | None, queue: str) -> ReadResult[R]:
         if self.cache is None or cache_key is None:
