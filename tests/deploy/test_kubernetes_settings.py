@@ -7,6 +7,7 @@ import pytest
 
 from tests.deploy.kubernetes import (
     OVERLAYS,
+    RENDERS,
     Resource,
     only_resource,
     pod,

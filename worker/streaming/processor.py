@@ -110,12 +110,12 @@ class RecordProcessor:
             envelope, cache_key = await self._run_sized(record, self._decode, record)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
-            if not self.sample.contains(name):
-                return self.sample.leave_out(record, name, trace)
             reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
+            if not self.sample.contains(name):
+                return self.sample.leave_out(record, name)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
@@ -159,7 +159,7 @@ class RecordProcessor:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
             if not self.sample.contains_unread(record, name):
-                return self.sample.leave_out(record, name, trace)
+                return self.sample.leave_out(record, name)
             context = None if trace is None else trace.propagated
             return self._reject(record, name, rejected, reply, context)
 
