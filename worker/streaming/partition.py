@@ -84,6 +84,7 @@ class PartitionProcessor:
         labels = partition.topic, str(partition.partition)
         self._records = metrics.CONSUMED_RECORDS.labels(*labels)
         self._answers = metrics.ANSWERS.labels(*labels)
+        self._latency = metrics.END_TO_END_LATENCY.labels(partition.topic)
         metrics.EXPIRED_OFFSETS.labels(*labels)  # from 0 on, see metrics.py
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
@@ -288,6 +289,4 @@ class PartitionProcessor:
         metrics.RECORD_PROCESSING.observe(now - each.added)
         if each.record.produced_ms is not None:
             # The producer's clock may be ahead of ours.
-            metrics.END_TO_END_LATENCY.observe(
-                max(0.0, time.time() - each.record.produced_ms / 1000)
-            )
+            self._latency.observe(max(0.0, time.time() - each.record.produced_ms / 1000))
