@@ -19,7 +19,8 @@ from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.deadlines import DeadlinePolicy
-from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker, end_traces
+from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker
+from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
@@ -115,7 +116,9 @@ class FakePartitionDelivery:
         for processed in batch:
             self._delivery.published.append((self._partition, processed))
             yield processed
-        end_traces(self._delivery.traces, self._tracker.mark_committed(offset))
+        with CommitTrace(self._delivery.traces, [self._partition], len(batch)) as trace:
+            committed = self._tracker.mark_committed(offset)
+        trace.done(committed)
 
 
 HEARTBEAT_SECONDS = 0.1

@@ -7,15 +7,16 @@ import pytest
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
-from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace
+from worker.observability.record_trace import ANSWERED, DROPPED, Commit, RecordTrace, TraceListener
 
 
-class Listener:
+class Listener(TraceListener):
     """Keeps the traces."""
 
     def __init__(self) -> None:
         self.open: list[RecordTrace] = []
         self.ends: list[RecordTrace] = []
+        self.commits: list[Commit] = []
 
     def on_start(self, trace: RecordTrace) -> None:
         self.open.append(trace)
@@ -23,6 +24,10 @@ class Listener:
     def on_end(self, trace: RecordTrace) -> None:
         self.open.remove(trace)
         self.ends.append(trace)
+
+    def on_commit(self, commit: Commit) -> None:
+        assert all(trace in self.open for trace in commit.traces)
+        self.commits.append(commit)
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -55,9 +60,17 @@ async def test_trace_ends_at_the_commit_of_its_offset(
     assert [trace.offset for trace in listener.ends] == [0, 1, 2]
     assert (answered.outcome, answered.id) == (ANSWERED, "q-0")
     assert rejected.outcome == "not_json"
-    stages = ["decode", "publish"] + (["commit"] if delivery == "at_least_once" else [])
-    assert [stage.name for stage in answered.stages] == stages
+    assert [stage.name for stage in answered.stages] == ["decode", "publish"]
     assert answered.received < answered.ended
+    committed = [trace.offset for commit in listener.commits for trace in commit.traces]
+    assert committed == [0, 1, 2]
+    assert sum(commit.records for commit in listener.commits) == 3
+    assert {partition for commit in listener.commits for _, partition in commit.partitions} == {0}
+    # What the leader acknowledged, in the target partition of the question's.
+    (answer, other) = await topics.answers()
+    assert [(send.topic, send.offset) for send in answered.sends] == [(answer.topic, answer.offset)]
+    assert [send.topic for send in rejected.sends] == [settings.qa.dead_letters_topic]
+    assert not any(send.error_type for trace in listener.ends for send in trace.sends)
 
 
 async def test_traces_of_discarded_records_end_as_dropped(topics: Topics, running: Running) -> None:

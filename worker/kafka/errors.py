@@ -126,6 +126,15 @@ def format_error(error: BaseException) -> str:
     return message
 
 
+def error_type(error: BaseException) -> str:
+    """The value of `error.type` in spans and metrics: the protocol's name of an error that a broker
+    answered, otherwise the class.
+    """
+    if isinstance(error, kafka.BrokerResponseError) and error.errno is not None:
+        return str(error.message)
+    return type(error).__qualname__
+
+
 def _causes(error: BaseException) -> list[BaseException]:
     """The error and what aiokafka wrapped in it.
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -39,6 +39,7 @@ from worker.streaming.delivery.base import (
 )
 from worker.streaming.offset_tracker import OffsetTracker
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.sends import add_sends
 from worker.streaming.unsure import Verdict
 
 _PUBLISH = metrics.STAGE.labels("publish")
@@ -127,7 +128,7 @@ class PartitionProcessor:
         context.limiter.acquire(record.size)
         self.in_flight_bytes += record.size
         self._idle.clear()
-        trace = context.traces.start(record.topic, record.partition, record.offset, record.headers)
+        trace = context.traces.start(record)
         processing = asyncio.create_task(context.processor.process(record, trace))
         self._processing.append(InFlightRecord(record, processing, time.perf_counter(), trace))
         processing.add_done_callback(self._collect_processed)
@@ -212,8 +213,11 @@ class PartitionProcessor:
                     self._complete(processed, started, started_ns)
             except NotDeliveredError as error:
                 # Before the dead-letter limit's error: the batch is taken again.
-                self._replace(error.refused)
+                self._replace(error.refused, started_ns)
                 return
+            except Exception as error:
+                self._trace_failure(batch, started_ns, error)
+                raise
             self.made_progress = True
             self._context.health.record_completed()
             if not self.tracker.in_flight:
@@ -221,14 +225,25 @@ class PartitionProcessor:
         if limit_exceeded is not None:
             raise limit_exceeded
 
-    def _replace(self, refused: Mapping[int, Refusals]) -> None:
+    def _trace_failure(
+        self, batch: Sequence[ProcessedRecord], started_ns: int, error: Exception
+    ) -> None:
+        undelivered = {each.record.offset: each.trace for each in self._processed}
+        for processed in batch:
+            if (trace := undelivered.get(processed.offset)) is not None:
+                add_sends(trace, processed, started_ns, failed=error)
+
+    def _replace(self, refused: Mapping[int, Refusals], started_ns: int) -> None:
         """The topics refuse outputs of the records at these offsets. Raises `StreamingError` if
         nothing can be delivered in the place of one.
         """
         for each in self._processed:
             if (why := refused.get(each.record.offset)) is not None:
+                processed = self._result(each)
+                if each.trace is not None:
+                    add_sends(each.trace, processed, started_ns, refused=why)
                 self._replaced[each.record.offset] = self._context.processor.replace_refused(
-                    each.record, self._result(each), why
+                    each.record, processed, why, each.trace
                 )
 
     def _result(self, each: InFlightRecord) -> ProcessedRecord:
@@ -260,6 +275,7 @@ class PartitionProcessor:
             each.trace.expired = processed.expired or ""
             if processed.outputs:
                 each.trace.add_stage("publish", started_ns)
+            add_sends(each.trace, processed, started_ns)
         is_unsure = processed.verdict is Verdict.UNSURE
         outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
