@@ -21,12 +21,20 @@ def check_tracing(settings: Settings, environment: Mapping[str, str]) -> Signals
     """
     if not settings.qa.tracing:
         return Signals(traces=False, metrics=False)
-    if importlib.util.find_spec("opentelemetry.exporter") is None:
-        raise SettingsError('QA_TRACING needs the extra: pip install "qa-worker[tracing]"')
     try:
-        return signals(environment)
+        exported = signals(environment)
     except TracingError as error:
         raise SettingsError(str(error)) from None
+    if (exported.traces or exported.metrics) and not _has_extra():
+        raise SettingsError('QA_TRACING needs the extra: pip install "qa-worker[tracing]"')
+    return exported
+
+
+def _has_extra() -> bool:
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:  # of one of its parents
+        return False
 
 
 @contextmanager
