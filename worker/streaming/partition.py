@@ -93,6 +93,8 @@ class PartitionProcessor:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = self._closed = False
+        self._delivering: tuple[Sequence[ProcessedRecord], int] = (), 0
+        """The batch that is being delivered, and the start of its delivery (`time.time_ns`)."""
 
     async def run(self) -> None:
         """Deliver what is processed until cancelled. Raises what a delivery raises.
@@ -159,6 +161,7 @@ class PartitionProcessor:
         self._closed = True
         discarded = len(self._processed) + len(self._processing)
         traces = self._context.traces
+        self._trace_failure(asyncio.CancelledError())
         for each in (*self._processed, *self._processing):
             if not each.processing.cancel() and not each.processing.cancelled():
                 each.processing.exception()  # retrieved, or asyncio logs it
@@ -208,6 +211,7 @@ class PartitionProcessor:
         batch, limit_exceeded = self._take_batch()
         if batch or limit_exceeded is None:
             started, started_ns = time.perf_counter(), time.time_ns()
+            self._delivering = batch, started_ns
             try:
                 async for processed in self._delivery.deliver(batch):
                     self._complete(processed, started, started_ns)
@@ -216,8 +220,10 @@ class PartitionProcessor:
                 self._replace(error.refused, started_ns)
                 return
             except Exception as error:
-                self._trace_failure(batch, started_ns, error)
+                self._trace_failure(error)
                 raise
+            finally:
+                self._delivering = (), 0
             self.made_progress = True
             self._context.health.record_completed()
             if not self.tracker.in_flight:
@@ -225,9 +231,9 @@ class PartitionProcessor:
         if limit_exceeded is not None:
             raise limit_exceeded
 
-    def _trace_failure(
-        self, batch: Sequence[ProcessedRecord], started_ns: int, error: Exception
-    ) -> None:
+    def _trace_failure(self, error: BaseException) -> None:
+        """The delivery of a batch fails, or is cancelled; what was acknowledged was sent."""
+        batch, started_ns = self._delivering
         undelivered = {each.record.offset: each.trace for each in self._processed}
         for processed in batch:
             if (trace := undelivered.get(processed.offset)) is not None:

@@ -16,7 +16,7 @@ def add_sends(
     began: int,
     *,
     refused: Refusals = _NONE,
-    failed: Exception | None = None,
+    failed: BaseException | None = None,
 ) -> None:
     """Adds a `Send` for each output of `processed` that was acknowledged, that its topic `refused`,
     or that `failed` with its batch. The others were not sent, or will be sent again.
