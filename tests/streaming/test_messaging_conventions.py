@@ -1,7 +1,9 @@
 """Spans and metrics of a worker process against OpenTelemetry's messaging conventions."""
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.observability.conventions import (
 )
 from tests.streaming.topics import Topics
 from tests.streaming.traced_worker import PARENT, TRACE, every_outcome
+from worker.observability import tracing
 
 pytestmark = pytest.mark.process
 
@@ -78,6 +81,7 @@ async def test_spans_and_metrics_conform_to_the_messaging_conventions(exported: 
     )
     polls_and_commits_link_to_their_records(exported)
     metrics_conform(exported)
+    readme_lists_the_attributes(exported)
 
 
 def spans_conform(exported: Exported) -> None:
@@ -226,6 +230,22 @@ def metrics_conform(exported: Exported) -> None:
     names = exported.collector.metric_resource
     assert names["service.name"] == "qa-worker"
     assert names["service.instance.id"] == exported.collector.resource["service.instance.id"]
+
+
+def readme_lists_the_attributes(exported: Exported) -> None:
+    readme = (Path(tracing.__file__).parent / "README.md").read_text()
+    listed = {
+        (name, span)
+        for names, spans in re.findall(r"^\| (`[\w.`, ]+`) \| ([\w, -]+) \|", readme, re.MULTILINE)
+        for name in re.findall(r"`([\w.]+)`", names)
+        for span in spans.split(", ")
+    }
+    found = {
+        (name, span.name.split()[0])
+        for span in exported.collector.spans
+        for name in attributes(span)
+    }
+    assert found <= listed
 
 
 def carried(record: Any) -> tuple[str, str]:

@@ -78,7 +78,7 @@ class Traced:
     [
         (TimeoutError("late"), "TimeoutError"),
         (KafkaConnectionError("gone"), "KafkaConnectionError"),
-        (NotLeaderForPartitionError(), "NOT_LEADER_FOR_PARTITION"),
+        (NotLeaderForPartitionError(), "NOT_LEADER_OR_FOLLOWER"),
     ],
 )
 async def test_messages_of_a_failed_delivery_have_its_error(error: Exception, kind: str) -> None:
@@ -198,7 +198,7 @@ def refused_batch() -> NotDeliveredError:
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(TimeoutError("late"), "TimeoutError"), (refused_batch(), "NOT_LEADER_FOR_PARTITION")],
+    [(TimeoutError("late"), "TimeoutError"), (refused_batch(), "NOT_LEADER_OR_FOLLOWER")],
 )
 def test_failed_commit_has_the_error(error: Exception, kind: str) -> None:
     listener = Propagating()

@@ -5,7 +5,7 @@ from enum import Enum
 
 from aiokafka import errors as kafka
 
-from worker.kafka.error_codes import GroupMaxSizeReached
+from worker.kafka.error_codes import GroupMaxSizeReached, protocol_name
 
 
 class StreamingError(Exception):
@@ -131,7 +131,7 @@ def error_type(error: BaseException) -> str:
     answered, otherwise the class.
     """
     if isinstance(error, kafka.BrokerResponseError) and error.errno is not None:
-        return str(error.message)
+        return protocol_name(error)
     return type(error).__qualname__
 
 

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from worker.kafka.broker_client import BrokerClient
+from worker.kafka.error_codes import protocol_name
 from worker.kafka.errors import Recovery, recovery_for
 from worker.kafka.foreign_topics import LEADER_SECONDS, ForeignTopicError, Patience
 from worker.kafka.protocol import ProduceRequest
@@ -257,7 +258,7 @@ class RecordSender:
         return {
             indexes[index]: Refusal(
                 target.topic,
-                error.message,
+                protocol_name(error),
                 text or of_batch or error.description,
                 code in TOO_LARGE,
                 missing=code in FORBIDDEN,
