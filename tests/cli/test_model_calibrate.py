@@ -11,6 +11,8 @@ from tests.cli.squad_files import squad
 from tests.inference.bundles import write_bundle
 from worker.models.bundle import DEFAULT_BUNDLE, open_bundle
 
+pytestmark = pytest.mark.long
+
 SURE = Question(question="a", context="b answer c")
 NOTHING = Question(question="a", context="b c d")
 

@@ -64,6 +64,7 @@ def test_every_console_prints_texts_as_they_are() -> None:
     assert all(call["emoji"] == "False" for call in calls if "stderr" in call)
 
 
+@pytest.mark.long
 def test_commands_write_through_the_terminal_module_only() -> None:
     direct = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout", "sys.stderr"}
     unescaped = {"out", "err"}

@@ -18,6 +18,8 @@ from tests.streaming.stub_engine import answer_to
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.streaming.codec import decode_record, encode_outcome_record
 
+pytestmark = pytest.mark.long
+
 MANY = range(3000)
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
+from tests.streaming.topic_configs import configure
 from tests.streaming.topics import Topics, event, until
+from worker.kafka import topics as kafka_topics
 from worker.observability.record_trace import ANSWERED, DROPPED, Commit, RecordTrace, TraceListener
 
 
@@ -88,3 +90,29 @@ async def test_traces_of_discarded_records_end_as_dropped(topics: Topics, runnin
     assert not listener.open
     # The records behind the unanswered one are not published.
     assert listener.outcomes == {ANSWERED: 1, DROPPED: 3}
+
+
+async def test_refused_answer_and_its_dead_letter_are_in_the_trace(
+    topics: Topics, running: Running, delivery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The worker does not learn that the topic takes no record without a key.
+    monkeypatch.setattr(kafka_topics, "CLEANUP_POLICY", "no.such.property")
+    await configure(topics.servers, topics.settings.qa.answers_topic, cleanup_policy="compact")
+    listener = Listener()
+    await topics.send([event(0)], partition=0)
+    await topics.send([event(1)], partition=0, key=None)
+    async with running(topics.with_(QA_DELIVERY=delivery), StubEngine(), listener):
+        await until(lambda: len(listener.ends) == 2, "both are committed")
+
+    qa = topics.settings.qa
+    sends = [
+        [(send.topic, send.error_type, send.offset is not None) for send in trace.sends]
+        for trace in sorted(listener.ends, key=lambda trace: trace.offset)
+    ]
+    assert sends == [
+        [(qa.answers_topic, "", True)],
+        [(qa.answers_topic, "INVALID_RECORD", False), (qa.dead_letters_topic, "", True)],
+    ]
+    # A transaction that was aborted is a commit that failed; at least once, nothing was committed.
+    errors = {commit.error_type for commit in listener.commits}
+    assert errors == ({"", "RecordsRefusedError"} if delivery == "exactly_once" else {""})
