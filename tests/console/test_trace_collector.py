@@ -5,10 +5,10 @@ import time
 from worker.console.sampler import Latencies
 from worker.console.trace_collector import MARK, TraceCollector, batches, stages
 from worker.kafka.records import InputRecord
+from worker.observability.client_operations import Header
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
-    Header,
     RecordTrace,
     TraceDispatcher,
 )

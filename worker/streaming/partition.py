@@ -15,7 +15,6 @@ from itertools import islice
 
 from aiokafka import TopicPartition
 
-from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
@@ -28,7 +27,7 @@ from worker.observability.record_trace import (
     TraceDispatcher,
 )
 from worker.streaming.backpressure import InFlightLimiter
-from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
 from worker.streaming.delivery.base import (
     DeliveredRecord,
     Delivery,
@@ -38,13 +37,10 @@ from worker.streaming.delivery.base import (
     Tracker,
 )
 from worker.streaming.offset_tracker import OffsetTracker
+from worker.streaming.outcome_metrics import count_outcome, observe_latency
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.sends import add_sends
 from worker.streaming.unsure import Verdict
-
-_PUBLISH = metrics.STAGE.labels("publish")
-_VERDICTS = {verdict: metrics.VERDICTS.labels(str(verdict)) for verdict in Verdict}
-_REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +232,7 @@ class PartitionProcessor:
         batch, started_ns = self._delivering
         undelivered = {each.record.offset: each.trace for each in self._processed}
         for processed in batch:
-            if (trace := undelivered.get(processed.offset)) is not None:
-                add_sends(trace, processed, started_ns, failed=error)
+            add_sends(undelivered.get(processed.offset), processed, started_ns, failed=error)
 
     def _replace(self, refused: Mapping[int, Refusals], started_ns: int) -> None:
         """The topics refuse outputs of the records at these offsets. Raises `StreamingError` if
@@ -246,8 +241,7 @@ class PartitionProcessor:
         for each in self._processed:
             if (why := refused.get(each.record.offset)) is not None:
                 processed = self._result(each)
-                if each.trace is not None:
-                    add_sends(each.trace, processed, started_ns, refused=why)
+                add_sends(each.trace, processed, started_ns, refused=why)
                 self._replaced[each.record.offset] = self._context.processor.replace_refused(
                     each.record, processed, why, each.trace
                 )
@@ -289,33 +283,6 @@ class PartitionProcessor:
         self.in_flight_bytes -= each.record.size
         if counts(each.record, processed):
             self._context.dead_letter_limit.count(reason)
-        if processed.verdict is not None:
-            _VERDICTS[processed.verdict].inc()
-        if processed.expired is not None:
-            metrics.PAST_DEADLINE.labels(processed.expired).inc()
-        if not processed.outputs:
-            return
-        if reason is None:
-            self._answers.inc()
-        else:
-            _REJECTIONS[reason].inc()
-        if processed.reply_outcome is not None:
-            metrics.REPLIES.labels(processed.reply_outcome).inc()
-        now = time.perf_counter()
-        _PUBLISH.observe(now - started)
-        metrics.RECORD_PROCESSING.observe(now - each.added)
-        if each.record.produced_ms is not None:
-            # The producer's clock may be ahead of ours.
-            metrics.END_TO_END_LATENCY.observe(
-                max(0.0, time.time() - each.record.produced_ms / 1000)
-            )
-
-
-def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
-    """Whether the record counts for the dead-letter limit. A replayed question that is rejected
-    again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
-    expired question: after an outage, all of them may have expired. Nor one whose reply topic does
-    not exist: a client that has left may have sent many.
-    """
-    of_the_question = processed.reason not in (Reason.EXPIRED, Reason.REPLY_UNKNOWN)
-    return of_the_question and not is_replay(record.headers)
+        count_outcome(processed, self._answers)
+        if processed.outputs:
+            observe_latency(each.record, added=each.added, published=started)

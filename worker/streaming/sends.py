@@ -11,7 +11,7 @@ _NONE: Refusals = {}
 
 
 def add_sends(
-    trace: RecordTrace,
+    trace: RecordTrace | None,
     processed: ProcessedRecord,
     began: int,
     *,
@@ -21,8 +21,10 @@ def add_sends(
     """Adds a `Send` for each output of `processed` that was acknowledged, that its topic `refused`,
     or that `failed` with its batch. The others were not sent, or will be sent again.
 
-    `began` is the start of the delivery (`time.time_ns`).
+    Without a trace, it adds nothing. `began` is the start of the delivery (`time.time_ns`).
     """
+    if trace is None:
+        return
     ended = time.time_ns()
     for index, output in enumerate(processed.outputs):
         message = output.topic, output.key, output.headers, output.value is None
