@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,9 @@ async def run_round(
     tick: Callable[[], None],
     *,
     assignor: str,
+    static: Collection[int] = (),
 ) -> Round:
-    """`tick` is called after each fault."""
+    """`tick` is called after each fault. `static`: slots whose workers are static members."""
     suffix = uuid.uuid4().hex[:8]
     names = Names(
         f"questions-{suffix}", f"answers-{suffix}", f"dead-{suffix}", f"group-{suffix}", PARTITIONS
@@ -88,6 +89,7 @@ async def run_round(
             {
                 **_environment(cluster, plan, names, slot),
                 "KAFKA_PARTITION_ASSIGNMENT_STRATEGY": assignor,
+                **({"KAFKA_GROUP_INSTANCE_ID": f"slot-{slot}"} if slot in static else {}),
             },
             plan.logs / f"{suffix}-{slot}.log",
         )

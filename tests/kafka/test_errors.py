@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from aiokafka import errors as kafka
 
-from worker.kafka.error_codes import GroupMaxSizeReached, InvalidRecord, UnstableOffsetCommit
+from worker.kafka.error_codes import (
+    FencedInstanceId,
+    GroupMaxSizeReached,
+    InvalidRecord,
+    UnstableOffsetCommit,
+)
 from worker.kafka.errors import (
     FATAL,
     RETRY,
@@ -104,6 +109,11 @@ def test_error_codes_that_aiokafka_does_not_know() -> None:
         (GroupMaxSizeReached(), "", "group.max.size"),
         # As aiokafka wraps it.
         (kafka.KafkaError(repr(GroupMaxSizeReached())), "", "group.max.size"),
+        (
+            kafka.KafkaError(f"Unexpected exception in heartbeat task: {FencedInstanceId()!r}"),
+            "GROUP_INSTANCE_ID",
+            "",
+        ),
     ],
 )
 def test_a_rejected_setting_is_named_and_fatal(

@@ -26,6 +26,7 @@ from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
+from worker.streaming.sample import Sample
 from worker.streaming.unsure import UnsureQuestions
 
 QUESTIONS = "qa.questions"
@@ -175,6 +176,7 @@ def context(
             replies=ReplyRouter(qa, foreign_topics),
             limits=dict.fromkeys(qa.topics[1:], 10**6),
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
+            sample=Sample(qa.sample),
         ),
         delivery=delivery,
         limiter=shared_limiter or limiter(engine),

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
 
 def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
     here = f"KAFKA_BOOTSTRAP_SERVERS={servers}"
+    installed = Path(sys.prefix, "bin", "qa-worker")
+    program = "qa-worker" if shutil.which("qa-worker") == str(installed) else installed
     for line in (
         "",
         "Broker and worker are running. Watch the worker and ask it in the console:",
@@ -160,10 +163,10 @@ def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
         # Browsers do not send the fragment, the part after the #, to any server.
         f"  http://127.0.0.1:{port}/console/#token={token}",
         "",
-        "From another terminal, in this directory:",
+        "From another terminal:",
         "",
-        f"  {here} .venv/bin/qa-worker ask --question 'Who?' --context 'It was Ada.'",
-        f"  {here} .venv/bin/qa-worker topics check",
+        f"  {here} {program} ask --question 'Who?' --context 'It was Ada.'",
+        f"  {here} {program} topics check",
         f"  curl http://127.0.0.1:{port}/metrics",
         f"  kcat -b {servers} -t qa.answers -o beginning -e",
         "",

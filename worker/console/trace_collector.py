@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.console.sampler import Latencies
-from worker.observability.record_trace import DROPPED, RecordTrace, TraceListener
+from worker.observability.record_trace import (
+    DROPPED,
+    OUT_OF_SAMPLE,
+    RecordTrace,
+    TraceListener,
+)
 from worker.observability.timings import CACHE
 
 MARK = "x-correlation-id"
@@ -79,7 +84,8 @@ class TraceCollector(TraceListener):
             if question is not None:
                 question.dropped += 1
             return
-        self._latencies.add((trace.ended - trace.received) / 1e6)
+        if trace.outcome != OUT_OF_SAMPLE:
+            self._latencies.add((trace.ended - trace.received) / 1e6)
         if question is not None and not question.trace.done():
             question.trace.set_result(trace)
 

@@ -15,6 +15,7 @@ from aiokafka.errors import (
 from worker.dead_letters.dead_letter import DeadLetter, SkipReason
 from worker.kafka.acl import format_missing
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.cluster_support import SEE, RefusedError, require_transactions
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError, format_error
 from worker.kafka.records import OutputRecord
@@ -116,7 +117,13 @@ async def replay_producer(
             await client.start()
         try:
             async with asyncio.timeout(INIT_TIMEOUT_SECONDS):
+                await require_transactions(kafka, name)
                 await producer.init_transactions()
+        except RefusedError as refused:
+            raise StreamingError(
+                f"{kafka.bootstrap_servers} has no transactions, by which the replay sends each "
+                f"dead letter once ({refused}); send the questions with a client of your own; {SEE}"
+            ) from None
         except TimeoutError:
             raise StreamingError(
                 f"no producer id for the replay within {INIT_TIMEOUT_SECONDS:g} s: the coordinator "

@@ -236,7 +236,7 @@ class BrokerClient:
                         raise for_code(code)
             except NotImplementedError as error:
                 raise IncompatibleBrokerVersion(
-                    f"transactions need Kafka 2.5 or newer: {error}"
+                    f"the brokers are too old for {type(request).__name__}: {error}"
                 ) from error
             except asyncio.CancelledError:
                 note_interrupted(f"{type(request).__name__}: {last}")

@@ -1,8 +1,8 @@
 """A member of the consumer group: polls, reports rebalances, commits offsets, reads end offsets.
 
 A thin wrapper around AIOKafkaConsumer that works around its faults: commits have deadlines, and
-exactly one eager assignor is named, since its others do not work. What to do with the records and
-when to commit is decided in worker/streaming.
+exactly one assignor is named, since it joins the group once for each. What to do with the records
+and when to commit is decided in worker/streaming.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
@@ -32,6 +33,7 @@ from worker.kafka._aiokafka import (
     send_to_any_broker,
 )
 from worker.kafka._aiokafka_records import RecordConsumer
+from worker.kafka._aiokafka_static_member import name_static_member, watch_partition_counts
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
@@ -49,7 +51,11 @@ from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
+_ASSIGNORS = {
+    "roundrobin": RoundRobinPartitionAssignor,
+    "range": RangePartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,8 @@ class GroupConsumer:
             skip_unreadable=settings.qa.skip_corrupt_batches,
             **connection_options(kafka),
             group_id=kafka.group_id,
+            group_instance_id=kafka.group_instance_id,
+            client_rack=kafka.client_rack,
             enable_auto_commit=False,
             auto_offset_reset="none",  # see start_offsets.py
             metadata_max_age_ms=kafka.metadata_max_age_ms,
@@ -95,6 +103,9 @@ class GroupConsumer:
             max_poll_interval_ms=kafka.max_poll_interval_ms,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
+        self._is_static = kafka.group_instance_id is not None
+        if kafka.group_instance_id is not None:
+            name_static_member(self._consumer, kafka.group_instance_id)
         observe_responses(self._consumer, partial(_report_throttled, on_throttled))
 
     async def start(self, listener: RebalanceListener) -> None:
@@ -105,8 +116,8 @@ class GroupConsumer:
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Leave the group and close the connections; a poll in progress raises
-        `ConsumerStoppedError`.
+        """Leave the group, which a static member does not, and close the connections; a poll in
+        progress raises `ConsumerStoppedError`.
 
         Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
         connections are closed, and the group removes this member after its session timeout.
@@ -278,6 +289,11 @@ class GroupConsumer:
 
     def _assigned(self) -> None:
         self._member = group_member(self._consumer)
+        # aiokafka does not call it (https://github.com/aio-libs/aiokafka/issues/1176): the leader
+        # could not tell an assignment that a member has missed rebalances with from a present one.
+        StickyPartitionAssignor.on_generation_assignment(self._member[0])
+        if self._is_static:
+            watch_partition_counts(self._consumer)
 
 
 def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:

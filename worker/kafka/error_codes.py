@@ -83,6 +83,7 @@ kafka.kafka_errors.setdefault(90, kafka.ProducerFenced)
 _register()
 
 GroupMaxSizeReached = kafka.for_code(81)
+FencedInstanceId = kafka.for_code(82)
 InvalidRecord = kafka.for_code(87)
 UnsupportedCompressionType = kafka.for_code(76)
 UnstableOffsetCommit = kafka.for_code(88)

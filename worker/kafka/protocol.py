@@ -13,10 +13,12 @@ No upstream issue found for any; remove each when aiokafka has it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.commit import OffsetFetchRequest_v3
 from aiokafka.protocol.produce import ProduceRequest_v7, ProduceRequest_v8
 from aiokafka.protocol.types import (
     Boolean,
@@ -81,9 +83,10 @@ class OffsetFetchRequest_v7(RequestStruct):  # type: ignore[misc]  # aiokafka is
     )
 
 
-class StableOffsetFetchRequest(Request[OffsetFetchRequest_v7]):  # type: ignore[misc]  # aiokafka is untyped
+class StableOffsetFetchRequest(Request[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]):  # type: ignore[misc]  # aiokafka is untyped
     """The committed offsets of a topic's partitions. With `require_stable`, the response's error is
-    `UnstableOffsetCommit` while an open transaction holds an offset of one of them.
+    `UnstableOffsetCommit` while an open transaction holds an offset of one of them; version 3, for
+    brokers that do not have 7, ignores it.
     """
 
     API_KEY = 9
@@ -96,9 +99,34 @@ class StableOffsetFetchRequest(Request[OffsetFetchRequest_v7]):  # type: ignore[
         self._partitions = list(partitions)
         self._require_stable = require_stable
 
-    def build(self, request_struct_class: type[OffsetFetchRequest_v7]) -> OffsetFetchRequest_v7:
+    def build(
+        self, request_struct_class: type[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]
+    ) -> OffsetFetchRequest_v3 | OffsetFetchRequest_v7:
+        if request_struct_class is OffsetFetchRequest_v3:
+            return OffsetFetchRequest_v3(self._group_id, [(self._topic, self._partitions)])
         topics = [(self._topic, self._partitions, _NO_TAGS)]
-        return request_struct_class(self._group_id, topics, self._require_stable, _NO_TAGS)
+        return OffsetFetchRequest_v7(self._group_id, topics, self._require_stable, _NO_TAGS)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedOffset:
+    """A partition's entry in the response to `StableOffsetFetchRequest`."""
+
+    partition: int
+    offset: int
+    metadata: str
+    error_code: int
+
+
+def read_offsets(response: Any) -> list[FetchedOffset]:
+    """The entries of all partitions, in either version."""
+    entries = [entry for _, partitions, *_ in response.topics for entry in partitions]
+    if response.API_VERSION >= OffsetFetchRequest_v7.API_VERSION:
+        entries = [(number, offset, *after) for number, offset, _epoch, *after in entries]
+    return [
+        FetchedOffset(number, offset, metadata or "", code)
+        for number, offset, metadata, code, *_ in entries
+    ]
 
 
 class TxnOffsetCommitResponse_v3(Response):  # type: ignore[misc]

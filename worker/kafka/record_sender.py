@@ -1,4 +1,5 @@
-"""Sends records to the leaders of their target partitions, in idempotent batches of one producer.
+"""Sends records to the leaders of their target partitions, in idempotent batches of one producer
+if the brokers give it an id.
 
 What a leader refuses for good is raised as `RecordsRefusedError`, which names the records.
 """
@@ -43,6 +44,11 @@ from worker.kafka.refusals import (
 
 T = TypeVar("T")
 
+NO_PRODUCER = (-1, -1)
+"""Producer id and epoch of batches that no leader checks for repetitions and gaps."""
+
+_NO_SEQUENCE = -1
+
 
 @dataclass(frozen=True, slots=True)
 class TargetBatches:
@@ -75,7 +81,7 @@ class RecordSender:
         self._compression = compression
         self._timeout_ms = timeout_ms
         self._transactional_id = transactional_id
-        self._producer = (-1, -1)
+        self._producer = NO_PRODUCER
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._unbatched: set[str] = set()
         """Topics that refused a batch without naming a record: a batch for each record."""
@@ -138,7 +144,8 @@ class RecordSender:
         limit: int | None,
     ) -> TargetBatches:
         """`limit` is that of a foreign topic."""
-        sequence = self._sequences[target]
+        numbered = self._producer != NO_PRODUCER
+        sequence = self._sequences[target] if numbered else _NO_SEQUENCE
         size = min(BATCH_BYTES, self._limits[target.topic] if limit is None else limit)
         batches = build_batches(
             [records[index] for index in indexes],
@@ -147,7 +154,8 @@ class RecordSender:
             self._compression,
             transactional=self._transactional_id is not None,
         )
-        self._sequences[target] = next_sequence(sequence, len(indexes))
+        if numbered:
+            self._sequences[target] = next_sequence(sequence, len(indexes))
         return TargetBatches(batches, indexes, foreign=limit is not None)
 
     async def send(

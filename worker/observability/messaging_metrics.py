@@ -15,7 +15,7 @@ from worker.observability import messaging
 from worker.observability.client_operations import Poll, Send
 from worker.observability.messaging import Attributes, MessagingAttributes
 from worker.observability.otlp import SCHEMA_URL
-from worker.observability.record_trace import ANSWERED, UNSURE, Commit, RecordTrace, TraceListener
+from worker.observability.record_trace import Commit, RecordTrace, TraceListener
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """The boundaries of the histograms' buckets that the conventions name."""
@@ -78,12 +78,11 @@ class MessagingMetrics(TraceListener):
     def on_end(self, trace: RecordTrace) -> None:
         for send in trace.sends:
             self._count(send)
-        failure = "" if trace.outcome in (ANSWERED, UNSURE) else trace.outcome
         self._processes.record(
             max(0, trace.ended - trace.received) / 1e9,
             self._attributes.metric("process", consumer=True)
             | self._destination(trace.topic, trace.partition)
-            | messaging.error(failure),
+            | messaging.error(trace.failure),
         )
 
     def _count(self, send: Send) -> None:

@@ -101,6 +101,11 @@ PAST_DEADLINE = Counter(
 )
 for _mode in ("dead_letter", "drop", "answer"):
     PAST_DEADLINE.labels(_mode)
+OUT_OF_SAMPLE = Counter(
+    "qa_out_of_sample_records",
+    "Records that QA_SAMPLE leaves out, counted when their offset was delivered: neither answered "
+    "nor rejected",
+)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "

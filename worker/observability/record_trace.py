@@ -15,6 +15,8 @@ from worker.observability.timings import BatchTiming, ReadTimings, StageTiming
 ANSWERED = "answered"
 UNSURE = "unsure"
 """Answered with a score below min_score."""
+OUT_OF_SAMPLE = "out_of_sample"
+"""Not answered: QA_SAMPLE leaves the question out. Its offset is committed."""
 DROPPED = "dropped"
 """The partition was revoked or restarted before the record was committed; the record is read
 again."""
@@ -45,7 +47,8 @@ class RecordTrace:
     reply_topic: str = ""
     """Where the question asks for its reply; empty if it does not, or may not."""
     outcome: str = ""
-    """`ANSWERED`, `UNSURE`, `DROPPED`, or the reason of the rejection; set at the end."""
+    """`ANSWERED`, `UNSURE`, `OUT_OF_SAMPLE`, `DROPPED`, or the reason of the rejection; set at the
+    end."""
     detail: str = ""
     """Of a rejection; one line."""
     ended: int = 0
@@ -56,6 +59,11 @@ class RecordTrace:
     new_context: Callable[[], Sequence[Header]] | None = None
     """Returns the trace headers of one message that will be sent for the record. None if the
     messages keep the trace headers of the record."""
+
+    @property
+    def failure(self) -> str:
+        """`DROPPED` or the reason of the rejection; empty if the record was processed."""
+        return "" if self.outcome in (ANSWERED, UNSURE, OUT_OF_SAMPLE) else self.outcome
 
     def add_stage(self, name: str, began: int) -> None:
         """Add a stage that ends now."""

@@ -37,7 +37,7 @@ from worker.observability.client_operations import Header, Poll, Send
 from worker.observability.linked_spans import BatchSpans, LinkedSampler, SpanIds
 from worker.observability.messaging import MessagingAttributes
 from worker.observability.otlp import SCHEMA_URL
-from worker.observability.record_trace import ANSWERED, UNSURE, Commit, RecordTrace, TraceListener
+from worker.observability.record_trace import Commit, RecordTrace, TraceListener
 
 _W3C = TraceContextTextMapPropagator()
 
@@ -177,11 +177,10 @@ class Tracing(TraceListener):
     def on_end(self, trace: RecordTrace) -> None:
         opened = self._open.pop(trace)
         span = opened.span
-        failure = "" if trace.outcome in (ANSWERED, UNSURE) else trace.outcome
         if span.is_recording():
             self._add_children(opened, trace)
             span.set_attributes(
-                {"qa.outcome": trace.outcome, **trace.attributes, **messaging.error(failure)}
+                {"qa.outcome": trace.outcome, **trace.attributes, **messaging.error(trace.failure)}
             )
             optional = {
                 "messaging.message.id": trace.id,
@@ -191,7 +190,7 @@ class Tracing(TraceListener):
                 "qa.reply.topic": trace.reply_topic,
             }
             span.set_attributes({k: v for k, v in optional.items() if v is not None and v != ""})
-        _end(span, trace.ended, failure, trace.detail)
+        _end(span, trace.ended, trace.failure, trace.detail)
 
     def _add_children(self, opened: _OpenRecord, trace: RecordTrace) -> None:
         within = set_span_in_context(opened.span, Context())

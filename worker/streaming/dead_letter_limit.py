@@ -77,7 +77,9 @@ def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
     """Whether the record counts for the dead-letter limit. A replayed question that is rejected
     again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
     expired question: after an outage, all of them may have expired. Nor one whose reply topic does
-    not exist: a client that has left may have sent many.
+    not exist: a client that has left may have sent many. Nor one out of the sample.
     """
+    if processed.out_of_sample:
+        return False
     of_the_question = processed.reason not in (Reason.EXPIRED, Reason.REPLY_UNKNOWN)
     return of_the_question and not is_replay(record.headers)

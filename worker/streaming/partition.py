@@ -22,6 +22,7 @@ from worker.observability.health import Health
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
+    OUT_OF_SAMPLE,
     UNSURE,
     RecordTrace,
     TraceDispatcher,
@@ -278,6 +279,9 @@ class PartitionProcessor:
             add_sends(each.trace, processed, started_ns)
         is_unsure = processed.verdict is Verdict.UNSURE
         outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
+        if processed.out_of_sample:
+            outcome = OUT_OF_SAMPLE
+            metrics.OUT_OF_SAMPLE.inc()
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
         self.in_flight_bytes -= each.record.size

@@ -42,6 +42,7 @@ from worker.streaming.replies import (
     reply_after,
     with_event_id,
 )
+from worker.streaming.sample import Sample
 from worker.streaming.trace_context import new_context, with_context, with_new_context
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
@@ -92,6 +93,7 @@ class RecordProcessor:
     unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
     cache: AnswerCache | None = None
     """In front of the engine."""
+    sample: Sample = field(default_factory=Sample)
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -109,6 +111,8 @@ class RecordProcessor:
             envelope, cache_key = await self._run_sized(record, self._decode, record)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
+            if not self.sample.contains(name):
+                return self.sample.leave_out(record, name, trace)
             reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
@@ -157,6 +161,8 @@ class RecordProcessor:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
+            if not self.sample.contains_unread(record, name):
+                return self.sample.leave_out(record, name, trace)
             return self._reject(record, name, rejected, reply, trace)
 
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
@@ -169,7 +175,9 @@ class RecordProcessor:
         """The record's event, and its key in the cache, if there is one. Raises `Rejected`."""
         kind = self.engine.event_type
         envelope = decode_record(kind, record, max_bytes=self.max_record_bytes)
-        return envelope, None if self.cache is None else self.cache.key(envelope.event)
+        if self.cache is None or not self.sample.contains(envelope.event.id or ""):
+            return envelope, None
+        return envelope, self.cache.key(envelope.event)
 
     async def _infer(self, event: Event[R], cache_key: bytes | None) -> ReadResult[R]:
         if self.cache is None or cache_key is None:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from worker.inference.cache.answer_cache import AnswerCache
+from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
 from worker.kafka.start_offsets import GroupStart
@@ -30,6 +31,7 @@ from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
 from worker.streaming.replies import ReplyRouter
+from worker.streaming.sample import Sample
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.unsure import UnsureQuestions
@@ -49,6 +51,7 @@ class KafkaSession:
         settings: Settings,
         topics: OutputTopics,
         start: GroupStart,
+        support: ClusterSupport,
         engine: Engine,
         cache: AnswerCache | None,
         health: Health,
@@ -65,7 +68,7 @@ class KafkaSession:
         throttling = ThrottleReporter(health)
         self._consumer = GroupConsumer(settings, start, throttling.report)
         self._delivery = create_delivery(
-            settings, topics.limits, self._consumer, traces, throttling.report
+            settings, topics.limits, self._consumer, traces, throttling.report, support
         )
         self._limiter = InFlightLimiter(
             engine,
@@ -85,6 +88,7 @@ class KafkaSession:
             limits=topics.limits,
             compacted=topics.compacted,
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
+            sample=Sample(qa.sample),
         )
         context = PartitionContext(
             processor=processor,

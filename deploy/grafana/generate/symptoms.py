@@ -56,11 +56,12 @@ WORKING = Row(
         ),
         Panel(
             "Answers and rejections",
-            "Records per second: answers, and dead letters by reason.",
+            "Records per second: answers, dead letters by reason, and what QA_SAMPLE leaves out.",
             "cps",
             (
                 ("answers", f"sum({rate('qa_answers_total', HERE)})"),
                 ("{{reason}}", f"sum by (reason) ({rate('qa_rejections_total')}) > 0"),
+                ("out of sample", f"sum({rate('qa_out_of_sample_records_total')}) > 0"),
             ),
             width=12,
             stacked=True,

@@ -12,12 +12,11 @@ from worker.cli.dead_letters.options import (
     Partition,
     Reasons,
     Since,
-    UnreadableReport,
     Until,
     build_filter,
-    progress_bars,
 )
 from worker.cli.terminal import Table
+from worker.cli.topic_reading import UnreadableReport, progress_bars
 from worker.dead_letters.dead_letter import SkipReason
 from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult

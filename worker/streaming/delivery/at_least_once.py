@@ -52,9 +52,14 @@ class AtLeastOnce:
         policy: CommitPolicy,
         traces: TraceDispatcher,
         on_throttled: OnThrottled,
+        *,
+        producer_ids: bool = True,
     ) -> None:
-        """`limits` maps topics to `max.message.bytes`."""
+        """`limits` maps topics to `max.message.bytes`; `producer_ids` is False for brokers that
+        give none.
+        """
         self._kafka = kafka
+        self._producer_ids = producer_ids
         self._limits = limits
         self._client = BrokerClient(
             client_for_producers(kafka),
@@ -92,7 +97,9 @@ class AtLeastOnce:
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
         self._trackers[partition] = tracker
         self._consumer.hold(partition)
-        producer = IdempotentProducer(self._client, self._kafka, self._limits)
+        producer = IdempotentProducer(
+            self._client, self._kafka, self._limits, producer_ids=self._producer_ids
+        )
         return AtLeastOncePartition(partition, tracker, producer, self._consumer, self)
 
     @contextlib.contextmanager

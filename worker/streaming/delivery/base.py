@@ -36,6 +36,8 @@ class ProcessedRecord:
     """What the answer says; None for a dead letter or an embedding."""
     answered_late: bool = False
     """Whether it is answered although its deadline passed before the model read it."""
+    out_of_sample: bool = False
+    """Whether QA_SAMPLE leaves it out: it has no outcome."""
     receipts: dict[int, Receipt] = field(default_factory=dict, compare=False)
     """Index of an output to its receipt; delivery adds them."""
 

@@ -1,0 +1,33 @@
+"""The sticky assignor with worker processes: its state is the class's, so each needs its own."""
+
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.brokers.protocol import Broker
+from tests.streaming.topics import Topics, until
+from tests.streaming.worker_process import WorkerProcess
+
+pytestmark = [pytest.mark.process]
+
+
+async def test_a_worker_that_joins_moves_its_own_partitions_only(broker: Broker) -> None:
+    environment = {"KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "sticky", "QA_THREADS": "1"}
+    async with (
+        Topics(broker.bootstrap_servers, environment, 6) as topics,
+        AsyncExitStack() as stack,
+    ):
+        await topics.create()
+        workers: list[WorkerProcess] = []
+        for share in (6, 3, 2):
+            before = [_partitions(each) for each in workers]
+            workers.append(WorkerProcess(topics.environment))
+            stack.push_async_exit(workers[-1])
+            await workers[-1].ready()
+            await until(lambda s=share: all(len(_partitions(w)) == s for w in workers), "all share")
+            kept = [_partitions(each) for each in workers[:-1]]
+            assert all(now < old for now, old in zip(kept, before, strict=True))
+
+
+def _partitions(worker: WorkerProcess) -> set[int]:
+    return set(worker.events("assigned")[-1]["partitions"])
