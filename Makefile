@@ -107,7 +107,7 @@ image:
 		$(if $(PUSH),--push --sbom=true --provenance=mode=max,--load) \
 		--platform "$(or $(PLATFORMS),$(if $(PUSH),linux/amd64$(comma)linux/arm64,local))" \
 		--build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" \
-		--build-arg CREATED="$$(git log -1 --format=%cI)" \
+		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE="$(RELEASE_REPOSITORY)" \
 		--tag "$(or $(IMAGE),qa-worker):$(VERSION)" .
 
 faults: $(VENV)/.dev

@@ -18,6 +18,7 @@ from schemas.rejection import Header
 from schemas.unsure import ANSWER, SCORE, origin
 from worker.kafka._aiokafka_records import RecordConsumer
 from worker.kafka.acl import Operation, RequiredAcls
+from worker.kafka.cluster_support import find_producer_ids
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import RecordPosition, UnreadableBatch
@@ -75,7 +76,10 @@ class QuestionClient:
         }
         await require_topics(settings, required)
         producer = AIOKafkaProducer(
-            **options, enable_idempotence=True, max_request_size=_MAX_REQUEST_BYTES
+            **options,
+            # aiokafka would wait for ever for brokers that give no producer id.
+            enable_idempotence=await find_producer_ids(settings.kafka),
+            max_request_size=_MAX_REQUEST_BYTES,
         )
         consumer = RecordConsumer(
             max_batch_bytes=qa.max_batch_bytes,

@@ -91,12 +91,13 @@ def summary(root: Path, dist: Path) -> str:
         f"  git push origin v{version}",
         "By hand:",
         "  twine upload dist/*.whl dist/*.tar.gz",
-        "  make image PUSH=1 IMAGE=registry.example.com/qa-worker",
+        "  make image PUSH=1 IMAGE=registry.example.com/qa-worker  # linux/amd64 and linux/arm64",
     ]
     if chart := next(dist.glob("*.tgz"), None):
         lines.append(f"  helm push dist/{chart.name} oci://registry.example.com/charts")
-    if shutil.which("docker") is None:
-        lines.append("The image was not built here: there is no Docker engine.")
+    lines.append(
+        "The image is not in dist/: `make image` builds it, with a Docker engine and buildx."
+    )
     return "\n".join(lines)
 
 

@@ -4,9 +4,9 @@
 [--seconds 12]`
 
 One worker answers 60 questions/s, spread over all partitions, at least once and exactly once. The
-figures are cores: processor time of the process in the window, divided by its length. The questions
-are short, so the model takes little of the worker's part. One broker, on the same machine: replicas
-cost their brokers more.
+figures are cores: processor time of the process in the window, divided by its length. The worker's
+include the model on one thread, which is the same in every cell. One broker, on the same machine:
+replicas cost their brokers more.
 """
 
 import argparse

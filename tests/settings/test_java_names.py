@@ -18,7 +18,8 @@ OURS = {"sasl.username", "sasl.password", "rebalance.timeout.ms"}
 
 def java_names(config: str) -> set[str]:
     """The properties that a class of `org.apache.kafka.clients` prints, in HTML."""
-    command = [find_java().program, "-cp", suite_class_path(), f"org.apache.kafka.clients.{config}"]
+    program = str(find_java().program)
+    command = [program, "-cp", suite_class_path(), f"org.apache.kafka.clients.{config}"]
     page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return set(re.findall(r'<h4><a id="([a-z.]+)"', page))
 

@@ -15,11 +15,13 @@ import pytest
 
 from tests.brokers import other_brokers as others
 from tests.brokers.apache import ApacheKafka, Listener
+from tests.brokers.fixtures import StartApacheKafka
 from tests.brokers.kafka_proxy import KafkaProxy
 from tests.brokers.other_brokers import OtherBroker
 from tests.dead_letters.records import dead_letter, post
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
+from worker.client import QuestionClient
 from worker.kafka.cluster_support import require_delivery
 from worker.kafka.errors import StreamingError
 from worker.kafka.kafka_node import free_ports
@@ -161,8 +163,13 @@ async def test_at_least_once_works_from_end_to_end(
         await topics.send([event(40)])
         async with WorkerProcess(settings):
             await until(lambda: topics.has(41), "the next one is answered")
+            # As `qa-worker ask` and the console do.
+            async with asyncio.timeout(60), QuestionClient.open(load(settings)) as client:
+                asked = await client.send(event(41))
+                result = await client.wait_for_result(asked, timeout_seconds=30)
+            assert result.reason == ""
         assert not {key for key in proxy.asked if key in others.TRANSACTIONS}
-    assert Counter(await topics.ids()) == Counter(f"q-{n}" for n in range(41))
+    assert Counter(await topics.ids()) == Counter(f"q-{n}" for n in range(42))
     assert len(await topics.dead_letters()) == 1
 
 
@@ -170,7 +177,7 @@ async def test_event_hubs_gets_no_request_that_closes_its_connection(
     endpoints: Endpoints, topics: Topics
 ) -> None:
     """A dead letter is larger than its question: the topic would take it, the endpoint does not."""
-    largest = b"x" * (others.EVENT_HUBS_REQUEST_BYTES - 1_000)
+    largest = b"x" * (others.EVENT_HUBS_REQUEST_BYTES - 300)
     async with endpoints.serve(others.EVENT_HUBS_STANDARD) as proxy:
         await topics.send([largest, event(1)], partition=0)
         settings = environment(
@@ -238,6 +245,31 @@ async def test_a_coordinator_that_is_not_there_yet_is_waited_for(
     ):
         await until(lambda: topics.has(4), "all are answered")
     assert others.STARTING_ANSWERS == [others.COORDINATOR_NOT_AVAILABLE] * 4
+
+
+async def test_a_coordinator_that_never_comes_is_named(
+    start_apache_kafka: StartApacheKafka,
+) -> None:
+    """Kafka's default for one broker: the topic of the transactions cannot be created."""
+    kafka = start_apache_kafka(properties={"transaction.state.log.replication.factor": "3"})
+    topics = Topics(kafka.bootstrap_servers)
+    await topics.create()
+    line = await last_line(
+        {
+            **topics.environment,
+            "QA_DRAIN_SECONDS": "1",
+            "KAFKA_REBALANCE_TIMEOUT_MS": "2000",
+            "KAFKA_REQUEST_TIMEOUT_MS": "5000",
+        }
+    )
+    print(f"\n{line}")
+    assert line == (
+        f"qa-worker: cannot start with {topics.servers}: no answer to FindCoordinator for a "
+        "transactional id within 5 s: [Error 15] GroupCoordinatorNotAvailableError: The "
+        "coordinator is not available; can the "
+        "brokers create __transaction_state (its transaction.state.log.replication.factor, 3 by "
+        "default, needs as many brokers)? QA_DELIVERY=at_least_once needs no coordinator"
+    )
 
 
 @asynccontextmanager

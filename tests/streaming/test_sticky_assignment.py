@@ -1,6 +1,7 @@
 """The sticky assignor with worker processes: its state is the class's, so each needs its own."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
@@ -24,9 +25,13 @@ async def test_a_worker_that_joins_moves_its_own_partitions_only(broker: Broker)
             workers.append(WorkerProcess(topics.environment))
             stack.push_async_exit(workers[-1])
             await workers[-1].ready()
-            await until(lambda s=share: all(len(_partitions(w)) == s for w in workers), "all share")
+            await until(partial(_share, workers, share), "all share")
             kept = [_partitions(each) for each in workers[:-1]]
             assert all(now < old for now, old in zip(kept, before, strict=True))
+
+
+def _share(workers: list[WorkerProcess], each: int) -> bool:
+    return all(len(_partitions(worker)) == each for worker in workers)
 
 
 def _partitions(worker: WorkerProcess) -> set[int]:

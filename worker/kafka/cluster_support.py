@@ -44,6 +44,11 @@ CLOSED_CONNECTIONS = 3
 
 SEE = "see deploy/clusters.md"
 
+NO_COORDINATOR = (
+    "can the brokers create __transaction_state (its transaction.state.log.replication.factor, 3 "
+    "by default, needs as many brokers)? QA_DELIVERY=at_least_once needs no coordinator"
+)
+
 
 class Api(IntEnum):
     """Requests that a cluster may lack, by their key in the protocol."""
@@ -117,7 +122,7 @@ async def require_delivery(settings: Settings) -> ClusterSupport:
     """
     kafka, qa = settings.kafka, settings.qa
     async with _connected(kafka) as client:
-        versions = await _versions(client)
+        versions = await _versions(client, kafka)
         if qa.reply_topics and (why := find_missing_requests(versions, REPLIES)):
             raise StreamingError(
                 f"QA_REPLY_TOPICS cannot be used with {kafka.bootstrap_servers}: {why}; {SEE}"
@@ -125,11 +130,28 @@ async def require_delivery(settings: Settings) -> ClusterSupport:
         if qa.delivery == "exactly_once":
             name = transactional_id(kafka.group_id, TopicPartition(qa.questions_topic, 0))
             try:
-                await _require(client, versions, EXACTLY_ONCE, name)
+                await _require(client, versions, EXACTLY_ONCE, name, kafka)
             except RefusedError as refused:
                 raise StreamingError(no_transactions(kafka, str(refused))) from None
+            except TimeoutError as error:
+                raise TimeoutError(f"{error}; {NO_COORDINATOR}") from None
             return ClusterSupport()
-        return ClusterSupport(producer_ids=await _has_producer_ids(client, versions, kafka))
+        why = await _find_why_no_producer_ids(client, versions, kafka)
+        if why:
+            log.warning(
+                "idempotence_unavailable",
+                reason=why,
+                what="a batch whose acknowledgement is lost is published twice",
+            )
+        return ClusterSupport(producer_ids=not why)
+
+
+async def find_producer_ids(kafka: KafkaSettings) -> bool:
+    """Whether the brokers give producer ids. Raises `StreamingError`, `KafkaError` and
+    `TimeoutError`.
+    """
+    async with _connected(kafka) as client:
+        return not await _find_why_no_producer_ids(client, await _versions(client, kafka), kafka)
 
 
 async def require_transactions(kafka: KafkaSettings, name: str) -> None:
@@ -138,7 +160,7 @@ async def require_transactions(kafka: KafkaSettings, name: str) -> None:
     Raises `RefusedError` if it has none, `StreamingError`, `KafkaError`, and `TimeoutError`.
     """
     async with _connected(kafka) as client:
-        await _require(client, await _versions(client), TRANSACTIONS, name)
+        await _require(client, await _versions(client, kafka), TRANSACTIONS, name, kafka)
 
 
 def no_transactions(kafka: KafkaSettings, why: str) -> str:
@@ -153,16 +175,18 @@ def no_transactions(kafka: KafkaSettings, why: str) -> str:
 async def _connected(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaClient]:
     client = client_for_transactions(kafka)
     try:
-        async with deadline(kafka.request_timeout_ms / 1000, "answer to what the cluster can do"):
-            async with explain_connection_errors(kafka):
-                await client.bootstrap()
-            yield client
+        async with (
+            deadline(kafka.request_timeout_ms / 1000, "connection to a broker"),
+            explain_connection_errors(kafka),
+        ):
+            await client.bootstrap()
+        yield client
     finally:
         await client.close()
 
 
-async def _versions(client: AIOKafkaClient) -> dict[int, tuple[int, int]]:
-    response = await _ask(client, ApiVersionRequest(), "ApiVersions")
+async def _versions(client: AIOKafkaClient, kafka: KafkaSettings) -> dict[int, tuple[int, int]]:
+    response = await _ask(client, ApiVersionRequest(), "ApiVersions", kafka)
     return {key: (lowest, highest) for key, lowest, highest in response.api_versions}
 
 
@@ -171,38 +195,40 @@ async def _require(
     versions: Mapping[int, tuple[int, int]],
     needed: Mapping[Api, int],
     name: str,
+    kafka: KafkaSettings,
 ) -> None:
     """Raises `RefusedError` if the cluster does not have what a transaction needs."""
     if why := find_missing_requests(versions, needed):
         raise RefusedError(why)
     request = FindCoordinatorRequest(name, CoordinationType.TRANSACTION)
-    await _ask(client, request, "FindCoordinator for a transactional id")
+    await _ask(client, request, "FindCoordinator for a transactional id", kafka)
 
 
-async def _has_producer_ids(
+async def _find_why_no_producer_ids(
     client: AIOKafkaClient, versions: Mapping[int, tuple[int, int]], kafka: KafkaSettings
-) -> bool:
-    why = find_missing_requests(versions, {Api.INIT_PRODUCER_ID: 0})
-    if not why:
-        request = InitProducerIdRequest(None, kafka.request_timeout_ms)
-        try:
-            await _ask(client, request, Api.INIT_PRODUCER_ID.request)
-        except RefusedError as refused:
-            why = str(refused)
-    if why:
-        log.warning(
-            "idempotence_unavailable",
-            reason=why,
-            what="a batch whose acknowledgement is lost is published twice",
-        )
-    return not why
+) -> str:
+    """Empty if the brokers give producer ids."""
+    if why := find_missing_requests(versions, {Api.INIT_PRODUCER_ID: 0}):
+        return why
+    request = InitProducerIdRequest(None, kafka.request_timeout_ms)
+    try:
+        await _ask(client, request, Api.INIT_PRODUCER_ID.request, kafka)
+    except RefusedError as refused:
+        return str(refused)
+    return ""
 
 
-async def _ask(client: AIOKafkaClient, request: Any, what: str) -> Any:
+async def _ask(client: AIOKafkaClient, request: Any, what: str, kafka: KafkaSettings) -> Any:
     """The response of a broker, without an error. Repeats the request while that may help.
 
-    Raises `RefusedError` if it cannot help, `KafkaError` for a missing ACL.
+    Raises `RefusedError` if it cannot help, `KafkaError` for a missing ACL, `TimeoutError` after
+    KAFKA_REQUEST_TIMEOUT_MS.
     """
+    async with deadline(kafka.request_timeout_ms / 1000, f"answer to {what}"):
+        return await _ask_repeatedly(client, request, what)
+
+
+async def _ask_repeatedly(client: AIOKafkaClient, request: Any, what: str) -> Any:
     closed, last = 0, "not answered"
     for pause in chain(PAUSES, repeat(PAUSES[-1])):
         try:
@@ -218,13 +244,13 @@ async def _ask(client: AIOKafkaClient, request: Any, what: str) -> Any:
             last = format_error(error)
             log.debug("request_retried", request=what, error=last)
         except asyncio.CancelledError:
-            note_interrupted(f"{what}: {last}")
+            note_interrupted(last.rstrip("."))
             raise
         try:
             await client.force_metadata_update()
             await asyncio.sleep(pause)
         except asyncio.CancelledError:
-            note_interrupted(f"{what}: {last}")
+            note_interrupted(last.rstrip("."))
             raise
     raise AssertionError("the pauses never end")
 

@@ -111,12 +111,12 @@ class RecordProcessor:
             envelope, cache_key = await self._run_sized(record, self._decode, record)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
-            if not self.sample.contains(name):
-                return self.sample.leave_out(record, name, trace)
             reply = with_event_id(reply, name)
             if trace is not None:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
+            if not self.sample.contains(name):
+                return self.sample.leave_out(record, name)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
                 log.debug("unknown_fields", **_position(record), id=name, fields=fields)
@@ -162,7 +162,7 @@ class RecordProcessor:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
             if not self.sample.contains_unread(record, name):
-                return self.sample.leave_out(record, name, trace)
+                return self.sample.leave_out(record, name)
             return self._reject(record, name, rejected, reply, trace)
 
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:

@@ -6,7 +6,6 @@ import structlog
 
 from schemas.sample import in_sample
 from worker.kafka.records import InputRecord
-from worker.observability.record_trace import RecordTrace
 from worker.streaming.delivery.base import ProcessedRecord
 
 log = structlog.get_logger(__name__)
@@ -33,10 +32,8 @@ class Sample:
         return name != record.default_id or self.contains(name)
 
     @staticmethod
-    def leave_out(record: InputRecord, name: str, trace: RecordTrace | None) -> ProcessedRecord:
+    def leave_out(record: InputRecord, name: str) -> ProcessedRecord:
         """The outcome of a record out of the sample: no outputs; its offset is committed."""
-        if trace is not None:
-            trace.id = name
         log.debug(
             "out_of_sample",
             topic=record.topic,

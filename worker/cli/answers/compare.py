@@ -105,11 +105,16 @@ def compare(
 
 def _topics(left: str, right: str) -> list[str]:
     """Those of the two that are no files. Raises `CommandError`."""
-    topics = [name for name in dict.fromkeys((left, right)) if not Path(name).exists()]
+    topics = [name for name in dict.fromkeys((left, right)) if not _is_file(Path(name))]
     for name in topics:
         if not is_topic_name(name):
             raise CommandError(f"{name!r} is neither a file nor the name of a topic")
     return topics
+
+
+def _is_file(path: Path) -> bool:
+    """A pipe is one too, as a shell's `<(…)`."""
+    return path.exists() and not path.is_dir()
 
 
 @asynccontextmanager
