@@ -12,6 +12,7 @@ from schemas.rejection import Reason, Rejected, dead_letter_headers
 from schemas.unsure import unsure_headers
 from tests.brokers.protocol import Broker
 from tests.kafka.raw_batches import batch, produce, record
+from tests.streaming.question_topics import two_topics
 from tests.streaming.topics import Topics
 from worker.client import UNSURE, QuestionClient
 from worker.kafka.records import RecordPosition
@@ -92,3 +93,19 @@ async def test_a_question_that_is_sent_on_is_unsure_and_its_later_answer_is_the_
         f"the score of 'Anna Lindqvist' is 0.937500, below min_score; the question is in {unsure}"
     )
     assert (answer.reason, answer.value) == ("", value)
+
+
+async def test_questions_go_to_the_first_topic_or_to_the_one_that_is_named(broker: Broker) -> None:
+    async with two_topics(broker.bootstrap_servers) as (first, second):
+        names = [topics.settings.qa.questions_topic for topics in (first, second)]
+        for asked, expected in ((None, names[0]), (names[1], names[1])):
+            async with (
+                QuestionClient.open(first.settings, questions_topic=asked) as client,
+                AIOKafkaProducer(bootstrap_servers=first.servers) as producer,
+            ):
+                question = await client.send(b"{}")
+                assert question.topic == expected
+                answers = first.settings.qa.answers_topic
+                await producer.send_and_wait(answers, answer_to(question))
+                answer = await client.wait_for_result(question, timeout_seconds=10)
+                assert answer.value == answer_to(question)

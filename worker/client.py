@@ -53,9 +53,13 @@ class QuestionClient:
     """
 
     def __init__(
-        self, settings: Settings, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer
+        self,
+        settings: Settings,
+        producer: AIOKafkaProducer,
+        consumer: AIOKafkaConsumer,
+        questions_topic: str,
     ) -> None:
-        self._questions_topic = settings.qa.questions_topic
+        self._questions_topic = questions_topic
         self._answers_topic = settings.qa.answers_topic
         self._unsure_topic = settings.qa.unsure_topic
         self._producer = producer
@@ -66,13 +70,18 @@ class QuestionClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`."""
+    async def open(
+        cls, settings: Settings, *, questions_topic: str | None = None
+    ) -> AsyncIterator[Self]:
+        """`questions_topic` is one of the settings' questions topics, by default the first.
+
+        Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`.
+        """
         qa, options = settings.qa, connection_options(settings.kafka)
+        questions_topic = questions_topic or qa.questions_topic
         required: RequiredAcls = {
-            qa.questions_topic: (Operation.WRITE,),
-            qa.answers_topic: (Operation.READ,),
-            **dict.fromkeys(qa.topics[2:], (Operation.READ,)),
+            questions_topic: (Operation.WRITE,),
+            **dict.fromkeys(qa.output_topics, (Operation.READ,)),
         }
         await require_topics(settings, required)
         producer = AIOKafkaProducer(
@@ -92,7 +101,7 @@ class QuestionClient:
             await consumer.start()
             partitions = [
                 TopicPartition(topic, number)
-                for topic in qa.topics[1:]
+                for topic in qa.output_topics
                 for number in await producer.partitions_for(topic)
             ]
             consumer.assign(partitions)
@@ -100,7 +109,7 @@ class QuestionClient:
             # seek_to_end is lazy: position() fetches the end offset now.
             for partition in partitions:
                 await consumer.position(partition)
-            client = cls(settings, producer, consumer)
+            client = cls(settings, producer, consumer, questions_topic)
             try:
                 yield client
             finally:

@@ -1,11 +1,12 @@
-"""Compares the default model with a candidate that runs beside it as a shadow, on a SQuAD file.
+"""Compares a model with a candidate that runs beside it as a shadow, on a SQuAD file.
 
-`python -m tests.bench.shadow SQUAD.json --weights DIR [--questions 2000] [--sample 1.0]`
+`python -m tests.bench.shadow SQUAD.json --weights DIR [--base int8|default] [--questions 2000]`
 
-DIR holds config.json, tokenizer and model.safetensors; `qa-worker model convert` makes the
-candidate of them, in float32. With the weights of the default model the comparison shows what
-int8 changes. Two workers with two groups read the same questions, one thread each; then
-`qa-worker answers compare` joins their answers and scores both against the file.
+DIR holds config.json, tokenizer and model.safetensors. `qa-worker model convert` makes the
+candidate of them, in float32. The base is the same weights in int8 per token, as the default model
+is made, so that only the precision differs; or the default model itself, whose own weights may be
+others: its card names them. Two workers with two groups read the same questions, one thread each;
+then `qa-worker answers compare` joins their answers and scores both against the file.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from worker.model_tools.evaluation.squad import Example, load_squad
 from worker.observability import logging_setup
 
 PARTITIONS = 4
-CANDIDATE = "candidate"
+CANDIDATE, INT8 = "float32", "int8"
 
 
 def qa_worker(environment: Mapping[str, str], *arguments: str) -> None:
@@ -83,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("squad", type=Path)
     parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--base", choices=(INT8, "default"), default=INT8)
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--sample", type=float, default=1.0)
     parser.add_argument("--show", type=int, default=10)
@@ -94,8 +96,15 @@ def main() -> None:
     questions = [examples[number * len(examples) // count] for number in range(count)]
     with tempfile.TemporaryDirectory() as directory, ApacheKafka() as kafka:
         models = {"QA_MODELS": directory}
-        qa_worker(models, "model", "convert", str(arguments.weights), "--name", CANDIDATE)
-        production = Topics(kafka.bootstrap_servers, {"QA_THREADS": "1"}, partitions=PARTITIONS)
+        convert = "model", "convert", str(arguments.weights), "--name"
+        qa_worker(models, *convert, CANDIDATE)
+        if arguments.base == INT8:
+            qa_worker(models, *convert, INT8, "--quantize", "per-token")
+        production = Topics(
+            kafka.bootstrap_servers,
+            {**models, "QA_THREADS": "1", "QA_MODEL": arguments.base},
+            partitions=PARTITIONS,
+        )
         shadow = Topics(
             kafka.bootstrap_servers,
             {

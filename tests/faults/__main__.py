@@ -26,6 +26,9 @@ from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule, static_slot
 ASSIGNORS = ("roundrobin", "range", "sticky")
 """Rounds take turns with them."""
 
+TOPICS = (2, 2, 1, 1)
+"""Number of questions topics of the rounds, in turns: over twelve rounds with each assignor."""
+
 console = Console(highlight=False)
 
 
@@ -84,6 +87,7 @@ async def _run(plan: Plan, seed: int, arguments: argparse.Namespace) -> list[Rou
                     its,
                     lambda: progress.advance(bar),
                     assignor=ASSIGNORS[number % len(ASSIGNORS)],
+                    topics=TOPICS[number % len(TOPICS)],
                     static=static_slots(seed, number),
                 )
                 rounds.append(result)

@@ -54,7 +54,9 @@ async def run(
     plan = Plan(delivery, "stub", rate=100.0, questions=500, sabotage=sabotage, logs=logs)
     assignor = "range" if delivery == "at_least_once" else "roundrobin"
     static = () if sabotage else (0, 2)
-    result = await run_round(cluster, plan, faults, lambda: None, assignor=assignor, static=static)
+    result = await run_round(
+        cluster, plan, faults, lambda: None, assignor=assignor, topics=2, static=static
+    )
     print(f"\n{delivery}, {sabotage or 'no sabotage'}: {result.report}, exits: {result.exits}")
     return result
 

@@ -147,9 +147,15 @@ def settings(**environment: str) -> Settings:
 
 
 def limiter(
-    engine: StubEngine, *, max_bytes: int = 10**9, max_tokens: int = 10**9
+    engine: StubEngine,
+    *,
+    max_bytes: int = 10**9,
+    max_tokens: int = 10**9,
+    weights: Mapping[str, int] | None = None,
 ) -> InFlightLimiter:
-    return InFlightLimiter(engine, max_bytes=max_bytes, max_tokens=max_tokens, max_seconds=10**9)
+    return InFlightLimiter(
+        engine, max_bytes=max_bytes, max_tokens=max_tokens, max_seconds=10**9, weights=weights
+    )
 
 
 def context(
@@ -174,7 +180,7 @@ def context(
             max_record_bytes=qa.max_record_bytes,
             deadlines=deadlines or DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, foreign_topics),
-            limits=dict.fromkeys(qa.topics[1:], 10**6),
+            limits=dict.fromkeys(qa.output_topics, 10**6),
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),
         ),

@@ -157,11 +157,11 @@ async def test_limit_spans_partitions_and_sessions(topics: Topics, running: Runn
     class BreaksOnce(StubEngine):
         broken = False
 
-        def submit(self, event: Any) -> Any:
+        def submit(self, event: Any, **more: Any) -> Any:
             if not self.broken:
                 self.broken = True
                 raise OSError("the device is gone")
-            return super().submit(event)
+            return super().submit(event, **more)
 
     engine = BreaksOnce()
     settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10", QA_DEAD_LETTER_LIMIT_RATIO="0.7")

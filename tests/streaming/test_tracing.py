@@ -242,14 +242,14 @@ async def test_a_record_out_of_the_sample_is_no_error_and_sends_nothing(broker: 
     # q-0 is in the sample of 0.3, q-1 is not.
     async with (
         collecting() as collector,
-        traced_topics(broker, collector, QA_SAMPLE="0.3") as topics,
+        traced_topics(broker.bootstrap_servers, collector, QA_SAMPLE="0.3") as topics,
     ):
         await topics.send([event(1), event(0)], partition=0)
         await answered_by_a_worker(topics, 1)
     record = span_of_record(collector, 0)
     assert attributes(record)["qa.outcome"] == "out_of_sample"
     assert record.status.code == Status.STATUS_CODE_UNSET
-    assert [span.name for span in collector.children(record)] == ["decode"]
+    assert [span.name for span in collector.children(record)] == ["decode", "commit"]
 
 
 async def test_unreachable_collector_costs_no_answer(

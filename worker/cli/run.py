@@ -115,7 +115,7 @@ def open_engine(settings: Settings) -> InferenceEngine:
             model=bundle.name,
             why="QA_SCORE_NORMALIZATION is per_window; what was fitted is for joint scores",
         )
-    engine = InferenceEngine(bundle, settings.qa.inference)
+    engine = InferenceEngine(bundle, settings.qa.inference, weights=settings.qa.question_topics)
     engine.start()
     metrics.INFO.info(
         {

@@ -70,7 +70,7 @@ class PartitionEnd:
 
 
 class GroupConsumer:
-    """Consumes the questions topic as a member of the group."""
+    """Consumes the questions topics as a member of the group."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class GroupConsumer:
         self._start = start
         self._member = -1, ""
         self._topics = topic_names(settings)
-        self._topic = settings.qa.questions_topic
+        self._question_topics = list(settings.qa.question_topics)
         self._stopped = StoppedPartitions()
         self._consumer = RecordConsumer(
             max_batch_bytes=settings.qa.max_batch_bytes,
@@ -112,7 +112,7 @@ class GroupConsumer:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
         counting = CountingListener(listener, self._assigned, self._stopped.forget_all)
-        self._consumer.subscribe([self._topic], listener=counting)
+        self._consumer.subscribe(self._question_topics, listener=counting)
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
@@ -190,7 +190,7 @@ class GroupConsumer:
             return None
         failure: Exception
         with_metadata = {
-            partition: OffsetAndMetadata(offset, self.offset_metadata)
+            partition: OffsetAndMetadata(offset, self.offset_metadata(partition.topic))
             for partition, offset in offsets.items()
         }
         try:
@@ -256,10 +256,9 @@ class GroupConsumer:
         """
         return self._member
 
-    @property
-    def offset_metadata(self) -> str:
-        """What is committed beside each offset."""
-        return self._start.topic_ids.offset_metadata(self._topic)
+    def offset_metadata(self, topic: str) -> str:
+        """What is committed beside each offset of a questions topic."""
+        return self._start.topic_ids.offset_metadata(topic)
 
     async def check_topics(self) -> None:
         """Raises `StreamingError` if a topic was deleted, or deleted and created again;

@@ -57,14 +57,14 @@ class OutputTopics:
     """What the worker has to know of the topics that it publishes to."""
 
     limits: Mapping[str, int]
-    """Topic to `max.message.bytes`, at most KAFKA_MAX_REQUEST_SIZE; the questions topic too."""
+    """Topic to `max.message.bytes`, at most KAFKA_MAX_REQUEST_SIZE; the questions topics too."""
     compacted: frozenset[str]
 
 
 async def check_topics(settings: Settings) -> OutputTopics:
     """As `require_topics`, for the worker; logs what the operator should know."""
     topics = await require_topics(settings, required_by_worker(settings))
-    outputs = topics[1:]
+    outputs = [topic for topic in topics if topic.name not in settings.qa.question_topics]
     largest = settings.kafka.max_request_size or sys.maxsize
     for topic in outputs:
         if topic.max_message_bytes_unknown:

@@ -94,9 +94,9 @@ def new_topic_limits(settings: Settings) -> dict[str, int]:
     the worker accepts, and for the headers of a dead letter or an unsure question.
     """
     largest = settings.qa.max_record_bytes + HEADROOM_BYTES
-    questions, answers, *others = topic_names(settings)
+    answers, *others = settings.qa.output_topics
     forwarding = dict.fromkeys(others, largest + HEADROOM_BYTES)
-    return {questions: largest, answers: largest, **forwarding}
+    return {**dict.fromkeys([*settings.qa.question_topics, answers], largest), **forwarding}
 
 
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:

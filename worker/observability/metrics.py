@@ -41,7 +41,7 @@ LAST_BROKER_CONTACT = Gauge(
 
 # Records in.
 CONSUMED_RECORDS = Counter(
-    "qa_consumed_records", "Records polled from the questions topic", ["topic", "partition"]
+    "qa_consumed_records", "Records polled from the questions topics", ["topic", "partition"]
 )
 IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records polled and not yet delivered")
 IN_FLIGHT_BYTES = Gauge(
@@ -122,6 +122,7 @@ for _outcome in ("answer", "error", "dropped", "not_allowed", "unknown"):
 END_TO_END_LATENCY = Histogram(
     "qa_end_to_end_latency_seconds",
     "Time from a question's record timestamp to the acknowledgement of its answer or dead letter",
+    ["topic"],
     buckets=_END_TO_END_BUCKETS,
 )
 RECORD_PROCESSING = Histogram(
@@ -158,6 +159,11 @@ BATCH_SPLITS = Counter("qa_batch_splits", "Batches halved because the model fail
 WINDOWS = Counter("qa_windows", "Windows that the model has run")
 INFERENCE_TOKENS = Counter(
     "qa_inference_tokens", "Tokens that the model has run, padding not included"
+)
+QUEUE_TOKENS = Counter(
+    "qa_queue_tokens",
+    "Tokens that the model has run for a queue, padding not included; a queue is a questions topic",
+    ["queue"],
 )
 PADDING_TOKENS = Counter("qa_padding_tokens", "Padding tokens that the model has run")
 

@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from schemas.rejection import Reason
 from worker.kafka.records import InputRecord
@@ -31,13 +31,17 @@ def count_outcome(processed: ProcessedRecord, answers: Counter) -> None:
         metrics.REPLIES.labels(processed.reply_outcome).inc()
 
 
-def observe_latency(record: InputRecord, *, added: float, published: float) -> None:
-    """The record has gone out now. `added` is when its partition got it and `published` when its
-    delivery began (`time.perf_counter`).
+def observe_latency(
+    record: InputRecord, latency: Histogram, *, added: float, published: float
+) -> None:
+    """The record has gone out now.
+
+    `latency` is the end-to-end latency of its topic. `added` is when its partition got it and
+    `published` when its delivery began (`time.perf_counter`).
     """
     now = time.perf_counter()
     _PUBLISH.observe(now - published)
     metrics.RECORD_PROCESSING.observe(now - added)
     if record.produced_ms is not None:
         # The producer's clock may be ahead of ours.
-        metrics.END_TO_END_LATENCY.observe(max(0.0, time.time() - record.produced_ms / 1000))
+        latency.observe(max(0.0, time.time() - record.produced_ms / 1000))

@@ -81,6 +81,7 @@ class PartitionProcessor:
         labels = partition.topic, str(partition.partition)
         self._records = metrics.CONSUMED_RECORDS.labels(*labels)
         self._answers = metrics.ANSWERS.labels(*labels)
+        self._latency = metrics.END_TO_END_LATENCY.labels(partition.topic)
         metrics.EXPIRED_OFFSETS.labels(*labels)  # from 0 on, see metrics.py
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
@@ -289,4 +290,4 @@ class PartitionProcessor:
             self._context.dead_letter_limit.count(reason)
         count_outcome(processed, self._answers)
         if processed.outputs:
-            observe_latency(each.record, added=each.added, published=started)
+            observe_latency(each.record, self._latency, added=each.added, published=started)

@@ -71,8 +71,8 @@ class Engine(EngineLoad, Protocol):
     def event_type(self) -> type[Event[Outcome]]:
         """The type of events that `submit` takes."""
 
-    def submit(self, event: Event[R], /) -> "Future[ReadResult[R]]":
-        """The future raises `Rejected` for an event that is rejected."""
+    def submit(self, event: Event[R], /, *, queue: str = "") -> "Future[ReadResult[R]]":
+        """The future raises `Rejected` for an event that is rejected. Queues share the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class RecordProcessor:
             if trace is not None and deadline is not None:
                 trace.deadline = deadline.seconds
             is_late = self.deadlines.has_passed(deadline)
-            result = await self._infer(event, cache_key)
+            result = await self._infer(event, cache_key, record.topic)
             is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
             if trace is not None:
                 trace.add_timings(result.timings)
@@ -179,11 +179,11 @@ class RecordProcessor:
             return envelope, None
         return envelope, self.cache.key(envelope.event)
 
-    async def _infer(self, event: Event[R], cache_key: bytes | None) -> ReadResult[R]:
+    async def _infer(self, event: Event[R], cache_key: bytes | None, queue: str) -> ReadResult[R]:
         if self.cache is None or cache_key is None:
-            future = self.engine.submit(event)
+            future = self.engine.submit(event, queue=queue)
         else:
-            future = self.cache.submit(event, cache_key)
+            future = self.cache.submit(event, cache_key, queue=queue)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:

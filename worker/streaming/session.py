@@ -75,6 +75,7 @@ class KafkaSession:
             max_bytes=qa.max_in_flight_bytes,
             max_tokens=qa.max_in_flight_tokens,
             max_seconds=qa.max_in_flight_seconds,
+            weights=qa.question_topics,
         )
         processor = RecordProcessor(
             engine=engine,

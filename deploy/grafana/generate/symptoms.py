@@ -50,7 +50,7 @@ WORKING = Row(
             "Latency, p95",
             "95 % of the questions are answered within this time, waiting in the topic included.",
             "s",
-            f"{quantiles('qa_end_to_end_latency_seconds')[1][1]} >= 0",
+            f"{quantiles('qa_end_to_end_latency_seconds', HERE)[1][1]} >= 0",
             (10, "orange"),
             (MINUTE, "red"),
         ),
@@ -124,7 +124,7 @@ BEHIND = Row(
             "End-to-end latency",
             "From a question's record timestamp to the acknowledgement of its answer.",
             "s",
-            quantiles("qa_end_to_end_latency_seconds"),
+            quantiles("qa_end_to_end_latency_seconds", HERE),
             thresholds=((MINUTE, "red"),),
         ),
         Panel(

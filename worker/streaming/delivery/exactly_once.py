@@ -91,7 +91,7 @@ class ExactlyOnce:
                 transactional_id(self._kafka.group_id, partition),
                 self._limits,
                 self._consumer.member,
-                self._consumer.offset_metadata,
+                self._consumer.offset_metadata(partition.topic),
             ),
             self._client,
             self._consumer,
