@@ -18,9 +18,30 @@ from worker.kafka.errors import (
     RETRY,
     Recovery,
     StreamingError,
+    error_type,
     format_error,
     recovery_for,
 )
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (kafka.MessageSizeTooLargeError(), "MESSAGE_TOO_LARGE"),
+        (kafka.NotEnoughReplicasError(), "NOT_ENOUGH_REPLICAS"),
+        (InvalidRecord("no key"), "INVALID_RECORD"),
+        (kafka.UnknownError(), "UNKNOWN_SERVER_ERROR"),
+        # Not an answer of a broker.
+        (kafka.KafkaConnectionError("gone"), "KafkaConnectionError"),
+        (kafka.ProducerFenced("newer"), "ProducerFenced"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_type_of_an_error_is_the_protocols_name_or_the_class(
+    error: BaseException, name: str
+) -> None:
+    assert error_type(error) == name
+
 
 REVIEWED = Path(__file__).with_name("reviewed_errors.txt")
 

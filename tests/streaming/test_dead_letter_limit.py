@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
 from worker.kafka.errors import StreamingError
 from worker.kafka.producer import IdempotentProducer
+from worker.kafka.receipts import Receipt
 from worker.kafka.transactions import TransactionalProducer, TransactionTime
 from worker.streaming import supervisor
 from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
@@ -218,9 +220,11 @@ class FailingDeliveries:
         else:
             publish = IdempotentProducer.publish
 
-            async def fail_publish(producer: IdempotentProducer, records: Any) -> None:
+            async def fail_publish(
+                producer: IdempotentProducer, records: Any
+            ) -> Mapping[int, Receipt]:
                 self._fail()
-                await publish(producer, records)
+                return await publish(producer, records)
 
             patch.setattr(IdempotentProducer, "publish", fail_publish)
 

@@ -22,7 +22,12 @@ from tests.streaming.stub_engine import StubEngine, answer_to
 from worker.inference.deadline import Deadline
 from worker.inference.result import ReadResult
 from worker.kafka.records import InputRecord
-from worker.observability.record_trace import ANSWERED, RecordTrace, TraceDispatcher
+from worker.observability.record_trace import (
+    ANSWERED,
+    RecordTrace,
+    TraceDispatcher,
+    TraceListener,
+)
 from worker.observability.timings import BatchTiming, ReadTimings
 from worker.settings.deadlines import ExpiredMode
 from worker.streaming.dead_letter_limit import DeadLetterLimit
@@ -49,7 +54,7 @@ def past_deadline(mode: str) -> float:
 
 
 @dataclass
-class Worker:
+class Worker(TraceListener):
     """One partition of a worker at the time NOW."""
 
     expired: ExpiredMode = "dead_letter"

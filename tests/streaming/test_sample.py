@@ -18,7 +18,12 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.records import InputRecord
-from worker.observability.record_trace import OUT_OF_SAMPLE, RecordTrace, TraceDispatcher
+from worker.observability.record_trace import (
+    OUT_OF_SAMPLE,
+    RecordTrace,
+    TraceDispatcher,
+    TraceListener,
+)
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.partition import PartitionProcessor
 
@@ -27,7 +32,7 @@ HALF = {"QA_SAMPLE": "0.5", "KAFKA_GROUP_ID": "shadow"}
 LATE = "2020-01-01T00:00:00Z"
 
 
-class Traces:
+class Traces(TraceListener):
     def __init__(self) -> None:
         self.ended: list[RecordTrace] = []
 

@@ -178,14 +178,17 @@ class GroupConsumer:
         """The partitions that stand still at a batch that cannot be read, and why."""
         return self._stopped.reasons
 
-    async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
-        """Commit `offsets` within `seconds`. Returns whether they are committed.
+    async def commit(
+        self, offsets: Mapping[TopicPartition, int], *, seconds: float
+    ) -> Exception | None:
+        """Commit `offsets` within `seconds`. Returns None once they are committed, else the error.
 
         A failed commit is logged, not raised: the partition's next owner consumes the records
         again. Raises `KafkaError` if it is fatal (a missing permission, for example).
         """
         if not offsets:
-            return True
+            return None
+        failure: Exception
         with_metadata = {
             partition: OffsetAndMetadata(offset, self.offset_metadata(partition.topic))
             for partition, offset in offsets.items()
@@ -197,19 +200,19 @@ class GroupConsumer:
                 await self._consumer.commit(with_metadata)
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance: other members own the partitions now.
-            outcome, reason = "rebalanced", format_error(error)
+            outcome, failure = "rebalanced", error
         except TimeoutError as error:
-            outcome, reason = "timed_out", format_error(error)
+            outcome, failure = "timed_out", error
         except KafkaError as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
-            outcome, reason = "failed", format_error(error)
+            outcome, failure = "failed", error
         else:
             metrics.COMMITS.labels("done").inc()
-            return True
+            return None
         metrics.COMMITS.labels(outcome).inc()
-        log.warning("commit_failed", outcome=outcome, reason=reason)
-        return False
+        log.warning("commit_failed", outcome=outcome, reason=format_error(failure))
+        return failure
 
     async def position(self, partition: TopicPartition) -> int:
         """The offset after the records of the last poll, and after transaction markers that follow

@@ -5,7 +5,7 @@ from enum import Enum
 
 from aiokafka import errors as kafka
 
-from worker.kafka.error_codes import FencedInstanceId, GroupMaxSizeReached
+from worker.kafka.error_codes import FencedInstanceId, GroupMaxSizeReached, protocol_name
 
 
 class StreamingError(Exception):
@@ -127,6 +127,15 @@ def format_error(error: BaseException) -> str:
         if hint and hint not in message:  # a StreamingError repeats its cause's message
             return f"{message}; {hint}"
     return message
+
+
+def error_type(error: BaseException) -> str:
+    """The value of `error.type` in spans and metrics: the protocol's name of an error that a broker
+    answered, otherwise the class.
+    """
+    if isinstance(error, kafka.BrokerResponseError) and error.errno is not None:
+        return protocol_name(error)
+    return type(error).__qualname__
 
 
 def _causes(error: BaseException) -> list[BaseException]:

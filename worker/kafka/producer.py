@@ -12,6 +12,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from worker.kafka.broker_client import BrokerClient
 from worker.kafka.connection import connection_options
+from worker.kafka.receipts import Receipt
 from worker.kafka.record_sender import NO_PRODUCER, RecordSender
 from worker.kafka.records import OutputRecord
 from worker.settings import KafkaSettings
@@ -63,12 +64,14 @@ class IdempotentProducer:
             self._sender.begin(*NO_PRODUCER)
         self._usable = True
 
-    async def publish(self, records: Sequence[OutputRecord]) -> None:
-        """Returns once all in-sync replicas have the records. Waits without a deadline for the
-        leaders. Raises `RecordsRefusedError` and other `KafkaError`s.
+    async def publish(self, records: Sequence[OutputRecord]) -> Mapping[int, Receipt]:
+        """Returns once all in-sync replicas have the records: the receipt of each by its index.
+        Waits without a deadline for the leaders. Raises `RecordsRefusedError` and other
+        `KafkaError`s.
         """
         if not self._usable:
             raise IllegalOperation("call start() first, and after an error")
         self._usable = False
-        await self._sender.send(await self._sender.encode(records))
+        acknowledged = await self._sender.send(await self._sender.encode(records))
         self._usable = True
+        return acknowledged

@@ -13,8 +13,8 @@ Here a transaction is one call that returns, or raises; after an error the produ
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -41,6 +41,7 @@ from worker.kafka.protocol import (
     TxnOffsetCommitRequest,
     read_offsets,
 )
+from worker.kafka.receipts import Receipt
 from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
 from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import FOREIGN_PAUSES, FOREIGN_REFUSALS
@@ -107,6 +108,8 @@ class TransactionTime:
     duration: float
     throttled: float
     """Time from its end on in which the brokers mute the connections that it used."""
+    receipts: Mapping[int, Receipt] = field(default_factory=dict)
+    """Index of a record to its receipt."""
 
 
 class TransactionalProducer:
@@ -192,14 +195,16 @@ class TransactionalProducer:
         async with deadline(timeout, "end of the transaction"):
             if targets:
                 await self._add_partitions(targets)
-            steps = [self._produce(targets, began + timeout)] if targets else []
+            steps: list[Coroutine[Any, Any, Mapping[int, Receipt] | None]] = []
+            if targets:
+                steps.append(self._produce(targets, began + timeout))
             if offsets:
                 steps.append(self._commit_offsets(offsets))
-            await run_concurrently(steps)
+            acknowledged, *_ = await run_concurrently(steps)
             await self._end()
         self._usable = True
         throttled = self._client.throttled_seconds(targets, connection=self._connection)
-        return TransactionTime(time.monotonic() - began, throttled)
+        return TransactionTime(time.monotonic() - began, throttled, acknowledged or {})
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 
@@ -227,8 +232,10 @@ class TransactionalProducer:
             await self._sender.check_refused(targets, refused, last=pause is None)
             await asyncio.sleep(pause or 0.0)
 
-    async def _produce(self, targets: Mapping[TopicPartition, TargetBatches], until: float) -> None:
-        await self._sender.send(targets, deadline=until)
+    async def _produce(
+        self, targets: Mapping[TopicPartition, TargetBatches], until: float
+    ) -> Mapping[int, Receipt]:
+        return await self._sender.send(targets, deadline=until)
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)

@@ -1,18 +1,16 @@
 """The trace of a record, from its poll to its commit, for the listeners of a worker.
 
-The streaming layer creates a trace when it polls a record, adds stages to it on the event loop,
-copies the engine's timings to it, and ends it after the commit. Without a listener there are no
-traces. All times are nanoseconds since the epoch (`time.time_ns`).
+The streaming layer creates a trace when it polls a record, adds stages and sent messages to it on
+the event loop, copies the engine's timings to it, and ends it after the commit. Without a listener
+there are no traces. All times are nanoseconds since the epoch (`time.time_ns`).
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from worker.observability.client_operations import Header, Poll, ReceivedMessage, Send
 from worker.observability.timings import BatchTiming, ReadTimings, StageTiming
-
-Header = tuple[str, bytes | None]
 
 ANSWERED = "answered"
 UNSURE = "unsure"
@@ -33,9 +31,14 @@ class RecordTrace:
     offset: int
     headers: Sequence[Header]
     """Headers of the input record."""
+    key: bytes | None = None
+    is_tombstone: bool = False
+    """Whether the input record has no value. The trace does not keep the value."""
     received: int = field(default_factory=time.time_ns)
     stages: list[StageTiming] = field(default_factory=list)
     batches: list[BatchTiming] = field(default_factory=list)
+    sends: list[Send] = field(default_factory=list)
+    """The messages that were sent for the record, and those that failed."""
     cache: str = ""
     """As in `ReadTimings`."""
     attributes: dict[str, int] = field(default_factory=dict)
@@ -46,13 +49,21 @@ class RecordTrace:
     outcome: str = ""
     """`ANSWERED`, `UNSURE`, `OUT_OF_SAMPLE`, `DROPPED`, or the reason of the rejection; set at the
     end."""
+    detail: str = ""
+    """Of a rejection; one line."""
     ended: int = 0
     deadline: float | None = None
     """Unix time in seconds after which the outcome is not needed, if the record has a deadline."""
     expired: str = ""
     """What `QA_EXPIRED` did with the record, if its deadline passed before the model read it."""
-    propagated: Sequence[Header] | None = None
-    """Trace context headers of the output record; they replace those of the input record."""
+    new_context: Callable[[], Sequence[Header]] | None = None
+    """Returns the trace headers of one message that will be sent for the record. None if the
+    messages keep the trace headers of the record."""
+
+    @property
+    def failure(self) -> str:
+        """`DROPPED` or the reason of the rejection; empty if the record was processed."""
+        return "" if self.outcome in (ANSWERED, UNSURE, OUT_OF_SAMPLE) else self.outcome
 
     def add_stage(self, name: str, began: int) -> None:
         """Add a stage that ends now."""
@@ -66,14 +77,42 @@ class RecordTrace:
         self.attributes |= timings.attributes
 
 
-class TraceListener(Protocol):
-    """Receives traces on the event loop. Its methods must not block and must not raise."""
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A request to commit offsets, or the transaction of one partition. Times are as in `Poll`."""
+
+    began: int
+    ended: int
+    partitions: Sequence[tuple[str, int]]
+    """Topics and partitions of the offsets."""
+    records: int
+    """Number of records whose offsets are committed: 0 if only the position advances."""
+    traces: Sequence[RecordTrace]
+    """Of these records; empty if the commit failed."""
+    error_type: str = ""
+    """As in `Send`."""
+    error: str = ""
+
+
+class TraceListener:
+    """Receives traces on the event loop. Its methods must not block and must not raise; those that
+    a listener does not define do nothing.
+    """
 
     def on_start(self, trace: RecordTrace) -> None:
-        """Called when a record was polled."""
+        """Called when a record is handed to its partition."""
 
     def on_end(self, trace: RecordTrace) -> None:
         """Called once for each started trace, with `outcome` and `ended` set."""
+
+    def on_connect(self, cluster_id: str) -> None:
+        """Called when a session begins, with the id of its Kafka cluster, or an empty string."""
+
+    def on_poll(self, poll: Poll) -> None:
+        """Called after a poll that returned records or failed."""
+
+    def on_commit(self, commit: Commit) -> None:
+        """Called after a commit, before the traces of its records end."""
 
 
 class TraceDispatcher:
@@ -82,13 +121,18 @@ class TraceDispatcher:
     def __init__(self, *listeners: TraceListener) -> None:
         self._listeners = listeners
 
-    def start(
-        self, topic: str, partition: int, offset: int, headers: Sequence[Header]
-    ) -> RecordTrace | None:
+    def start(self, record: ReceivedMessage) -> RecordTrace | None:
         """Creates the trace of a record. Returns `None` without listeners."""
         if not self._listeners:
             return None
-        trace = RecordTrace(topic, partition, offset, headers)
+        trace = RecordTrace(
+            record.topic,
+            record.partition,
+            record.offset,
+            record.headers,
+            record.key,
+            record.value is None,
+        )
         for listener in self._listeners:
             listener.on_start(trace)
         return trace
@@ -99,3 +143,17 @@ class TraceDispatcher:
         trace.ended = time.time_ns()
         for listener in self._listeners:
             listener.on_end(trace)
+
+    def connected(self, cluster_id: str) -> None:
+        """`cluster_id` is as in `TraceListener`."""
+        for listener in self._listeners:
+            listener.on_connect(cluster_id)
+
+    def polled(self, poll: Poll) -> None:
+        for listener in self._listeners:
+            listener.on_poll(poll)
+
+    def committed(self, commit: Commit) -> None:
+        """Also called for a commit that failed."""
+        for listener in self._listeners:
+            listener.on_commit(commit)

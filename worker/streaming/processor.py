@@ -6,7 +6,7 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ import structlog
 from schemas.answer import Answer
 from schemas.envelope import Envelope
 from schemas.event import Event, Outcome
-from schemas.rejection import Header, Reason, Rejected
+from schemas.rejection import Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
 from worker.kafka.errors import StreamingError
@@ -43,6 +43,7 @@ from worker.streaming.replies import (
     with_event_id,
 )
 from worker.streaming.sample import Sample
+from worker.streaming.trace_context import new_context, with_context, with_new_context
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
@@ -131,7 +132,8 @@ class RecordProcessor:
             outputs: tuple[OutputRecord, ...]
             if verdict is Verdict.UNSURE and self.unsure.topic:
                 # The worker that answers it replies: the record keeps its headers.
-                outputs = (self._send_on(record, name, result.outcome, self.unsure.topic),)
+                source = with_context(record, trace)
+                outputs = (self._send_on(source, name, result.outcome, self.unsure.topic),)
             else:
                 output = await self._run_sized(
                     record,
@@ -140,10 +142,11 @@ class RecordProcessor:
                     envelope,
                     result.outcome,
                     self.answers_topic,
-                    context=None if trace is None else trace.propagated,
+                    context=new_context(trace),
                     requires_key=self.answers_topic in self.compacted,
                 )
-                outputs = self.replies.outputs(record, output, reply)
+                first, *others = self.replies.outputs(record, output, reply)
+                outputs = first, *(with_new_context(other, trace) for other in others)
                 log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
             for output in outputs:
                 if not self._fits(output, reply):
@@ -160,8 +163,7 @@ class RecordProcessor:
                 trace.add_stage("decode", started_ns)
             if not self.sample.contains_unread(record, name):
                 return self.sample.leave_out(record, name)
-            context = None if trace is None else trace.propagated
-            return self._reject(record, name, rejected, reply, context)
+            return self._reject(record, name, rejected, reply, trace)
 
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
         """The record for the topic of unsure questions."""
@@ -201,7 +203,11 @@ class RecordProcessor:
         return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))
 
     def replace_refused(
-        self, record: InputRecord, refused: ProcessedRecord, refusals: Refusals
+        self,
+        record: InputRecord,
+        refused: ProcessedRecord,
+        refusals: Refusals,
+        trace: RecordTrace | None = None,
     ) -> ProcessedRecord:
         """What is delivered for the record in the place of `refused`, some of whose outputs their
         topics refuse: for an answer a dead letter, for a dead letter a smaller one.
@@ -215,7 +221,7 @@ class RecordProcessor:
             rejected = rejection_for(refusal)
             sent = reply_after(reply, refusals.values())
             # The question asks for a reply, whether or not there is an error reply.
-            return replace(self._reject(record, name, rejected, sent), reply=reply)
+            return replace(self._reject(record, name, rejected, sent, trace), reply=reply)
         # The dead letter comes first, and an error reply behind it.
         dead_letter, *error_reply = refused.outputs
         if reply is not None and 1 in refusals:
@@ -233,9 +239,10 @@ class RecordProcessor:
         name: str,
         rejected: Rejected,
         reply: Reply | None,
-        context: Sequence[Header] | None = None,
+        trace: RecordTrace | None = None,
     ) -> ProcessedRecord:
-        """`context` are trace headers that replace the record's in an error reply."""
+        if trace is not None:
+            trace.detail = rejected.detail
         event = {**_position(record), "id": name, "reason": str(rejected.reason)}
         if rejected.reason is Reason.EXPIRED:
             # After an outage thousands may expire; the watchdog logs their number.
@@ -246,10 +253,10 @@ class RecordProcessor:
             log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
-            record, rejected, topic, requires_key=topic in self.compacted
+            with_context(record, trace), rejected, topic, requires_key=topic in self.compacted
         )
         dead_letter = self._fitting(record, dead_letter, rejected.reason)
-        error_reply = self.replies.error_reply(record, rejected, reply, context)
+        error_reply = self.replies.error_reply(record, rejected, reply, new_context(trace))
         outputs = (dead_letter, *error_reply)
         return ProcessedRecord(record.offset, outputs, rejected.reason, reply)
 

@@ -26,6 +26,7 @@ from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
+from worker.streaming.observed_consumer import ObservedConsumer
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
@@ -63,6 +64,7 @@ class KafkaSession:
         qa = settings.qa
         self._health = health
         self._engine = engine
+        traces.connected(start.topic_ids.cluster)
         throttling = ThrottleReporter(health)
         self._consumer = GroupConsumer(settings, start, throttling.report)
         self._delivery = create_delivery(
@@ -100,7 +102,7 @@ class KafkaSession:
         )
         self._assignment = Assignment(settings, context)
         self._poller = RecordPoller(
-            self._consumer,
+            ObservedConsumer(self._consumer, traces),
             self._limiter,
             self._assignment,
             max_records=settings.kafka.max_poll_records,

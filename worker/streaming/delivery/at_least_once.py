@@ -30,8 +30,8 @@ from worker.streaming.delivery.base import (
     Partitions,
     ProcessedRecord,
     Tracker,
-    end_traces,
 )
+from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.delivery.outputs import BatchOutputs
 from worker.streaming.offset_tracker import StartOffsets
 
@@ -155,14 +155,16 @@ class AtLeastOnce:
             for partition, tracker in trackers.items()
             if tracker.needs_commit and tracker.position is not None
         ]
+        if not due:
+            return
         offsets = {partition: position for partition, _, position in due}
-        if await self._consumer.commit(offsets, seconds=COMMIT_TIMEOUT_SECONDS):
-            for _, tracker, position in due:
-                committed = tracker.mark_committed(position)
-                for record in committed:
-                    if record.trace is not None:
-                        record.trace.add_stage("commit", record.trace.stages[-1].ended)
-                end_traces(self._traces, committed)
+        records = sum(tracker.uncommitted for _, tracker, _ in due)
+        with CommitTrace(self._traces, offsets, records) as trace:
+            error = await self._consumer.commit(offsets, seconds=COMMIT_TIMEOUT_SECONDS)
+        if error is not None:
+            trace.failed(error)
+            return
+        trace.done([each for _, tracker, at in due for each in tracker.mark_committed(at)])
 
 
 class AtLeastOncePartition:
@@ -203,8 +205,9 @@ class AtLeastOncePartition:
         with self._delivery.delivering():
             left = BatchOutputs(batch, self._is_unpublished)
             try:
-                await self._producer.publish(left.records)
+                left.acknowledged(await self._producer.publish(left.records))
             except RecordsRefusedError as error:
+                left.acknowledged(error.acknowledged)
                 for offset, output in left.with_offsets(error.acknowledged):
                     self._published[offset].append(output)
                 await self._producer.start()

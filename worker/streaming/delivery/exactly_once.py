@@ -34,8 +34,8 @@ from worker.streaming.delivery.base import (
     Partitions,
     ProcessedRecord,
     Tracker,
-    end_traces,
 )
+from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.delivery.outputs import BatchOutputs
 from worker.streaming.offset_tracker import StartOffsets
 
@@ -157,10 +157,11 @@ class ExactlyOncePartition:
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         offset = batch[-1].offset + 1 if batch else self._tracker.position
         assert offset is not None, "an unknown position cannot be committed"
-        await self._commit(batch, offset)
+        with CommitTrace(self._traces, [self._partition], len(batch)) as trace:
+            await self._commit(batch, offset)
         for processed in batch:
             yield processed
-        end_traces(self._traces, self._tracker.mark_committed(offset))
+        trace.done(self._tracker.mark_committed(offset))
         metrics.COMMITS.labels("done").inc()
 
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
@@ -177,6 +178,7 @@ class ExactlyOncePartition:
         except TimeoutError:
             self._size.aborted()
             raise
+        outputs.acknowledged(time.receipts)
         size = sum(each.size for each in batch)
         self._size.committed(size, time.duration, time.throttled)
 
