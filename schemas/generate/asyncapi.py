@@ -150,7 +150,7 @@ def _logins() -> Schema:
         "AWS_MSK_IAM": {
             "type": "http",
             "scheme": "bearer",
-            "description": "OAUTHBEARER with a token that the client signs with its AWS credentials",
+            "description": "OAUTHBEARER with a token that the client signs by its AWS login",
         },
     }
     mechanisms = get_args(KafkaSettings.model_fields["sasl_mechanism"].annotation)
