@@ -150,7 +150,7 @@ class TestValues:
     def test_several_topics_replace_the_one_and_have_a_trigger_each(self) -> None:
         found = rendered(
             "keda",
-            settings__QA_QUESTIONS_TOPICS="fast:8, slow.ones:1,",
+            settings__QA_QUESTIONS_TOPICS="fast:8, slow.ones:1",
             scaler__keda__topicTargetDelaySeconds={"slow.ones": 600},
         )
         variables = ("QA_QUESTIONS_TOPIC", "QA_QUESTIONS_TOPICS")

@@ -128,7 +128,9 @@ def _pairs() -> Iterator[tuple[str, str]]:
     for overlay in OVERLAYS:
         for component in COMPONENTS:
             needs_patch = _is_scaled_by_lag(overlay) and _changes_triggers(component)
-            if (not needs_patch or _patches_triggers(component)) and not _includes(overlay, component):
+            if (not needs_patch or _patches_triggers(component)) and not _includes(
+                overlay, component
+            ):
                 yield overlay, component
 
 
