@@ -5,9 +5,7 @@
 {{- $topics := list -}}
 {{- $weighted := include "qa-worker.setting" (list . "QA_QUESTIONS_TOPICS" "") -}}
 {{- range splitList "," ($weighted | default (include "qa-worker.setting" (list . "QA_QUESTIONS_TOPIC" "qa.questions"))) -}}
-{{- if trim . -}}
 {{- $topics = append $topics (splitList ":" (trim .) | first) -}}
-{{- end -}}
 {{- end -}}
 {{ toJson $topics }}
 {{- end }}
