@@ -42,8 +42,7 @@ def build(root: Path, dist: Path, tools: Path) -> None:
     shutil.copy(sbom, dist / f"qa_worker-{version}.{SBOM.removeprefix('sbom.')}")
     changelog = (root / "CHANGELOG.md").read_text("utf-8")
     (dist / "RELEASE_NOTES.md").write_text(release_notes(changelog, version), "utf-8")
-    if CHART.exists():
-        _package_chart(version, dist)
+    _package_chart(version, dist)
     write_sums(dist)
 
 
@@ -70,7 +69,7 @@ def _try(wheel: Path, constraints: Path, version: str) -> None:
 def _package_chart(version: str, dist: Path) -> None:
     helm = shutil.which("helm") or shutil.which("helm", path=str(_TOOLS))
     if helm is None:
-        raise NotReady("helm, which packages the chart, is not installed: run .ci/tools")
+        raise NotReady("helm, which packages the chart, is not installed: run .ci/tools chart")
     versions = [f"--version={version}", f"--app-version={version}"]
     _run(helm, "package", str(CHART), *versions, f"--destination={dist}")
 

@@ -18,7 +18,9 @@ def main() -> None:
     tools = Path(cache, "qa-worker/tools/bin")
     helm_docs = shutil.which("helm-docs") or shutil.which("helm-docs", path=tools)
     if helm_docs is None:
-        sys.exit(f"{CHART.name}/README.md is not generated: helm-docs is missing; run .ci/tools")
+        sys.exit(
+            "README.md of the chart is not generated: helm-docs is missing; run .ci/tools chart"
+        )
     subprocess.run([helm_docs, "--chart-search-root", CHART, "--log-level", "warning"], check=True)
 
 
