@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, NotLeaderForPartitionError
@@ -14,6 +15,7 @@ from tests.kafka.described_topics import Brokers
 from tests.streaming.fakes import BEGAN, FIRST, NO_JSON, FakeDelivery, context, record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
+from worker.dead_letters.dead_letter import DeadLetter
 from worker.kafka.refusals import Refusal
 from worker.observability.record_trace import Commit, RecordTrace, TraceDispatcher, TraceListener
 from worker.streaming.delivery.base import NotDeliveredError
@@ -176,6 +178,35 @@ async def test_record_that_is_sent_on_gets_a_context_only_if_it_has_none(
     (_, kept), (_, (own,)) = traced.carried
     assert kept == [OWN[1]]
     assert own not in (None, OWN[1])
+
+
+@pytest.mark.parametrize("headers", [(), (("a", b"1"), ("a", None))])
+async def test_dead_letter_without_headers_is_still_that_of_its_question(
+    headers: tuple[Header, ...],
+) -> None:
+    """The replay compares the number of headers: the worker's context is not the question's."""
+    traced = Traced()
+    too_large = Refusal("qa.questions.dead", "MESSAGE_TOO_LARGE", "why", too_large=True)
+    traced.delivery.errors = [NotDeliveredError({0: {0: too_large}}) for _ in range(2)]
+    question = replace(record(0, value=NO_JSON), headers=headers)
+    async with traced.running():
+        traced.partition.add(question)
+        await traced.partition.drain()
+    ((_, processed),) = traced.delivery.published
+    (sent,) = processed.outputs
+    letter = DeadLetter.from_record(
+        SimpleNamespace(
+            topic=sent.topic,
+            partition=0,
+            offset=0,
+            timestamp=0,
+            key=sent.key,
+            value=sent.value,
+            headers=sent.headers,
+        )
+    )
+    assert not letter.question_headers
+    assert letter.complete(question.key, question.value, headers) is not None
 
 
 async def test_commit_names_its_partition_and_records() -> None:
