@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, NotLeaderForPartitionError
+from structlog.testing import capture_logs
 
 from schemas.rejection import Header
 from tests.kafka.described_topics import Brokers
@@ -17,6 +18,7 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
 from worker.dead_letters.dead_letter import DeadLetter
 from worker.kafka.refusals import Refusal
+from worker.observability.client_operations import Poll
 from worker.observability.record_trace import Commit, RecordTrace, TraceDispatcher, TraceListener
 from worker.streaming.delivery.base import NotDeliveredError
 from worker.streaming.delivery.commit_trace import CommitTrace
@@ -207,6 +209,38 @@ async def test_dead_letter_without_headers_is_still_that_of_its_question(
     )
     assert not letter.question_headers
     assert letter.complete(question.key, question.value, headers) is not None
+
+
+class Failing(TraceListener):
+    """Raises at whatever it is told."""
+
+    def on_start(self, trace: RecordTrace) -> None:
+        raise LookupError(trace)
+
+    def on_end(self, trace: RecordTrace) -> None:
+        raise LookupError(trace)
+
+    def on_commit(self, commit: Commit) -> None:
+        raise LookupError(commit)
+
+    def on_poll(self, poll: Poll) -> None:
+        raise LookupError(poll)
+
+
+async def test_a_listener_that_raises_disturbs_no_delivery_and_no_other_listener() -> None:
+    traced = Traced()
+    traced.delivery.traces = traces = TraceDispatcher(Failing(), traced.listener)
+    traced.partition = PartitionProcessor(FIRST, context(StubEngine(), traced.delivery))
+    with capture_logs() as logs:
+        traces.polled(Poll(0, 1, [record(0)]))
+        async with traced.running():
+            traced.partition.add(record(0))
+            await traced.partition.drain()
+            await until(lambda: bool(traced.listener.ended), "the record is committed")
+    assert [topic for topic, _ in traced.carried] == ["qa.answers"]
+    failed = [each["listener"] for each in logs if each["event"] == "trace_listener_failed"]
+    assert set(failed) == {"Failing"}
+    assert len(failed) >= 3
 
 
 async def test_commit_names_its_partition_and_records() -> None:
