@@ -6,6 +6,7 @@ Without AWS: STS is a server of the test.
 import asyncio
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 from tests.security.sigv4 import PresignedUrl
+from worker.kafka import msk_iam
 from worker.kafka.connection import connection_options
 from worker.kafka.msk_iam import MskTokenProvider
 from worker.settings import SettingsError
@@ -181,9 +183,20 @@ async def test_without_credentials(aws: pytest.MonkeyPatch, tmp_path: Path) -> N
         server.denies = True
         with pytest.raises(SaslAuthenticationFailed, match="Not authorized to perform it"):
             await MskTokenProvider().token()
-    aws.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(KafkaConnectionError, match=r"AWS does not answer: .*127.0.0.1"):
         await MskTokenProvider().token()
+    (tmp_path / "token").unlink()
+    with pytest.raises(SaslAuthenticationFailed, match=r"/token: No such file or directory$"):
+        await MskTokenProvider().token()
+
+
+async def test_a_silent_sts_is_not_waited_for(aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    aws.setattr(msk_iam, "TIMEOUT_SECONDS", 0.05)
+    async with sts(aws, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            aws.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{silent.getsockname()[1]}")
+            with pytest.raises(KafkaConnectionError, match="AWS does not answer: Read timeout"):
+                await asyncio.wait_for(MskTokenProvider().token(), 5)
 
 
 async def test_no_log_line_has_the_signature(

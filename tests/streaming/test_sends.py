@@ -5,16 +5,20 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, NotLeaderForPartitionError
+from structlog.testing import capture_logs
 
 from schemas.rejection import Header
 from tests.kafka.described_topics import Brokers
 from tests.streaming.fakes import BEGAN, FIRST, NO_JSON, FakeDelivery, context, record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import until
+from worker.dead_letters.dead_letter import DeadLetter
 from worker.kafka.refusals import Refusal
+from worker.observability.client_operations import Poll
 from worker.observability.record_trace import Commit, RecordTrace, TraceDispatcher, TraceListener
 from worker.streaming.delivery.base import NotDeliveredError
 from worker.streaming.delivery.commit_trace import CommitTrace
@@ -176,6 +180,67 @@ async def test_record_that_is_sent_on_gets_a_context_only_if_it_has_none(
     (_, kept), (_, (own,)) = traced.carried
     assert kept == [OWN[1]]
     assert own not in (None, OWN[1])
+
+
+@pytest.mark.parametrize("headers", [(), (("a", b"1"), ("a", None))])
+async def test_dead_letter_without_headers_is_still_that_of_its_question(
+    headers: tuple[Header, ...],
+) -> None:
+    """The replay compares the number of headers: the worker's context is not the question's."""
+    traced = Traced()
+    too_large = Refusal("qa.questions.dead", "MESSAGE_TOO_LARGE", "why", too_large=True)
+    traced.delivery.errors = [NotDeliveredError({0: {0: too_large}}) for _ in range(2)]
+    question = replace(record(0, value=NO_JSON), headers=headers)
+    async with traced.running():
+        traced.partition.add(question)
+        await traced.partition.drain()
+    ((_, processed),) = traced.delivery.published
+    (sent,) = processed.outputs
+    letter = DeadLetter.from_record(
+        SimpleNamespace(
+            topic=sent.topic,
+            partition=0,
+            offset=0,
+            timestamp=0,
+            key=sent.key,
+            value=sent.value,
+            headers=sent.headers,
+        )
+    )
+    assert not letter.question_headers
+    assert letter.complete(question.key, question.value, headers) is not None
+
+
+class Failing(TraceListener):
+    """Raises at whatever it is told."""
+
+    def on_start(self, trace: RecordTrace) -> None:
+        raise LookupError(trace)
+
+    def on_end(self, trace: RecordTrace) -> None:
+        raise LookupError(trace)
+
+    def on_commit(self, commit: Commit) -> None:
+        raise LookupError(commit)
+
+    def on_poll(self, poll: Poll) -> None:
+        raise LookupError(poll)
+
+
+async def test_a_listener_that_raises_disturbs_no_delivery_and_no_other_listener() -> None:
+    traced = Traced()
+    traced.delivery.traces = traces = TraceDispatcher(Failing(), traced.listener)
+    traced.partition = PartitionProcessor(FIRST, context(StubEngine(), traced.delivery))
+    with capture_logs() as logs:
+        traces.polled(Poll(0, 1, [record(0)]))
+        async with traced.running():
+            traced.partition.add(record(0))
+            await traced.partition.drain()
+            await until(lambda: bool(traced.listener.ended), "the record is committed")
+    assert [topic for topic, _ in traced.carried] == ["qa.answers"]
+    failed = [each["listener"] for each in logs if each["event"] == "trace_listener_failed"]
+    assert set(failed) == {"Failing"}
+    assert len(failed) >= 3
 
 
 async def test_commit_names_its_partition_and_records() -> None:

@@ -19,6 +19,7 @@ from worker.settings import SettingsError
 
 try:
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+    from botocore.config import Config
     from botocore.credentials import CredentialProvider, Credentials
     from botocore.exceptions import (
         BotoCoreError,
@@ -34,6 +35,10 @@ except ImportError as missing:
         f"KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs the extra msk ({missing.name} is not installed): "
         f"pip install 'qa-worker[msk]', or build the image with EXTRAS=tracing,msk"
     ) from None
+
+TIMEOUT_SECONDS = 4.0
+"""For one connection to STS, and for one answer: botocore waits for 60 seconds and tries five
+times, and a connection to a broker, and the end of the process, wait for it."""
 
 # At the level debug it logs what is signed, and the signature: together they are the token.
 logging.getLogger("botocore").setLevel(logging.INFO)
@@ -63,6 +68,13 @@ class MskTokenProvider(RenewedTokenProvider):
         # botocore itself does not read AWS_REGION, which Lambda, ECS and EKS set.
         region = os.environ.get("AWS_REGION")
         self._session = Session()
+        self._session.set_default_client_config(
+            Config(
+                connect_timeout=TIMEOUT_SECONDS,
+                read_timeout=TIMEOUT_SECONDS,
+                retries={"total_max_attempts": 2},
+            )
+        )
         try:
             self._session.get_scoped_config()  # raises if there is no such profile
             self._region: str | None = region or self._session.get_config_variable("region")
@@ -96,6 +108,10 @@ class MskTokenProvider(RenewedTokenProvider):
             )
         except (AwsConnectionError, HTTPClientError) as error:
             raise KafkaConnectionError(f"AWS does not answer: {_one_line(error)}") from None
+        except OSError as error:  # of the token's file, for example
+            raise SaslAuthenticationFailed(
+                f"no AWS credentials: {error.filename}: {error.strerror}"
+            ) from None
         except (BotoCoreError, ClientError) as error:
             raise SaslAuthenticationFailed(f"no AWS credentials: {_one_line(error)}") from None
 

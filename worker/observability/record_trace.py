@@ -6,8 +6,11 @@ there are no traces. All times are nanoseconds since the epoch (`time.time_ns`).
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import structlog
 
 from worker.observability.client_operations import Header, Poll, ReceivedMessage, Send
 from worker.observability.timings import BatchTiming, ReadTimings, StageTiming
@@ -94,9 +97,12 @@ class Commit:
     error: str = ""
 
 
+log = structlog.get_logger(__name__)
+
+
 class TraceListener:
-    """Receives traces on the event loop. Its methods must not block and must not raise; those that
-    a listener does not define do nothing.
+    """Receives traces on the event loop. Its methods must not block; those that a listener does not
+    define do nothing. An error that one raises is logged, and the worker goes on.
     """
 
     def on_start(self, trace: RecordTrace) -> None:
@@ -134,7 +140,8 @@ class TraceDispatcher:
             record.value is None,
         )
         for listener in self._listeners:
-            listener.on_start(trace)
+            with _logged_errors(listener):
+                listener.on_start(trace)
         return trace
 
     def end(self, trace: RecordTrace, outcome: str) -> None:
@@ -142,18 +149,31 @@ class TraceDispatcher:
         trace.outcome = outcome
         trace.ended = time.time_ns()
         for listener in self._listeners:
-            listener.on_end(trace)
+            with _logged_errors(listener):
+                listener.on_end(trace)
 
     def connected(self, cluster_id: str) -> None:
         """`cluster_id` is as in `TraceListener`."""
         for listener in self._listeners:
-            listener.on_connect(cluster_id)
+            with _logged_errors(listener):
+                listener.on_connect(cluster_id)
 
     def polled(self, poll: Poll) -> None:
         for listener in self._listeners:
-            listener.on_poll(poll)
+            with _logged_errors(listener):
+                listener.on_poll(poll)
 
     def committed(self, commit: Commit) -> None:
         """Also called for a commit that failed."""
         for listener in self._listeners:
-            listener.on_commit(commit)
+            with _logged_errors(listener):
+                listener.on_commit(commit)
+
+
+@contextmanager
+def _logged_errors(listener: TraceListener) -> Iterator[None]:
+    """Answers do not depend on a listener: its errors end here."""
+    try:
+        yield
+    except Exception:
+        log.exception("trace_listener_failed", listener=type(listener).__name__)

@@ -65,6 +65,7 @@ class AtLeastOnce:
             client_for_producers(kafka),
             on_throttled,
             metadata_max_age=kafka.metadata_max_age_ms / 1000,
+            max_request_size=kafka.max_request_size,
         )
         self._consumer = consumer
         self._policy = policy

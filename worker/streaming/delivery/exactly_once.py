@@ -64,6 +64,7 @@ class ExactlyOnce:
             client_for_transactions(kafka),
             on_throttled,
             metadata_max_age=kafka.metadata_max_age_ms / 1000,
+            max_request_size=kafka.max_request_size,
         )
         # A partition that is restarted or assigned again begins with the size it had.
         self._sizes: dict[TopicPartition, TransactionSize] = {}
