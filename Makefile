@@ -10,7 +10,7 @@
 #              README (by helm-docs), PrometheusRule and Strimzi's resources, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
 # make release dist/: wheel, sdist, SBOM, checksums, release notes; prints what needs an account   (TESTS=test-fast|test|none)
-# make image   the image with its labels   (IMAGE=qa-worker PLATFORMS=linux/amd64,linux/arm64 PUSH=1)
+# make image   the image with its labels   (IMAGE=qa-worker PLATFORMS=linux/amd64,linux/arm64 PUSH=1 EXTRAS=tracing,msk)
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
 # make parity  our answers beside those of Hugging Face's pipeline   (RUN="converted DIR SQUAD.json")
@@ -107,6 +107,7 @@ image:
 		$(if $(PUSH),--push --sbom=true --provenance=mode=max,--load) \
 		--platform "$(or $(PLATFORMS),$(if $(PUSH),linux/amd64$(comma)linux/arm64,local))" \
 		--build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" \
+		$(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
 		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE="$(RELEASE_REPOSITORY)" \
 		--tag "$(or $(IMAGE),qa-worker):$(VERSION)" .
 

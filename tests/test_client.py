@@ -13,10 +13,10 @@ from schemas.unsure import unsure_headers
 from tests.brokers.protocol import Broker
 from tests.kafka.raw_batches import batch, produce, record
 from tests.streaming.question_topics import two_topics
-from tests.streaming.topics import Topics
+from tests.streaming.topics import Topics, until
 from worker.client import UNSURE, QuestionClient
 from worker.kafka.records import RecordPosition
-from worker.kafka.topics import create_topics
+from worker.kafka.topics import create_topics, describe_topics
 
 FOREIGN = [
     b"{",
@@ -74,6 +74,11 @@ async def test_a_question_that_is_sent_on_is_unsure_and_its_later_answer_is_the_
 ) -> None:
     settings = topics.with_(QA_UNSURE_TOPIC=f"{topics.settings.qa.questions_topic}-unsure")
     await create_topics(settings, partitions=topics.partitions, replication=1)
+
+    async def described() -> bool:
+        return all(each.partitions for each in await describe_topics(settings))
+
+    await until(described, "the broker describes the topics")
     unsure = settings.qa.unsure_topic or ""
     async with (
         QuestionClient.open(settings) as client,

@@ -101,7 +101,20 @@ def test_more_differences_than_allowed_exit_with_1(
     command: Command, left: Path, right: Path, most: str, code: int
 ) -> None:
     done = command("answers", "compare", "--left", left, "--right", right, "--max-differ", most)
-    assert (done.code, done.err) == (code, "")
+    complaint = f"3 of 5 pairs differ: a share of 0.6, more than --max-differ {most}"
+    assert (done.code, done.err) == (code, f"qa-worker: {complaint}\n" if code else "")
+    assert "all" in cells(done.out)
+
+
+def test_gold_answers_to_other_questions_are_one_line(
+    command: Command, tmp_path: Path, left: Path, right: Path
+) -> None:
+    gold = gold_file(tmp_path, {"another": ["Ada"]})
+    done = command("answers", "compare", "--left", left, "--right", right, "--gold", gold)
+    assert (done.code, done.out) == (1, "")
+    assert (
+        done.err == f"qa-worker: no pair has an id of a question in {gold}: nothing to score with\n"
+    )
 
 
 def test_gold_answers_score_both_sides_on_their_pairs(
@@ -199,3 +212,9 @@ def test_a_name_that_is_neither_file_nor_topic_is_one_line(command: Command, lef
     done = command("answers", "compare", "--left", left, "--right", "no/such.jsonl")
     assert (done.code, done.out) == (1, "")
     assert done.err == ("qa-worker: 'no/such.jsonl' is neither a file nor the name of a topic\n")
+
+
+def test_a_missing_file_without_brokers_is_named(command: Command, left: Path) -> None:
+    done = command("answers", "compare", "--left", left, "--right", "missing.jsonl")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("qa-worker: there is no file 'missing.jsonl', and to read a topic")

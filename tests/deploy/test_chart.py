@@ -14,7 +14,7 @@ from deploy.helm.generate.files import files
 from deploy.release.checks import version_of
 from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, ChartError, template
 from tests.tools import tool
-from worker.settings.environment import variables
+from worker.settings.environment import load, variables
 
 SCHEMA = CHART / "values.schema.json"
 
@@ -146,6 +146,18 @@ class TestValues:
         pod = found["Deployment"]["spec"]["template"]["spec"]
         assert pod["containers"][0]["ports"] == [{"name": "http", "containerPort": 9000}]
         assert pod["terminationGracePeriodSeconds"] == 60
+
+    def test_several_topics_replace_the_one_and_have_a_trigger_each(self) -> None:
+        found = rendered(
+            "keda",
+            settings__QA_QUESTIONS_TOPICS="fast:8, slow.ones:1",
+            scaler__keda__topicTargetDelaySeconds={"slow.ones": 600},
+        )
+        variables = ("QA_QUESTIONS_TOPIC", "QA_QUESTIONS_TOPICS")
+        qa = load({name: found["ConfigMap"]["data"][name] for name in variables}).qa
+        triggers = [each["metadata"] for each in found["ScaledObject"]["spec"]["triggers"]]
+        assert [each["topic"] for each in triggers] == list(qa.question_topics)
+        assert [each["lagThreshold"] for each in triggers] == ["740", "44400"]
 
     def test_a_changed_setting_replaces_the_pods(self) -> None:
         def annotations(threads: int) -> Any:

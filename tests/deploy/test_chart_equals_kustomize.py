@@ -102,11 +102,20 @@ def _is_scaled_by_lag(overlay: str) -> bool:
     return any("scaledobject.yaml" in content["resources"] for _, content in _directories(overlay))
 
 
+def _content(component: str) -> Resource:
+    content: Resource = yaml.safe_load((ROOT / component / "kustomization.yaml").read_text("utf-8"))
+    return content
+
+
+def _patches_triggers(component: str) -> bool:
+    targets = [each.get("target", {}) for each in _content(component).get("patches", [])]
+    return any(target.get("kind") == "ScaledObject" for target in targets)
+
+
 def _changes_triggers(component: str) -> bool:
-    content = (ROOT / component / "kustomization.yaml").read_text("utf-8")
     literals = [
         literal.partition("=")[0]
-        for each in yaml.safe_load(content).get("configMapGenerator", [])
+        for each in _content(component).get("configMapGenerator", [])
         for literal in each.get("literals", [])
     ]
     return any(IN_TRIGGERS.fullmatch(name) for name in literals)
@@ -114,12 +123,14 @@ def _changes_triggers(component: str) -> bool:
 
 def _pairs() -> Iterator[tuple[str, str]]:
     """Overlays and components. A component that changes what KEDA's triggers repeat needs a patch
-    of the ScaledObject, which only an overlay of its own has; the chart needs none.
+    of the ScaledObject: its own, or that of an overlay made for it; the chart needs none.
     """
     for overlay in OVERLAYS:
         for component in COMPONENTS:
             needs_patch = _is_scaled_by_lag(overlay) and _changes_triggers(component)
-            if not needs_patch and not _includes(overlay, component):
+            if (not needs_patch or _patches_triggers(component)) and not _includes(
+                overlay, component
+            ):
                 yield overlay, component
 
 

@@ -61,6 +61,19 @@ def test_make_targets_of_the_workflows_exist() -> None:
     assert ".ci/run" in scripts()
 
 
+def test_the_build_of_a_release_installs_what_make_generate_needs() -> None:
+    steps = [step.get("run", "") for step in dict(jobs())["release.yml:build"]["steps"]]
+    (release,) = [n for n, run in enumerate(steps) if run.startswith("make release ")]
+    assert steps.index(".ci/tools chart") < release
+
+
+def test_go_builds_a_checkout_of_another_user() -> None:
+    # In the container of ci.yml, git refuses the checkout, and go build fails for its version.
+    builds = re.findall(r"^\s*go build .*$", (ROOT / ".ci/tools").read_text(), re.MULTILINE)
+    assert builds
+    assert [build for build in builds if "-buildvcs=false" not in build] == []
+
+
 def test_ci_runs_on_each_python_that_the_package_supports() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     prefix = "Programming Language :: Python :: "

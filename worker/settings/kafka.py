@@ -183,17 +183,18 @@ class KafkaSettings(SettingsGroup):
                 f"KAFKA_SSL_KEYSTORE_LOCATION has no effect with "
                 f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}; it needs SSL or SASL_SSL"
             )
-        if not self.security_protocol.startswith("SASL"):
-            return
-        protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"
         if self.sasl_mechanism == "AWS_MSK_IAM":
             if self.security_protocol != "SASL_SSL":
-                # The token would be readable on the network, and is valid for 15 minutes.
+                # Without SASL the mechanism would have no effect. Without TLS the token would be
+                # readable on the network, and it is valid for 15 minutes.
                 raise ValueError(
                     f"KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, not "
                     f"{self.security_protocol}"
                 )
             return
+        if not self.security_protocol.startswith("SASL"):
+            return
+        protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"
         if self.sasl_mechanism != "OAUTHBEARER":
             if not (self.sasl_username and self.sasl_password):
                 raise ValueError(

@@ -61,7 +61,7 @@ WORKING = Row(
             (
                 ("answers", f"sum({rate('qa_answers_total', HERE)})"),
                 ("{{reason}}", f"sum by (reason) ({rate('qa_rejections_total')}) > 0"),
-                ("out of sample", f"sum({rate('qa_out_of_sample_records_total')}) > 0"),
+                ("out of sample", f"sum({rate('qa_out_of_sample_records_total')})"),
             ),
             width=12,
             stacked=True,

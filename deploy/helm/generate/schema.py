@@ -73,6 +73,10 @@ def _around() -> dict[str, Schema]:
             keda=_closed(
                 questionsPerSecond=_positive(),
                 targetDelaySeconds=_positive(),
+                topicTargetDelaySeconds={
+                    "type": "object",
+                    "additionalProperties": _positive(),
+                },
                 pollingInterval=_positive(),
                 cooldownPeriod=_positive(),
                 metadata=_TEXTS,

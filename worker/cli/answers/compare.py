@@ -94,13 +94,19 @@ def compare(
     with progress_bars() as on_progress:
         join = asyncio.run(run(on_progress))
     _require_pairs(join, by)
+    if scores is not None and not scores.left.total:
+        raise CommandError(f"no pair has an id of a question in {gold}: nothing to score with")
     report = Report(join, by, comparison, scores)
     if as_json:
         report.write_json()
     else:
         report.print()
-    if max_differ is not None and comparison.share_that_differs > max_differ:
-        raise typer.Exit(1)
+    share = comparison.share_that_differs
+    if max_differ is not None and share > max_differ:
+        raise CommandError(
+            f"{comparison.differ} of {comparison.pairs} pairs differ: a share of {share:.4g}, more "
+            f"than --max-differ {max_differ:g}"
+        )
 
 
 def _topics(left: str, right: str) -> list[str]:
@@ -125,7 +131,12 @@ async def _open(
     if not topics:
         yield FileAnswers(Path(left)), FileAnswers(Path(right))
         return
-    async with open_topics(load(), topics, since, UnreadableReport()) as opened:
+    settings = load()
+    if settings.kafka.bootstrap_servers is None:
+        raise CommandError(
+            f"there is no file {topics[0]!r}, and to read a topic KAFKA_BOOTSTRAP_SERVERS is needed"
+        )
+    async with open_topics(settings, topics, since, UnreadableReport()) as opened:
         by_name = {topic.topic: topic for topic in opened}
         yield (
             by_name.get(left) or FileAnswers(Path(left)),
