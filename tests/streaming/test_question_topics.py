@@ -96,6 +96,20 @@ async def test_an_added_topic_starts_at_its_own_position(
     assert (said["topic"], said["records"]) == (first.settings.qa.questions_topic, 6)
 
 
+async def test_static_members_that_return_with_another_topic_read_it(
+    both: tuple[Topics, Topics], running: Running
+) -> None:
+    """The coordinator gives them the assignment of before."""
+    first, second = both
+    static = {"KAFKA_GROUP_INSTANCE_ID": "qa-worker-0"}
+    async with running(second.with_(**static), StubEngine()):
+        await second.committed_are({0: 0, 1: 0})
+    await first.send([event(n) for n in range(4)])
+    async with running(first.with_(**static), StubEngine()):
+        await first.committed_are({0: 2, 1: 2})
+    assert len(await first.ids()) == 4
+
+
 async def test_an_offset_is_committed_with_the_id_of_its_topic(
     both: tuple[Topics, Topics], running: Running
 ) -> None:

@@ -1,6 +1,6 @@
 """Static membership (KIP-345), completed by means of aiokafka's private members (0.14).
 
-aiokafka's `group_instance_id` joins as a static member and sends no LeaveGroup. It lacks two
+aiokafka's `group_instance_id` joins as a static member and sends no LeaveGroup. It lacks three
 things, which this module adds. One of the three modules that may use private members (see
 `_aiokafka.py`), and a reason for the upper bound of aiokafka in pyproject.toml.
 """
@@ -54,3 +54,13 @@ def watch_partition_counts(consumer: AIOKafkaConsumer) -> None:
     if coordinator._group_subscription is None:  # this member has not assigned the partitions
         coordinator._group_subscription = set(consumer.subscription())
         coordinator._metadata_snapshot = coordinator._get_metadata_snapshot()
+
+
+def rejoin_for_new_topic(consumer: AIOKafkaConsumer) -> None:
+    """Rejoin the group once more, so that a topic which was added to its topics is assigned.
+
+    The coordinator gives a static member that returns its present assignment, whatever it
+    subscribes to now (KIP-345); it rebalances when the group's leader rejoins. So the topic is read
+    once that member has returned with it. Remove with `watch_partition_counts`.
+    """
+    consumer._coordinator.request_rejoin()

@@ -186,7 +186,11 @@ async def _connected(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaClient]:
 
 
 async def _versions(client: AIOKafkaClient, kafka: KafkaSettings) -> dict[int, tuple[int, int]]:
-    response = await _ask(client, ApiVersionRequest(), "ApiVersions", kafka)
+    """Raises `StreamingError` if the brokers do not tell."""
+    try:
+        response = await _ask(client, ApiVersionRequest(), "ApiVersions", kafka)
+    except RefusedError as refused:
+        raise StreamingError(f"{kafka.bootstrap_servers}: {refused}; {SEE}") from None
     return {key: (lowest, highest) for key, lowest, highest in response.api_versions}
 
 

@@ -33,7 +33,11 @@ from worker.kafka._aiokafka import (
     send_to_any_broker,
 )
 from worker.kafka._aiokafka_records import RecordConsumer
-from worker.kafka._aiokafka_static_member import name_static_member, watch_partition_counts
+from worker.kafka._aiokafka_static_member import (
+    name_static_member,
+    rejoin_for_new_topic,
+    watch_partition_counts,
+)
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
@@ -104,6 +108,7 @@ class GroupConsumer:
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
         self._is_static = kafka.group_instance_id is not None
+        self._awaits_new_topic = start.has_new_topic
         if kafka.group_instance_id is not None:
             name_static_member(self._consumer, kafka.group_instance_id)
         observe_responses(self._consumer, partial(_report_throttled, on_throttled))
@@ -293,6 +298,9 @@ class GroupConsumer:
         StickyPartitionAssignor.on_generation_assignment(self._member[0])
         if self._is_static:
             watch_partition_counts(self._consumer)
+            if self._awaits_new_topic:
+                self._awaits_new_topic = False
+                rejoin_for_new_topic(self._consumer)
 
 
 def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:

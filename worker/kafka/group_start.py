@@ -46,7 +46,7 @@ async def find_group_start(settings: Settings) -> GroupStart:
         _report(settings, topic, ranges)
         if kafka.auto_offset_reset == "latest":
             first_offsets |= {each.partition: each.end for each in ranges}
-    return GroupStart(ids, first_offsets)
+    return GroupStart(ids, first_offsets, 0 < len(new) < len(settings.qa.question_topics))
 
 
 async def _partitions_without_offsets(
