@@ -12,7 +12,7 @@ FLOAT = {"name": "candidate", "sha256": "b" * 64, "precision": "float32"}
 
 
 def answer_event(number: int, text: str = "Ada", **more: Any) -> dict[str, Any]:
-    """The answer to the question `q-number` at offset `number`; an empty text is no answer."""
+    """The answer to the question `q-number` at offset `number`; an empty text means no answer."""
     span = {"answer": text, "score": 0.5, "start": 0, "end": len(text)}
     span["context_index"] = 0 if text else None
     return {

@@ -161,7 +161,7 @@ def test_a_file_of_other_events_is_one_line(command: Command, tmp_path: Path, le
     done = command("answers", "compare", "--left", left, "--right", questions)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("qa-worker: no pair of answers with the same source: ")
-    assert f"{questions} has 0 answers, 1 records that are no answers (line 1: answer" in done.err
+    assert f"{questions} has 0 answers, 1 records that are not answers (line 1: answer" in done.err
 
 
 def test_notes_tell_what_is_left_out(command: Command, tmp_path: Path, left: Path) -> None:

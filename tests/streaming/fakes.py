@@ -23,6 +23,7 @@ from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker
 from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.offset_tracker import StartOffsets
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
@@ -180,7 +181,7 @@ def context(
             max_record_bytes=qa.max_record_bytes,
             deadlines=deadlines or DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, foreign_topics),
-            limits=dict.fromkeys(qa.output_topics, 10**6),
+            limits=OutputLimits(dict.fromkeys(qa.output_topics, 10**6)),
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),
         ),

@@ -48,7 +48,7 @@ class Side:
     rejected: int = 0
     """Rejections among the lines of `qa-worker read`."""
     not_answers: int = 0
-    """Records or lines that are no answer events."""
+    """Records or lines that are not answer events."""
     first_problem: str = ""
     only: int = 0
     """Answers to questions that the other side has not answered."""

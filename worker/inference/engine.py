@@ -19,14 +19,14 @@ import numpy as np
 import structlog
 
 from schemas.event import Event, Outcome
-from schemas.rejection import Rejected
-from worker.inference.batch_runner import BatchRunner, internal_error
+from worker.inference.batch_runner import BatchRunner
 from worker.inference.batching import Batch, Batcher
 from worker.inference.deadline import Deadline
 from worker.inference.job import Job, WindowItem, start_jobs
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.options import InferenceOptions
 from worker.inference.pending_tokens import PendingTokens
+from worker.inference.preprocessing import preprocess
 from worker.inference.result import R, ReadResult
 from worker.inference.tasks import create_task_adapter
 from worker.inference.throughput import ThroughputEstimator
@@ -36,8 +36,6 @@ from worker.models.bundle import Bundle, BundleError
 from worker.observability import metrics
 
 log = structlog.get_logger(__name__)
-
-_PREPROCESS = metrics.STAGE.labels("preprocess")
 
 CLOSE_SECONDS = 3.0
 """Time for all threads together to end. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
@@ -281,19 +279,8 @@ class InferenceEngine:
         if job.has_expired(self._clock()):
             job.expire()
             return 0
-        began, began_at = time.perf_counter(), time.time_ns()
-        try:
-            job.preprocess()
-        except Rejected as rejected:
-            # Without its traceback: the frames refer to the job, whose future refers to the error.
-            job.reject(rejected.with_traceback(None))
+        if not preprocess(job):
             return 0
-        except BaseException as error:
-            job.reject(internal_error("preprocess", error))
-            return 0
-        seconds = time.perf_counter() - began
-        _PREPROCESS.observe(seconds)
-        job.add_stage("preprocess", began_at, seconds)
         if not job.windows:
             self._runner.postprocess(job)
             return 0

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.errors import format_error
-from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.metadata_request import TopicMetadataRequest
 from worker.settings import KafkaSettings, Settings
 
 log = structlog.get_logger(__name__)

@@ -14,9 +14,6 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
@@ -38,11 +35,12 @@ from worker.kafka._aiokafka_static_member import (
     rejoin_for_new_topic,
     watch_partition_counts,
 )
+from worker.kafka.assignors import ASSIGNORS, note_generation
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.metadata_request import TopicMetadataRequest
 from worker.kafka.out_of_range import go_on_from
-from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
 from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
 from worker.kafka.start_offsets import GroupStart
@@ -54,12 +52,6 @@ from worker.observability import metrics
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-_ASSIGNORS = {
-    "roundrobin": RoundRobinPartitionAssignor,
-    "range": RangePartitionAssignor,
-    "sticky": StickyPartitionAssignor,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,7 @@ class GroupConsumer:
             auto_offset_reset="none",  # see start_offsets.py
             metadata_max_age_ms=kafka.metadata_max_age_ms,
             isolation_level=kafka.isolation_level,
-            partition_assignment_strategy=[_ASSIGNORS[kafka.partition_assignment_strategy]],
+            partition_assignment_strategy=[ASSIGNORS[kafka.partition_assignment_strategy]],
             session_timeout_ms=kafka.session_timeout_ms,
             heartbeat_interval_ms=kafka.heartbeat_interval_ms,
             rebalance_timeout_ms=kafka.rebalance_timeout_ms,
@@ -293,9 +285,7 @@ class GroupConsumer:
 
     def _assigned(self) -> None:
         self._member = group_member(self._consumer)
-        # aiokafka does not call it (https://github.com/aio-libs/aiokafka/issues/1176): the leader
-        # could not tell an assignment that a member has missed rebalances with from a present one.
-        StickyPartitionAssignor.on_generation_assignment(self._member[0])
+        note_generation(self._member[0])
         if self._is_static:
             watch_partition_counts(self._consumer)
             if self._awaits_new_topic:

@@ -27,7 +27,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from worker.kafka.foreign_topic import CONFIGS, ForeignTopic, describe, problem_of
-from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.metadata_request import TopicMetadataRequest
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.deadline import deadline
-from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.metadata_request import TopicMetadataRequest
 from worker.kafka.start_offsets import GroupStart
 from worker.kafka.topic_ids import DELETED, TopicIds, read_topic_ids
 from worker.kafka.topic_reader import OffsetRange, TopicReader

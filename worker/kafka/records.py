@@ -161,6 +161,11 @@ class InputRecord:
         """The id of an event that has none of its own."""
         return str(RecordPosition(self.topic, self.partition, self.offset))
 
+    @property
+    def place(self) -> dict[str, str | int]:
+        """Topic, partition and offset, as the log's events name them."""
+        return {"topic": self.topic, "partition": self.partition, "offset": self.offset}
+
 
 @dataclass(frozen=True, slots=True)
 class UndecodableRecord:

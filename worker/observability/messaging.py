@@ -13,7 +13,7 @@ from worker.observability.client_operations import Header
 Attributes: TypeAlias = dict[str, str | int | bool]
 
 MAX_KEY_BYTES = 1024
-"""Longer keys are no attribute: a key may have a megabyte, and a cut one is another key."""
+"""Spans omit longer keys. A key may have a megabyte, and a truncated one would be another key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +20,6 @@ from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
-from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
@@ -29,11 +28,10 @@ from worker.streaming.codec import (
     decode_record,
     encode_dead_letter,
     encode_outcome_record,
-    omitted_parts,
-    shrink_dead_letter,
 )
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.replies import (
     Reply,
     ReplyRouter,
@@ -86,8 +84,7 @@ class RecordProcessor:
     max_record_bytes: int
     deadlines: DeadlinePolicy
     replies: ReplyRouter
-    limits: Mapping[str, int]
-    """Topic to `max.message.bytes`."""
+    limits: OutputLimits
     compacted: Collection[str] = ()
     """Topics that take no record without a key."""
     unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
@@ -119,7 +116,7 @@ class RecordProcessor:
                 return self.sample.leave_out(record, name)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
-                log.debug("unknown_fields", **_position(record), id=name, fields=fields)
+                log.debug("unknown_fields", **record.place, id=name, fields=fields)
             event, deadline = self.deadlines.apply(envelope.event, record)
             if trace is not None and deadline is not None:
                 trace.deadline = deadline.seconds
@@ -147,9 +144,9 @@ class RecordProcessor:
                 )
                 first, *others = self.replies.outputs(record, output, reply)
                 outputs = first, *(with_new_context(other, trace) for other in others)
-                log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
+                log.debug("answered", **record.place, id=name, type=result.outcome.TYPE)
             for output in outputs:
-                if not self._fits(output, reply):
+                if not self.limits.allow(output, reply):
                     raise Rejected(
                         Reason.ANSWER_TOO_LARGE,
                         f"the outcome takes {output.size} bytes, more than {output.topic} allows",
@@ -168,7 +165,7 @@ class RecordProcessor:
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
         """The record for the topic of unsure questions."""
         assert isinstance(answer, Answer)
-        log.debug("unsure", **_position(record), id=name, score=answer.score, to=topic)
+        log.debug("unsure", **record.place, id=name, score=answer.score, to=topic)
         return encode_unsure_question(record, answer, topic, requires_key=topic in self.compacted)
 
     def _decode(self, record: InputRecord) -> tuple[Envelope[Event[Outcome]], bytes | None]:
@@ -229,8 +226,8 @@ class RecordProcessor:
             error_reply = []
         if 0 in refusals:
             why = str(refusals[0])
-            dead_letter = self._shrink(record, dead_letter, refused.reason, why)
-        fitting = self._fitting(record, dead_letter, refused.reason)
+            dead_letter = self.limits.shrink(record, dead_letter, refused.reason, why)
+        fitting = self.limits.fit(record, dead_letter, refused.reason)
         return ProcessedRecord(record.offset, (fitting, *error_reply), refused.reason, reply)
 
     def _reject(
@@ -243,7 +240,7 @@ class RecordProcessor:
     ) -> ProcessedRecord:
         if trace is not None:
             trace.detail = rejected.detail
-        event = {**_position(record), "id": name, "reason": str(rejected.reason)}
+        event = {**record.place, "id": name, "reason": str(rejected.reason)}
         if rejected.reason is Reason.EXPIRED:
             # After an outage thousands may expire; the watchdog logs their number.
             log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
@@ -255,49 +252,7 @@ class RecordProcessor:
         dead_letter = encode_dead_letter(
             with_context(record, trace), rejected, topic, requires_key=topic in self.compacted
         )
-        dead_letter = self._fitting(record, dead_letter, rejected.reason)
+        dead_letter = self.limits.fit(record, dead_letter, rejected.reason)
         error_reply = self.replies.error_reply(record, rejected, reply, new_context(trace))
         outputs = (dead_letter, *error_reply)
         return ProcessedRecord(record.offset, outputs, rejected.reason, reply)
-
-    def _fitting(
-        self, record: InputRecord, dead_letter: OutputRecord, reason: Reason
-    ) -> OutputRecord:
-        """The largest form of the dead letter that its topic accepts."""
-        while not self._fits(dead_letter):
-            limit = self.limits[dead_letter.topic]
-            why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
-            dead_letter = self._shrink(record, dead_letter, reason, why)
-        return dead_letter
-
-    def _shrink(
-        self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str
-    ) -> OutputRecord:
-        """The next smaller form. Raises `StreamingError` if there is none."""
-        smaller = shrink_dead_letter(record, dead_letter)
-        if smaller is None:
-            raise StreamingError(
-                f"no dead letter for the record at {record.topic} partition {record.partition} "
-                f"offset {record.offset} ({reason}), not even one that only names it: {why}. "
-                f"Change the configuration of {dead_letter.topic} (max.message.bytes, or a check "
-                f"of its records)"
-            )
-        omitted = omitted_parts(smaller)
-        log.error(
-            "dead_letter_reduced",
-            **_position(record),
-            reason=str(reason),
-            omitted=omitted,
-            why=why,
-        )
-        return smaller
-
-    def _fits(self, output: OutputRecord, reply: Reply | None = None) -> bool:
-        """Whether its topic, which may be that of the reply, accepts a record of this size."""
-        if reply is not None and output.topic == reply.topic:
-            return output.size <= reply.max_bytes
-        return output.size <= self.limits[output.topic]
-
-
-def _position(record: InputRecord) -> dict[str, str | int]:
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

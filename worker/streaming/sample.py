@@ -34,11 +34,5 @@ class Sample:
     @staticmethod
     def leave_out(record: InputRecord, name: str) -> ProcessedRecord:
         """The outcome of a record out of the sample: no outputs; its offset is committed."""
-        log.debug(
-            "out_of_sample",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            id=name,
-        )
+        log.debug("out_of_sample", **record.place, id=name)
         return ProcessedRecord(record.offset, (), None, out_of_sample=True)

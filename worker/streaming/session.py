@@ -27,6 +27,7 @@ from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.observed_consumer import ObservedConsumer
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
@@ -86,7 +87,7 @@ class KafkaSession:
             max_record_bytes=qa.max_record_bytes,
             deadlines=DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, self._delivery.foreign_topics),
-            limits=topics.limits,
+            limits=OutputLimits(topics.limits),
             compacted=topics.compacted,
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),

@@ -110,7 +110,7 @@ def compare(
 
 
 def _topics(left: str, right: str) -> list[str]:
-    """Those of the two that are no files. Raises `CommandError`."""
+    """Those of the two that are not files. Raises `CommandError`."""
     topics = [name for name in dict.fromkeys((left, right)) if not _is_file(Path(name))]
     for name in topics:
         if not is_topic_name(name):
@@ -160,5 +160,5 @@ def _describe(side: Side) -> str:
     if side.out_of_sample:
         parts.append(f"{side.out_of_sample} out of the sample")
     if side.not_answers:
-        parts.append(f"{side.not_answers} records that are no answers ({side.first_problem})")
+        parts.append(f"{side.not_answers} records that are not answers ({side.first_problem})")
     return ", ".join(parts)

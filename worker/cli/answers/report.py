@@ -84,7 +84,7 @@ class Report:
             ("duplicates", left.duplicates, right.duplicates),
             ("out of the sample", left.out_of_sample, right.out_of_sample),
             ("rejections", left.rejected, right.rejected),
-            ("records that are no answers", left.not_answers, right.not_answers),
+            ("records that are not answers", left.not_answers, right.not_answers),
         ]
         if self._join.is_complete:
             rows.append(("on this side only", left.only, right.only))
@@ -149,7 +149,7 @@ class Report:
         for side in (join.left, join.right):
             if side.not_answers:
                 print_note(
-                    f"note: {side.name}: {side.not_answers} records are no answers; the first, "
+                    f"note: {side.name}: {side.not_answers} records are not answers; the first, "
                     f"{side.first_problem}"
                 )
         if not join.is_complete:
