@@ -21,6 +21,7 @@ from rich.table import Table
 
 from tests.bench.bench_worker import BenchWorker, open_bench_worker
 from tests.brokers.apache import ApacheKafka
+from tests.http_serving import serve
 from tests.streaming.worker_process import WORKER
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import Example, load_squad
@@ -43,13 +44,8 @@ async def _discarding_collector() -> AsyncIterator[tuple[str, list[int]]]:
     app = web.Application(client_max_size=2**26)
     for signal in ("traces", "metrics"):
         app.router.add_post(f"/v1/{signal}", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", sizes
-    finally:
-        await runner.cleanup()
+    async with serve(app) as endpoint:
+        yield endpoint, sizes
 
 
 async def _scrape(worker: BenchWorker) -> None:

@@ -11,7 +11,6 @@ from aiokafka import AIOKafkaProducer
 from schemas.rejection import Header
 from schemas.sample import in_sample
 from tests.answers.events import answer_event, write_lines
-from tests.brokers.protocol import Broker
 from tests.cli.conftest import Command
 from tests.inference.bundles import write_bundle
 from tests.streaming.topics import Topics, event, until
@@ -21,16 +20,6 @@ from worker.cli.dead_letters.formatting import format_time
 
 SHARE = 0.5
 QUESTIONS = 24
-
-
-@pytest.fixture
-def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
-    """In the environment of the command."""
-    own = Topics(broker.bootstrap_servers)
-    for name, value in own.environment.items():
-        monkeypatch.setenv(name, value)
-    asyncio.run(own.create())
-    return own
 
 
 async def publish(

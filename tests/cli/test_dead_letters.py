@@ -7,22 +7,11 @@ import json
 import pytest
 
 from schemas.rejection import Header, Reason
-from tests.brokers.protocol import Broker
 from tests.cli.conftest import Command
 from tests.dead_letters.records import NOW, dead_letter, post, replays
 from tests.streaming.topics import Topics
 from worker.cli import topic_reading
 from worker.cli.dead_letters.formatting import format_time
-
-
-@pytest.fixture
-def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
-    """In the environment of the command."""
-    own = Topics(broker.bootstrap_servers)
-    for name, value in own.environment.items():
-        monkeypatch.setenv(name, value)
-    asyncio.run(own.create())
-    return own
 
 
 @pytest.fixture

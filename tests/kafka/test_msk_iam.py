@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
+from tests.http_serving import serve
 from tests.security.sigv4 import PresignedUrl
 from worker.kafka import msk_iam
 from worker.kafka.connection import connection_options
@@ -115,19 +116,13 @@ async def sts(aws: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Sts]:
     server = Sts()
     app = web.Application()
     app.router.add_post("/", server.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        _, port = runner.addresses[0]
-        aws.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
+    async with serve(app) as root:
+        aws.setenv("AWS_ENDPOINT_URL_STS", root)
         aws.setenv("AWS_REGION", "eu-west-1")
         aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/qa-worker")
         (tmp_path / "token").write_text("the-pods-token")
         aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
         yield server
-    finally:
-        await runner.cleanup()
 
 
 async def test_the_role_of_a_service_account_is_assumed_once(

@@ -16,6 +16,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.http_serving import serve
+
 _PROTOBUF = "application/x-protobuf"
 
 
@@ -100,12 +102,5 @@ async def collecting() -> AsyncIterator[Collector]:
     app = web.Application()
     app.router.add_post("/v1/traces", collector.receive_traces)
     app.router.add_post("/v1/metrics", collector.receive_metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0]
-    collector.endpoint = f"http://{host}:{port}"
-    try:
+    async with serve(app) as collector.endpoint:
         yield collector
-    finally:
-        await runner.cleanup()

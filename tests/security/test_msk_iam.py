@@ -11,9 +11,10 @@ from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 from tests.brokers.apache import ApacheKafka, Listener
 from tests.brokers.certificates import Authority
 from tests.brokers.java_compiler import compile_java
+from tests.security.renewals import answer_until
 from tests.streaming.conftest import RunningWorker
 from tests.streaming.stub_engine import StubEngine
-from tests.streaming.topics import Topics, event, until
+from tests.streaming.topics import Topics
 from worker.kafka.errors import StreamingError
 
 pytestmark = [pytest.mark.broker, pytest.mark.process]
@@ -89,15 +90,8 @@ async def test_tokens_are_renewed_before_the_broker_refuses_them(
     monkeypatch.setattr(f"{signer}.generate_auth_token_from_credentials_provider", counted)
     worker = RunningWorker(topics.settings, StubEngine())
     await worker.ready()
-    at_start, sent = len(tokens), 0
-    while len(tokens) < at_start + 3:
-        await topics.send([event(sent)], partition=0)
-        sent += 1
-        await until(lambda: topics.has(sent) or worker.task.done(), "answered")  # noqa: B023
-        assert not worker.task.done(), worker.task.result()
-    worker.stop.set()
-    await worker.task
-    assert await topics.ids() == [f"q-{n}" for n in range(sent)]
+    enough = len(tokens) + 3
+    await answer_until(lambda: len(tokens) >= enough, worker, topics)
 
 
 @pytest.mark.parametrize(
