@@ -37,6 +37,7 @@ from worker.streaming.delivery.base import (
 )
 from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.delivery.outputs import BatchOutputs
+from worker.streaming.delivery.transaction_slots import TransactionSlots
 from worker.streaming.offset_tracker import StartOffsets
 
 
@@ -68,6 +69,7 @@ class ExactlyOnce:
         )
         # A partition that is restarted or assigned again begins with the size it had.
         self._sizes: dict[TopicPartition, TransactionSize] = {}
+        self._slots = TransactionSlots()
 
     @property
     def foreign_topics(self) -> ForeignTopics:
@@ -99,6 +101,7 @@ class ExactlyOnce:
             self._kafka.group_id,
             self._policy,
             self._sizes.setdefault(partition, TransactionSize(timeout)),
+            self._slots,
             self._traces,
         )
 
@@ -128,6 +131,7 @@ class ExactlyOncePartition:
         group_id: str,
         policy: CommitPolicy,
         size: TransactionSize,
+        slots: TransactionSlots,
         traces: TraceDispatcher,
     ) -> None:
         self.min_interval = policy.interval
@@ -138,6 +142,7 @@ class ExactlyOncePartition:
         self._consumer = consumer
         self._group_id = group_id
         self._size = size
+        self._slots = slots
         self._traces = traces
 
     @property
@@ -150,7 +155,8 @@ class ExactlyOncePartition:
         offset = await self._consumer.start_offset(self._partition, committed)
         if committed is None:
             # Before reading: a group with an offset of one partition is not new to the others.
-            await self._producer.commit([], {self._partition: offset})
+            async with self._slots.take():
+                await self._producer.commit([], {self._partition: offset})
         if not self._consumer.resume(self._partition, offset):
             return None
         return StartOffsets(committed=offset, position=offset)
@@ -168,7 +174,8 @@ class ExactlyOncePartition:
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
         outputs = BatchOutputs(batch)
         try:
-            time = await self._producer.commit(outputs.records, {self._partition: offset})
+            async with self._slots.take():
+                time = await self._producer.commit(outputs.records, {self._partition: offset})
         except RecordsRefusedError as error:
             await self._fence_again()
             raise NotDeliveredError(outputs.refused(error.refusals)) from error
