@@ -1,8 +1,16 @@
 """How many transactions of a worker are open at once."""
 
 import asyncio
+from typing import Any
 
-from tests.streaming.topics import until
+import pytest
+
+from tests.brokers.protocol import Broker
+from tests.streaming.conftest import Running
+from tests.streaming.stub_engine import StubEngine
+from tests.streaming.topics import Topics, event, until
+from worker.kafka.transactions import TransactionalProducer
+from worker.streaming.delivery import exactly_once
 from worker.streaming.delivery.transaction_slots import TransactionSlots
 
 
@@ -63,3 +71,29 @@ async def test_a_cancelled_transaction_gives_its_slot_back() -> None:
     await until(lambda: transactions.open == [0, 1], "the second is open")
     transactions.ends.set()
     await second
+
+
+async def test_the_partitions_of_a_worker_share_its_slots(
+    broker: Broker, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = most = 0
+    commit = TransactionalProducer.commit
+
+    async def counted(self: TransactionalProducer, *arguments: Any) -> Any:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        try:
+            return await commit(self, *arguments)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(TransactionalProducer, "commit", counted)
+    monkeypatch.setattr(exactly_once, "TransactionSlots", lambda: TransactionSlots(2, 3600))
+    async with Topics(broker.bootstrap_servers, partitions=8) as topics:
+        await topics.create()
+        await topics.send([event(number) for number in range(80)])
+        async with running(topics.settings, StubEngine()):
+            await topics.committed_are(dict.fromkeys(range(8), 10))
+        assert len(await topics.ids()) == 80
+    assert most == 2
