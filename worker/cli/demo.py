@@ -156,7 +156,7 @@ def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
     here = f"KAFKA_BOOTSTRAP_SERVERS={servers}"
     installed = Path(sys.prefix, "bin", "qa-worker")
     program = "qa-worker" if shutil.which("qa-worker") == str(installed) else installed
-    for line in (
+    text = (
         "",
         "Broker and worker are running. Watch the worker and ask it in the console:",
         "",
@@ -171,11 +171,12 @@ def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
         f"  kcat -b {servers} -t qa.answers -o beginning -e",
         "",
         "Ctrl-C stops both.",
-    ):
-        print_note(line)
+    )
     # SIGTERM stops the demo like Ctrl-C. A shell starts background jobs with SIGINT ignored, so
-    # both handlers are set here.
+    # both handlers are set here, before the text invites to use them.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
+        for line in text:
+            print_note(line)
         signal.pause()
