@@ -6,8 +6,11 @@
 # make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
-# make generate    schemas/published, the Grafana dashboard and the settings table, from the code
+# make generate    schemas/published, the Grafana dashboard, the settings table, the chart's schema and
+#              README (by helm-docs), PrometheusRule and Strimzi's resources, from the code
 # make audit   build/sbom.cdx.json, what the worker ships with, and what is known against it
+# make release dist/: wheel, sdist, SBOM, checksums, release notes; prints what needs an account   (TESTS=test-fast|test|none)
+# make image   the image with its labels   (IMAGE=qa-worker PLATFORMS=linux/amd64,linux/arm64 PUSH=1 EXTRAS=tracing,msk)
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
 # make parity  our answers beside those of Hugging Face's pipeline   (RUN="converted DIR SQUAD.json")
@@ -30,10 +33,15 @@ COVERED := tests/inference tests/streaming/test_offset_tracker.py
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 AUDIT_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/audit/$(subst $() ,-,$(AUDIT))
 
+RELEASE := twine==7.0.0
+RELEASE_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/release/$(RELEASE)
+comma := ,
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
 # transformers cannot be installed beside the extra `models`; 5 GB with torch, so never in CI.
 PARITY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/parity
 
-.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit faults bench parity wheels clean
+.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit release image faults bench parity wheels clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -79,9 +87,29 @@ generate: $(VENV)/.dev
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m deploy.grafana.generate
 	$(BIN)/python -m worker.settings.generate_readme
+	$(BIN)/python -m deploy.strimzi.generate
+	$(BIN)/python -m deploy.helm.generate
 
 audit: $(VENV)/.dev $(AUDIT_TOOLS)/.done
 	AUDIT_TOOLS=$(AUDIT_TOOLS) $(BIN)/python -m deploy.audit
+
+# `check` twice: for what was not committed, and for generated files that were not current.
+release: $(VENV)/.dev $(RELEASE_TOOLS)/.done
+	$(BIN)/python -m deploy.release check --tag "$(TAG)"
+	$(MAKE) --no-print-directory generate
+	$(BIN)/python -m deploy.release check --tag "$(TAG)"
+	$(MAKE) --no-print-directory lint audit
+	$(if $(filter none,$(TESTS)),@echo "tests: none here; CI has run them",$(MAKE) --no-print-directory $(or $(TESTS),test-fast))
+	$(BIN)/python -m deploy.release build --tools $(RELEASE_TOOLS)/bin
+
+image:
+	docker buildx build --file deploy/Dockerfile \
+		$(if $(PUSH),--push --sbom=true --provenance=mode=max,--load) \
+		--platform "$(or $(PLATFORMS),$(if $(PUSH),linux/amd64$(comma)linux/arm64,local))" \
+		--build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" \
+		$(if $(EXTRAS),--build-arg EXTRAS="$(EXTRAS)") \
+		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE="$(RELEASE_REPOSITORY)" \
+		--tag "$(or $(IMAGE),qa-worker):$(VERSION)" .
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
@@ -98,7 +126,7 @@ wheels: $(VENV)/bin/python
 	$(BIN)/python deploy/check_wheels.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -107,6 +135,11 @@ $(VENV)/bin/python:
 $(AUDIT_TOOLS)/.done:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check $(AUDIT)
+	@touch $@
+
+$(RELEASE_TOOLS)/.done:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(RELEASE)
 	@touch $@
 
 $(PARITY)/.done: tests/parity/requirements.txt

@@ -26,9 +26,8 @@ E = TypeVar("E", bound=Event[Any])
 TRACE = frozenset({"traceparent", "tracestate"})
 """Headers of W3C Trace Context, in lower case."""
 
-PROPAGATED_HEADERS = TRACE | frozenset(
+CORRELATION = frozenset(
     {
-        "baggage",
         "correlation-id",
         "correlation_id",
         "correlationid",
@@ -36,8 +35,10 @@ PROPAGATED_HEADERS = TRACE | frozenset(
         "x-request-id",
         "kafka_correlationid",
     }
-    | set(ORIGIN)
 )
+"""Headers that identify a question to its client, in lower case."""
+
+PROPAGATED_HEADERS = TRACE | CORRELATION | {"baggage", *ORIGIN}
 """Headers that are copied from the event to its outcome, in lower case."""
 
 EXTENSIONS = TRACE | {"correlationid"}

@@ -12,10 +12,11 @@ from schemas.rejection import Reason, Rejected, dead_letter_headers
 from schemas.unsure import unsure_headers
 from tests.brokers.protocol import Broker
 from tests.kafka.raw_batches import batch, produce, record
-from tests.streaming.topics import Topics
+from tests.streaming.question_topics import two_topics
+from tests.streaming.topics import Topics, until
 from worker.client import UNSURE, QuestionClient
 from worker.kafka.records import RecordPosition
-from worker.kafka.topics import create_topics
+from worker.kafka.topics import create_topics, describe_topics
 
 FOREIGN = [
     b"{",
@@ -73,6 +74,11 @@ async def test_a_question_that_is_sent_on_is_unsure_and_its_later_answer_is_the_
 ) -> None:
     settings = topics.with_(QA_UNSURE_TOPIC=f"{topics.settings.qa.questions_topic}-unsure")
     await create_topics(settings, partitions=topics.partitions, replication=1)
+
+    async def described() -> bool:
+        return all(each.partitions for each in await describe_topics(settings))
+
+    await until(described, "the broker describes the topics")
     unsure = settings.qa.unsure_topic or ""
     async with (
         QuestionClient.open(settings) as client,
@@ -92,3 +98,19 @@ async def test_a_question_that_is_sent_on_is_unsure_and_its_later_answer_is_the_
         f"the score of 'Anna Lindqvist' is 0.937500, below min_score; the question is in {unsure}"
     )
     assert (answer.reason, answer.value) == ("", value)
+
+
+async def test_questions_go_to_the_first_topic_or_to_the_one_that_is_named(broker: Broker) -> None:
+    async with two_topics(broker.bootstrap_servers) as (first, second):
+        names = [topics.settings.qa.questions_topic for topics in (first, second)]
+        for asked, expected in ((None, names[0]), (names[1], names[1])):
+            async with (
+                QuestionClient.open(first.settings, questions_topic=asked) as client,
+                AIOKafkaProducer(bootstrap_servers=first.servers) as producer,
+            ):
+                question = await client.send(b"{}")
+                assert question.topic == expected
+                answers = first.settings.qa.answers_topic
+                await producer.send_and_wait(answers, answer_to(question))
+                answer = await client.wait_for_result(question, timeout_seconds=10)
+                assert answer.value == answer_to(question)

@@ -13,7 +13,7 @@ DOCUMENTS = sorted(
         *ROOT.glob("*.md"),
         *(
             path
-            for folder in ("deploy", "schemas", "tests", "worker")
+            for folder in (".github", "deploy", "schemas", "tests", "worker")
             for path in (ROOT / folder).rglob("*.md")
         ),
     ]

@@ -18,6 +18,7 @@ from schemas.rejection import Header
 from schemas.unsure import ANSWER, SCORE, origin
 from worker.kafka._aiokafka_records import RecordConsumer
 from worker.kafka.acl import Operation, RequiredAcls
+from worker.kafka.cluster_support import find_producer_ids
 from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import RecordPosition, UnreadableBatch
@@ -52,9 +53,13 @@ class QuestionClient:
     """
 
     def __init__(
-        self, settings: Settings, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer
+        self,
+        settings: Settings,
+        producer: AIOKafkaProducer,
+        consumer: AIOKafkaConsumer,
+        questions_topic: str,
     ) -> None:
-        self._questions_topic = settings.qa.questions_topic
+        self._questions_topic = questions_topic
         self._answers_topic = settings.qa.answers_topic
         self._unsure_topic = settings.qa.unsure_topic
         self._producer = producer
@@ -65,17 +70,25 @@ class QuestionClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`."""
+    async def open(
+        cls, settings: Settings, *, questions_topic: str | None = None
+    ) -> AsyncIterator[Self]:
+        """`questions_topic` is one of the settings' questions topics, by default the first.
+
+        Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`.
+        """
         qa, options = settings.qa, connection_options(settings.kafka)
+        questions_topic = questions_topic or qa.questions_topic
         required: RequiredAcls = {
-            qa.questions_topic: (Operation.WRITE,),
-            qa.answers_topic: (Operation.READ,),
-            **dict.fromkeys(qa.topics[2:], (Operation.READ,)),
+            questions_topic: (Operation.WRITE,),
+            **dict.fromkeys(qa.output_topics, (Operation.READ,)),
         }
         await require_topics(settings, required)
         producer = AIOKafkaProducer(
-            **options, enable_idempotence=True, max_request_size=_MAX_REQUEST_BYTES
+            **options,
+            # aiokafka would wait for ever for brokers that give no producer id.
+            enable_idempotence=await find_producer_ids(settings.kafka),
+            max_request_size=_MAX_REQUEST_BYTES,
         )
         consumer = RecordConsumer(
             max_batch_bytes=qa.max_batch_bytes,
@@ -88,7 +101,7 @@ class QuestionClient:
             await consumer.start()
             partitions = [
                 TopicPartition(topic, number)
-                for topic in qa.topics[1:]
+                for topic in qa.output_topics
                 for number in await producer.partitions_for(topic)
             ]
             consumer.assign(partitions)
@@ -96,7 +109,7 @@ class QuestionClient:
             # seek_to_end is lazy: position() fetches the end offset now.
             for partition in partitions:
                 await consumer.position(partition)
-            client = cls(settings, producer, consumer)
+            client = cls(settings, producer, consumer, questions_topic)
             try:
                 yield client
             finally:

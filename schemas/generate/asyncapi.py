@@ -147,6 +147,11 @@ def _logins() -> Schema:
         "SCRAM-SHA-256": {"type": "scramSha256"},
         "SCRAM-SHA-512": {"type": "scramSha512"},
         "OAUTHBEARER": {"type": "http", "scheme": "bearer"},
+        "AWS_MSK_IAM": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "OAUTHBEARER with a token that the client signs by its AWS login",
+        },
     }
     mechanisms = get_args(KafkaSettings.model_fields["sasl_mechanism"].annotation)
     return {name: types[name] for name in mechanisms}

@@ -1,10 +1,10 @@
-"""Measures the cost of metrics and traces: throughput and CPU time without and with them.
+"""Measures the cost of metrics, and of traces and metrics by OTLP: throughput and CPU time.
 
 `python -m tests.bench.overhead SQUAD.json [--chunks 8] [--chunk-size 400]`
 
 Three workers with the same model use the same broker and take turns on chunks of the file, in a
 rotating order. This process scrapes the metrics every 5 s, three times as often as Prometheus' and
-runs a collector that discards the traces of all records, on the same cores.
+runs a collector that discards the spans and the metrics by OTLP of all records, on the same cores.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from tests.bench.bench_worker import BenchWorker, open_bench_worker
 from tests.brokers.apache import ApacheKafka
+from tests.http_serving import serve
 from tests.streaming.worker_process import WORKER
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import Example, load_squad
@@ -41,14 +42,10 @@ async def _discarding_collector() -> AsyncIterator[tuple[str, list[int]]]:
         return web.Response(content_type="application/x-protobuf")
 
     app = web.Application(client_max_size=2**26)
-    app.router.add_post("/v1/traces", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", sizes
-    finally:
-        await runner.cleanup()
+    for signal in ("traces", "metrics"):
+        app.router.add_post(f"/v1/{signal}", receive)
+    async with serve(app) as endpoint:
+        yield endpoint, sizes
 
 
 async def _scrape(worker: BenchWorker) -> None:

@@ -46,11 +46,15 @@ class ApacheKafka:
         listeners: Sequence[Listener] = (),
         data: Mapping[int, Path] | None = None,
         format_options: Sequence[str] = (),
+        racks: Sequence[str] = (),
+        classes: Path | None = None,
     ) -> None:
         """`properties` override the built-in properties of every node.
 
         `data` maps node ids to log directories that outlive the cluster; other nodes use temporary
-        directories. `format_options` are arguments of Kafka's storage tool.
+        directories. `format_options` are arguments of Kafka's storage tool. `classes` is a
+        directory of class files that the properties name. `racks` has the rack of each node, by
+        node id.
         """
         self.bootstrap_servers = ""
         self._node_count = nodes
@@ -58,6 +62,8 @@ class ApacheKafka:
         self._listeners = listeners
         self._data = data or {}
         self._format_options = format_options
+        self._racks = racks
+        self._classes = classes
         self._ports: dict[str, list[int]] = {}
         self._nodes: list[KafkaNode] = []
 
@@ -141,6 +147,8 @@ class ApacheKafka:
             for index, name in enumerate(names)
         }
         clients = self._ports["PLAINTEXT"]
+        # The archive of classes needs Kafka's jars first.
+        class_path = os.pathsep.join([suite_class_path(), *map(str, filter(None, [self._classes]))])
 
         def launch(node_id: int) -> None:
             properties = (
@@ -154,7 +162,7 @@ class ApacheKafka:
         try:
             for port in clients:
                 options = [_MAX_HEAP, *jvm_options]
-                self._nodes.append(KafkaNode(port, java.program, suite_class_path(), options))
+                self._nodes.append(KafkaNode(port, java.program, class_path, options))
             with ThreadPoolExecutor(self._node_count) as pool:
                 list(pool.map(launch, range(self._node_count)))
             for node in self._nodes:
@@ -181,6 +189,8 @@ class ApacheKafka:
             "listener.security.protocol.map": ",".join(f"{k}:{v}" for k, v in protocols.items()),
             "controller.quorum.voters": ",".join(f"{id_}@127.0.0.1:{port}" for id_, port in voters),
         }
+        if self._racks:
+            properties["broker.rack"] = self._racks[node_id]
         if node_id in self._data:
             properties["log.dirs"] = str(self._data[node_id])
         return properties

@@ -1,5 +1,6 @@
 """Runs commands in the test's process and captures stdout, stderr and the exit code."""
 
+import asyncio
 import io
 import logging
 import os
@@ -12,7 +13,9 @@ from typing import Protocol
 
 import pytest
 
+from tests.brokers.protocol import Broker
 from tests.inference.bundles import WORDS, bert_tokenizer, write_bundle
+from tests.streaming.topics import Topics
 from worker.cli import main
 
 KNOWN = bert_tokenizer(list(WORDS))
@@ -86,3 +89,13 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = write_bundle(tmp_path / "tiny", tokenizer=KNOWN)
     monkeypatch.setenv("QA_MODEL", str(directory))
     return directory
+
+
+@pytest.fixture
+def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
+    """In the environment of the command."""
+    own = Topics(broker.bootstrap_servers)
+    for name, value in own.environment.items():
+        monkeypatch.setenv(name, value)
+    asyncio.run(own.create())
+    return own

@@ -177,3 +177,12 @@ def test_line_breaks_in_an_answer_are_printed_as_spaces(command: Command, tiny_m
     done = command("ask", "--question", "a", "--context", "b\nanswer\r\nsecond\nc")
     (row,) = [line for line in done.out.splitlines() if "▸" in line]
     assert "b ▸answer◂  second c" in row
+
+
+def test_a_topic_that_is_not_a_questions_topic_is_refused(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_QUESTIONS_TOPICS", "first:8,second")
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--topic", "third")
+    assert (done.code, done.out) == (2, "")
+    assert "third is not one of first, second" in " ".join(done.err.split())

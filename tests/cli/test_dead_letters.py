@@ -7,22 +7,11 @@ import json
 import pytest
 
 from schemas.rejection import Header, Reason
-from tests.brokers.protocol import Broker
 from tests.cli.conftest import Command
 from tests.dead_letters.records import NOW, dead_letter, post, replays
 from tests.streaming.topics import Topics
-from worker.cli.dead_letters import options
+from worker.cli import topic_reading
 from worker.cli.dead_letters.formatting import format_time
-
-
-@pytest.fixture
-def topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Topics:
-    """In the environment of the command."""
-    own = Topics(broker.bootstrap_servers)
-    for name, value in own.environment.items():
-        monkeypatch.setenv(name, value)
-    asyncio.run(own.create())
-    return own
 
 
 @pytest.fixture
@@ -256,5 +245,5 @@ def test_progress_bar_appears_only_for_long_reads(
     command: Command, three: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command("dead-letters", "list").err == ""
-    monkeypatch.setattr(options, "_SHOW_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(topic_reading, "_SHOW_AFTER_SECONDS", 0.0)
     assert f"reading {three.settings.qa.dead_letters_topic} " in command("dead-letters", "list").err

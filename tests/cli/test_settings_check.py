@@ -93,9 +93,15 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         ("KAFKA_SASL_USERNAME=\n", "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs KAFKA_SASL_USERNAME"),
         ("QA_DRAIN_SECONDS=26\nQA_SHUTDOWN_SECONDS=28\n", "QA_DRAIN_SECONDS (26) must be less"),
         ("KAFKA_SSL_TRUSTSTORE_LOCATION=/nowhere.pem\n", "KAFKA_SSL_TRUSTSTORE_LOCATION is '/no"),
+        # It starts, but a restart moves its partitions.
+        (
+            "KAFKA_GROUP_INSTANCE_ID=qa-worker-0\nKAFKA_SESSION_TIMEOUT_MS=29999\n",
+            "KAFKA_SESSION_TIMEOUT_MS (29999) should be at least "
+            "QA_TERMINATION_GRACE_PERIOD_SECONDS (30) with KAFKA_GROUP_INSTANCE_ID",
+        ),
     ],
 )
-def test_check_reports_what_stops_a_start(
+def test_check_reports_what_stops_a_start_or_defeats_a_setting(
     command: Command, env_file: Path, more: str, problem: str
 ) -> None:
     names = [line.partition("=")[0] for line in more.splitlines()]
@@ -134,3 +140,12 @@ def test_check_reports_invalid_tracing_settings(command: Command, env_file: Path
     env_file.write_text(GOOD + "QA_TRACING=true\nOTEL_EXPORTER_OTLP_ENDPOINT=collector:4317\n")
     (line,) = problems(command, env_file)
     assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4317': ")
+
+
+def test_a_static_member_with_a_session_timeout_of_its_grace_period_is_fine(
+    command: Command, env_file: Path
+) -> None:
+    env_file.write_text(
+        GOOD + "KAFKA_GROUP_INSTANCE_ID=qa-worker-0\nKAFKA_SESSION_TIMEOUT_MS=30000\n"
+    )
+    assert command("settings", "--check", env_file).code == 0

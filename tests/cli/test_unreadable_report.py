@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.cli.dead_letters.options import UnreadableReport
+from worker.cli.topic_reading import UnreadableReport
 from worker.kafka.records import UnreadableBatch
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas.sample import in_sample
 from tests.brokers.protocol import Broker
 from tests.streaming.conftest import RunningWorker
 from tests.streaming.stub_engine import StubEngine
@@ -88,6 +89,19 @@ async def test_dropped_question_is_reported_at_once(
     assert report["rejected"]["reason"] == "expired"
     assert not report["rejected"]["dead_letter"]
     assert [stage["name"] for stage in report["trace"]["stages"]] == ["queue", "decode", "commit"]
+
+
+async def test_question_out_of_the_sample_is_reported_at_once(
+    topics: Topics, collector: TraceCollector
+) -> None:
+    out = next(n for n in range(100) if not in_sample(f"q-{n}", 0.1))
+    async with worker(topics.with_(QA_SAMPLE="0.1"), collector, StubEngine()) as console_questions:
+        report = await ask(console_questions, event(out))
+    assert report["rejected"] == {
+        "reason": "out_of_sample",
+        "detail": "QA_SAMPLE leaves the question's id out",
+        "dead_letter": False,
+    }
 
 
 async def test_at_least_once_trace_ends_with_the_later_commit(

@@ -4,10 +4,11 @@ import time
 
 from worker.console.sampler import Latencies
 from worker.console.trace_collector import MARK, TraceCollector, batches, stages
+from worker.kafka.records import InputRecord
+from worker.observability.client_operations import Header
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
-    Header,
     RecordTrace,
     TraceDispatcher,
 )
@@ -124,6 +125,6 @@ def test_latencies_include_every_record() -> None:
 
 
 def begin(traces: TraceDispatcher, headers: list[Header]) -> RecordTrace:
-    trace = traces.start("q", 0, 7, headers)
+    trace = traces.start(InputRecord("q", 0, 7, None, b"{}", headers))
     assert trace is not None
     return trace

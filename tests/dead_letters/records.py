@@ -27,10 +27,11 @@ def dead_letter(
     question: tuple[int, int] = (0, 0),
     headers: Sequence[Header] = (),
     shrunk: int = 0,
+    topic: str | None = None,
 ) -> OutputRecord:
     """The dead letter of a question; `shrunk` times because the topic did not take it."""
     qa = topics.settings.qa
-    record = InputRecord(qa.questions_topic, *question, key, value, headers)
+    record = InputRecord(topic or qa.questions_topic, *question, key, value, headers)
     made = encode_dead_letter(record, Rejected(reason, f"it is {reason}"), qa.dead_letters_topic)
     for _ in range(shrunk):
         smaller = shrink_dead_letter(record, made)
@@ -86,9 +87,16 @@ async def replay(
     await (work.dry_run if dry_run else work.run)(results.append, lambda *_: None)
     return [
         f"{result.dead_letter.position.partition}:{result.dead_letter.position.offset} "
-        f"{result.skip or f'to {result.partition}'}"
+        f"{result.skip or f'to {_target(topics, result)}'}"
         for result in results
     ]
+
+
+def _target(topics: Topics, result: ReplayResult) -> str:
+    """The partition; with its topic, unless that is the first questions topic."""
+    assert result.target is not None
+    first = result.target.topic == topics.settings.qa.questions_topic
+    return f"{'' if first else f'{result.target.topic} '}{result.target.partition}"
 
 
 async def questions(topics: Topics) -> list[Any]:

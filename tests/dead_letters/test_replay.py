@@ -10,8 +10,10 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.rejection import Header, Reason
+from tests.brokers.protocol import Broker
 from tests.dead_letters.records import NOW, dead_letter, post, questions, replay, replays
 from tests.streaming.conftest import Running
+from tests.streaming.question_topics import two_topics
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.dead_letters.dead_letter import DeadLetterFilter
@@ -118,6 +120,32 @@ async def test_earlier_replay_is_found_despite_clock_skew(topics: Topics) -> Non
             timestamp_ms=NOW - 1_800_000,
         )
     assert await replay(topics) == ["0:0 already replayed"]
+
+
+async def test_a_question_returns_to_the_topic_from_which_it_came(broker: Broker) -> None:
+    async with two_topics(broker.bootstrap_servers) as (first, second):
+        names = [topics.settings.qa.questions_topic for topics in (first, second)]
+        letters = [dead_letter(first, topic=name) for name in (*names, "other")]
+        await post(first, *letters)
+        expected = [
+            "0:0 to 0",
+            f"0:1 to {names[1]} 0",
+            "0:2 its topic is not in QA_QUESTIONS_TOPICS",
+        ]
+        assert await replay(first, dry_run=True) == expected
+        assert sorted(await replay(first)) == expected
+        # What was replayed is found in both topics.
+        assert [each.split(" ", 1)[1] for each in await replay(first)] == [
+            "already replayed",
+            "already replayed",
+            "its topic is not in QA_QUESTIONS_TOPICS",
+        ]
+        for topics in (first, second):
+            (record,) = await questions(topics)
+            assert record.topic == topics.settings.qa.questions_topic
+        # One questions topic takes them all: that of the dead letters may have been renamed.
+        await replay(second, again=True)
+        assert len(await questions(second)) == 4
 
 
 async def test_dry_run_reports_the_same_and_sends_nothing(topics: Topics) -> None:

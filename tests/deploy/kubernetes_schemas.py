@@ -1,4 +1,4 @@
-"""Converts the schemas of Kubernetes, KEDA and the Prometheus operator for kubeconform.
+"""Converts the schemas of Kubernetes, KEDA, the Prometheus operator and Strimzi for kubeconform.
 
 `.ci/tools` downloads the published files: JSON schemas that refer to one large file of definitions,
 and definitions of custom resources with OpenAPI schemas.
@@ -6,12 +6,13 @@ and definitions of custom resources with OpenAPI schemas.
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.tools import tool_file
+from tests.tools import tool, tool_file
 
 VERSIONS = ("1.32.0", "1.37.0")
 """The oldest and the newest version of Kubernetes that the manifests are validated for."""
@@ -39,6 +40,14 @@ def write_schemas(kinds: set[tuple[str, str]], directory: Path) -> str:
             schema = custom.get((api, kind)) or _self_contained(published / name, definitions)
             (directory / f"v{version}" / name).write_text(json.dumps(schema))
     return f"{directory}/{_FILE}"
+
+
+def validate(text: str, schemas: str, version: str) -> tuple[int, str]:
+    """Returns kubeconform's exit code and output. An unknown kind is an error."""
+    program = tool("kubeconform")
+    options = ["-strict", "-summary", "-kubernetes-version", version, "-schema-location", schemas]
+    result = subprocess.run([program, *options], input=text, capture_output=True, text=True)
+    return result.returncode, result.stdout + result.stderr
 
 
 def _self_contained(path: Path, definitions: Schema) -> Schema:

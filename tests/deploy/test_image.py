@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from deploy.check_wheels import PLATFORMS
 from tests.brokers.protocol import Broker
 from tests.deploy.image import DEPLOY, Image, build, podman
 from tests.streaming.topics import Topics, event, until
@@ -46,6 +47,12 @@ def test_base_image_is_pinned_by_digest() -> None:
     assert set(re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)) == {"${PYTHON}"}
 
 
+def test_the_image_is_for_every_platform_that_the_wheels_are_for() -> None:
+    instructions = "\n".join(line for line in TEXT.splitlines() if not line.startswith("#"))
+    assert re.findall(r"x86|amd64|aarch64|arm64|platform", instructions, re.IGNORECASE) == []
+    assert {platform.rpartition("28_")[2] for platform in PLATFORMS} == {"x86_64", "aarch64"}
+
+
 @pytest.mark.process
 @pytest.mark.tools
 def test_user_command_and_port_of_the_image(image: Image) -> None:
@@ -64,7 +71,8 @@ def test_labels_have_the_version(image: Image) -> None:
         for name, text in image.config["Labels"].items()
         if name.startswith(prefix)
     }
-    assert labels.keys() == {"title", "description", "version", "revision", "created", "licenses"}
+    names = {"title", "description", "version", "revision", "created", "licenses", "source"}
+    assert labels.keys() == {*names, "base.name"}
     assert labels["version"] == __version__
 
 

@@ -1,11 +1,14 @@
 """Hardening of the pods in every overlay: kube-score's checks, and checks that it lacks."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.kubernetes import (
-    OVERLAYS,
+    RENDERS,
+    ROOT,
     all_resources,
     containers,
     only_resource,
@@ -31,11 +34,12 @@ IGNORED = (
     "container-image-pull-policy",  # tags are immutable, so a start need not ask the registry
     "deployment-has-host-podantiaffinity",  # the pods have topologySpreadConstraints
     "deployment-replicas",  # KEDA scales to zero
+    "statefulset-has-host-podantiaffinity",  # as for the Deployment
 )
 VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 """Kinds of volumes that give no access to the node."""
 
-each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+each_overlay = pytest.mark.parametrize("overlay", RENDERS)
 
 
 def problems(text: str) -> list[str]:
@@ -59,7 +63,7 @@ def test_kube_score_finds_nothing(overlay: str) -> None:
     [
         ("runAsUser: 65532", "runAsUser: 0", "user"),
         ("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "root filesystem"),
-        ("image: qa-worker:0.1.0", "image: qa-worker:latest", "Image with latest tag"),
+        ("image: qa-worker:0.2.0", "image: qa-worker:latest", "Image with latest tag"),
         ("kind: PodDisruptionBudget", "kind: Budget", "PodDisruptionBudget"),
     ],
 )
@@ -137,3 +141,11 @@ def test_disruption_budget_allows_one_eviction_at_a_time(overlay: str) -> None:
 @each_overlay
 def test_resources_have_no_namespace(overlay: str) -> None:
     assert all("namespace" not in resource["metadata"] for resource in all_resources(overlay))
+
+
+def test_the_hardening_table_names_tests_that_exist() -> None:
+    _, _, table = (ROOT / "README.md").read_text("utf-8").partition("## Hardening")
+    named = set(re.findall(r"`(test_\w+)`", table))
+    files = "\n".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if f"def {name}(" not in files] == []

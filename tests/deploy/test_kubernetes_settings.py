@@ -7,6 +7,7 @@ import pytest
 
 from tests.deploy.kubernetes import (
     OVERLAYS,
+    RENDERS,
     Resource,
     only_resource,
     pod,
@@ -15,20 +16,25 @@ from tests.deploy.kubernetes import (
     selects,
     settings,
     worker,
+    workload,
 )
 from tests.deploy.measured import figures
 from worker.cli.topics import create
 from worker.inference.cpu_quota import available_cores
-from worker.settings.environment import load
+from worker.settings.environment import find_doubtful, load
 
 pytestmark = [pytest.mark.process, pytest.mark.tools]
 
+SASL = {
+    "PLAIN": "plaintext",
+    "SCRAM-SHA-256": "scram_sha256",
+    "SCRAM-SHA-512": "scram_sha512",
+    "AWS_MSK_IAM": "oauthbearer",
+}
+"""The worker's mechanism to KEDA's name."""
+
 KEDA = [overlay for overlay in OVERLAYS if resources(overlay, "ScaledObject")]
-SCALED = [
-    overlay
-    for overlay in OVERLAYS
-    if "replicas" not in only_resource(overlay, "Deployment")["spec"]
-]
+SCALED = [overlay for overlay in OVERLAYS if "replicas" not in workload(overlay)["spec"]]
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def test_the_memory_limit_exceeds_the_peak_of_the_largest_records(overlay: str) 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_selector_selects_the_worker(overlay: str) -> None:
-    deployment = only_resource(overlay, "Deployment")["spec"]
+    deployment = workload(overlay)["spec"]
     spread = [c["labelSelector"] for c in pod(overlay)["topologySpreadConstraints"]]
     monitor, service = (
         only_resource(overlay, "PodMonitor")["spec"],
@@ -137,6 +143,23 @@ def test_maximum_of_replicas_is_the_number_of_partitions(overlay: str) -> None:
     assert maxima == [partitions]
 
 
+@pytest.mark.parametrize("overlay", RENDERS)
+def test_only_pods_that_keep_their_name_and_number_are_static_members(
+    overlay: str, secret: dict[str, str]
+) -> None:
+    loaded = load(settings(overlay, secret))
+    is_static = loaded.kafka.group_instance_id is not None
+    assert is_static == overlay.endswith("/static-members")
+    if is_static:
+        stateful = workload(overlay)
+        assert stateful["kind"] == "StatefulSet"
+        assert (
+            stateful["spec"]["serviceName"] == only_resource(overlay, "Service")["metadata"]["name"]
+        )
+        assert overlay not in SCALED
+    assert list(find_doubtful(loaded)) == []
+
+
 def trigger(overlay: str) -> Resource:
     """Returns the only trigger of the ScaledObject."""
     (only,) = only_resource(overlay, "ScaledObject")["spec"]["triggers"]
@@ -169,8 +192,10 @@ def test_the_scaler_watches_the_topic_and_group_of_the_worker(
     assert "limitToPartitionsWithLag" not in metadata
     if environment.get("KAFKA_SECURITY_PROTOCOL") == "SASL_SSL":
         assert metadata["tls"] == "enable"
-        mechanism = loaded.kafka.sasl_mechanism.lower()
-        assert metadata["sasl"] == mechanism.replace("scram-sha-", "scram_sha")
+        assert metadata["sasl"] == SASL[loaded.kafka.sasl_mechanism]
+    if loaded.kafka.sasl_mechanism == "AWS_MSK_IAM":
+        assert metadata["saslTokenProvider"] == "aws_msk_iam"
+        assert metadata["awsRegion"] == environment["AWS_REGION"]
 
 
 @pytest.mark.parametrize("overlay", KEDA)
@@ -181,6 +206,14 @@ def test_the_scaler_and_the_worker_share_one_secret(overlay: str) -> None:
         return
     (authentication,) = authentications
     assert trigger(overlay)["authenticationRef"]["name"] == authentication["metadata"]["name"]
+    if "podIdentity" in authentication["spec"]:
+        # The worker's own role, in place of a Secret.
+        identity = authentication["spec"]["podIdentity"]
+        assert identity == {"provider": "aws", "identityOwner": "workload"}
+        annotations = only_resource(overlay, "ServiceAccount")["metadata"]["annotations"]
+        assert annotations["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::")
+        assert "volumes" not in pod(overlay)
+        return
     mounted = {
         (volume["secret"]["secretName"], item["key"])
         for volume in pod(overlay)["volumes"]
@@ -190,4 +223,22 @@ def test_the_scaler_and_the_worker_share_one_secret(overlay: str) -> None:
     used = mounted | {(reference["name"], reference["key"]) for reference in references}
     targets = authentication["spec"]["secretTargetRef"]
     assert {(target["name"], target["key"]) for target in targets} == used
-    assert {target["parameter"] for target in targets} == {"username", "password", "ca"}
+    authority = {"ca"} if "KAFKA_SSL_TRUSTSTORE_LOCATION" in settings(overlay) else set()
+    assert {target["parameter"] for target in targets} == {"username", "password", *authority}
+
+
+def test_event_hubs_settings_are_within_the_ranges_that_microsoft_recommends(
+    secret: dict[str, str],
+) -> None:
+    """https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations"""
+    loaded = load(settings("overlays/keda-event-hubs", secret))
+    kafka = loaded.kafka
+    assert loaded.qa.delivery == "at_least_once"
+    assert kafka.request_timeout_ms >= 60_000
+    assert 30_000 <= kafka.session_timeout_ms <= 300_000
+    assert kafka.heartbeat_interval_ms == 3_000
+    assert kafka.metadata_max_age_ms < 240_000
+    assert kafka.connections_max_idle_ms < 240_000
+    assert kafka.max_request_size is not None
+    assert kafka.max_request_size < 1_046_528
+    assert kafka.compression_type == "none"

@@ -1,15 +1,13 @@
 """Every overlay is valid by the schemas of Kubernetes and of the operators, field by field."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.deploy.kubernetes import OVERLAYS, ROOT, all_resources, rendered
-from tests.deploy.kubernetes_schemas import VERSIONS, write_schemas
-from tests.tools import tool
+from tests.deploy.kubernetes import OVERLAYS, RENDERS, ROOT, all_resources, rendered
+from tests.deploy.kubernetes_schemas import VERSIONS, validate, write_schemas
 
 pytestmark = [pytest.mark.process, pytest.mark.tools]
 
@@ -22,19 +20,12 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> str:
         for resource in all_resources(overlay)
     }
     assert ("keda.sh/v1alpha1", "ScaledObject") in kinds
+    kinds.add(("monitoring.coreos.com/v1", "PrometheusRule"))  # of a component
     return write_schemas(kinds, tmp_path_factory.mktemp("schemas"))
 
 
-def validate(text: str, schemas: str, version: str) -> tuple[int, str]:
-    """Returns kubeconform's exit code and output. An unknown kind is an error."""
-    program = tool("kubeconform")
-    options = ["-strict", "-summary", "-kubernetes-version", version, "-schema-location", schemas]
-    result = subprocess.run([program, *options], input=text, capture_output=True, text=True)
-    return result.returncode, result.stdout + result.stderr
-
-
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", RENDERS)
 def test_overlay_is_valid(overlay: str, version: str, schemas: str) -> None:
     text = rendered(overlay)
     code, output = validate(text, schemas, version)
@@ -76,7 +67,16 @@ def test_all_components_can_be_combined(schemas: str, tmp_path: Path) -> None:
     code, output = validate(text, schemas, VERSIONS[-1])
     assert code == 0, output
     # Every component has an effect; one of them removes the PodMonitor.
-    for added in ("KAFKA_SASL_MECHANISM", "QA_MODELS", "QA_TRACING", "port: 4318", "port: 443"):
+    for added in (
+        "QA_DELIVERY",
+        "role-arn",
+        "port: 9098",
+        "ca.crt",
+        "QA_MODELS",
+        "QA_TRACING",
+        "port: 4318",
+        "port: 443",
+    ):
         assert added in text
     assert "PodMonitor" not in text
-    assert len(components) == 4
+    assert "kind: PrometheusRule" in text

@@ -21,10 +21,13 @@ from tests.faults.failpoints import POINTS
 from tests.faults.report import figures, tables
 from tests.faults.rounds import Plan, Round, run_round
 from tests.faults.sabotage import SABOTAGES
-from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule
+from tests.faults.schedule import GUEST_SLOT, Fault, Kind, schedule, static_slots
 
-ASSIGNORS = ("roundrobin", "range")
-"""Rounds alternate between them."""
+ASSIGNORS = ("roundrobin", "range", "sticky")
+"""Rounds take turns with them."""
+
+TOPICS = (2, 2, 1, 1)
+"""Number of questions topics of the rounds, in turns: over twelve rounds with each assignor."""
 
 console = Console(highlight=False)
 
@@ -84,6 +87,8 @@ async def _run(plan: Plan, seed: int, arguments: argparse.Namespace) -> list[Rou
                     its,
                     lambda: progress.advance(bar),
                     assignor=ASSIGNORS[number % len(ASSIGNORS)],
+                    topics=TOPICS[number % len(TOPICS)],
+                    static=static_slots(seed, number),
                 )
                 rounds.append(result)
                 console.print(_line(number, result))

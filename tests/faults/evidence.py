@@ -18,7 +18,7 @@ from tests.faults.traffic import NUMBER
 from worker.kafka._aiokafka_records import RecordConsumer
 
 Position = tuple[int, int]
-"""Partition and offset of a question."""
+"""Index of a question's partition in `Names.question_partitions`, and its offset."""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 
@@ -37,6 +37,22 @@ class Names:
     dead_letters: str
     group: str
     partitions: int
+    more_questions: str | None = None
+    """A second questions topic."""
+
+    @property
+    def question_topics(self) -> list[str]:
+        more = () if self.more_questions is None else (self.more_questions,)
+        return [self.questions, *more]
+
+    @property
+    def question_partitions(self) -> list[TopicPartition]:
+        """Of all questions topics. A `Position` has the index in this list as its partition."""
+        return [each for topic in self.question_topics for each in self.all_of(topic)]
+
+    def index(self, topic: str, partition: int) -> int:
+        """Of a partition in `question_partitions`."""
+        return self.question_topics.index(topic) * self.partitions + partition
 
     def all_of(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in range(self.partitions)]
@@ -73,7 +89,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Offsets are keyed by partition of the questions topic."""
+    """Offsets are keyed by the index of a partition in `Names.question_partitions`."""
 
     questions: dict[Position, int]
     """Position to number, as on the topic, deleted ones included."""
@@ -92,7 +108,7 @@ async def gather(cluster: Cluster, names: Names, deleted: Deleted) -> Evidence:
     async with asyncio.timeout(TIMEOUT_SECONDS):
         # Wait for ending transactions first: their records are part of the evidence.
         open_transactions = await _open_transactions_after_a_while(cluster, names)
-        questions = await read_questions(cluster, names.all_of(names.questions))
+        questions = await read_questions(cluster, names, names.question_partitions)
         return Evidence(
             questions={**deleted.questions, **questions},
             committed=await _outcomes(cluster, names, "read_committed"),
@@ -104,10 +120,14 @@ async def gather(cluster: Cluster, names: Names, deleted: Deleted) -> Evidence:
         )
 
 
-async def read_questions(cluster: Cluster, partitions: list[TopicPartition]) -> dict[Position, int]:
+async def read_questions(
+    cluster: Cluster, names: Names, partitions: list[TopicPartition]
+) -> dict[Position, int]:
     """The numbers of the questions in these partitions, by position. Raises `KafkaError`."""
     records = await _read(cluster, partitions, "read_uncommitted")
-    return {(r.partition, r.offset): int(dict(r.headers)[NUMBER]) for r in records}
+    return {
+        (names.index(r.topic, r.partition), r.offset): int(dict(r.headers)[NUMBER]) for r in records
+    }
 
 
 async def group_offsets(cluster: Cluster, names: Names) -> dict[int, int | None]:
@@ -117,18 +137,18 @@ async def group_offsets(cluster: Cluster, names: Names) -> dict[int, int | None]
 
 
 async def end_offsets(cluster: Cluster, names: Names) -> dict[int, int]:
-    """The end offsets of the questions topic. Raises `KafkaError`."""
+    """The end offsets of the questions topics. Raises `KafkaError`."""
     async with AIOKafkaConsumer(bootstrap_servers=cluster.servers) as consumer:
-        ends = await consumer.end_offsets(names.all_of(names.questions))
-    return {partition.partition: end for partition, end in ends.items()}
+        ends = await consumer.end_offsets(names.question_partitions)
+    return {names.index(*partition): end for partition, end in ends.items()}
 
 
 async def _group_offsets(admin: AIOKafkaAdminClient, names: Names) -> dict[int, int | None]:
     found = await admin.list_consumer_group_offsets(
-        names.group, partitions=names.all_of(names.questions)
+        names.group, partitions=names.question_partitions
     )
     return {
-        partition.partition: None if entry.offset < 0 else entry.offset
+        names.index(*partition): None if entry.offset < 0 else entry.offset
         for partition, entry in found.items()
     }
 
@@ -137,19 +157,22 @@ async def _outcomes(cluster: Cluster, names: Names, isolation: Isolation) -> Out
     answers = await _read(cluster, names.all_of(names.answers), isolation)
     dead_letters = await _read(cluster, names.all_of(names.dead_letters), isolation)
     return Outcomes(
-        [_answer(record) for record in answers], [_dead_letter(record) for record in dead_letters]
+        [_answer(names, record) for record in answers],
+        [_dead_letter(names, record) for record in dead_letters],
     )
 
 
-def _answer(record: ConsumerRecord[bytes, bytes]) -> Outcome:
+def _answer(names: Names, record: ConsumerRecord[bytes, bytes]) -> Outcome:
     value = json.loads(record.value)
-    position = (value["source"]["partition"], value["source"]["offset"])
+    source = value["source"]
+    position = (names.index(source["topic"], source["partition"]), source["offset"])
     return Outcome(position, record.partition, answer_with_id(value["id"], value["answer"]))
 
 
-def _dead_letter(record: ConsumerRecord[bytes, bytes]) -> Outcome:
+def _dead_letter(names: Names, record: ConsumerRecord[bytes, bytes]) -> Outcome:
     headers: dict[str, Any] = {name: text.decode() for name, text in record.headers}
-    position = (int(headers[f"{PREFIX}partition"]), int(headers[f"{PREFIX}offset"]))
+    index = names.index(headers[f"{PREFIX}topic"], int(headers[f"{PREFIX}partition"]))
+    position = (index, int(headers[f"{PREFIX}offset"]))
     return Outcome(position, record.partition, headers[REASON])
 
 

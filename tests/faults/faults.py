@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from aiokafka import TopicPartition
-
 from tests.faults import topic_faults
 from tests.faults.cluster import NODES, SMALL_DISK_NODE
 from tests.faults.failpoints import POINTS
@@ -160,8 +158,8 @@ async def _group_coordinator(world: World, fault: Fault) -> None:
 
 async def _transaction_coordinator(world: World, fault: Fault) -> None:
     names = world.names
-    partition = int(names.partitions * fault.chance)
-    name = transactional_id(names.group, TopicPartition(names.questions, partition))
+    partitions = names.question_partitions
+    name = transactional_id(names.group, partitions[int(len(partitions) * fault.chance)])
     node = await world.cluster.transaction_coordinator(name)
     await _kill_node(world, fault, node)
 
@@ -189,7 +187,7 @@ async def _rolling_restart(world: World, fault: Fault) -> None:
     for node in range(NODES):
         await asyncio.to_thread(kafka.terminate, node)
         await asyncio.to_thread(kafka.restart, node)
-        await world.cluster.in_sync(names.questions, names.answers, names.dead_letters)
+        await world.cluster.in_sync(*names.question_topics, names.answers, names.dead_letters)
 
 
 async def _disk_full(world: World, fault: Fault) -> str | None:

@@ -24,6 +24,7 @@ class Proxy:
         self.port = port
         self.target: int | None = None
         """The broker's port. Connections are reset while it is None."""
+        self.bytes_to_workers = 0
         self._server: asyncio.Server | None = None
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,6 +122,7 @@ class Proxy:
             await self._flows.wait()
             if to == "worker":
                 chunk = self._maybe_corrupt(chunk)
+                self.bytes_to_workers += len(chunk)
             if to not in link.ended:
                 sink.write(chunk)
                 await sink.drain()

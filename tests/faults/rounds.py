@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.faults.workers import Worker
 from tests.faults.world import World
 
 PARTITIONS = 6
+"""Of all questions topics together."""
 
 DRAIN_SECONDS = 90.0
 """From the end of the last fault to lag 0: several sessions, requests and backoffs of up to 6 s
@@ -73,28 +74,37 @@ async def run_round(
     tick: Callable[[], None],
     *,
     assignor: str,
+    topics: int,
+    static: Collection[int] = (),
 ) -> Round:
-    """`tick` is called after each fault."""
+    """`tick` is called after each fault; `topics` is the number of questions topics, 1 or 2.
+    `static`: slots whose workers are static members.
+    """
     suffix = uuid.uuid4().hex[:8]
     names = Names(
-        f"questions-{suffix}", f"answers-{suffix}", f"dead-{suffix}", f"group-{suffix}", PARTITIONS
+        f"questions-{suffix}",
+        f"answers-{suffix}",
+        f"dead-{suffix}",
+        f"group-{suffix}",
+        PARTITIONS // topics,
+        f"batch-{suffix}" if topics == 2 else None,
     )
-    await cluster.create_topics(
-        names.questions, names.answers, names.dead_letters, partitions=PARTITIONS
-    )
+    created = (*names.question_topics, names.answers, names.dead_letters)
+    await cluster.create_topics(*created, partitions=names.partitions)
     workers = [
         Worker(
             slot,
             {
                 **_environment(cluster, plan, names, slot),
                 "KAFKA_PARTITION_ASSIGNMENT_STRATEGY": assignor,
+                **({"KAFKA_GROUP_INSTANCE_ID": f"slot-{slot}"} if slot in static else {}),
             },
             plan.logs / f"{suffix}-{slot}.log",
         )
         for slot in range(GUEST_SLOT + 1)
     ]
     world = World(cluster, names, workers, plan.delivery)
-    traffic = Traffic(cluster.servers, names.questions, PARTITIONS, plan.rate)
+    traffic = Traffic(cluster.servers, names.question_partitions, plan.rate)
     hung: list[str] = []
     try:
         for worker in workers[:GUEST_SLOT]:
@@ -111,7 +121,7 @@ async def run_round(
     finally:
         hung += [p for p in await asyncio.gather(*(w.stop() for w in workers)) if p]
     found = await evidence.gather(cluster, names, world.deleted)
-    await cluster.delete_topics(names.questions, names.answers, names.dead_letters)
+    await cluster.delete_topics(*created)
     return Round(
         check(found, traffic.acknowledged, delivery=plan.delivery, hung=hung),
         injected,
@@ -128,7 +138,10 @@ def _environment(cluster: Cluster, plan: Plan, names: Names, slot: int) -> Mappi
         "KAFKA_BOOTSTRAP_SERVERS": cluster.servers_of(slot),
         "KAFKA_GROUP_ID": names.group,
         "KAFKA_CLIENT_ID": f"slot-{slot}",
-        "QA_QUESTIONS_TOPIC": names.questions,
+        "QA_QUESTIONS_TOPICS": ",".join(
+            f"{topic}:{weight}"
+            for topic, weight in zip(names.question_topics, (8, 1), strict=False)
+        ),
         "QA_ANSWERS_TOPIC": names.answers,
         "QA_DEAD_LETTERS_TOPIC": names.dead_letters,
         "QA_DELIVERY": plan.delivery,

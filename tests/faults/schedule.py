@@ -105,6 +105,15 @@ def schedule(
     return [_fault(number, *next(decks), points, mean_pause, chance) for number in range(count)]
 
 
+def static_slots(seed: int, round_number: int) -> frozenset[int]:
+    """Slots whose workers are static members of the group in this round; half of them on average.
+
+    Their restarts take less and more than the session timeout.
+    """
+    chance = random.Random(f"static members {seed} {round_number}")
+    return frozenset(slot for slot in range(GUEST_SLOT + 1) if chance.random() < 0.5)
+
+
 def _decks(
     chance: random.Random, delivery: str, without: Sequence[Kind]
 ) -> Iterator[tuple[Kind, str]]:

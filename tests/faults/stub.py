@@ -29,7 +29,7 @@ class Stub:
         self.tokens_per_second = 1e9
         self.min_pending_tokens = 0
         self.on_progress: Callable[[], None] | None = None
-        self._due: list[tuple[float, int, Question, Future[Any]]] = []
+        self._due: list[tuple[float, int, Question, Future[Any], str]] = []
         self._number = 0
         self._changed = threading.Condition()
         threading.Thread(target=self._serve, name="stub-engine", daemon=True).start()
@@ -38,12 +38,15 @@ class Stub:
     def pending_tokens(self) -> int:
         return _TOKENS * len(self._due)
 
-    def submit(self, event: Question) -> "Future[Any]":
+    def pending_tokens_of(self, queue: str) -> int:
+        return _TOKENS * sum(name == queue for *_, name in list(self._due))
+
+    def submit(self, event: Question, *, queue: str = "") -> "Future[Any]":
         future: Future[Any] = Future()
         due = time.monotonic() + random.uniform(*_DELAY_SECONDS)
         with self._changed:
             self._number += 1
-            heapq.heappush(self._due, (due, self._number, event, future))
+            heapq.heappush(self._due, (due, self._number, event, future, queue))
             self._changed.notify()
         return future
 
@@ -55,6 +58,6 @@ class Stub:
             with self._changed:
                 while not self._due or self._due[0][0] > time.monotonic():
                     self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
-                _, _, event, future = heapq.heappop(self._due)
+                _, _, event, future, _ = heapq.heappop(self._due)
             if future.set_running_or_notify_cancel():
                 future.set_result(result_for(event))

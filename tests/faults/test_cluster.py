@@ -117,7 +117,8 @@ async def test_evidence_shows_an_open_transaction_and_its_end(
 ) -> None:
     monkeypatch.setattr(evidence, "_SETTLE_TRIES", 2)  # this transaction does not end by waiting
     await created(cluster, names)
-    answer = {"id": "q-1", "source": {"partition": 0, "offset": 7}, "answer": "Ada"}
+    source = {"topic": names.questions, "partition": 0, "offset": 7}
+    answer = {"id": "q-1", "source": source, "answer": "Ada"}
     async with AIOKafkaProducer(
         bootstrap_servers=cluster.servers, transactional_id=names.answers
     ) as producer:

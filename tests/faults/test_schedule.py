@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.failpoints import POINTS
-from tests.faults.schedule import STEADY_SLOTS, Fault, Kind, schedule
+from tests.faults.schedule import GUEST_SLOT, STEADY_SLOTS, Fault, Kind, schedule, static_slots
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 DELIVERIES = st.sampled_from(list(POINTS))
@@ -43,3 +43,11 @@ def test_every_steady_worker_is_a_target(seed: int) -> None:
 def test_mean_pause_is_as_requested(seed: int) -> None:
     faults = made(seed, 300)
     assert sum(fault.pause for fault in faults) / len(faults) == pytest.approx(2.0, rel=0.2)
+
+
+@given(SEEDS)
+def test_a_run_has_static_and_dynamic_members(seed: int) -> None:
+    rounds = [static_slots(seed, number) for number in range(12)]
+    assert rounds == [static_slots(seed, number) for number in range(12)]
+    members = [slot in static for static in rounds for slot in range(GUEST_SLOT + 1)]
+    assert set(members) == {True, False}

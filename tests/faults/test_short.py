@@ -53,7 +53,10 @@ async def run(
 ) -> Round:
     plan = Plan(delivery, "stub", rate=100.0, questions=500, sabotage=sabotage, logs=logs)
     assignor = "range" if delivery == "at_least_once" else "roundrobin"
-    result = await run_round(cluster, plan, faults, lambda: None, assignor=assignor)
+    static = () if sabotage else (0, 2)
+    result = await run_round(
+        cluster, plan, faults, lambda: None, assignor=assignor, topics=2, static=static
+    )
     print(f"\n{delivery}, {sabotage or 'no sabotage'}: {result.report}, exits: {result.exits}")
     return result
 

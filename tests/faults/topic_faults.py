@@ -5,7 +5,7 @@ import asyncio
 from aiokafka import TopicPartition
 
 from tests.faults.cluster import until
-from tests.faults.evidence import group_offsets, read_questions
+from tests.faults.evidence import Names, group_offsets, read_questions
 from tests.faults.questions import (
     POISONED,
     SMALL_DEAD_LETTER_LIMIT,
@@ -28,18 +28,18 @@ async def poison_header(world: World, fault: Fault) -> None:
     poisoned, names = question(number), world.names
     headers = [(NUMBER.encode(), str(number).encode()), (b"na\xffme", b"")]
     raw = batch([record(0, poisoned.value, key=poisoned.key, headers=headers)])
-    partition = int(names.partitions * fault.chance)
-    await world.cluster.produce(names.questions, partition, raw)
+    topic, partition = _chosen(names, fault)
+    await world.cluster.produce(topic, partition, raw)
 
 
 async def delete_records(world: World, fault: Fault) -> None:
     """Deletes all questions of a partition, those included that no worker has read."""
     names, cluster, deleted = world.names, world.cluster, world.deleted
-    partition = TopicPartition(names.questions, int(names.partitions * fault.chance))
+    partition = _chosen(names, fault)
 
     async def delete() -> bool:
-        offset = (await group_offsets(cluster, names)).get(partition.partition) or 0
-        questions = await read_questions(cluster, [partition])
+        offset = (await group_offsets(cluster, names)).get(names.index(*partition)) or 0
+        questions = await read_questions(cluster, names, [partition])
         # Noted before the request: it may succeed although its response is lost.
         deleted.questions.update(questions)
         deleted.unread.update(position for position in questions if position[1] >= offset)
@@ -49,6 +49,11 @@ async def delete_records(world: World, fault: Fault) -> None:
         return True
 
     await until(delete, f"records of {partition} deleted")
+
+
+def _chosen(names: Names, fault: Fault) -> TopicPartition:
+    partitions = names.question_partitions
+    return partitions[int(len(partitions) * fault.chance)]
 
 
 async def corrupt_batch(world: World, fault: Fault) -> str | None:

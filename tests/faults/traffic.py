@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tests.faults.questions import question
@@ -22,14 +22,13 @@ _TICK_SECONDS = 0.02
 class Traffic:
     """Questions from number 0 on, round robin over the partitions."""
 
-    def __init__(self, servers: str, topic: str, partitions: int, rate: float) -> None:
+    def __init__(self, servers: str, partitions: Sequence[TopicPartition], rate: float) -> None:
         """`rate`: questions per second."""
         self.acknowledged: dict[tuple[int, int], int] = {}
-        """Partition and offset to number."""
+        """Index in `partitions` and offset to number."""
         self.unsure: set[int] = set()
         """The client reported an error: the brokers may have them or not."""
         self._servers = servers
-        self._topic = topic
         self._partitions = partitions
         self._rate = rate
         self._sent = 0
@@ -67,15 +66,17 @@ class Traffic:
 
     async def _send(self, producer: AIOKafkaProducer, number: int) -> None:
         event = question(number)
+        index = number % len(self._partitions)
+        target = self._partitions[index]
         try:
             metadata = await producer.send_and_wait(
-                self._topic,
+                target.topic,
                 event.value,
                 key=event.key,
-                partition=number % self._partitions,
+                partition=target.partition,
                 headers=[(NUMBER, str(number).encode())],
             )
         except KafkaError:
             self.unsure.add(number)
         else:
-            self.acknowledged[metadata.partition, metadata.offset] = number
+            self.acknowledged[index, metadata.offset] = number

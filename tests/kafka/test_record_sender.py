@@ -1,11 +1,12 @@
 """What the sender makes of a leader's answer. No network: the leader's answers are given."""
 
+import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import InvalidTimestampError
+from aiokafka.errors import DuplicateSequenceNumber, InvalidTimestampError
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from worker.kafka.broker_client import BrokerClient
@@ -65,6 +66,39 @@ async def send(leader: Leader, *values: bytes) -> RecordSender:
 async def send_with(sender: RecordSender, *values: bytes) -> None:
     records = [OutputRecord("answers", None, value, (), source_partition=0) for value in values]
     await sender.send(await sender.encode(records))
+
+
+async def test_receipts_have_the_offset_of_each_record() -> None:
+    def answer(values: list[bytes]) -> Sequence[Any]:
+        return (0, 40, -1, 0, [], None)
+
+    sender = RecordSender(
+        BrokerClient(Leader(answer)), {"answers": 10**6}, compression="none", timeout_ms=1000
+    )
+    sender.begin(7, 0)
+    records = [
+        OutputRecord("answers", None, value, (), source_partition=0) for value in (b"a", b"b")
+    ]
+    before = time.time_ns()
+    receipts = await sender.send(await sender.encode(records))
+    assert [(index, each.partition, each.offset) for index, each in receipts.items()] == [
+        (0, 0, 40),
+        (1, 0, 41),
+    ]
+    assert before <= receipts[0].began <= receipts[0].ended <= time.time_ns()
+
+
+async def test_batch_that_the_leader_had_already_has_a_receipt_without_offset() -> None:
+    def answer(values: list[bytes]) -> Sequence[Any]:
+        return (DuplicateSequenceNumber.errno, -1, -1, 0, [], None)
+
+    sender = RecordSender(
+        BrokerClient(Leader(answer)), {"answers": 10**6}, compression="none", timeout_ms=1000
+    )
+    sender.begin(7, 0)
+    records = [OutputRecord("answers", None, b"a", (), source_partition=0)]
+    receipts = await sender.send(await sender.encode(records))
+    assert (receipts[0].partition, receipts[0].offset) == (0, None)
 
 
 async def test_a_refusal_names_the_record_with_the_brokers_words() -> None:

@@ -15,7 +15,7 @@ SUFFIX = {"counter": "_total", "info": "_info"}
 
 
 def _table(heading: str) -> list[list[str]]:
-    """Returns the cells of the first table below a heading, by row, without markup."""
+    """Returns the cells of the tables below a heading, by row, without markup."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.*) \|$", section, re.MULTILINE)
     return [[cell.strip("`") for cell in row.split(" | ")] for row in rows]

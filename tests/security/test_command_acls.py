@@ -14,6 +14,8 @@ from tests.security.secure_broker import USER, SecureBroker
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
+from worker.answers.join import join_answers
+from worker.answers.sources import open_topics
 from worker.client import QuestionClient
 from worker.dead_letters.dead_letter import DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
@@ -43,12 +45,20 @@ async def replay_dead_letters(restricted: Topics) -> None:
     assert len(await replay(restricted)) == 1
 
 
+async def compare_answers(restricted: Topics) -> None:
+    topics = restricted.settings.qa.answers_topic, f"{restricted.settings.qa.answers_topic}.shadow"
+    async with open_topics(restricted.settings, topics, None, lambda _: None) as (left, right):
+        join = await join_answers(left, right, lambda *_: None)
+    assert (join.left.answers, join.right.answers) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("command", "heading"),
     [
         (ask, "ask"),
         (list_dead_letters, "dead-letters list, show"),
         (replay_dead_letters, "dead-letters replay"),
+        (compare_answers, "answers compare --left qa.answers --right qa.answers.shadow"),
     ],
 )
 async def test_command_needs_the_documented_acls_and_names_a_missing_one(
@@ -62,6 +72,11 @@ async def test_command_needs_the_documented_acls_and_names_a_missing_one(
     async with AsyncExitStack() as stack:
         if command is ask:
             await stack.enter_async_context(running(privileged.settings, StubEngine()))
+        elif command is compare_answers:
+            shadow = privileged.with_(
+                QA_ANSWERS_TOPIC=f"{privileged.settings.qa.answers_topic}.shadow"
+            )
+            await create_topics(shadow, partitions=1, replication=1)
         else:
             await post(privileged, dead_letter(privileged))
 

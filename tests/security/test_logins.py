@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.certificates import Authority
+from tests.security.renewals import answer_until
 from tests.security.secure_broker import KEY_PASSWORD, PASSWORD, USER, SecureBroker
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
 from tests.streaming.conftest import RunningWorker
@@ -72,16 +73,8 @@ async def test_oauth_reconnects_when_the_broker_ends_a_session(
         settings = topics.with_(**kafka.oauth(endpoint.url, SECRET), **scope)
         worker = RunningWorker(settings, engine)
         await worker.ready()
-        tokens_at_start = len(endpoint.issued_tokens)
-        sent = 0
-        while len(endpoint.issued_tokens) < tokens_at_start + 3:
-            await topics.send([event(sent)], partition=0)
-            sent += 1
-            await until(lambda: topics.has(sent) or worker.task.done(), "answered")  # noqa: B023
-            assert not worker.task.done(), worker.task.result()
-        worker.stop.set()
-        await worker.task
-    assert await topics.ids() == [f"q-{n}" for n in range(sent)]
+        enough = len(endpoint.issued_tokens) + 3
+        await answer_until(lambda: len(endpoint.issued_tokens) >= enough, worker, topics)
     assert set(endpoint.scopes) == {"kafka"}
 
 

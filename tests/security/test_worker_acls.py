@@ -11,6 +11,7 @@ from tests.security.acls import Acl, grant, revoke
 from tests.security.documented_acls import documented_acls
 from tests.security.secure_broker import USER, SecureBroker
 from tests.streaming.conftest import RunningWorker
+from tests.streaming.question_topics import two_topics
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.errors import StreamingError
@@ -59,6 +60,38 @@ async def test_documented_acls_are_sufficient(kafka: SecureBroker, delivery: str
 
         assert await topics.ids() == [f"q-{n}" for n in range(20)]
         assert len(await topics.dead_letters()) == 1
+
+
+async def test_each_questions_topic_needs_its_acls(kafka: SecureBroker) -> None:
+    environment = {"KAFKA_SESSION_TIMEOUT_MS": "1000"}
+    async with two_topics(kafka.bootstrap_servers, environment) as (first, second):
+        acls = [
+            acl
+            for topics in (first, second)
+            for heading in HEADINGS["exactly_once"]
+            for acl in documented_acls(heading, topics.settings)
+        ]
+        await grant(first.servers, *acls)
+        for topics in (first, second):
+            await topics.send([event(0)], partition=0)
+        worker = RunningWorker(first.with_(**kafka.sasl()), StubEngine())
+        await worker.ready()
+        for topics in (first, second):
+            await topics.committed_are({0: 1, 1: 0})
+        worker.stop.set()
+        await worker.task
+
+        name, group = second.settings.qa.questions_topic, second.settings.kafka.group_id
+        prefixes = f"{group}:{first.settings.qa.questions_topic}: or {group}:{name}:"
+        for acl, missing in (
+            (acls[-1], f"WRITE on transactional ids that begin with {prefixes}"),
+            (acls[5], f"READ on topic {name}"),
+        ):
+            await revoke(first.servers, acl)
+            with pytest.raises(StreamingError) as error:
+                async with asyncio.timeout(15):
+                    await RunningWorker(first.with_(**kafka.sasl()), StubEngine()).task
+            assert str(error.value).startswith(f"User:{USER} lacks {missing};")
 
 
 @pytest.mark.parametrize("delivery", HEADINGS)

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from tests.http_serving import serve
+
 SECRET = "s3cret/of the:client"
 """Contains characters that URLs and headers encode."""
 
@@ -66,12 +68,6 @@ async def token_endpoint(subject: str) -> AsyncIterator[TokenEndpoint]:
     endpoint = TokenEndpoint(subject)
     app = web.Application()
     app.router.add_post("/token", endpoint.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        _, port = runner.addresses[0]
-        endpoint.url = f"http://127.0.0.1:{port}/token"
+    async with serve(app) as root:
+        endpoint.url = f"{root}/token"
         yield endpoint
-    finally:
-        await runner.cleanup()

@@ -61,3 +61,13 @@ def test_a_client_certificate_needs_tls(protocol: str) -> None:
 def test_a_password_of_a_key_is_of_some_key() -> None:
     said = refused(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_KEY_PASSWORD="s3cret")
     assert said == "KAFKA_SSL_KEY_PASSWORD needs KAFKA_SSL_KEYSTORE_LOCATION"
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_PLAINTEXT", "SSL"])
+def test_a_token_of_msk_needs_sasl_and_tls(protocol: str) -> None:
+    environment = {"KAFKA_SASL_MECHANISM": "AWS_MSK_IAM", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+    assert load(environment).kafka.has_token_login
+    said = refused(**{**environment, "KAFKA_SECURITY_PROTOCOL": protocol})
+    assert said == (
+        f"KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, not {protocol}"
+    )

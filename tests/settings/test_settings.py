@@ -209,3 +209,11 @@ def test_a_wrong_no_answer_is_one_line() -> None:
     assert refused(QA_NO_ANSWER="maybe") == (
         "QA_NO_ANSWER is 'maybe': Input should be true, false or auto"
     )
+
+
+@pytest.mark.parametrize("name", ["RoundRobinAssignor", "RangeAssignor", "StickyAssignor"])
+def test_an_assignor_may_have_the_name_of_its_java_class(name: str) -> None:
+    variable = "KAFKA_PARTITION_ASSIGNMENT_STRATEGY"
+    kafka = load({variable: f"org.apache.kafka.clients.consumer.{name}"}).kafka
+    assert kafka.partition_assignment_strategy == name.removesuffix("Assignor").lower()
+    assert f"{variable} is 'org.example.Mine': " in refused(**{variable: "org.example.Mine"})

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 
 from tests.streaming.stub_engine import StubEngine
 from worker.kafka.foreign_topics import ForeignTopics
+from worker.kafka.receipts import Receipt
 from worker.kafka.records import InputRecord
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
@@ -19,11 +20,14 @@ from worker.streaming.assignment import Assignment
 from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.deadlines import DeadlinePolicy
-from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker, end_traces
+from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker
+from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.offset_tracker import StartOffsets
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition import PartitionContext
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
+from worker.streaming.sample import Sample
 from worker.streaming.unsure import UnsureQuestions
 
 QUESTIONS = "qa.questions"
@@ -50,6 +54,10 @@ NO_FOREIGN_TOPICS = ForeignTopics(_ask_nothing, max_age=300)
 NO_ENVIRONMENT: Mapping[str, str] = {}
 
 
+BEGAN = 1_700_000_000_000_000_000
+"""When the leader got what was published, in nanoseconds since the epoch."""
+
+
 class FakeDelivery:
     """Appends what it publishes to a list, and commits with each delivery, like exactly-once."""
 
@@ -66,6 +74,9 @@ class FakeDelivery:
         self.batches: list[int] = []
         """Records of each delivery."""
         self.traces = TraceDispatcher()
+        self.acknowledging = asyncio.Event()
+        """Deliveries wait for it."""
+        self.acknowledging.set()
 
     def offsets(self, partition: TopicPartition = FIRST) -> list[int]:
         """The partition's published offsets, in the order of their delivery."""
@@ -105,6 +116,7 @@ class FakePartitionDelivery:
 
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         await asyncio.sleep(0)
+        await self._delivery.acknowledging.wait()
         if self._delivery.errors:
             raise self._delivery.errors.pop(0)
         offset = batch[-1].offset + 1 if batch else self._tracker.position
@@ -114,8 +126,12 @@ class FakePartitionDelivery:
         self._delivery.committed[self._partition] = offset
         for processed in batch:
             self._delivery.published.append((self._partition, processed))
+            for index in range(len(processed.outputs)):
+                processed.receipts[index] = Receipt(0, processed.offset, BEGAN, BEGAN + 1)
             yield processed
-        end_traces(self._delivery.traces, self._tracker.mark_committed(offset))
+        with CommitTrace(self._delivery.traces, [self._partition], len(batch)) as trace:
+            committed = self._tracker.mark_committed(offset)
+        trace.done(committed)
 
 
 HEARTBEAT_SECONDS = 0.1
@@ -132,9 +148,15 @@ def settings(**environment: str) -> Settings:
 
 
 def limiter(
-    engine: StubEngine, *, max_bytes: int = 10**9, max_tokens: int = 10**9
+    engine: StubEngine,
+    *,
+    max_bytes: int = 10**9,
+    max_tokens: int = 10**9,
+    weights: Mapping[str, int] | None = None,
 ) -> InFlightLimiter:
-    return InFlightLimiter(engine, max_bytes=max_bytes, max_tokens=max_tokens, max_seconds=10**9)
+    return InFlightLimiter(
+        engine, max_bytes=max_bytes, max_tokens=max_tokens, max_seconds=10**9, weights=weights
+    )
 
 
 def context(
@@ -159,8 +181,9 @@ def context(
             max_record_bytes=qa.max_record_bytes,
             deadlines=deadlines or DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, foreign_topics),
-            limits=dict.fromkeys(qa.topics[1:], 10**6),
+            limits=OutputLimits(dict.fromkeys(qa.output_topics, 10**6)),
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
+            sample=Sample(qa.sample),
         ),
         delivery=delivery,
         limiter=shared_limiter or limiter(engine),

@@ -46,6 +46,7 @@ class StubEngine:
         self._tokens_each = tokens_each
         self.held: dict[str, tuple[Question, Future[ReadResult[Answer]]]] = {}
         self.seen: list[str] = []
+        self.queues: dict[str, str] = {}
         self.holds = holds
         self.tokens_per_second = 1e9
         self.min_pending_tokens = 0
@@ -59,10 +60,14 @@ class StubEngine:
     def event_type(self) -> type[Question]:
         return Question
 
-    def submit(self, event: Any) -> "Future[Any]":
+    def pending_tokens_of(self, queue: str) -> int:
+        return self._tokens_each * sum(self.queues[name] == queue for name in self.held)
+
+    def submit(self, event: Any, *, queue: str = "") -> "Future[Any]":
         assert isinstance(event, Question)
         future: Future[ReadResult[Answer]] = Future()
         self.seen.append(event.question)
+        self.queues[event.question] = queue
         if self.holds(event):
             self.held[event.question] = (event, future)
         else:

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -20,8 +21,16 @@ class Load:
     """An engine that finishes 10 tokens a second and needs 20 to be busy."""
 
     pending_tokens: int = 0
+    by_queue: Counter[str] = field(default_factory=Counter)
     tokens_per_second: float = 10.0
     min_pending_tokens: int = 20
+
+    def pending_tokens_of(self, queue: str) -> int:
+        return self.by_queue[queue]
+
+    def add(self, queue: str, tokens: int) -> None:
+        self.by_queue[queue] += tokens
+        self.pending_tokens += tokens
 
 
 def limiter(load: Load | None = None, *, max_seconds: float = 1000.0) -> InFlightLimiter:

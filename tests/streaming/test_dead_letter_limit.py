@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +19,11 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
 from worker.kafka.errors import StreamingError
 from worker.kafka.producer import IdempotentProducer
+from worker.kafka.receipts import Receipt
 from worker.kafka.transactions import TransactionalProducer, TransactionTime
 from worker.streaming import supervisor
-from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
 from worker.streaming.delivery.base import ProcessedRecord
-from worker.streaming.partition import counts
 
 BAD = b"{"
 
@@ -156,11 +157,11 @@ async def test_limit_spans_partitions_and_sessions(topics: Topics, running: Runn
     class BreaksOnce(StubEngine):
         broken = False
 
-        def submit(self, event: Any) -> Any:
+        def submit(self, event: Any, **more: Any) -> Any:
             if not self.broken:
                 self.broken = True
                 raise OSError("the device is gone")
-            return super().submit(event)
+            return super().submit(event, **more)
 
     engine = BreaksOnce()
     settings = topics.with_(QA_DEAD_LETTER_LIMIT_RECORDS="10", QA_DEAD_LETTER_LIMIT_RATIO="0.7")
@@ -219,9 +220,11 @@ class FailingDeliveries:
         else:
             publish = IdempotentProducer.publish
 
-            async def fail_publish(producer: IdempotentProducer, records: Any) -> None:
+            async def fail_publish(
+                producer: IdempotentProducer, records: Any
+            ) -> Mapping[int, Receipt]:
                 self._fail()
-                await publish(producer, records)
+                return await publish(producer, records)
 
             patch.setattr(IdempotentProducer, "publish", fail_publish)
 

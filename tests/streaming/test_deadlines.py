@@ -22,7 +22,12 @@ from tests.streaming.stub_engine import StubEngine, answer_to
 from worker.inference.deadline import Deadline
 from worker.inference.result import ReadResult
 from worker.kafka.records import InputRecord
-from worker.observability.record_trace import ANSWERED, RecordTrace, TraceDispatcher
+from worker.observability.record_trace import (
+    ANSWERED,
+    RecordTrace,
+    TraceDispatcher,
+    TraceListener,
+)
 from worker.observability.timings import BatchTiming, ReadTimings
 from worker.settings.deadlines import ExpiredMode
 from worker.streaming.dead_letter_limit import DeadLetterLimit
@@ -49,7 +54,7 @@ def past_deadline(mode: str) -> float:
 
 
 @dataclass
-class Worker:
+class Worker(TraceListener):
     """One partition of a worker at the time NOW."""
 
     expired: ExpiredMode = "dead_letter"
@@ -124,8 +129,8 @@ async def test_a_dead_letter_of_an_expired_question_names_the_deadline() -> None
 
 async def test_an_engines_rejection_leads_to_the_outcome_of_the_setting() -> None:
     class Late(StubEngine):
-        def submit(self, event: Any) -> Any:
-            future = super().submit(event)
+        def submit(self, event: Any, **more: Any) -> Any:
+            future = super().submit(event, **more)
             deadline = Deadline.of(event)
             assert deadline is not None
             self.held.pop(event.question)
@@ -141,9 +146,9 @@ async def test_an_answer_counts_as_late_if_it_expired_before_inference() -> None
     class Slow(StubEngine):
         """Runs the windows of each question two seconds after NOW."""
 
-        def submit(self, event: Any) -> Any:
+        def submit(self, event: Any, **more: Any) -> Any:
             assert event.expires_at is None, "the engine would reject it"
-            future = super().submit(event)
+            future = super().submit(event, **more)
             began = int((NOW + 2) * 1e9)
             batch = BatchTiming(began, began + 1, events=1, windows=1, padded_tokens=9)
             self.held.pop(event.question)

@@ -130,12 +130,12 @@ async def test_new_session_reads_undelivered_records_again(
     class Broken(StubEngine):
         failures = 2
 
-        def submit(self, event: Any) -> Any:
+        def submit(self, event: Any, **more: Any) -> Any:
             assert isinstance(event, Question)
             if event.question == "Who is number 1?" and self.failures:
                 self.failures -= 1
                 raise OSError("the device is gone")
-            return super().submit(event)
+            return super().submit(event, **more)
 
     await topics.send([event(n) for n in range(3)], partition=0)
     async with running(topics.settings, Broken()):

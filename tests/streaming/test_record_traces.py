@@ -6,16 +6,19 @@ import pytest
 
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
+from tests.streaming.topic_configs import configure
 from tests.streaming.topics import Topics, event, until
-from worker.observability.record_trace import ANSWERED, DROPPED, RecordTrace
+from worker.kafka import topics as kafka_topics
+from worker.observability.record_trace import ANSWERED, DROPPED, Commit, RecordTrace, TraceListener
 
 
-class Listener:
+class Listener(TraceListener):
     """Keeps the traces."""
 
     def __init__(self) -> None:
         self.open: list[RecordTrace] = []
         self.ends: list[RecordTrace] = []
+        self.commits: list[Commit] = []
 
     def on_start(self, trace: RecordTrace) -> None:
         self.open.append(trace)
@@ -23,6 +26,10 @@ class Listener:
     def on_end(self, trace: RecordTrace) -> None:
         self.open.remove(trace)
         self.ends.append(trace)
+
+    def on_commit(self, commit: Commit) -> None:
+        assert all(trace in self.open for trace in commit.traces)
+        self.commits.append(commit)
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -55,9 +62,20 @@ async def test_trace_ends_at_the_commit_of_its_offset(
     assert [trace.offset for trace in listener.ends] == [0, 1, 2]
     assert (answered.outcome, answered.id) == (ANSWERED, "q-0")
     assert rejected.outcome == "not_json"
-    stages = ["decode", "publish"] + (["commit"] if delivery == "at_least_once" else [])
-    assert [stage.name for stage in answered.stages] == stages
+    assert [stage.name for stage in answered.stages] == ["decode", "publish"]
     assert answered.received < answered.ended
+    committed = [trace.offset for commit in listener.commits for trace in commit.traces]
+    assert committed == [0, 1, 2]
+    assert sum(commit.records for commit in listener.commits) == 3
+    # Where the leader says that it put the answer.
+    (sent,) = answered.sends
+    answers = {(each.partition, each.offset): each.key for each in await topics.answers()}
+    assert sent.topic == settings.qa.answers_topic
+    assert sent.partition is not None
+    assert sent.offset is not None
+    assert answers[sent.partition, sent.offset] == sent.key
+    assert [send.topic for send in rejected.sends] == [settings.qa.dead_letters_topic]
+    assert not any(send.error_type for trace in listener.ends for send in trace.sends)
 
 
 async def test_traces_of_discarded_records_end_as_dropped(topics: Topics, running: Running) -> None:
@@ -72,3 +90,29 @@ async def test_traces_of_discarded_records_end_as_dropped(topics: Topics, runnin
     assert not listener.open
     # The records behind the unanswered one are not published.
     assert listener.outcomes == {ANSWERED: 1, DROPPED: 3}
+
+
+async def test_refused_answer_and_its_dead_letter_are_in_the_trace(
+    topics: Topics, running: Running, delivery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The worker does not learn that the topic takes no record without a key.
+    monkeypatch.setattr(kafka_topics, "CLEANUP_POLICY", "no.such.property")
+    await configure(topics.servers, topics.settings.qa.answers_topic, cleanup_policy="compact")
+    listener = Listener()
+    await topics.send([event(0)], partition=0)
+    await topics.send([event(1)], partition=0, key=None)
+    async with running(topics.with_(QA_DELIVERY=delivery), StubEngine(), listener):
+        await until(lambda: len(listener.ends) == 2, "both are committed")
+
+    qa = topics.settings.qa
+    sends = [
+        [(send.topic, send.error_type, send.offset is not None) for send in trace.sends]
+        for trace in sorted(listener.ends, key=lambda trace: trace.offset)
+    ]
+    assert sends == [
+        [(qa.answers_topic, "", True)],
+        [(qa.answers_topic, "INVALID_RECORD", False), (qa.dead_letters_topic, "", True)],
+    ]
+    # A transaction that was aborted is a commit that failed; at least once, nothing was committed.
+    errors = {commit.error_type for commit in listener.commits}
+    assert errors == ({"", "RecordsRefusedError"} if delivery == "exactly_once" else {""})

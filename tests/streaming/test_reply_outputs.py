@@ -13,9 +13,15 @@ from tests.kafka.described_topics import Brokers
 from tests.streaming.fakes import NO_JSON, FakeDelivery, context, record
 from tests.streaming.stub_engine import StubEngine
 from worker.kafka import foreign_topics
+from worker.kafka.broker_client import BrokerClient
+from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.kafka.refusals import Refusal
+from worker.kafka.throttle import ignore_throttled
+from worker.observability.record_trace import TraceDispatcher
+from worker.settings.environment import load
 from worker.streaming.delivery.base import ProcessedRecord
+from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.processor import RecordProcessor
 
 TO: Header = ("kafka_replyTopic", b"replies-1")
@@ -266,3 +272,29 @@ async def test_an_expired_question_that_is_dropped_counts_as_no_reply(brokers: B
     processed = await processor(brokers).process(asked, None)
     assert reply_of(processed)[1]["error"]["reason"] == "expired"
     assert processed.reply_outcome == "error"
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+async def test_the_largest_request_bounds_what_foreign_topics_take(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch, delivery: str
+) -> None:
+    """Brokers that close the connection at a larger request would be asked again for ever."""
+
+    async def send(_: BrokerClient, request: Any, *__: Any, **___: Any) -> Any:
+        return await brokers.send(request)
+
+    monkeypatch.setattr(BrokerClient, "send_to_any_broker", send)
+    brokers.leaders = {"a": [1], "b": [1]}
+    brokers.configs = {"a": {"max.message.bytes": "5000"}, "b": {"max.message.bytes": "77"}}
+    settings = load(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "KAFKA_MAX_REQUEST_SIZE": "2000",
+            "QA_DELIVERY": delivery,
+        }
+    )
+    consumer: Any = None
+    topics = create_delivery(
+        settings, {}, consumer, TraceDispatcher(), ignore_throttled, ClusterSupport()
+    ).foreign_topics
+    assert [(await topics.find(name)).max_message_bytes for name in "ab"] == [2000, 77]

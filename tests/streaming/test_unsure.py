@@ -17,6 +17,7 @@ from tests.streaming.stub_engine import StubEngine, answer_to
 from tests.streaming.topics import Topics, event, until
 from worker.kafka.records import InputRecord
 from worker.streaming.deadlines import DeadlinePolicy
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.unsure import UnsureQuestions, Verdict
@@ -63,7 +64,7 @@ def processor(unsure: UnsureQuestions, **fields: Any) -> RecordProcessor:
         dead_letters_topic="qa.questions.dead",
         max_record_bytes=10_000,
         replies=ReplyRouter(settings().qa, NO_FOREIGN_TOPICS),
-        limits={**dict.fromkeys(topics, 10_000), **fields.pop("limits", {})},
+        limits=OutputLimits({**dict.fromkeys(topics, 10_000), **fields.pop("limits", {})}),
         unsure=unsure,
         deadlines=DeadlinePolicy(),
         **fields,

@@ -13,7 +13,19 @@ import typer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from worker import __version__
-from worker.cli import ask, dead_letters, demo, evaluate, model, read, run, settings, topics
+from worker.answers.answer import ComparisonError
+from worker.cli import (
+    answers,
+    ask,
+    dead_letters,
+    demo,
+    evaluate,
+    model,
+    read,
+    run,
+    settings,
+    topics,
+)
 from worker.cli.errors import CommandError
 from worker.cli.terminal import print_line, print_note, replace_what_stdout_cannot_encode
 from worker.kafka.errors import StreamingError, format_error
@@ -31,12 +43,14 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("settings")(settings.settings)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(answers.app, name="answers")
 app.add_typer(model.app, name="model")
 
 _EXPECTED = (
     BrokerUnavailable,
     BundleError,
     CommandError,
+    ComparisonError,
     DataError,
     KafkaError,
     OSError,

@@ -63,6 +63,10 @@ def ask(
     expires_in: Annotated[
         float | None, typer.Option(min=0, help="Seconds until the event expires unanswered.")
     ] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="The questions topic, if there are several. Default: the first."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
         False
     ),
@@ -71,6 +75,9 @@ def ask(
     otherwise in this process.
     """
     settings = load()
+    if topic is not None and topic not in settings.qa.question_topics:
+        known = ", ".join(settings.qa.question_topics)
+        raise typer.BadParameter(f"{topic} is not one of {known}", param_hint="--topic")
     options = ReadingOptions(top_k=top_k, min_score=min_score)
     event = _event(question, context or [], context_file or [], text, options)
     if isinstance(event, Question) and not as_json:
@@ -86,7 +93,7 @@ def ask(
         raise typer.BadParameter("question, context or text is not UTF-8") from None
     try:
         if settings.kafka.bootstrap_servers:
-            outcome = asyncio.run(_ask_worker(settings, value, timeout))
+            outcome = asyncio.run(_ask_worker(settings, topic, value, timeout))
         else:
             outcome = _run_model(settings, value)
     except Rejected as rejected:
@@ -165,9 +172,11 @@ def _run_model(settings: Settings, value: bytes) -> Outcome:
         return engine.submit(envelope.event).result().outcome
 
 
-async def _ask_worker(settings: Settings, value: bytes, seconds: float) -> Outcome:
+async def _ask_worker(
+    settings: Settings, topic: str | None, value: bytes, seconds: float
+) -> Outcome:
     """Send the event to the questions topic and wait for its outcome."""
-    async with QuestionClient.open(settings) as client:
+    async with QuestionClient.open(settings, questions_topic=topic) as client:
         position = await client.send(value)
         try:
             result = await client.wait_for_result(position, timeout_seconds=seconds)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,26 +154,29 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> int:
 
 def _wait_for_interrupt(servers: str, port: int, token: str) -> None:
     here = f"KAFKA_BOOTSTRAP_SERVERS={servers}"
-    for line in (
+    installed = Path(sys.prefix, "bin", "qa-worker")
+    program = "qa-worker" if shutil.which("qa-worker") == str(installed) else installed
+    text = (
         "",
         "Broker and worker are running. Watch the worker and ask it in the console:",
         "",
         # Browsers do not send the fragment, the part after the #, to any server.
         f"  http://127.0.0.1:{port}/console/#token={token}",
         "",
-        "From another terminal, in this directory:",
+        "From another terminal:",
         "",
-        f"  {here} .venv/bin/qa-worker ask --question 'Who?' --context 'It was Ada.'",
-        f"  {here} .venv/bin/qa-worker topics check",
+        f"  {here} {program} ask --question 'Who?' --context 'It was Ada.'",
+        f"  {here} {program} topics check",
         f"  curl http://127.0.0.1:{port}/metrics",
         f"  kcat -b {servers} -t qa.answers -o beginning -e",
         "",
         "Ctrl-C stops both.",
-    ):
-        print_note(line)
+    )
     # SIGTERM stops the demo like Ctrl-C. A shell starts background jobs with SIGINT ignored, so
-    # both handlers are set here.
+    # both handlers are set here, before the text invites to use them.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
+        for line in text:
+            print_note(line)
         signal.pause()

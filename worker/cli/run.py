@@ -75,6 +75,8 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
             threads=engine.options.threads,
             http_port=ops_server.port,
         )
+        if qa.sample < 1:
+            log.info("sample", share=qa.sample, group=settings.kafka.group_id)
         if console:
             console.set_worker(engine.model, engine.event_type, __version__)
             listeners = [*listeners, console.trace_collector]
@@ -113,7 +115,7 @@ def open_engine(settings: Settings) -> InferenceEngine:
             model=bundle.name,
             why="QA_SCORE_NORMALIZATION is per_window; what was fitted is for joint scores",
         )
-    engine = InferenceEngine(bundle, settings.qa.inference)
+    engine = InferenceEngine(bundle, settings.qa.inference, weights=settings.qa.question_topics)
     engine.start()
     metrics.INFO.info(
         {

@@ -12,7 +12,14 @@ from worker.cli.terminal import Table, print_line
 from worker.cli.tracing import check_tracing
 from worker.kafka.connection import connection_options
 from worker.settings import Settings, SettingsError
-from worker.settings.environment import current, find_misspelled, load, validate, variables
+from worker.settings.environment import (
+    current,
+    find_doubtful,
+    find_misspelled,
+    load,
+    validate,
+    variables,
+)
 
 
 def settings(
@@ -54,11 +61,13 @@ def _check(file: Path | None) -> None:
 
 
 def _problems(environment: Mapping[str, str]) -> list[str]:
-    """Errors in the settings that stop a worker at its start. Connects to no broker."""
+    """Errors in the settings that stop a worker at its start, and doubts that do not. Connects to
+    no broker.
+    """
     settings = validate(environment)
     if not isinstance(settings, Settings):
         return settings
-    problems = []
+    problems = list(find_doubtful(settings))
     try:
         connection_options(settings.kafka)
     except SettingsError as error:

@@ -12,6 +12,7 @@ from schemas.rejection import Reason
 from worker.client import QuestionClient, QuestionResult
 from worker.console.trace_collector import MARK, PendingQuestion, TraceCollector, batches, stages
 from worker.kafka.records import RecordPosition
+from worker.observability.record_trace import OUT_OF_SAMPLE
 from worker.settings import Settings
 
 ANSWER_SECONDS = 30.0
@@ -30,6 +31,11 @@ _DROPPED = QuestionResult(
     None, None, (), reason=str(Reason.EXPIRED), detail="the deadline passed, and QA_EXPIRED is drop"
 )
 """Of a question that has no outcome."""
+
+_OUT_OF_SAMPLE = QuestionResult(
+    None, None, (), reason=OUT_OF_SAMPLE, detail="QA_SAMPLE leaves the question's id out"
+)
+"""The same."""
 
 
 class BusyError(Exception):
@@ -93,14 +99,17 @@ class Questions:
 async def _wait_for_result(
     client: QuestionClient, position: RecordPosition, pending: PendingQuestion
 ) -> QuestionResult:
-    """The record that the question led to; `_DROPPED` if this worker dropped the question. Raises
-    as `QuestionClient.wait_for_result`.
+    """The record that the question led to; `_DROPPED` or `_OUT_OF_SAMPLE` if this worker gave it no
+    outcome. Raises as `QuestionClient.wait_for_result`.
     """
     arriving = asyncio.create_task(client.wait_for_result(position, timeout_seconds=ANSWER_SECONDS))
     try:
         await asyncio.wait((arriving, pending.trace), return_when=asyncio.FIRST_COMPLETED)
-        if pending.trace.done() and pending.trace.result().expired == "drop":
-            return _DROPPED
+        if pending.trace.done():
+            if pending.trace.result().expired == "drop":
+                return _DROPPED
+            if pending.trace.result().outcome == OUT_OF_SAMPLE:
+                return _OUT_OF_SAMPLE
         return await arriving
     finally:
         arriving.cancel()
@@ -125,7 +134,7 @@ def _report(
         rejected = {
             "reason": result.reason,
             "detail": result.detail,
-            "dead_letter": result is not _DROPPED,
+            "dead_letter": result not in (_DROPPED, _OUT_OF_SAMPLE),
         }
         return json.dumps({**report, "rejected": rejected}).encode()
     # The answer is JSON already and may be long, so it is inserted without parsing it.

@@ -47,7 +47,8 @@ class Sample:
     windows: float | None
     """Mean number of windows in a batch; `None` without a batch."""
     lag: dict[str, float]
-    """Uncommitted records by partition."""
+    """Uncommitted records by partition; its key is the number, with several topics also the topic.
+    """
 
 
 @dataclass(slots=True)
@@ -121,7 +122,7 @@ class Sampler:
                 p99=p99,
                 fill=run / (run + padded) if run + padded else None,
                 windows=(totals.windows - before.windows) / batches if batches else None,
-                lag=_by_label(metrics.LAG, "partition"),
+                lag=_lag(),
             )
         )
 
@@ -162,6 +163,18 @@ def _sum(metric: Counter | Histogram, suffix: str) -> float:
     (family,) = metric.collect()
     name = f"{family.name}{suffix}"
     return sum(sample.value for sample in family.samples if sample.name == name)
+
+
+def _lag() -> dict[str, float]:
+    (family,) = metrics.LAG.collect()
+    found = {
+        (sample.labels["topic"], sample.labels["partition"]): sample.value
+        for sample in family.samples
+    }
+    several = len({topic for topic, _ in found}) > 1
+    return {
+        f"{topic}-{number}" if several else number: lag for (topic, number), lag in found.items()
+    }
 
 
 def _by_label(metric: Counter | Gauge, label: str) -> dict[str, float]:

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.console.sampler import Latencies
-from worker.observability.record_trace import DROPPED, RecordTrace
+from worker.observability.record_trace import (
+    DROPPED,
+    OUT_OF_SAMPLE,
+    RecordTrace,
+    TraceListener,
+)
 from worker.observability.timings import CACHE
 
 MARK = "x-correlation-id"
@@ -53,8 +58,8 @@ class PendingQuestion:
     """Result: the first trace of the question that ended with a commit."""
 
 
-class TraceCollector:
-    """A `TraceListener` that collects latencies and the console's traces. Not thread-safe."""
+class TraceCollector(TraceListener):
+    """A listener that collects latencies and the console's traces. Not thread-safe."""
 
     def __init__(self, latencies: Latencies) -> None:
         self._latencies = latencies
@@ -79,7 +84,8 @@ class TraceCollector:
             if question is not None:
                 question.dropped += 1
             return
-        self._latencies.add((trace.ended - trace.received) / 1e6)
+        if trace.outcome != OUT_OF_SAMPLE:
+            self._latencies.add((trace.ended - trace.received) / 1e6)
         if question is not None and not question.trace.done():
             question.trace.set_result(trace)
 

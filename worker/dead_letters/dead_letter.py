@@ -141,6 +141,7 @@ class SkipReason(StrEnum):
     NOT_A_DEAD_LETTER = "not a worker's dead letter"
     VALUE_GONE = "value no longer available"
     TOO_LARGE = "too large for the questions topic"
+    OTHER_TOPIC = "its topic is not in QA_QUESTIONS_TOPICS"
     UNREADABLE = "the question's record could not be read"
 
 

@@ -5,9 +5,11 @@ fences any earlier replay, and recognises what was replayed before by a header o
 question carries the number of its replays, which is limited.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+
+from aiokafka import TopicPartition
 
 from schemas.rejection import REPLAY_OF
 from worker.dead_letters.dead_letter import (
@@ -45,7 +47,8 @@ async def read_dead_letters(
     Raises `StreamingError`, `KafkaError`.
     """
     required = {settings.qa.dead_letters_topic: (Operation.READ,)}
-    _, _, topic, *_ = await require_topics(settings, required)
+    topics = await require_topics(settings, required)
+    (topic,) = (each for each in topics if each.name == settings.qa.dead_letters_topic)
     async with TopicReader.open(settings, on_unreadable) as reader:
         ranges = await _find_ranges(reader, topic, wanted)
         async with aclosing(_select(reader, ranges, wanted, on_progress)) as selected:
@@ -70,7 +73,7 @@ class Replay:
 
     async def dry_run(self, on_result: OnResult, on_progress: OnProgress) -> None:
         """Report the results that `run` would have; publish nothing."""
-        questions, _, dead, *_ = await require_topics(self.settings, self._acls(Operation.READ))
+        questions, dead = await self._topics(Operation.READ)
         async with (
             TopicReader.open(self.settings, self.on_unreadable) as reader,
             TopicReader.open(self.settings) as originals,
@@ -81,12 +84,11 @@ class Replay:
 
     async def run(self, on_result: OnResult, on_progress: OnProgress) -> None:
         """Publish. A result is reported once its transaction is committed."""
-        required = self._acls(Operation.READ, Operation.WRITE)
-        questions, _, dead, *_ = await require_topics(self.settings, required)
+        questions, dead = await self._topics(Operation.READ, Operation.WRITE)
         # The producer first: it fences earlier replays, so that the search for what was replayed
         # finds everything.
         async with (
-            replay_producer(self.settings.kafka, questions) as producer,
+            replay_producer(self.settings.kafka, questions.values()) as producer,
             TopicReader.open(self.settings, self.on_unreadable) as reader,
             TopicReader.open(self.settings) as originals,
             aclosing(self._plan(reader, originals, questions, dead, on_progress)) as plan,
@@ -101,15 +103,21 @@ class Replay:
                 transaction.add(result, record)
             await transaction.publish(on_result)
 
-    def _acls(self, *on_questions: Operation) -> RequiredAcls:
+    async def _topics(self, *on_questions: Operation) -> tuple[dict[str, Topic], Topic]:
+        """The questions topics by name, and the dead-letter topic."""
         qa = self.settings.qa
-        return {qa.questions_topic: on_questions, qa.dead_letters_topic: (Operation.READ,)}
+        required: RequiredAcls = {
+            **dict.fromkeys(qa.question_topics, on_questions),
+            qa.dead_letters_topic: (Operation.READ,),
+        }
+        topics = {each.name: each for each in await require_topics(self.settings, required)}
+        return {name: topics[name] for name in qa.question_topics}, topics[qa.dead_letters_topic]
 
     async def _plan(
         self,
         reader: TopicReader,
         originals: TopicReader,
-        questions: Topic,
+        questions: Mapping[str, Topic],
         dead: Topic,
         on_progress: OnProgress,
     ) -> AsyncGenerator[tuple[ReplayResult, OutputRecord | None], None]:
@@ -137,8 +145,11 @@ class Replay:
                 yield result, record
 
     async def _build_record(
-        self, dead_letter: DeadLetter, originals: TopicReader, questions: Topic
+        self, dead_letter: DeadLetter, originals: TopicReader, questions: Mapping[str, Topic]
     ) -> tuple[ReplayResult, OutputRecord | None]:
+        topic = _target(dead_letter, questions)
+        if topic is None:
+            return ReplayResult(dead_letter, SkipReason.OTHER_TOPIC), None
         whole = dead_letter
         if not dead_letter.is_complete:
             assert dead_letter.question is not None  # `skip_reason` is None
@@ -152,20 +163,20 @@ class Replay:
             whole = completed
             if whole.attempt >= self.max_attempts:
                 return ReplayResult(dead_letter, SkipReason.MAX_ATTEMPTS), None
-        record = to_replay_record(whole, questions.name)
-        if record.size > questions.max_message_bytes:
+        record = to_replay_record(whole, topic.name)
+        if record.size > topic.max_message_bytes:
             return ReplayResult(dead_letter, SkipReason.TOO_LARGE), None
-        partition = partition_for(record, range(questions.partitions))
-        return ReplayResult(dead_letter, partition=partition), record
+        partition = partition_for(record, range(topic.partitions))
+        return ReplayResult(dead_letter, target=TopicPartition(topic.name, partition)), record
 
     async def _find_replayed(
         self,
         reader: TopicReader,
         ranges: list[OffsetRange],
-        questions: Topic,
+        questions: Mapping[str, Topic],
         on_progress: OnProgress,
     ) -> set[str]:
-        """The positions of dead letters whose replays are in the questions topic."""
+        """The positions of dead letters whose replays are in the questions topics."""
         earliest: int | None = None
         async with aclosing(_select(reader, ranges, self.wanted, on_progress)) as selected:
             async for dead_letter in selected:
@@ -173,12 +184,16 @@ class Replay:
                     earliest = dead_letter.timestamp_ms
         if earliest is None:
             return set()
-        written = await reader.ranges(
-            questions.name,
-            questions.partitions,
-            since=max(0, earliest - CLOCK_SKEW_MS),
-            with_open_transactions=True,
-        )
+        written = [
+            each
+            for topic in questions.values()
+            for each in await reader.ranges(
+                topic.name,
+                topic.partitions,
+                since=max(0, earliest - CLOCK_SKEW_MS),
+                with_open_transactions=True,
+            )
+        ]
         replayed = set()
         async with aclosing(reader.read(written, on_progress)) as records:
             async for record in records:
@@ -188,6 +203,16 @@ class Replay:
                     if name == REPLAY_OF
                 }
         return replayed
+
+
+def _target(dead_letter: DeadLetter, questions: Mapping[str, Topic]) -> Topic | None:
+    """The topic that the question goes to: with several, that from which it came; None if it came
+    from another. A single one takes all questions, also those of a topic that was renamed.
+    """
+    if len(questions) == 1:
+        return next(iter(questions.values()))
+    assert dead_letter.question is not None  # `skip_reason` is None
+    return questions.get(dead_letter.question.topic)
 
 
 async def _find_ranges(

@@ -1,10 +1,11 @@
 """Publishes replayed records: transactions of the group's one replay producer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     KafkaError,
@@ -15,6 +16,7 @@ from aiokafka.errors import (
 from worker.dead_letters.dead_letter import DeadLetter, SkipReason
 from worker.kafka.acl import format_missing
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
+from worker.kafka.cluster_support import SEE, RefusedError, require_transactions
 from worker.kafka.diagnostics import explain_connection_errors
 from worker.kafka.errors import StreamingError, format_error
 from worker.kafka.records import OutputRecord
@@ -35,13 +37,11 @@ ABORT_TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What the replay did with a dead letter: sent it to `partition` of the questions topic, or
-    skipped it.
-    """
+    """What the replay did with a dead letter: sent it to `target`, or skipped it."""
 
     dead_letter: DeadLetter
     skip: SkipReason | None = None
-    partition: int | None = None
+    target: TopicPartition | None = None
 
 
 class ReplayTransaction:
@@ -102,21 +102,27 @@ def replay_transactional_id(kafka: KafkaSettings) -> str:
 
 @asynccontextmanager
 async def replay_producer(
-    kafka: KafkaSettings, questions: Topic
+    kafka: KafkaSettings, questions: Iterable[Topic]
 ) -> AsyncIterator[TransactionalProducer]:
     """Yields a producer that has fenced every earlier replay. Raises `StreamingError`,
     `KafkaError`.
     """
     name = replay_transactional_id(kafka)
     client = BrokerClient(client_for_transactions(kafka))
-    limits = {questions.name: questions.max_message_bytes}
+    limits = {topic.name: topic.max_message_bytes for topic in questions}
     producer = TransactionalProducer(client, kafka, name, limits)
     try:
         async with explain_connection_errors(kafka):
             await client.start()
         try:
             async with asyncio.timeout(INIT_TIMEOUT_SECONDS):
+                await require_transactions(kafka, name)
                 await producer.init_transactions()
+        except RefusedError as refused:
+            raise StreamingError(
+                f"{kafka.bootstrap_servers} has no transactions, by which the replay sends each "
+                f"dead letter once ({refused}); send the questions with a client of your own; {SEE}"
+            ) from None
         except TimeoutError:
             raise StreamingError(
                 f"no producer id for the replay within {INIT_TIMEOUT_SECONDS:g} s: the coordinator "

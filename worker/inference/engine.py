@@ -2,40 +2,40 @@
 
 N equal threads each take the next piece of work: an event to preprocess if one waits, else the
 next batch of windows to run. Preprocessing comes first, so that the batcher sees the real length
-of everything that waits. The engine does not bound how much waits: the caller does, by means of
+of everything that waits. Events may wait in several queues, which share the threads by weight
+(`work_queues.py`). The engine does not bound how much waits: the caller does, by means of
 `pending_tokens`, `tokens_per_second` and `on_progress`. The bundle's task decides which events the
 engine takes; see `tasks.py`.
 """
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import numpy as np
 import structlog
 
 from schemas.event import Event, Outcome
-from schemas.rejection import Rejected
-from worker.inference.batch_runner import BatchRunner, internal_error
-from worker.inference.batching import Batcher
+from worker.inference.batch_runner import BatchRunner
+from worker.inference.batching import Batch, Batcher
 from worker.inference.deadline import Deadline
 from worker.inference.job import Job, WindowItem, start_jobs
 from worker.inference.onnx_session import OnnxSession, SessionOptions
 from worker.inference.options import InferenceOptions
 from worker.inference.pending_tokens import PendingTokens
+from worker.inference.preprocessing import preprocess
 from worker.inference.result import R, ReadResult
 from worker.inference.tasks import create_task_adapter
 from worker.inference.throughput import ThroughputEstimator
 from worker.inference.window import Window
+from worker.inference.work_queues import WorkQueues
 from worker.models.bundle import Bundle, BundleError
 from worker.observability import metrics
 
 log = structlog.get_logger(__name__)
-
-_PREPROCESS = metrics.STAGE.labels("preprocess")
 
 CLOSE_SECONDS = 3.0
 """Time for all threads together to end. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
@@ -46,9 +46,15 @@ class InferenceEngine:
     """Runs events through one model. Call `start` once, and `close` at the end."""
 
     def __init__(
-        self, bundle: Bundle, options: InferenceOptions, *, clock: Callable[[], float] = time.time
+        self,
+        bundle: Bundle,
+        options: InferenceOptions,
+        *,
+        weights: Mapping[str, int] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Opens the model. Deadlines are compared with `clock`, Unix time in seconds.
+        """Opens the model. `weights` are those of the queues, 1 or more; a queue that is not named
+        has 1. Deadlines are compared with `clock`, Unix time in seconds.
 
         Raises `BundleError`.
         """
@@ -73,16 +79,13 @@ class InferenceEngine:
         )
         self.model = bundle.model_info(self._session.provider)
         self._runner = BatchRunner(self._session, self.model)
-        self._batcher: Batcher[WindowItem] = Batcher(
-            max_tokens=self._max_batch_tokens,
-            max_padding=options.max_padding,
-            max_items=self._max_items,
+        self._queues: WorkQueues[Job[Any], WindowItem] = WorkQueues(
+            self._new_batcher, weights or {}
         )
         self._clock = clock
-        self._submitted: deque[Job[Any]] = deque()
         self._pending = PendingTokens()
         self._throughput = ThroughputEstimator(options.threads)
-        # Guards the queue, the batcher and the throughput.
+        # Guards the queues and the throughput.
         self._work = threading.Condition()
         self._closing = False
         self._threads: list[threading.Thread] = []
@@ -119,10 +122,11 @@ class InferenceEngine:
         """Stop the threads after the batches in progress; cancel the futures of all other jobs."""
         with self._work:
             self._closing = True
-            waiting = {id(job): job for job in self._submitted}
-            self._submitted.clear()
-            while (batch := self._batcher.next_batch(0.0)) is not None:
-                waiting.update((id(item.job), item.job) for item in batch.items)
+            waiting: dict[int, Job[Any]] = {}
+            while (taken := self._queues.take(0.0)) is not None:
+                _, work = taken
+                jobs = [item.job for item in work.items] if isinstance(work, Batch) else [work]
+                waiting.update((id(job), job) for job in jobs)
             self._work.notify_all()
         for job in waiting.values():
             job.future.cancel()
@@ -140,6 +144,10 @@ class InferenceEngine:
     def pending_tokens(self) -> int:
         """Tokens of the events whose futures are not done; estimated until preprocessed."""
         return self._pending.total
+
+    def pending_tokens_of(self, queue: str) -> int:
+        """The part of `pending_tokens` that is in one queue."""
+        return self._pending.of(queue)
 
     @property
     def tokens_per_second(self) -> float:
@@ -164,9 +172,10 @@ class InferenceEngine:
     def on_progress(self, callback: Callable[[], None] | None) -> None:
         self._pending.on_progress = callback
 
-    def submit(self, event: Event[R]) -> Future[ReadResult[R]]:
+    def submit(self, event: Event[R], *, queue: str = "") -> Future[ReadResult[R]]:
         """Return a future of the result; it raises `Rejected` for an event that is rejected.
 
+        While several queues have events, each gets the threads in proportion to its weight.
         Never blocks. Futures finish in any order. Cancelling one drops what has not been tokenized
         and the windows that have not run. An event whose `expires_at` passes before its first
         window is taken for a batch is rejected. Events submitted before `start` wait for it. Raises
@@ -179,16 +188,25 @@ class InferenceEngine:
             )
         job: Job[R] = self._task.make(event)
         job.deadline = Deadline.of(event)
+        job.queue = job.reservation.queue = queue
         # The first callback: callbacks that the caller adds see the tokens released already.
         reservation = job.reservation
         job.future.add_done_callback(lambda _: self._pending.release(reservation))
         with self._work:
             if self._closing:
                 raise RuntimeError("the engine is closed")
-            self._pending.reserve(reservation, job.estimated_tokens)
-            self._submitted.append(job)
+            tokens = job.estimated_tokens
+            self._pending.reserve(reservation, tokens)
+            self._queues.add_job(queue, job, tokens)
             self._work.notify()
         return job.future
+
+    def _new_batcher(self) -> Batcher[WindowItem]:
+        return Batcher(
+            max_tokens=self._max_batch_tokens,
+            max_padding=self.options.max_padding,
+            max_items=self._max_items,
+        )
 
     # On the threads.
 
@@ -232,27 +250,28 @@ class InferenceEngine:
         """
         with self._work:
             while True:
-                if self._submitted:
-                    job = self._submitted.popleft()
-                    return lambda: self._preprocess(job)
-                batch = self._batcher.next_batch(time.monotonic())
-                if batch is not None:
-                    items, expired = start_jobs(batch.items, self._clock())
-                    metrics.QUEUE_WAIT.observe(batch.oldest_wait)
+                if (taken := self._queues.take(time.monotonic())) is not None:
+                    queue, work = taken
+                    if not isinstance(work, Batch):
+                        return partial(self._preprocess, work)
+                    items, expired = start_jobs(work.items, self._clock())
+                    metrics.QUEUE_WAIT.observe(work.oldest_wait)
                     if items:
                         metrics.BATCH_WINDOWS.observe(len(items))
                         longest = max(len(item.window) for item in items)
                         metrics.BATCH_TOKENS.observe(longest * len(items))
-                    return lambda: self._run(items, expired)
+                    return partial(self._run, queue, items, expired)
                 if self._closing:
                     return None
                 self._work.wait()
 
-    def _run(self, items: Sequence[WindowItem], expired: Sequence[Job[Any]]) -> int:
+    def _run(self, queue: str, items: Sequence[WindowItem], expired: Sequence[Job[Any]]) -> int:
         # Without the lock: the futures' callbacks are the caller's.
         for job in expired:
             job.expire()
-        return self._runner.run(items)
+        tokens = self._runner.run(items)
+        metrics.QUEUE_TOKENS.labels(queue).inc(tokens)
+        return tokens
 
     def _preprocess(self, job: Job[Any]) -> int:
         if job.future.done():  # cancelled
@@ -260,19 +279,8 @@ class InferenceEngine:
         if job.has_expired(self._clock()):
             job.expire()
             return 0
-        began, began_at = time.perf_counter(), time.time_ns()
-        try:
-            job.preprocess()
-        except Rejected as rejected:
-            # Without its traceback: the frames refer to the job, whose future refers to the error.
-            job.reject(rejected.with_traceback(None))
+        if not preprocess(job):
             return 0
-        except BaseException as error:
-            job.reject(internal_error("preprocess", error))
-            return 0
-        seconds = time.perf_counter() - began
-        _PREPROCESS.observe(seconds)
-        job.add_stage("preprocess", began_at, seconds)
         if not job.windows:
             self._runner.postprocess(job)
             return 0
@@ -282,6 +290,6 @@ class InferenceEngine:
             if job.future.done():
                 return 0
             for index, window in enumerate(job.windows):
-                self._batcher.add(WindowItem(job, index), len(window), now)
+                self._queues.add_window(job.queue, WindowItem(job, index), len(window), now)
             self._work.notify(len(job.windows))
         return 0

@@ -27,6 +27,8 @@ class Job(ABC, Generic[R]):
     def __init__(self) -> None:
         self.future: Future[ReadResult[R]] = Future()
         self.reservation = TokenReservation()
+        self.queue = ""
+        """In which it waits for the engine's threads."""
         self.windows: list[Window] = []
         self.remaining = 0
         """Number of windows that have not run."""

@@ -1,6 +1,7 @@
-"""Counts the tokens of events that were submitted and are not done. Thread-safe."""
+"""Counts the tokens of events that were submitted and are not done, by queue. Thread-safe."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ class TokenReservation:
 
     tokens: int = 0
     released: bool = False
+    queue: str = ""
 
 
 class PendingTokens:
@@ -26,7 +28,12 @@ class PendingTokens:
         self.total = 0
         self.on_progress: Callable[[], None] | None = None
         """Called after `total` has fallen, on the thread that made it fall."""
+        self._by_queue: Counter[str] = Counter()
         self._lock = threading.Lock()
+
+    def of(self, queue: str) -> int:
+        """The sum of the reservations of one queue."""
+        return self._by_queue[queue]
 
     def reserve(self, reservation: TokenReservation, tokens: int) -> None:
         """Set a reservation to `tokens`. Does nothing once it is released."""
@@ -35,7 +42,7 @@ class PendingTokens:
                 return
             change = tokens - reservation.tokens
             reservation.tokens = tokens
-            self._add(change)
+            self._add(reservation.queue, change)
         if change < 0:
             self._notify()
 
@@ -43,12 +50,13 @@ class PendingTokens:
         """Take the reservation out of the count, for good."""
         with self._lock:
             reservation.released = True
-            self._add(-reservation.tokens)
+            self._add(reservation.queue, -reservation.tokens)
             reservation.tokens = 0
         self._notify()
 
-    def _add(self, change: int) -> None:
+    def _add(self, queue: str, change: int) -> None:
         self.total += change
+        self._by_queue[queue] += change
         metrics.PENDING_TOKENS.set(self.total)
 
     def _notify(self) -> None:

@@ -1,8 +1,8 @@
 """Uses of aiokafka's private members (0.14), with the upstream issue and the condition for its
-removal. Only this module and `_aiokafka_records.py` may touch them:
+removal. Only this module, `_aiokafka_records.py` and `_aiokafka_static_member.py` may touch them:
 tests/kafka/test_aiokafka_private.py enforces it.
 
-The upper bound of aiokafka in pyproject.toml exists because of the two.
+The upper bound of aiokafka in pyproject.toml exists because of the three.
 """
 
 import asyncio

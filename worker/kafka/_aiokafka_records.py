@@ -1,6 +1,6 @@
 """A consumer for records at which aiokafka's own raises, by means of its private members (0.14).
 
-With `_aiokafka.py` the only module that may use them, and like it a reason for the upper bound of
+One of the three modules that may use them (see `_aiokafka.py`), and a reason for the upper bound of
 aiokafka in pyproject.toml.
 """
 

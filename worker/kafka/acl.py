@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.errors import format_error
-from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.metadata_request import TopicMetadataRequest
 from worker.settings import KafkaSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -48,12 +48,12 @@ RequiredAcls = Mapping[str, tuple[Operation, ...]]
 
 def required_by_worker(settings: Settings) -> RequiredAcls:
     """The topic ACLs of `qa-worker run`."""
-    questions, *outputs = settings.qa.topics
+    qa = settings.qa
     return {
         # A topic for replies may not exist yet; of those with a prefix the names are not known.
-        **dict.fromkeys(settings.qa.named_reply_topics, (Operation.WRITE,)),
-        questions: (Operation.READ,),
-        **dict.fromkeys(outputs, (Operation.WRITE,)),
+        **dict.fromkeys(qa.named_reply_topics, (Operation.WRITE,)),
+        **dict.fromkeys(qa.question_topics, (Operation.READ,)),
+        **dict.fromkeys(qa.output_topics, (Operation.WRITE,)),
     }
 
 
@@ -96,10 +96,11 @@ def find_authorization_error(error: BaseException) -> BaseException | None:
 
 def explain_authorization_error(error: BaseException, settings: Settings) -> str:
     """One line for users that names the missing ACL of a worker, as far as the error tells."""
-    kafka, topic = settings.kafka, settings.qa.questions_topic
+    kafka = settings.kafka
     if isinstance(error, TransactionalIdAuthorizationFailed):
-        # One prefixed ACL covers the transactional ids of all partitions.
-        missing = f"WRITE on transactional ids that begin with {kafka.group_id}:{topic}:"
+        # One prefixed ACL covers the transactional ids of all partitions of a topic.
+        prefixes = [f"{kafka.group_id}:{topic}:" for topic in settings.qa.question_topics]
+        missing = f"WRITE on transactional ids that begin with {' or '.join(prefixes)}"
     elif isinstance(error, GroupAuthorizationFailedError):
         missing = f"READ on group {kafka.group_id}"
     elif isinstance(error, ClusterAuthorizationFailedError):

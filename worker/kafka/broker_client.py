@@ -81,9 +81,12 @@ class BrokerClient:
         on_throttled: OnThrottled = ignore_throttled,
         *,
         metadata_max_age: float = 300.0,
+        max_request_size: int | None = None,
     ) -> None:
-        """`metadata_max_age` is the time in seconds for which foreign topics are remembered."""
-        self.foreign_topics = ForeignTopics(self._ask, metadata_max_age)
+        """`metadata_max_age` is the time in seconds for which foreign topics are remembered;
+        `max_request_size` is KAFKA_MAX_REQUEST_SIZE, which bounds the records for them.
+        """
+        self.foreign_topics = ForeignTopics(self._ask, metadata_max_age, max_bytes=max_request_size)
         self._client = client
         self._on_throttled = on_throttled
         self._throttle = Throttle()
@@ -236,7 +239,7 @@ class BrokerClient:
                         raise for_code(code)
             except NotImplementedError as error:
                 raise IncompatibleBrokerVersion(
-                    f"transactions need Kafka 2.5 or newer: {error}"
+                    f"the brokers are too old for {type(request).__name__}: {error}"
                 ) from error
             except asyncio.CancelledError:
                 note_interrupted(f"{type(request).__name__}: {last}")

@@ -31,13 +31,14 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "client_id": kafka.client_id,
         "request_timeout_ms": kafka.request_timeout_ms,
+        "connections_max_idle_ms": kafka.connections_max_idle_ms,
         "security_protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.endswith("SSL"):
         options["ssl_context"] = ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
-        options["sasl_mechanism"] = kafka.sasl_mechanism
-        if kafka.sasl_mechanism == "OAUTHBEARER":
+        options["sasl_mechanism"] = "OAUTHBEARER" if kafka.has_token_login else kafka.sasl_mechanism
+        if kafka.has_token_login:
             options["sasl_oauth_token_provider"] = token_provider(kafka)
         else:
             assert kafka.sasl_password is not None  # validated by KafkaSettings

@@ -1,8 +1,8 @@
 """A member of the consumer group: polls, reports rebalances, commits offsets, reads end offsets.
 
 A thin wrapper around AIOKafkaConsumer that works around its faults: commits have deadlines, and
-exactly one eager assignor is named, since its others do not work. What to do with the records and
-when to commit is decided in worker/streaming.
+exactly one assignor is named, since it joins the group once for each. What to do with the records
+and when to commit is decided in worker/streaming.
 """
 
 import asyncio
@@ -14,8 +14,6 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
@@ -32,11 +30,17 @@ from worker.kafka._aiokafka import (
     send_to_any_broker,
 )
 from worker.kafka._aiokafka_records import RecordConsumer
+from worker.kafka._aiokafka_static_member import (
+    name_static_member,
+    rejoin_for_new_topic,
+    watch_partition_counts,
+)
+from worker.kafka.assignors import ASSIGNORS, note_generation
 from worker.kafka.connection import connection_options
 from worker.kafka.deadline import deadline
 from worker.kafka.errors import Recovery, format_error, recovery_for
+from worker.kafka.metadata_request import TopicMetadataRequest
 from worker.kafka.out_of_range import go_on_from
-from worker.kafka.protocol import TopicMetadataRequest
 from worker.kafka.rebalance_listener import CountingListener, RebalanceListener
 from worker.kafka.records import InputRecord, UnreadableBatch, to_input_record
 from worker.kafka.start_offsets import GroupStart
@@ -48,8 +52,6 @@ from worker.observability import metrics
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-_ASSIGNORS = {"roundrobin": RoundRobinPartitionAssignor, "range": RangePartitionAssignor}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class PartitionEnd:
 
 
 class GroupConsumer:
-    """Consumes the questions topic as a member of the group."""
+    """Consumes the questions topics as a member of the group."""
 
     def __init__(
         self,
@@ -77,36 +79,42 @@ class GroupConsumer:
         self._start = start
         self._member = -1, ""
         self._topics = topic_names(settings)
-        self._topic = settings.qa.questions_topic
+        self._question_topics = list(settings.qa.question_topics)
         self._stopped = StoppedPartitions()
         self._consumer = RecordConsumer(
             max_batch_bytes=settings.qa.max_batch_bytes,
             skip_unreadable=settings.qa.skip_corrupt_batches,
             **connection_options(kafka),
             group_id=kafka.group_id,
+            group_instance_id=kafka.group_instance_id,
+            client_rack=kafka.client_rack,
             enable_auto_commit=False,
             auto_offset_reset="none",  # see start_offsets.py
             metadata_max_age_ms=kafka.metadata_max_age_ms,
             isolation_level=kafka.isolation_level,
-            partition_assignment_strategy=[_ASSIGNORS[kafka.partition_assignment_strategy]],
+            partition_assignment_strategy=[ASSIGNORS[kafka.partition_assignment_strategy]],
             session_timeout_ms=kafka.session_timeout_ms,
             heartbeat_interval_ms=kafka.heartbeat_interval_ms,
             rebalance_timeout_ms=kafka.rebalance_timeout_ms,
             max_poll_interval_ms=kafka.max_poll_interval_ms,
             max_partition_fetch_bytes=kafka.max_partition_fetch_bytes,
         )
+        self._is_static = kafka.group_instance_id is not None
+        self._awaits_new_topic = start.has_new_topic
+        if kafka.group_instance_id is not None:
+            name_static_member(self._consumer, kafka.group_instance_id)
         observe_responses(self._consumer, partial(_report_throttled, on_throttled))
 
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
         # Subscribe first: only then does start() check permissions and join the group.
         counting = CountingListener(listener, self._assigned, self._stopped.forget_all)
-        self._consumer.subscribe([self._topic], listener=counting)
+        self._consumer.subscribe(self._question_topics, listener=counting)
         await self._consumer.start()
 
     async def stop(self, *, seconds: float) -> None:
-        """Leave the group and close the connections; a poll in progress raises
-        `ConsumerStoppedError`.
+        """Leave the group, which a static member does not, and close the connections; a poll in
+        progress raises `ConsumerStoppedError`.
 
         Raises `TimeoutError` if leaving takes longer than `seconds`, or `KafkaError`: the
         connections are closed, and the group removes this member after its session timeout.
@@ -167,16 +175,19 @@ class GroupConsumer:
         """The partitions that stand still at a batch that cannot be read, and why."""
         return self._stopped.reasons
 
-    async def commit(self, offsets: Mapping[TopicPartition, int], *, seconds: float) -> bool:
-        """Commit `offsets` within `seconds`. Returns whether they are committed.
+    async def commit(
+        self, offsets: Mapping[TopicPartition, int], *, seconds: float
+    ) -> Exception | None:
+        """Commit `offsets` within `seconds`. Returns None once they are committed, else the error.
 
         A failed commit is logged, not raised: the partition's next owner consumes the records
         again. Raises `KafkaError` if it is fatal (a missing permission, for example).
         """
         if not offsets:
-            return True
+            return None
+        failure: Exception
         with_metadata = {
-            partition: OffsetAndMetadata(offset, self.offset_metadata)
+            partition: OffsetAndMetadata(offset, self.offset_metadata(partition.topic))
             for partition, offset in offsets.items()
         }
         try:
@@ -186,19 +197,19 @@ class GroupConsumer:
                 await self._consumer.commit(with_metadata)
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance: other members own the partitions now.
-            outcome, reason = "rebalanced", format_error(error)
+            outcome, failure = "rebalanced", error
         except TimeoutError as error:
-            outcome, reason = "timed_out", format_error(error)
+            outcome, failure = "timed_out", error
         except KafkaError as error:
             if recovery_for(error) is Recovery.FATAL:
                 raise
-            outcome, reason = "failed", format_error(error)
+            outcome, failure = "failed", error
         else:
             metrics.COMMITS.labels("done").inc()
-            return True
+            return None
         metrics.COMMITS.labels(outcome).inc()
-        log.warning("commit_failed", outcome=outcome, reason=reason)
-        return False
+        log.warning("commit_failed", outcome=outcome, reason=format_error(failure))
+        return failure
 
     async def position(self, partition: TopicPartition) -> int:
         """The offset after the records of the last poll, and after transaction markers that follow
@@ -242,10 +253,9 @@ class GroupConsumer:
         """
         return self._member
 
-    @property
-    def offset_metadata(self) -> str:
-        """What is committed beside each offset."""
-        return self._start.topic_ids.offset_metadata(self._topic)
+    def offset_metadata(self, topic: str) -> str:
+        """What is committed beside each offset of a questions topic."""
+        return self._start.topic_ids.offset_metadata(topic)
 
     async def check_topics(self) -> None:
         """Raises `StreamingError` if a topic was deleted, or deleted and created again;
@@ -275,6 +285,12 @@ class GroupConsumer:
 
     def _assigned(self) -> None:
         self._member = group_member(self._consumer)
+        note_generation(self._member[0])
+        if self._is_static:
+            watch_partition_counts(self._consumer)
+            if self._awaits_new_topic:
+                self._awaits_new_topic = False
+                rejoin_for_new_topic(self._consumer)
 
 
 def _report_throttled(on_throttled: OnThrottled, request: Any, response: Any) -> None:

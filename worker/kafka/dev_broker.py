@@ -1,7 +1,7 @@
 """Runs one node of Apache Kafka for development and for the demo.
 
-Not for production: the data is in a temporary directory, which `stop` removes. Needs the extra
-`demo`, or cached jars and an installed Java. Not responsible for topics and records: clients
+Not for production: the data is in a temporary directory, which `stop` removes. Needs Maven Central
+and PyPI, or the cached jars and a Java. Not responsible for topics and records: clients
 connect to `bootstrap_servers` and create them.
 """
 

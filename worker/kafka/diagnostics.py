@@ -24,8 +24,7 @@ async def explain_connection_errors(kafka: KafkaSettings) -> AsyncIterator[None]
     if a broker rejects the login.
     """
     # aiokafka treats a rejected OAUTHBEARER token as accepted and fails later without a cause.
-    by_token = kafka.security_protocol.startswith("SASL") and kafka.sasl_mechanism == "OAUTHBEARER"
-    if by_token and (error := await find_connection_error(kafka)):
+    if kafka.has_token_login and (error := await find_connection_error(kafka)):
         raise error
     try:
         yield
@@ -75,7 +74,7 @@ async def _connection_error(kafka: KafkaSettings, host: str, port: int) -> Excep
     for any other error, None for none.
     """
     options = connection_options(kafka)
-    del options["bootstrap_servers"]
+    del options["bootstrap_servers"], options["connections_max_idle_ms"]
     server = f"{host}:{port}"
     connection = DiagnosticConnection(host, port, **options)
     found: Exception | None = None

@@ -63,11 +63,27 @@ def _register() -> None:
         kafka.kafka_errors.setdefault(code, _class_for(code))
 
 
+_RENAMED = {
+    -1: "UNKNOWN_SERVER_ERROR",
+    6: "NOT_LEADER_OR_FOLLOWER",
+    10: "MESSAGE_TOO_LARGE",
+    13: "NETWORK_EXCEPTION",
+    17: "INVALID_TOPIC_EXCEPTION",
+}
+"""Codes for which aiokafka has another name than the protocol."""
+
+
+def protocol_name(error: kafka.BrokerResponseError | type[kafka.BrokerResponseError]) -> str:
+    """The protocol's name of an error that a broker answered."""
+    return _RENAMED.get(error.errno, str(error.message))
+
+
 # Code 47 (InvalidProducerEpoch) and code 90 mean the same to a producer: a newer one fences it.
 kafka.kafka_errors.setdefault(90, kafka.ProducerFenced)
 _register()
 
 GroupMaxSizeReached = kafka.for_code(81)
+FencedInstanceId = kafka.for_code(82)
 InvalidRecord = kafka.for_code(87)
 UnsupportedCompressionType = kafka.for_code(76)
 UnstableOffsetCommit = kafka.for_code(88)

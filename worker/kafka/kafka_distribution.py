@@ -11,9 +11,12 @@ import hashlib
 import os
 import re
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +28,10 @@ _CONNECTIONS = 8
 
 # Timeout of a connect or a read, not of the whole download.
 _TIMEOUT_SECONDS = 30
+
+_REPOSITORY_VARIABLE = "MAVEN_REPOSITORY"
+"""Environment variable with the address of a mirror."""
+_MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 
 _LOCK_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)")
 
@@ -50,6 +57,11 @@ class Jar:
     @property
     def file_name(self) -> str:
         return f"{self.artifact}-{self.version}.jar"
+
+    @property
+    def path(self) -> str:
+        """The path in a Maven repository."""
+        return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.file_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ class KafkaDistribution:
         Raises `BrokerUnavailable` if a download fails or has another SHA-256 sum.
         """
         cache = cache_directory()
-        with _cache_lock(cache):  # a second process waits here, and then finds the jars
+        with cache_lock(cache):  # a second process waits here, and then finds the jars
             missing = [jar for jar in self.jars if not _has_sha256(cache / jar.file_name, jar)]
             if missing:
                 self._download(missing, cache)
@@ -128,7 +140,7 @@ def cache_directory() -> Path:
 
 
 @contextlib.contextmanager
-def _cache_lock(cache: Path) -> Iterator[None]:
+def cache_lock(cache: Path) -> Iterator[None]:
     """Excludes other processes from the cache. Raises `BrokerUnavailable` if it is read-only."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -149,6 +161,7 @@ def _download_directory(cache: Path) -> Iterator[Path]:
     """
     directory = cache / ".downloading"
     shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
     try:
         yield directory
     finally:
@@ -169,29 +182,20 @@ def _download_jars(jars: Sequence[Jar], directory: Path, cache: Path) -> Iterato
 
     Only verified jars reach the cache. Raises `BrokerUnavailable`.
     """
-    try:
-        # Imported here: these imports take 0.3 s, and a start from the cache does not need them.
-        # `jgo.build` is not used, because it downloads a JDK 11 to sort jars into modules.
-        from jgo.config import GlobalSettings
-        from jgo.constants import MAVEN_CENTRAL_URL
-        from jgo.maven import MavenContext
-    except ImportError as error:
-        change = 'pip install "qa-worker[demo]"'
-        raise BrokerUnavailable(f"jgo, which downloads the jars, is missing: {change}") from error
-    # Users set a mirror by `central = https://...` under `[repositories]` in ~/.config/jgo.conf.
-    repositories = {"central": MAVEN_CENTRAL_URL} | GlobalSettings.load().repositories
-    maven = MavenContext(repo_cache=directory, remote_repos=repositories, timeout=_TIMEOUT_SECONDS)
+    repository = os.environ.get(_REPOSITORY_VARIABLE) or _MAVEN_CENTRAL
 
     def download(jar: Jar) -> Jar:
+        downloaded = directory / jar.file_name
         try:
-            downloaded = maven.create_dependency(jar.coordinate).artifact.resolve()
-        except (OSError, RuntimeError) as error:  # errors of `requests` are OSErrors
-            change = "check the connection to Maven Central (HTTPS_PROXY, REQUESTS_CA_BUNDLE)"
+            _fetch(f"{repository.rstrip('/')}/{jar.path}", downloaded)
+        except (OSError, HTTPException, ValueError) as error:
+            change = f"check the connection to {repository} (HTTPS_PROXY, SSL_CERT_FILE), "
+            change += f"or set {_REPOSITORY_VARIABLE} to a mirror of Maven Central"
             reason = f"cannot download {jar.coordinate}: {_root_cause(error)}; {change}"
             raise BrokerUnavailable(reason) from error
         if not _has_sha256(downloaded, jar):
             difference = "the download does not have the SHA-256 sum of the lock file"
-            change = "try again; if the error persists, a proxy alters downloads"
+            change = "try again; if the error persists, a proxy or the mirror alters downloads"
             raise BrokerUnavailable(f"{jar.coordinate}: {difference}; {change}")
         downloaded.replace(cache / jar.file_name)  # atomic: both are on the same file system
         return jar
@@ -204,8 +208,19 @@ def _download_jars(jars: Sequence[Jar], directory: Path, cache: Path) -> Iterato
         pool.shutdown(cancel_futures=True)
 
 
-def _root_cause(error: BaseException) -> str:
-    """Returns the innermost message: `requests` wraps the socket's error in three others."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return " ".join(str(error).split()) or type(error).__name__
+def _fetch(url: str, path: Path) -> None:
+    """Raises `OSError`, `HTTPException`, or `ValueError` for an address without a scheme."""
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"{url} is not an http(s) address")
+    opener = urllib.request.build_opener()  # the shared one keeps the first call's proxies
+    try:
+        with opener.open(url, timeout=_TIMEOUT_SECONDS) as response, path.open("wb") as file:
+            shutil.copyfileobj(response, file)
+    except urllib.error.HTTPError as error:
+        error.close()  # it has the connection
+        raise
+
+
+def _root_cause(error: Exception) -> str:
+    """Returns the message of the error that `urllib` wraps, without a line break."""
+    return " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__

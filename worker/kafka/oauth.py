@@ -1,12 +1,12 @@
-"""Tokens for SASL/OAUTHBEARER: from a file that another process refreshes (as Kubernetes does), or
-from a token endpoint with the client-credentials grant (RFC 6749, section 4.4).
+"""Tokens for SASL/OAUTHBEARER: from a file that another process refreshes (as Kubernetes does),
+from a token endpoint with the client-credentials grant (RFC 6749, section 4.4), or signed with AWS
+credentials (`msk_iam.py`).
 """
 
 import asyncio
 import base64
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,14 +15,11 @@ import aiohttp
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
+from worker.kafka.renewed_token import RenewedTokenProvider
 from worker.settings import KafkaSettings
 
 FETCH_TIMEOUT_SECONDS = 10.0
 """For one request to the token endpoint. A connection to a broker waits for it."""
-
-REFRESH_FACTOR = 0.8
-"""The part of a token's lifetime after which the next connection fetches a new one: the default of
-the Java client's sasl.login.refresh.window.factor."""
 
 _MAX_RESPONSE_BYTES = 64 * 1024
 """Tokens have a few KB."""
@@ -31,7 +28,13 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 def token_provider(kafka: KafkaSettings) -> AbstractTokenProvider:
-    """The provider that KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL names."""
+    """The provider that KAFKA_SASL_MECHANISM and KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL name.
+    Raises `SettingsError`.
+    """
+    if kafka.sasl_mechanism == "AWS_MSK_IAM":
+        from worker.kafka.msk_iam import MskTokenProvider
+
+        return MskTokenProvider()
     url = kafka.sasl_oauthbearer_token_endpoint_url
     assert url is not None  # validated by KafkaSettings
     if url.startswith("file:"):
@@ -57,10 +60,13 @@ class FileTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
         return _validate(token, where)
 
 
-class EndpointTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
-    """Fetches a token when a connection logs in and the last token is old; connections share it."""
+class EndpointTokenProvider(RenewedTokenProvider):
+    """`token` raises `SaslAuthenticationFailed` if the endpoint rejects the request,
+    `KafkaConnectionError` if it does not answer.
+    """
 
     def __init__(self, url: str, kafka: KafkaSettings) -> None:
+        super().__init__()
         name = kafka.sasl_oauthbearer_client_credentials_client_id
         secret = kafka.sasl_oauthbearer_client_credentials_client_secret
         assert name is not None  # validated by KafkaSettings
@@ -72,19 +78,6 @@ class EndpointTokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aio
         self._form = {"grant_type": "client_credentials"}
         if kafka.sasl_oauthbearer_scope:
             self._form["scope"] = kafka.sasl_oauthbearer_scope
-        self._token, self._refresh_at = "", float("-inf")
-        self._fetching = asyncio.Lock()
-
-    async def token(self) -> str:
-        """Raises `SaslAuthenticationFailed` if the endpoint rejects the request,
-        `KafkaConnectionError` if it does not answer.
-        """
-        async with self._fetching:
-            if time.monotonic() >= self._refresh_at:
-                began = time.monotonic()
-                self._token, seconds = await self._fetch()
-                self._refresh_at = began + REFRESH_FACTOR * seconds
-            return self._token
 
     async def _fetch(self) -> tuple[str, float]:
         """A token and its lifetime in seconds (0 if the endpoint does not tell)."""

@@ -4,7 +4,6 @@
   transaction can change any more.
 - TxnOffsetCommit v3 with member and generation of the group (KIP-447), from Kafka 2.5 on: the
   coordinator refuses it from a member that the group has removed.
-- Metadata v10 with authorized operations (KIP-430) and topic ids (KIP-516), from Kafka 2.8 on.
 - Produce v8, whose response names the records that the leader refuses (KIP-467), from Kafka 2.4 on:
   aiokafka has its fields, but does not send it.
 
@@ -12,11 +11,13 @@ No upstream issue found for any; remove each when aiokafka has it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.commit import OffsetFetchRequest_v3
 from aiokafka.protocol.produce import ProduceRequest_v7, ProduceRequest_v8
 from aiokafka.protocol.types import (
     Boolean,
@@ -81,9 +82,10 @@ class OffsetFetchRequest_v7(RequestStruct):  # type: ignore[misc]  # aiokafka is
     )
 
 
-class StableOffsetFetchRequest(Request[OffsetFetchRequest_v7]):  # type: ignore[misc]  # aiokafka is untyped
+class StableOffsetFetchRequest(Request[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]):  # type: ignore[misc]  # aiokafka is untyped
     """The committed offsets of a topic's partitions. With `require_stable`, the response's error is
-    `UnstableOffsetCommit` while an open transaction holds an offset of one of them.
+    `UnstableOffsetCommit` while an open transaction holds an offset of one of them; version 3, for
+    brokers that do not have 7, ignores it.
     """
 
     API_KEY = 9
@@ -96,9 +98,34 @@ class StableOffsetFetchRequest(Request[OffsetFetchRequest_v7]):  # type: ignore[
         self._partitions = list(partitions)
         self._require_stable = require_stable
 
-    def build(self, request_struct_class: type[OffsetFetchRequest_v7]) -> OffsetFetchRequest_v7:
+    def build(
+        self, request_struct_class: type[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]
+    ) -> OffsetFetchRequest_v3 | OffsetFetchRequest_v7:
+        if request_struct_class is OffsetFetchRequest_v3:
+            return OffsetFetchRequest_v3(self._group_id, [(self._topic, self._partitions)])
         topics = [(self._topic, self._partitions, _NO_TAGS)]
-        return request_struct_class(self._group_id, topics, self._require_stable, _NO_TAGS)
+        return OffsetFetchRequest_v7(self._group_id, topics, self._require_stable, _NO_TAGS)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedOffset:
+    """A partition's entry in the response to `StableOffsetFetchRequest`."""
+
+    partition: int
+    offset: int
+    metadata: str
+    error_code: int
+
+
+def read_offsets(response: Any) -> list[FetchedOffset]:
+    """The entries of all partitions, in either version."""
+    entries = [entry for _, partitions, *_ in response.topics for entry in partitions]
+    if response.API_VERSION >= OffsetFetchRequest_v7.API_VERSION:
+        entries = [(number, offset, *after) for number, offset, _epoch, *after in entries]
+    return [
+        FetchedOffset(number, offset, metadata or "", code)
+        for number, offset, metadata, code, *_ in entries
+    ]
 
 
 class TxnOffsetCommitResponse_v3(Response):  # type: ignore[misc]
@@ -185,91 +212,6 @@ class TxnOffsetCommitRequest(Request[TxnOffsetCommitRequest_v3]):  # type: ignor
             by_topic[partition.topic].append(entry)
         topics = [(topic, entries, _NO_TAGS) for topic, entries in by_topic.items()]
         return request_struct_class(*self._ids, None, topics, _NO_TAGS)
-
-
-class MetadataResponse_v10(Response):  # type: ignore[misc]
-    API_KEY = 3
-    API_VERSION = 10
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "brokers",
-            CompactArray(
-                ("node_id", Int32),
-                ("host", CompactString("utf-8")),
-                ("port", Int32),
-                ("rack", CompactString("utf-8")),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("cluster_id", CompactString("utf-8")),
-        ("controller_id", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("error_code", Int16),
-                ("topic", CompactString("utf-8")),
-                # aiokafka has no type for a UUID: its upper and lower 64 bits.
-                ("id_upper", Int64),
-                ("id_lower", Int64),
-                ("is_internal", Boolean),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("error_code", Int16),
-                        ("partition", Int32),
-                        ("leader", Int32),
-                        ("leader_epoch", Int32),
-                        ("replicas", CompactArray(Int32)),
-                        ("isr", CompactArray(Int32)),
-                        ("offline_replicas", CompactArray(Int32)),
-                        ("tags", TaggedFields),
-                    ),
-                ),
-                ("authorized_operations", Int32),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("cluster_authorized_operations", Int32),
-        ("tags", TaggedFields),
-    )
-
-
-class MetadataRequest_v10(RequestStruct):  # type: ignore[misc]
-    API_KEY = 3
-    API_VERSION = 10
-    FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = MetadataResponse_v10
-    SCHEMA = Schema(
-        (
-            "topics",
-            CompactArray(
-                ("id_upper", Int64),
-                ("id_lower", Int64),
-                ("topic", CompactString("utf-8")),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("allow_auto_topic_creation", Boolean),
-        ("include_cluster_authorized_operations", Boolean),
-        ("include_topic_authorized_operations", Boolean),
-        ("tags", TaggedFields),
-    )
-
-
-class TopicMetadataRequest(Request[MetadataRequest_v10]):  # type: ignore[misc]
-    """Topics, each with its id and with a bit field of the operations that the principal may
-    perform on it. Never creates a topic.
-    """
-
-    API_KEY = 3
-
-    def __init__(self, topics: Iterable[str]) -> None:
-        self._topics = list(topics)
-
-    def build(self, request_struct_class: type[MetadataRequest_v10]) -> MetadataRequest_v10:
-        topics = [(0, 0, name, _NO_TAGS) for name in self._topics]
-        return request_struct_class(topics, False, False, True, _NO_TAGS)
 
 
 class ProduceRequest(Request[ProduceRequest_v7 | ProduceRequest_v8]):  # type: ignore[misc]

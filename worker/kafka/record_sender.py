@@ -1,9 +1,11 @@
-"""Sends records to the leaders of their target partitions, in idempotent batches of one producer.
+"""Sends records to the leaders of their target partitions, in idempotent batches of one producer
+if the brokers give it an id.
 
 What a leader refuses for good is raised as `RecordsRefusedError`, which names the records.
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +19,11 @@ from aiokafka.errors import (
 )
 
 from worker.kafka.broker_client import BrokerClient
+from worker.kafka.error_codes import protocol_name
 from worker.kafka.errors import Recovery, recovery_for
 from worker.kafka.foreign_topics import LEADER_SECONDS, ForeignTopicError, Patience
 from worker.kafka.protocol import ProduceRequest
+from worker.kafka.receipts import Receipt, receipts
 from worker.kafka.records import (
     BATCH_BYTES,
     Batch,
@@ -39,6 +43,11 @@ from worker.kafka.refusals import (
 )
 
 T = TypeVar("T")
+
+NO_PRODUCER = (-1, -1)
+"""Producer id and epoch of batches that no leader checks for repetitions and gaps."""
+
+_NO_SEQUENCE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class RecordSender:
         self._compression = compression
         self._timeout_ms = timeout_ms
         self._transactional_id = transactional_id
-        self._producer = (-1, -1)
+        self._producer = NO_PRODUCER
         self._sequences: dict[TopicPartition, int] = defaultdict(int)
         self._unbatched: set[str] = set()
         """Topics that refused a batch without naming a record: a batch for each record."""
@@ -98,7 +107,7 @@ class RecordSender:
             if record.foreign and (problem := foreign[record.topic].problem_with(record.partition))
         }
         if refused:
-            raise RecordsRefusedError(refused, ())
+            raise RecordsRefusedError(refused, {})
         partitions |= {topic: range(len(found.leaders)) for topic, found in foreign.items()}
         limits = {topic: found.max_message_bytes for topic, found in foreign.items()}
         indexes: dict[TopicPartition, list[int]] = defaultdict(list)
@@ -125,7 +134,7 @@ class RecordSender:
             for index in its
         }
         if refused:
-            raise RecordsRefusedError(refused, ())
+            raise RecordsRefusedError(refused, {})
 
     def _encode(
         self,
@@ -135,7 +144,8 @@ class RecordSender:
         limit: int | None,
     ) -> TargetBatches:
         """`limit` is that of a foreign topic."""
-        sequence = self._sequences[target]
+        numbered = self._producer != NO_PRODUCER
+        sequence = self._sequences[target] if numbered else _NO_SEQUENCE
         size = min(BATCH_BYTES, self._limits[target.topic] if limit is None else limit)
         batches = build_batches(
             [records[index] for index in indexes],
@@ -144,13 +154,15 @@ class RecordSender:
             self._compression,
             transactional=self._transactional_id is not None,
         )
-        self._sequences[target] = next_sequence(sequence, len(indexes))
+        if numbered:
+            self._sequences[target] = next_sequence(sequence, len(indexes))
         return TargetBatches(batches, indexes, foreign=limit is not None)
 
     async def send(
         self, targets: Mapping[TopicPartition, TargetBatches], *, deadline: float | None = None
-    ) -> None:
-        """Send to all targets side by side, each one's batches in their order.
+    ) -> dict[int, Receipt]:
+        """Send to all targets side by side, each one's batches in their order. Returns the receipt
+        of each record by its index.
 
         Raises `RecordsRefusedError` once every target has answered; `ThrottledError` if the brokers
         throttle a connection beyond `deadline` (monotonic time in seconds); `KafkaError`.
@@ -158,11 +170,13 @@ class RecordSender:
         results = await run_concurrently(
             self._send(target, parts, deadline) for target, parts in targets.items()
         )
+        acknowledged = {index: each for taken, _ in results for index, each in taken.items()}
         if any(refusals is not None for _, refusals in results):
             raise RecordsRefusedError(
                 {index: why for _, refusals in results for index, why in (refusals or {}).items()},
-                {index for acknowledged, _ in results for index in acknowledged},
+                acknowledged,
             )
+        return acknowledged
 
     async def check_refused(
         self,
@@ -185,13 +199,14 @@ class RecordSender:
                 why = missing(target.topic, problem or for_code(code).description)
                 refusals |= dict.fromkeys(targets[target].indexes, why)
         if refusals:
-            raise RecordsRefusedError(refusals, ())
+            raise RecordsRefusedError(refusals, {})
 
     async def _send(
         self, target: TopicPartition, parts: TargetBatches, deadline: float | None
-    ) -> tuple[Sequence[int], dict[int, Refusal] | None]:
-        """Returns the indexes that the leader has taken, and what it refuses; None if nothing."""
+    ) -> tuple[dict[int, Receipt], dict[int, Refusal] | None]:
+        """Returns the receipts of what the leader has taken, and what it refuses, or None."""
         first = 0
+        taken: dict[int, Receipt] = {}
         final = FOREIGN_FINAL if parts.foreign else REFUSED
         # That the leader has the batch already is a success.
         handled = (*final, DuplicateSequenceNumber.errno)
@@ -199,6 +214,7 @@ class RecordSender:
         seconds = min(LEADER_SECONDS, self._timeout_ms / 2000)
         patience = Patience(target.topic, seconds) if parts.foreign else None
         for batch in parts.batches:
+            began = time.time_ns()
             # A repetition has the same sequence numbers, so the leader recognises the batch.
             try:
                 response = await self._client.send_to_leader(
@@ -211,15 +227,16 @@ class RecordSender:
                 )
             except ForeignTopicError as error:
                 why = missing(target.topic, error.problem)
-                return parts.indexes[:first], dict.fromkeys(parts.indexes[first:], why)
+                return taken, dict.fromkeys(parts.indexes[first:], why)
             (answer,) = _answers(response)
             if answer[1] in FORBIDDEN:
                 self._client.foreign_topics.forget(target.topic)
+            of_batch = parts.indexes[first : first + batch.count]
             if answer[1] in final:
-                refused = parts.indexes[first : first + batch.count]
-                return parts.indexes[:first], self._refusals(target, refused, answer, parts.foreign)
+                return taken, self._refusals(target, of_batch, answer, parts.foreign)
+            taken |= receipts(of_batch, target.partition, answer[2], began)
             first += batch.count
-        return parts.indexes, None
+        return taken, None
 
     def _refusals(
         self,
@@ -249,7 +266,7 @@ class RecordSender:
         return {
             indexes[index]: Refusal(
                 target.topic,
-                error.message,
+                protocol_name(error),
                 text or of_batch or error.description,
                 code in TOO_LARGE,
                 missing=code in FORBIDDEN,

@@ -99,7 +99,7 @@ def build_batches(
     transactional: bool,
 ) -> list[Batch]:
     """Batches of at most `size` bytes before compression, or of one larger record. `state` is the
-    producer's id, its epoch, and the first record's sequence number.
+    producer's id, its epoch, and the first record's sequence number; each -1 without an id.
     """
     producer_id, epoch, sequence = state
     now = int(time.time() * 1000)
@@ -112,7 +112,8 @@ def build_batches(
         ):
             if builder is not None:
                 batches.append(Batch(bytes(builder.build()), count))
-                sequence, count = next_sequence(sequence, count), 0
+                # Without a producer's id no batch is numbered.
+                sequence, count = next_sequence(sequence, count) if sequence >= 0 else -1, 0
             builder = DefaultRecordBatchBuilder(
                 magic=2,
                 compression_type=_CODECS[compression],
@@ -159,6 +160,11 @@ class InputRecord:
     def default_id(self) -> str:
         """The id of an event that has none of its own."""
         return str(RecordPosition(self.topic, self.partition, self.offset))
+
+    @property
+    def place(self) -> dict[str, str | int]:
+        """Topic, partition and offset, as the log's events name them."""
+        return {"topic": self.topic, "partition": self.partition, "offset": self.offset}
 
 
 @dataclass(frozen=True, slots=True)

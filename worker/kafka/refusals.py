@@ -1,6 +1,6 @@
 """Answers of leaders and coordinators that refuse a record for good, and what they say of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiokafka.errors import (
@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from worker.kafka.error_codes import InvalidRecord, UnsupportedCompressionType
+from worker.kafka.receipts import Receipt
 
 TOO_LARGE = (MessageSizeTooLargeError.errno, RecordListTooLargeError.errno)
 REFUSED = (*TOO_LARGE, InvalidRecord.errno, InvalidTimestampError.errno)
@@ -65,10 +66,12 @@ class Refusal:
 class RecordsRefusedError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
     """Their topics never take these records, however often they are sent."""
 
-    def __init__(self, refusals: Mapping[int, Refusal], acknowledged: Collection[int]) -> None:
+    def __init__(
+        self, refusals: Mapping[int, Refusal], acknowledged: Mapping[int, Receipt]
+    ) -> None:
         """`refusals` maps the index of a record among those that were sent. Empty: the leader did
         not say which record of a batch it means; sent again, each has a batch of its own.
-        `acknowledged` are the indexes of records that were taken before.
+        `acknowledged` maps the index of a record that was taken before to its receipt.
         """
         super().__init__("; ".join(str(each) for each in refusals.values()))
         self.refusals = refusals

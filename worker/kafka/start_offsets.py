@@ -26,6 +26,8 @@ class GroupStart:
     time. Empty for `earliest`, and for a group that had an offset of any partition of the topic.
     A partition that is not in here is new, or its records were not read: it starts at its
     beginning."""
+    has_new_topic: bool = False
+    """Whether the group had offsets of some of its topics, and none of another: that was added."""
 
     def offset(
         self, partition: TopicPartition, committed: OffsetAndMetadata | None, beginning: int

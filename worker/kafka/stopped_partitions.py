@@ -77,7 +77,12 @@ class StoppedPartitions:
         """Records of the partition were read: it goes on."""
         if partition in self._stops:
             offset = self._stops[partition].batch.offset
-            log.info("partition_resumed", partition=partition.partition, offset=offset)
+            log.info(
+                "partition_resumed",
+                topic=partition.topic,
+                partition=partition.partition,
+                offset=offset,
+            )
             self.forget(partition)
 
     def forget(self, partition: TopicPartition) -> None:

@@ -2,13 +2,19 @@
 if they have a topic, in this order.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    IncompatibleBrokerVersion,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+    for_code,
+)
 
 from worker.kafka.acl import format_missing
 from worker.kafka.connection import connection_options
@@ -62,7 +68,11 @@ async def describe_topics(settings: Settings) -> list[Topic]:
 
 async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[Topic]:
     """As `describe_topics`, with a client that is connected already."""
-    names = topic_names(settings)
+    return await describe_named(admin, topic_names(settings))
+
+
+async def describe_named(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[Topic]:
+    """The topics with these names. Raises `KafkaError`."""
     # Ask for all topics: asking for one by name can create it.
     described = {topic["topic"]: topic for topic in await admin.describe_topics()}
     existing = [name for name in names if name in described and not described[name]["error_code"]]
@@ -84,9 +94,9 @@ def new_topic_limits(settings: Settings) -> dict[str, int]:
     the worker accepts, and for the headers of a dead letter or an unsure question.
     """
     largest = settings.qa.max_record_bytes + HEADROOM_BYTES
-    questions, answers, *others = topic_names(settings)
+    answers, *others = settings.qa.output_topics
     forwarding = dict.fromkeys(others, largest + HEADROOM_BYTES)
-    return {questions: largest, answers: largest, **forwarding}
+    return {**dict.fromkeys([*settings.qa.question_topics, answers], largest), **forwarding}
 
 
 async def create_topics(settings: Settings, *, partitions: int, replication: int) -> dict[str, str]:
@@ -117,11 +127,17 @@ def topic_names(settings: Settings) -> list[str]:
 
 
 async def _fetch_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Topic to its properties, without those topics that may not be described."""
+    """Topic to its properties, without those topics that may not be described; empty if the brokers
+    do not have the request.
+    """
     wanted = dict.fromkeys((MAX_MESSAGE_BYTES, CLEANUP_POLICY))
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs=wanted) for name in names]
     configs = {}
-    for response in await admin.describe_configs(resources) if names else []:
+    try:
+        described = await admin.describe_configs(resources) if names else []
+    except (IncompatibleBrokerVersion, NotImplementedError, UnsupportedVersionError):
+        return {}
+    for response in described:
         for code, _, _, name, entries, *_ in response.resources:
             if not code:
                 configs[name] = {key: value or "" for key, value, *_ in entries if key in wanted}

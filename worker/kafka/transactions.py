@@ -13,12 +13,18 @@ Here a transaction is one call that returns, or raises; after an error the produ
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalOperation, OperationNotAttempted
+from aiokafka.errors import (
+    IllegalOperation,
+    IncompatibleBrokerVersion,
+    InvalidRequestError,
+    OperationNotAttempted,
+    UnsupportedVersionError,
+)
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
@@ -29,7 +35,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka.broker_client import BrokerClient, ErrorCodes
 from worker.kafka.deadline import deadline
-from worker.kafka.protocol import StableOffsetFetchRequest, TxnOffsetCommitRequest
+from worker.kafka.errors import StreamingError, format_error
+from worker.kafka.protocol import (
+    StableOffsetFetchRequest,
+    TxnOffsetCommitRequest,
+    read_offsets,
+)
+from worker.kafka.receipts import Receipt
 from worker.kafka.record_sender import RecordSender, TargetBatches, run_concurrently
 from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import FOREIGN_PAUSES, FOREIGN_REFUSALS
@@ -37,6 +49,8 @@ from worker.settings import KafkaSettings
 
 # The coordinator refused another partition of the request.
 _NOT_ERRORS = (OperationNotAttempted.errno,)
+
+_NO_TRANSACTIONS = (IncompatibleBrokerVersion, InvalidRequestError, UnsupportedVersionError)
 
 
 def transactional_id(group_id: str, partition: TopicPartition) -> str:
@@ -67,20 +81,23 @@ async def fetch_committed_offsets(
     """The offsets that the group has committed for partitions of one topic, without those that have
     none.
 
-    With `require_stable`, waits until no open transaction holds one of them. Raises `KafkaError`.
+    With `require_stable`, waits until no open transaction holds one of them; brokers that cannot
+    tell, older than Kafka 2.5, have no such transaction of ours. Raises `KafkaError`.
     """
     topic, numbers = partitions[0].topic, [each.partition for each in partitions]
     response = await client.send_to_group_coordinator(
         group_id,
         StableOffsetFetchRequest(group_id, topic, numbers, require_stable=require_stable),
-        lambda response: [response.error_code, *_partition_errors(response.topics, field=4)],
+        lambda response: [
+            response.error_code,
+            *(each.error_code for each in read_offsets(response)),
+        ],
         connection=numbers[0],
     )
     return {
-        TopicPartition(name, number): OffsetAndMetadata(offset, metadata or "")
-        for name, entries, _ in response.topics
-        for number, offset, _, metadata, *_ in entries
-        if offset >= 0
+        TopicPartition(topic, each.partition): OffsetAndMetadata(each.offset, each.metadata)
+        for each in read_offsets(response)
+        if each.offset >= 0
     }
 
 
@@ -91,6 +108,8 @@ class TransactionTime:
     duration: float
     throttled: float
     """Time from its end on in which the brokers mute the connections that it used."""
+    receipts: Mapping[int, Receipt] = field(default_factory=dict)
+    """Index of a record to its receipt."""
 
 
 class TransactionalProducer:
@@ -135,9 +154,16 @@ class TransactionalProducer:
 
         Waits without a deadline for a coordinator. Raises `KafkaError` if repeating cannot help.
         """
-        response = await self._send(
-            InitProducerIdRequest(self._id, self._timeout_ms), lambda answer: [answer.error_code]
-        )
+        request = InitProducerIdRequest(self._id, self._timeout_ms)
+        try:
+            response = await self._send(request, lambda answer: [answer.error_code])
+        except _NO_TRANSACTIONS as error:
+            # A cluster that refuses it only now, after it has named a coordinator.
+            raise StreamingError(
+                f"the transaction coordinator refuses InitProducerId for {self._id} "
+                f"({format_error(error)}); if the cluster has no transactions, set "
+                f"QA_DELIVERY=at_least_once"
+            ) from error
         self._producer = (response.producer_id, response.producer_epoch)
         self._sender.begin(*self._producer)
         self._usable = True
@@ -169,14 +195,16 @@ class TransactionalProducer:
         async with deadline(timeout, "end of the transaction"):
             if targets:
                 await self._add_partitions(targets)
-            steps = [self._produce(targets, began + timeout)] if targets else []
+            steps: list[Coroutine[Any, Any, Mapping[int, Receipt] | None]] = []
+            if targets:
+                steps.append(self._produce(targets, began + timeout))
             if offsets:
                 steps.append(self._commit_offsets(offsets))
-            await run_concurrently(steps)
+            acknowledged, *_ = await run_concurrently(steps)
             await self._end()
         self._usable = True
         throttled = self._client.throttled_seconds(targets, connection=self._connection)
-        return TransactionTime(time.monotonic() - began, throttled)
+        return TransactionTime(time.monotonic() - began, throttled, acknowledged or {})
 
     # The steps of a transaction. `BrokerClient` may repeat each of them.
 
@@ -204,8 +232,10 @@ class TransactionalProducer:
             await self._sender.check_refused(targets, refused, last=pause is None)
             await asyncio.sleep(pause or 0.0)
 
-    async def _produce(self, targets: Mapping[TopicPartition, TargetBatches], until: float) -> None:
-        await self._sender.send(targets, deadline=until)
+    async def _produce(
+        self, targets: Mapping[TopicPartition, TargetBatches], until: float
+    ) -> Mapping[int, Receipt]:
+        return await self._sender.send(targets, deadline=until)
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         request = AddOffsetsToTxnRequest(self._id, *self._producer, self._group_id)

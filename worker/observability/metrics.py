@@ -41,7 +41,7 @@ LAST_BROKER_CONTACT = Gauge(
 
 # Records in.
 CONSUMED_RECORDS = Counter(
-    "qa_consumed_records", "Records polled from the questions topic", ["topic", "partition"]
+    "qa_consumed_records", "Records polled from the questions topics", ["topic", "partition"]
 )
 IN_FLIGHT_RECORDS = Gauge("qa_in_flight_records", "Records polled and not yet delivered")
 IN_FLIGHT_BYTES = Gauge(
@@ -101,6 +101,11 @@ PAST_DEADLINE = Counter(
 )
 for _mode in ("dead_letter", "drop", "answer"):
     PAST_DEADLINE.labels(_mode)
+OUT_OF_SAMPLE = Counter(
+    "qa_out_of_sample_records",
+    "Records that QA_SAMPLE leaves out, counted when their offset was delivered: neither answered "
+    "nor rejected",
+)
 REJECTION_RATIO = Gauge(
     "qa_rejection_ratio",
     "Ratio of rejections to the last QA_DEAD_LETTER_LIMIT_RECORDS outcomes; the worker stops "
@@ -117,6 +122,7 @@ for _outcome in ("answer", "error", "dropped", "not_allowed", "unknown"):
 END_TO_END_LATENCY = Histogram(
     "qa_end_to_end_latency_seconds",
     "Time from a question's record timestamp to the acknowledgement of its answer or dead letter",
+    ["topic"],
     buckets=_END_TO_END_BUCKETS,
 )
 RECORD_PROCESSING = Histogram(
@@ -153,6 +159,11 @@ BATCH_SPLITS = Counter("qa_batch_splits", "Batches halved because the model fail
 WINDOWS = Counter("qa_windows", "Windows that the model has run")
 INFERENCE_TOKENS = Counter(
     "qa_inference_tokens", "Tokens that the model has run, padding not included"
+)
+QUEUE_TOKENS = Counter(
+    "qa_queue_tokens",
+    "Tokens that the model has run for a queue, padding not included; a queue is a questions topic",
+    ["queue"],
 )
 PADDING_TOKENS = Counter("qa_padding_tokens", "Padding tokens that the model has run")
 

@@ -1,251 +1,262 @@
-"""OpenTelemetry traces of records and of micro-batches, exported by OTLP over HTTP.
+"""OpenTelemetry spans of records, micro-batches, polls and commits, exported by OTLP over HTTP.
 
 A record has a span from its poll to its commit, a child of the producer's `traceparent`, with a
-child span for each stage; its answer carries that span's context. A micro-batch holds windows of
-several records, so it has a separate trace, with links from and to the spans of these records.
-OpenTelemetry's `OTEL_...` variables set the endpoint, the sampling and the batching of the export.
+child span for each stage and for each message that is sent for it. A micro-batch, a poll and a
+commit concern several records, so each has a separate trace, with links to the spans of these
+records or to those of their producers. OpenTelemetry's `OTEL_...` variables set the endpoint, the
+sampling and the batching of the export.
 
-The span of a record starts at the poll, since the answer carries its context. Its child spans are
-created when the record is committed, from the times in its `RecordTrace`. Names and attributes
-follow OpenTelemetry's semantic conventions for messaging (1.37), where these define any.
+The span of a record starts when its partition gets the record. Its child spans are created when
+the record is committed, from the times in its `RecordTrace`. Names and attributes follow the
+semantic conventions for messaging (`messaging.py`).
 """
 
-import threading
-from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, finalize
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-import structlog
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import (
     Link,
+    NonRecordingSpan,
     Span,
+    SpanContext,
     SpanKind,
     StatusCode,
-    Tracer,
-    TraceState,
+    get_current_span,
     set_span_in_context,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.util.types import Attributes
 
-from worker.observability.record_trace import ANSWERED, UNSURE, Header, RecordTrace
-from worker.observability.timings import BatchTiming
-
-FLUSH_SECONDS = 2.0
-"""Time to export the remaining spans. Less than QA_TERMINATION_GRACE_PERIOD_SECONDS leaves after
-QA_SHUTDOWN_SECONDS, with their defaults."""
-
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_PROTOCOL = "http/protobuf"
-
-log = structlog.get_logger(__name__)
+from worker.observability import messaging
+from worker.observability.client_operations import Header, Poll, Send
+from worker.observability.linked_spans import BatchSpans, LinkedSampler, SpanIds
+from worker.observability.messaging import MessagingAttributes
+from worker.observability.otlp import SCHEMA_URL
+from worker.observability.record_trace import Commit, RecordTrace, TraceListener
 
 _W3C = TraceContextTextMapPropagator()
 
 
-class TracingError(Exception):
-    """An `OTEL_...` variable has an unusable value; the message is one line that names it."""
+@dataclass(slots=True)
+class _OpenRecord:
+    """A record whose trace has not ended."""
+
+    span: Span
+    sends: set[int] = field(default_factory=set)
+    """The ids of the spans whose contexts messages carry."""
+    commit: tuple[SpanContext, int] | None = None
+    """The span of the commit of its offset, and its end."""
 
 
-def check(environment: Mapping[str, str]) -> None:
-    """Raises `TracingError` for values that would make every export fail."""
-    for name in _PROTOCOLS:
-        if environment.get(name, _PROTOCOL) != _PROTOCOL:
-            raise TracingError(
-                f"{name} is {environment[name]!r}: traces are exported by {_PROTOCOL}"
-            )
-    for name in _ENDPOINTS:
-        url = environment.get(name)
-        if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-            raise TracingError(
-                f"{name} is {url!r}: give a URL, such as http://collector:4318 for OTLP over HTTP"
-            )
+class Tracing(TraceListener):
+    """A listener that exports spans. Call `close` at the end."""
 
-
-class Tracing:
-    """A `TraceListener` that exports spans. Call `close` at the end."""
-
-    def __init__(
-        self,
-        *,
-        version: str,
-        group: str,
-        answers_topic: str,
-        dead_letters_topic: str,
-        unsure_topic: str | None = None,
-    ) -> None:
-        """Does not validate the environment: call `check` first."""
-        own = Resource({"service.name": "qa-worker", "service.version": version})
+    def __init__(self, attributes: MessagingAttributes, resource: Resource, version: str) -> None:
+        """Does not validate the environment: call `otlp.signals` first."""
+        self._ids = SpanIds()
         self._provider = TracerProvider(
-            resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
+            resource=resource, shutdown_on_exit=False, id_generator=self._ids
         )
         self._provider.sampler = LinkedSampler(self._provider.sampler)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = self._provider.get_tracer("qa-worker", version)
-        self._spans: dict[RecordTrace, Span] = {}
-        self._batches = _BatchSpans(self._tracer)
-        self._group = group
-        self._topics = {ANSWERED: answers_topic, UNSURE: unsure_topic or answers_topic}
-        self._dead_letters_topic = dead_letters_topic
+        self._tracer = self._provider.get_tracer("qa-worker", version, SCHEMA_URL)
+        self._open: dict[RecordTrace, _OpenRecord] = {}
+        self._batches = BatchSpans(self._tracer)
+        self._attributes = attributes
 
     def close(self) -> None:
-        """Export the remaining spans. Blocks for `FLUSH_SECONDS` at most."""
+        """Export the remaining spans. May block for long."""
         self._batches.close()
-        # With an unreachable collector, the exporter ignores its timeout and retries for longer.
-        closing = threading.Thread(target=self._provider.shutdown, name="qa-traces", daemon=True)
-        closing.start()
-        closing.join(FLUSH_SECONDS)
-        if closing.is_alive():
-            log.warning("trace_export_failed", seconds=FLUSH_SECONDS)
+        self._provider.shutdown()
 
     # The listener's part, on the event loop.
 
+    def on_connect(self, cluster_id: str) -> None:
+        self._attributes.cluster_id = cluster_id
+
+    def on_poll(self, poll: Poll) -> None:
+        attributes = self._attributes.span("poll", "receive", consumer=True)
+        attributes["messaging.batch.message_count"] = len(poll.records)
+        links = []
+        if poll.records:
+            of_records = [
+                {
+                    **self._attributes.destination(each.topic),
+                    **messaging.position(each.partition, each.offset),
+                    **messaging.message(each.key, is_tombstone=each.value is None),
+                    **self._attributes.conversation(each.headers),
+                }
+                for each in poll.records
+            ]
+            attributes |= messaging.shared(of_records)
+            for record, of_record in zip(poll.records, of_records, strict=True):
+                if (created := _creation_context(record.headers)).is_valid:
+                    own = {k: v for k, v in of_record.items() if k not in attributes}
+                    links.append(Link(created, own))
+        topics = {each.topic for each in poll.records}
+        span = self._tracer.start_span(
+            self._attributes.span_name("poll", topics),
+            Context(),
+            SpanKind.CLIENT,
+            attributes | messaging.error(poll.error_type),
+            links,
+            poll.began,
+        )
+        _end(span, poll.ended, poll.error_type, poll.error)
+
     def on_start(self, trace: RecordTrace) -> None:
         parent = _W3C.extract(_texts(trace.headers), Context())
+        created = get_current_span(parent).get_span_context()
         span = self._tracer.start_span(
-            f"process {trace.topic}",
+            self._attributes.span_name("process", [trace.topic]),
             parent,
             SpanKind.CONSUMER,
             {
-                "messaging.system": "kafka",
-                "messaging.operation.type": "process",
-                "messaging.operation.name": "process",
-                "messaging.destination.name": trace.topic,
-                "messaging.destination.partition.id": str(trace.partition),
-                "messaging.kafka.offset": trace.offset,
-                "messaging.consumer.group.name": self._group,
+                **self._attributes.span("process", "process", consumer=True),
+                **self._attributes.destination(trace.topic),
+                **messaging.position(trace.partition, trace.offset),
+                **messaging.message(trace.key, is_tombstone=trace.is_tombstone),
+                **self._attributes.conversation(trace.headers),
             },
-            start_time=trace.received,
+            [Link(created)] if created.is_valid else [],
+            trace.received,
         )
-        self._spans[trace] = span
+        opened = self._open[trace] = _OpenRecord(span)
+        trace.new_context = partial(self._new_context, opened)
+
+    def _new_context(self, opened: _OpenRecord) -> Sequence[Header]:
+        """The trace headers of a message: the context of a child span that sends it."""
+        parent = opened.span.get_span_context()
+        own = SpanContext(
+            parent.trace_id,
+            self._ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=parent.trace_flags,
+            trace_state=parent.trace_state,
+        )
+        opened.sends.add(own.span_id)
         carried: dict[str, str] = {}
-        _W3C.inject(carried, set_span_in_context(span, Context()))
-        trace.propagated = [(name, text.encode()) for name, text in carried.items()]
+        _W3C.inject(carried, set_span_in_context(NonRecordingSpan(own), Context()))
+        return [(name, text.encode()) for name, text in carried.items()]
+
+    def on_commit(self, commit: Commit) -> None:
+        if not commit.records:
+            return
+        spans = [self._open[trace].span.get_span_context() for trace in commit.traces]
+        sampled = [context for context in spans if context.trace_flags.sampled]
+        if spans and not sampled:
+            return
+        topics = {topic for topic, _ in commit.partitions}
+        attributes = self._attributes.span("commit", "settle", consumer=True)
+        attributes["messaging.batch.message_count"] = commit.records
+        attributes |= messaging.shared(
+            [
+                self._attributes.destination(topic) | messaging.position(partition, None)
+                for topic, partition in commit.partitions
+            ]
+        )
+        if len(commit.traces) == 1:
+            attributes |= messaging.position(None, commit.traces[0].offset)
+        span = self._tracer.start_span(
+            self._attributes.span_name("commit", topics),
+            Context(),
+            SpanKind.CLIENT,
+            attributes | messaging.error(commit.error_type),
+            [Link(context) for context in sampled],
+            commit.began,
+        )
+        _end(span, commit.ended, commit.error_type, commit.error)
+        for trace in commit.traces:
+            self._open[trace].commit = span.get_span_context(), commit.ended
 
     def on_end(self, trace: RecordTrace) -> None:
-        span = self._spans.pop(trace)
+        opened = self._open.pop(trace)
+        span = opened.span
         if span.is_recording():
-            self._add_children(span, trace)
+            self._add_children(opened, trace)
             span.set_attributes(
-                {
-                    "messaging.message.id": trace.id,
-                    "qa.outcome": trace.outcome,
-                    **trace.attributes,
-                }
+                {"qa.outcome": trace.outcome, **trace.attributes, **messaging.error(trace.failure)}
             )
-            if trace.cache:
-                span.set_attribute("qa.cache", trace.cache)
-            if trace.deadline is not None:
-                span.set_attribute("qa.deadline", trace.deadline)
-            if trace.expired:
-                span.set_attribute("qa.expired", trace.expired)
-            if trace.reply_topic:
-                span.set_attribute("qa.reply.topic", trace.reply_topic)
-            if trace.outcome not in self._topics:
-                span.set_status(StatusCode.ERROR, trace.outcome)
-        span.end(trace.ended)
+            optional = {
+                "messaging.message.id": trace.id,
+                "qa.cache": trace.cache,
+                "qa.deadline": trace.deadline,
+                "qa.expired": trace.expired,
+                "qa.reply.topic": trace.reply_topic,
+            }
+            span.set_attributes({k: v for k, v in optional.items() if v is not None and v != ""})
+        _end(span, trace.ended, trace.failure, trace.detail)
 
-    def _add_children(self, span: Span, trace: RecordTrace) -> None:
-        within = set_span_in_context(span, Context())
-        to = self._topics.get(trace.outcome, self._dead_letters_topic)
-        if trace.reply_topic and to == self._topics[ANSWERED]:
-            to = trace.reply_topic
+    def _add_children(self, opened: _OpenRecord, trace: RecordTrace) -> None:
+        within = set_span_in_context(opened.span, Context())
         for stage in trace.stages:
-            name, kind = stage.name, SpanKind.INTERNAL
-            if name == "publish":
-                name, kind = f"send {to}", SpanKind.PRODUCER
-            child = self._tracer.start_span(name, within, kind, start_time=stage.began)
-            child.end(stage.ended)
+            if stage.name != "publish":
+                child = self._tracer.start_span(stage.name, within, start_time=stage.began)
+                child.end(stage.ended)
         for batch in trace.batches:
-            batch_span = self._batches.link(batch, span)
             self._tracer.start_span(
                 "inference",
                 within,
-                links=[Link(batch_span.get_span_context())],
+                links=[Link(self._batches.link(batch, opened.span).get_span_context())],
                 start_time=batch.began,
             ).end(batch.ended)
-
-
-class _BatchSpans:
-    """The spans of micro-batches. All records with windows in a batch share its span.
-
-    The first sampled record that ends starts the span; later records add a link. The span ends when
-    its last record has ended, which drops the last reference to its `BatchTiming`. Counting records
-    instead would leak the spans of batches with a rejected or dropped record, because the trace of
-    such a record does not list its batches.
-    """
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-        self._open: WeakKeyDictionary[BatchTiming, tuple[Span, finalize[..., BatchTiming]]] = (
-            WeakKeyDictionary()
-        )
-
-    def link(self, batch: BatchTiming, record: Span) -> Span:
-        """Returns the span of `batch`, linked to `record`, the span of one of its records."""
-        link = record.get_span_context()
-        if (opened := self._open.get(batch)) is not None:
-            opened[0].add_link(link)
-            return opened[0]
-        span = self._tracer.start_span(
-            "micro-batch",
-            Context(),
-            attributes={
-                "qa.batch.windows": batch.windows,
-                "qa.batch.padded_tokens": batch.padded_tokens,
-            },
-            links=[Link(link)],
-            start_time=batch.began,
-        )
-        end = finalize(batch, span.end, batch.ended)
-        end.atexit = False
-        self._open[batch] = span, end
-        return span
-
-    def close(self) -> None:
-        """Ends the spans that are still open: some of their records have not ended."""
-        for _, end in list(self._open.values()):
-            end()
-
-
-class LinkedSampler(Sampler):
-    """Samples a root span with links if one of the linked spans is sampled.
-
-    So every sampled record has the spans of its micro-batches. The configured sampler decides about
-    all other spans.
-    """
-
-    def __init__(self, configured: Sampler) -> None:
-        self._configured = configured
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> SamplingResult:
-        if not parent_context and links:
-            sampled = any(link.context.trace_flags.sampled for link in links)
-            return SamplingResult(
-                Decision.RECORD_AND_SAMPLE if sampled else Decision.DROP, attributes
+        for send in trace.sends:
+            self._add_send(opened, within, trace, send)
+        if opened.commit is not None:
+            context, ended = opened.commit
+            of_stages = (each.ended for each in trace.stages)
+            of_sends = (each.ended for each in trace.sends)
+            began = min(ended, max(trace.received, *of_stages, *of_sends))
+            child = self._tracer.start_span(
+                "commit", within, links=[Link(context)], start_time=began
             )
-        return self._configured.should_sample(
-            parent_context, trace_id, name, kind, attributes, links, trace_state
-        )
+            child.end(ended)
 
-    def get_description(self) -> str:
-        return f"LinkedSampler{{{self._configured.get_description()}}}"
+    def _add_send(
+        self, opened: _OpenRecord, within: Context, trace: RecordTrace, send: Send
+    ) -> None:
+        """A message that carries another context than its own is linked to it: a dead letter keeps
+        the context of its question.
+        """
+        created = _creation_context(send.headers)
+        own = created.is_valid and created.span_id in opened.sends
+        if own:
+            self._ids.next_span_id = created.span_id
+        attributes = {
+            **self._attributes.span("send", "send", consumer=False),
+            **self._attributes.destination(send.topic),
+            **messaging.position(send.partition, send.offset),
+            **messaging.message(send.key, is_tombstone=send.is_tombstone),
+            **self._attributes.conversation(send.headers),
+            **messaging.error(send.error_type),
+        }
+        if trace.id:
+            attributes["messaging.message.id"] = trace.id
+        span = self._tracer.start_span(
+            self._attributes.span_name("send", [send.topic]),
+            within,
+            SpanKind.PRODUCER if own else SpanKind.CLIENT,
+            attributes,
+            [] if own or not created.is_valid else [Link(created)],
+            send.began,
+        )
+        _end(span, send.ended, send.error_type, send.error)
+
+
+def _end(span: Span, ended: int, error_type: str, error: str) -> None:
+    if error_type:
+        span.set_status(StatusCode.ERROR, error or None)
+    span.end(ended)
+
+
+def _creation_context(headers: Sequence[Header]) -> SpanContext:
+    """The context that a message carries; invalid if it carries none."""
+    return get_current_span(_W3C.extract(_texts(headers), Context())).get_span_context()
 
 
 def _texts(headers: Sequence[Header]) -> dict[str, str]:

@@ -34,3 +34,11 @@ class Settings:
                 f"KAFKA_MAX_POLL_INTERVAL_MS ({poll_ms}): a stalled worker does not poll, so the "
                 f"group would remove it before /healthz fails"
             )
+        default_group = KafkaSettings.model_fields["group_id"].default
+        if self.qa.sample < 1 and self.kafka.group_id == default_group:
+            # In the group of production, the questions out of the sample would be lost.
+            raise SettingsError(
+                f"QA_SAMPLE ({self.qa.sample:g}) below 1 needs a group of its own: set "
+                f"KAFKA_GROUP_ID to another name than {default_group}, since nothing else answers "
+                f"the questions that this group leaves out"
+            )

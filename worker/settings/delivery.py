@@ -1,18 +1,27 @@
 """How records travel: topics, guarantee, bounds on work in flight, commits, shutdown, limits."""
 
+from collections.abc import Mapping
 from itertools import combinations
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.reply import TOPIC_NAME, is_topic_name
+from worker.inference.options import split_csv
 from worker.settings.base import MIB, SettingsGroup, require_below
+from worker.settings.question_topics import check_with_one_name, first_topic, parse_topics
 
 
 class TopicSettings(SettingsGroup):
     """Where records come from and go to."""
 
     questions_topic: str = Field("qa.questions", description="Input topic")
+    questions_topics: Annotated[tuple[str, ...], BeforeValidator(split_csv)] = Field(
+        (),
+        description="Several input topics in place of QA_QUESTIONS_TOPIC, separated by commas, "
+        "each as NAME:WEIGHT (1 to 1000; default 1): topics with a backlog share the model by "
+        "weight",
+    )
     answers_topic: str = Field("qa.answers", description="Output topic")
     dead_letters_topic: str = Field(
         "qa.questions.dead", description="Topic for records that the worker rejects"
@@ -39,10 +48,32 @@ class TopicSettings(SettingsGroup):
     )
 
     @property
-    def topics(self) -> list[str]:
-        """Questions, answers, dead letters, and unsure questions if they have a topic."""
-        topics = [self.questions_topic, self.answers_topic, self.dead_letters_topic]
+    def question_topics(self) -> Mapping[str, int]:
+        """The input topics with their weights; the first is `questions_topic`."""
+        return parse_topics(self.questions_topics) or {self.questions_topic: 1}
+
+    @property
+    def output_topics(self) -> list[str]:
+        """Answers, dead letters, and unsure questions if they have a topic."""
+        topics = [self.answers_topic, self.dead_letters_topic]
         return topics if self.unsure_topic is None else [*topics, self.unsure_topic]
+
+    @property
+    def topics(self) -> list[str]:
+        """The input topics, then the output topics."""
+        return [*self.question_topics, *self.output_topics]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_to_first_topic(cls, values: dict[str, Any]) -> dict[str, Any]:
+        first = first_topic(values.get("questions_topics") or "")
+        return {"questions_topic": first, **values} if first else values
+
+    @field_validator("questions_topics")
+    @classmethod
+    def _check_question_topics(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        parse_topics(topics)
+        return topics
 
     @field_validator("questions_topic", "answers_topic", "dead_letters_topic", "unsure_topic")
     @classmethod
@@ -53,13 +84,15 @@ class TopicSettings(SettingsGroup):
 
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
-        names = {
-            "QA_QUESTIONS_TOPIC": self.questions_topic,
-            "QA_ANSWERS_TOPIC": self.answers_topic,
-            "QA_DEAD_LETTERS_TOPIC": self.dead_letters_topic,
-            "QA_UNSURE_TOPIC": self.unsure_topic,
-        }
-        for (one, topic), (other, same) in combinations(names.items(), 2):
+        check_with_one_name(self.questions_topic, self.question_topics)
+        setting = "QA_QUESTIONS_TOPICS" if self.questions_topics else "QA_QUESTIONS_TOPIC"
+        names = [
+            *((setting, topic) for topic in self.question_topics),
+            ("QA_ANSWERS_TOPIC", self.answers_topic),
+            ("QA_DEAD_LETTERS_TOPIC", self.dead_letters_topic),
+            ("QA_UNSURE_TOPIC", self.unsure_topic),
+        ]
+        for (one, topic), (other, same) in combinations(names, 2):
             if topic == same:
                 raise ValueError(f"{one} and {other} must differ; both are {topic}")
         return self

@@ -78,6 +78,19 @@ def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
                 yield f"unknown setting {name}; did you mean {near}?"
 
 
+def find_doubtful(settings: Settings) -> Iterator[str]:
+    """Yield a line for each combination that defeats its purpose. They do not stop the start."""
+    session_ms = settings.kafka.session_timeout_ms
+    grace_seconds = settings.qa.termination_grace_period_seconds
+    if settings.kafka.group_instance_id and session_ms < grace_seconds * 1000:
+        yield (
+            f"KAFKA_SESSION_TIMEOUT_MS ({session_ms}) should be at least "
+            f"QA_TERMINATION_GRACE_PERIOD_SECONDS ({grace_seconds:g}) with "
+            f"KAFKA_GROUP_INSTANCE_ID: a restart that takes longer than the session timeout moves "
+            f"the partitions"
+        )
+
+
 def variables() -> Iterator[Variable]:
     """Yield all variables, group by group."""
     for prefix, group in _GROUPS:

@@ -8,6 +8,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from worker.settings.base import MIB, SettingsGroup, require_below
 from worker.settings.bootstrap import parse_bootstrap_servers
 
+_JAVA_ASSIGNORS = {
+    "org.apache.kafka.clients.consumer.RoundRobinAssignor": "roundrobin",
+    "org.apache.kafka.clients.consumer.RangeAssignor": "range",
+    "org.apache.kafka.clients.consumer.StickyAssignor": "sticky",
+}
+
 
 class KafkaSettings(SettingsGroup):
     """Field `x_y` is the variable `KAFKA_X_Y`."""
@@ -16,12 +22,28 @@ class KafkaSettings(SettingsGroup):
         None, description="Brokers as host:port, separated by commas"
     )
     group_id: str = Field("qa-worker", min_length=1, description="Consumer group id")
+    group_instance_id: str | None = Field(
+        None,
+        max_length=249,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Static member of the group (KIP-345): a name that this worker alone has, and "
+        "keeps over restarts, so that a restart moves no partition; default: dynamic",
+    )
     client_id: str = Field("qa-worker", description="Client name in the brokers' logs and quotas")
+    client_rack: str | None = Field(
+        None,
+        description="Rack or zone of the worker (KIP-392): fetch from a replica whose broker.rack "
+        "is the same, if the brokers have a replica.selector.class; default: from the leader",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
-        "PLAIN", description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+    sasl_mechanism: Literal[
+        "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"
+    ] = Field(
+        "PLAIN",
+        description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, or AWS_MSK_IAM (extra msk; "
+        "region, role and profile by AWS' own variables)",
     )
     sasl_username: str | None = Field(None, description="User name for PLAIN and SCRAM")
     sasl_password: SecretStr | None = Field(None, description="Password for PLAIN and SCRAM")
@@ -61,8 +83,9 @@ class KafkaSettings(SettingsGroup):
         "read_committed",
         description="read_committed; read_uncommitted also reads records of open transactions",
     )
-    partition_assignment_strategy: Literal["roundrobin", "range"] = Field(
-        "roundrobin", description="roundrobin or range"
+    partition_assignment_strategy: Literal["roundrobin", "range", "sticky"] = Field(
+        "roundrobin",
+        description="roundrobin, range or sticky, or the Java client's class of the same name",
     )
     session_timeout_ms: int = Field(
         10_000,
@@ -89,6 +112,17 @@ class KafkaSettings(SettingsGroup):
         "added to a topic are not known",
     )
     request_timeout_ms: int = Field(40_000, ge=1_000, description="Timeout of a request")
+    connections_max_idle_ms: int = Field(
+        540_000,
+        ge=1_000,
+        description="Time after which a connection without requests is closed",
+    )
+    max_request_size: int | None = Field(
+        None,
+        ge=1024,
+        description="Maximum bytes of a request that publishes, for brokers that close the "
+        "connection at a larger one; default: the topics' max.message.bytes",
+    )
     transaction_timeout_ms: int = Field(
         10_000,
         ge=1_000,
@@ -111,6 +145,17 @@ class KafkaSettings(SettingsGroup):
     @classmethod
     def _normalize_servers(cls, text: str | None) -> str | None:
         return text and ",".join(parse_bootstrap_servers(text))
+
+    @field_validator("partition_assignment_strategy", mode="before")
+    @classmethod
+    def _short_name(cls, name: str) -> str:
+        return _JAVA_ASSIGNORS.get(name, name)
+
+    @property
+    def has_token_login(self) -> bool:
+        """Whether connections log in with a token (SASL/OAUTHBEARER)."""
+        by_token = self.sasl_mechanism in ("OAUTHBEARER", "AWS_MSK_IAM")
+        return by_token and self.security_protocol.startswith("SASL")
 
     @model_validator(mode="after")
     def _check_timeouts(self) -> "KafkaSettings":
@@ -138,6 +183,15 @@ class KafkaSettings(SettingsGroup):
                 f"KAFKA_SSL_KEYSTORE_LOCATION has no effect with "
                 f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}; it needs SSL or SASL_SSL"
             )
+        if self.sasl_mechanism == "AWS_MSK_IAM":
+            if self.security_protocol != "SASL_SSL":
+                # Without SASL the mechanism would have no effect. Without TLS the token would be
+                # readable on the network, and it is valid for 15 minutes.
+                raise ValueError(
+                    f"KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs KAFKA_SECURITY_PROTOCOL=SASL_SSL, not "
+                    f"{self.security_protocol}"
+                )
+            return
         if not self.security_protocol.startswith("SASL"):
             return
         protocol = f"KAFKA_SECURITY_PROTOCOL={self.security_protocol}"

@@ -13,12 +13,14 @@ TOKEN_CHARACTERS = 16
 
 
 class HttpSettings(SettingsGroup):
-    """The port for metrics and probes; traces."""
+    """The port for metrics and probes; OpenTelemetry."""
 
     http_host: str = Field("0.0.0.0", description="Listen address of /metrics, /healthz, /readyz")  # noqa: S104 - a pod's probes come from outside
     http_port: int = Field(8080, ge=0, le=65535, description="Its port; 0 selects a free port")
     tracing: bool = Field(
-        False, description="Export OpenTelemetry traces by OTLP over HTTP; OTEL_... variables apply"
+        False,
+        description="Export OpenTelemetry traces and messaging metrics by OTLP over HTTP; "
+        "OTEL_... variables apply",
     )
 
 

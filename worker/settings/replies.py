@@ -44,7 +44,8 @@ class ReplySettings(TopicSettings):
             if topic in self.reply_topics:
                 raise ValueError(
                     f"QA_REPLY_TOPICS must not name {topic}: the worker reads its questions from "
-                    f"{self.questions_topic} and writes dead letters to {self.dead_letters_topic}"
+                    f"{', '.join(self.question_topics)} and writes dead letters to "
+                    f"{self.dead_letters_topic}"
                     f"{onward}"
                 )
         if self.reply_also and not self.reply_topics:

@@ -4,7 +4,7 @@ from worker.settings.deadlines import DeadlineSettings
 from worker.settings.delivery import DeliverySettings, LifecycleSettings
 from worker.settings.inference import CacheSettings, InferenceSettings, ModelSettings
 from worker.settings.operations import ConsoleSettings, HttpSettings, LoggingSettings
-from worker.settings.replies import ReplySettings
+from worker.settings.sample import SampleSettings
 
 
 # pydantic collects fields from the last base to the first: the first concern stands last.
@@ -17,7 +17,7 @@ class WorkerSettings(
     DeadlineSettings,
     CacheSettings,
     InferenceSettings,
-    ReplySettings,
+    SampleSettings,
     ModelSettings,
 ):
     """Field `x_y` is the variable `QA_X_Y`."""

@@ -77,7 +77,7 @@ class Assignment:
             processor = self._open(partition)
             self._tasks[partition] = asyncio.create_task(self._run(partition, processor))
         metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))
-        log.info("assigned", partitions=sorted(each.partition for each in self._partitions))
+        log.info("assigned", **_numbers(self._partitions))
         self._context.health.ready = True
 
     async def on_revoked(self) -> None:
@@ -85,7 +85,7 @@ class Assignment:
         tasks, self._tasks = self._tasks, {}
         if not partitions:
             return
-        log.info("revoked", partitions=sorted(each.partition for each in partitions))
+        log.info("revoked", **_numbers(partitions))
         try:
             await self._drain(partitions)
         except KafkaError as error:
@@ -140,6 +140,7 @@ class Assignment:
                 metrics.PARTITION_RESTARTS.inc()
                 log.warning(
                     "partition_restarted",
+                    topic=partition.topic,
                     partition=partition.partition,
                     error=format_error(error),
                     records=processor.tracker.in_flight,
@@ -200,6 +201,14 @@ class Assignment:
         partitions.clear()
         tasks.clear()
         metrics.ASSIGNED_PARTITIONS.set(len(self._partitions))
+
+
+def _numbers(partitions: Iterable[TopicPartition]) -> dict[str, Any]:
+    """The partitions for the log: their numbers, and the same by topic."""
+    topics: dict[str, list[int]] = {}
+    for each in sorted(partitions):
+        topics.setdefault(each.topic, []).append(each.partition)
+    return {"partitions": sorted(each.partition for each in partitions), "topics": topics}
 
 
 async def _wait_drained(partitions: Iterable[PartitionProcessor]) -> None:

@@ -7,6 +7,7 @@ long with any model on any machine.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
 from worker.observability import metrics
@@ -28,6 +29,9 @@ class EngineLoad(Protocol):
     def pending_tokens(self) -> int:
         """Tokens submitted and not finished."""
 
+    def pending_tokens_of(self, queue: str, /) -> int:
+        """The part of them that was submitted to one queue; a queue is a questions topic."""
+
     @property
     def tokens_per_second(self) -> float:
         """The rate at which the engine finishes them while all of its threads are busy."""
@@ -41,12 +45,23 @@ class InFlightLimiter:
     """Bounds on the records that were added and whose outcomes are not yet acknowledged."""
 
     def __init__(
-        self, engine: EngineLoad, *, max_bytes: int, max_tokens: int, max_seconds: float
+        self,
+        engine: EngineLoad,
+        *,
+        max_bytes: int,
+        max_tokens: int,
+        max_seconds: float,
+        weights: Mapping[str, int] | None = None,
     ) -> None:
+        """`weights` are those of the questions topics, if there are several."""
         self._engine = engine
         self._max_bytes = max_bytes
         self._max_tokens = max_tokens
         self._max_seconds = max_seconds
+        weights = weights or {}
+        least = min(weights.values(), default=1)
+        self._shares = {topic: each / least for topic, each in weights.items()}
+        self._has_topics = len(weights) > 1
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._wake_scheduled = False
@@ -56,20 +71,43 @@ class InFlightLimiter:
     @property
     def token_limit(self) -> int:
         """Tokens that may be pending, by count and by time, and at least what keeps the engine
-        busy.
+        busy. A topic that is alone may fill half of them if there are several topics.
         """
         by_time = int(self._engine.tokens_per_second * self._max_seconds)
-        return min(self._max_tokens, max(by_time, self._engine.min_pending_tokens))
+        busy = self._engine.min_pending_tokens * (2 if self._has_topics else 1)
+        return min(self._max_tokens, max(by_time, busy))
 
     def has_capacity(self, size: int = 0) -> bool:
-        """Whether a record of `size` bytes may be added. One record always may, of any size."""
+        """Whether a record of `size` bytes may be added. One record always may, of any size.
+
+        With several topics, tokens are bounded by `admits`.
+        """
         if not self.records:
             return True
         return (
             self.records < MAX_RECORDS
             and self.bytes + size <= self._max_bytes
-            and self._engine.pending_tokens < self.token_limit
+            and (self._has_topics or self._engine.pending_tokens < self.token_limit)
         )
+
+    def admits(self, topic: str) -> bool:
+        """Whether the engine may get another record of the topic beside those of other topics: as
+        long as fewer tokens of the topic are pending than are free for all, times its weight
+        divided by the least weight. A topic of which nothing is pending always may.
+
+        So some capacity is always free for a topic whose records arrive, and topics that all have
+        a backlog have tokens in flight in proportion to their weights (Choudhury and Hahne, as in
+        `within_share`, with a factor for each queue).
+        """
+        if not self._has_topics:
+            return True
+        own = self._engine.pending_tokens_of(topic)
+        pending, limit = self._engine.pending_tokens, self.token_limit
+        if not own:
+            return True
+        if pending < self._engine.min_pending_tokens:
+            return pending < limit
+        return own < self._shares[topic] * (limit - pending)
 
     def within_share(self, size: int, *, held: int, records: int) -> bool:
         """Whether a partition that holds `records` with `held` bytes in flight may add a record of

@@ -106,7 +106,10 @@ def shrink_dead_letter(record: InputRecord, dead_letter: OutputRecord) -> Output
         headers.append((VALUE_OMITTED, str(len(dead_letter.value)).encode()))
     elif question_headers:
         headers = _shortened(added)
-        headers.append((HEADERS_OMITTED, str(len(question_headers)).encode()))
+        # The record's own: the worker may have added a trace context (`trace_context.py`), and the
+        # replay counts those of the question.
+        if record.headers:
+            headers.append((HEADERS_OMITTED, str(len(record.headers)).encode()))
     elif KEY_OMITTED not in added:
         key = record.default_id.encode()
         headers = [*_shortened(added), _key_omitted(record)]

@@ -9,9 +9,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import chain
 
-from schemas.rejection import Reason
+from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
+from worker.kafka.records import InputRecord
 from worker.observability import metrics
+from worker.streaming.delivery.base import ProcessedRecord
 
 Outcomes = Sequence[Reason | None]
 """A dead letter's reason, or None for an answer."""
@@ -69,3 +71,15 @@ class DeadLetterLimit:
             f"the settings, or see QA_DEAD_LETTER_LIMIT_RECORDS ({self._records}; 0: no limit) and "
             f"QA_DEAD_LETTER_LIMIT_RATIO ({self._ratio:g})"
         )
+
+
+def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
+    """Whether the record counts for the dead-letter limit. A replayed question that is rejected
+    again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
+    expired question: after an outage, all of them may have expired. Nor one whose reply topic does
+    not exist: a client that has left may have sent many. Nor one out of the sample.
+    """
+    if processed.out_of_sample:
+        return False
+    of_the_question = processed.reason not in (Reason.EXPIRED, Reason.REPLY_UNKNOWN)
+    return of_the_question and not is_replay(record.headers)

@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from aiokafka import TopicPartition
 
-from schemas.rejection import Reason, is_replay
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
@@ -23,12 +22,13 @@ from worker.observability.health import Health
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
+    OUT_OF_SAMPLE,
     UNSURE,
     RecordTrace,
     TraceDispatcher,
 )
 from worker.streaming.backpressure import InFlightLimiter
-from worker.streaming.dead_letter_limit import DeadLetterLimit
+from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
 from worker.streaming.delivery.base import (
     DeliveredRecord,
     Delivery,
@@ -38,12 +38,10 @@ from worker.streaming.delivery.base import (
     Tracker,
 )
 from worker.streaming.offset_tracker import OffsetTracker
+from worker.streaming.outcome_metrics import count_outcome, observe_latency
 from worker.streaming.processor import RecordProcessor
+from worker.streaming.sends import add_sends
 from worker.streaming.unsure import Verdict
-
-_PUBLISH = metrics.STAGE.labels("publish")
-_VERDICTS = {verdict: metrics.VERDICTS.labels(str(verdict)) for verdict in Verdict}
-_REJECTIONS = {reason: metrics.REJECTIONS.labels(str(reason)) for reason in Reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ class PartitionProcessor:
         labels = partition.topic, str(partition.partition)
         self._records = metrics.CONSUMED_RECORDS.labels(*labels)
         self._answers = metrics.ANSWERS.labels(*labels)
+        self._latency = metrics.END_TO_END_LATENCY.labels(partition.topic)
         metrics.EXPIRED_OFFSETS.labels(*labels)  # from 0 on, see metrics.py
         self._processing: deque[InFlightRecord] = deque()  # the first of them is not done
         self._processed: deque[InFlightRecord] = deque()  # lie before those; to be delivered
@@ -92,6 +91,8 @@ class PartitionProcessor:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = self._closed = False
+        self._delivering: tuple[Sequence[ProcessedRecord], int] = (), 0
+        """The batch that is being delivered, and the start of its delivery (`time.time_ns`)."""
 
     async def run(self) -> None:
         """Deliver what is processed until cancelled. Raises what a delivery raises.
@@ -127,7 +128,7 @@ class PartitionProcessor:
         context.limiter.acquire(record.size)
         self.in_flight_bytes += record.size
         self._idle.clear()
-        trace = context.traces.start(record.topic, record.partition, record.offset, record.headers)
+        trace = context.traces.start(record)
         processing = asyncio.create_task(context.processor.process(record, trace))
         self._processing.append(InFlightRecord(record, processing, time.perf_counter(), trace))
         processing.add_done_callback(self._collect_processed)
@@ -158,6 +159,7 @@ class PartitionProcessor:
         self._closed = True
         discarded = len(self._processed) + len(self._processing)
         traces = self._context.traces
+        self._trace_failure(asyncio.CancelledError())
         for each in (*self._processed, *self._processing):
             if not each.processing.cancel() and not each.processing.cancelled():
                 each.processing.exception()  # retrieved, or asyncio logs it
@@ -207,13 +209,19 @@ class PartitionProcessor:
         batch, limit_exceeded = self._take_batch()
         if batch or limit_exceeded is None:
             started, started_ns = time.perf_counter(), time.time_ns()
+            self._delivering = batch, started_ns
             try:
                 async for processed in self._delivery.deliver(batch):
                     self._complete(processed, started, started_ns)
             except NotDeliveredError as error:
                 # Before the dead-letter limit's error: the batch is taken again.
-                self._replace(error.refused)
+                self._replace(error.refused, started_ns)
                 return
+            except Exception as error:
+                self._trace_failure(error)
+                raise
+            finally:
+                self._delivering = (), 0
             self.made_progress = True
             self._context.health.record_completed()
             if not self.tracker.in_flight:
@@ -221,14 +229,23 @@ class PartitionProcessor:
         if limit_exceeded is not None:
             raise limit_exceeded
 
-    def _replace(self, refused: Mapping[int, Refusals]) -> None:
+    def _trace_failure(self, error: BaseException) -> None:
+        """The delivery of a batch fails, or is cancelled; what was acknowledged was sent."""
+        batch, started_ns = self._delivering
+        undelivered = {each.record.offset: each.trace for each in self._processed}
+        for processed in batch:
+            add_sends(undelivered.get(processed.offset), processed, started_ns, failed=error)
+
+    def _replace(self, refused: Mapping[int, Refusals], started_ns: int) -> None:
         """The topics refuse outputs of the records at these offsets. Raises `StreamingError` if
         nothing can be delivered in the place of one.
         """
         for each in self._processed:
             if (why := refused.get(each.record.offset)) is not None:
+                processed = self._result(each)
+                add_sends(each.trace, processed, started_ns, refused=why)
                 self._replaced[each.record.offset] = self._context.processor.replace_refused(
-                    each.record, self._result(each), why
+                    each.record, processed, why, each.trace
                 )
 
     def _result(self, each: InFlightRecord) -> ProcessedRecord:
@@ -260,40 +277,17 @@ class PartitionProcessor:
             each.trace.expired = processed.expired or ""
             if processed.outputs:
                 each.trace.add_stage("publish", started_ns)
+            add_sends(each.trace, processed, started_ns)
         is_unsure = processed.verdict is Verdict.UNSURE
         outcome = str(reason) if reason else UNSURE if is_unsure else ANSWERED
+        if processed.out_of_sample:
+            outcome = OUT_OF_SAMPLE
+            metrics.OUT_OF_SAMPLE.inc()
         self.tracker.complete(processed.offset, DeliveredRecord(each.trace, outcome))
         self._context.limiter.release(each.record.size)
         self.in_flight_bytes -= each.record.size
         if counts(each.record, processed):
             self._context.dead_letter_limit.count(reason)
-        if processed.verdict is not None:
-            _VERDICTS[processed.verdict].inc()
-        if processed.expired is not None:
-            metrics.PAST_DEADLINE.labels(processed.expired).inc()
-        if not processed.outputs:
-            return
-        if reason is None:
-            self._answers.inc()
-        else:
-            _REJECTIONS[reason].inc()
-        if processed.reply_outcome is not None:
-            metrics.REPLIES.labels(processed.reply_outcome).inc()
-        now = time.perf_counter()
-        _PUBLISH.observe(now - started)
-        metrics.RECORD_PROCESSING.observe(now - each.added)
-        if each.record.produced_ms is not None:
-            # The producer's clock may be ahead of ours.
-            metrics.END_TO_END_LATENCY.observe(
-                max(0.0, time.time() - each.record.produced_ms / 1000)
-            )
-
-
-def counts(record: InputRecord, processed: ProcessedRecord) -> bool:
-    """Whether the record counts for the dead-letter limit. A replayed question that is rejected
-    again returns to the dead-letter topic: that says nothing about the questions topic. Nor does an
-    expired question: after an outage, all of them may have expired. Nor one whose reply topic does
-    not exist: a client that has left may have sent many.
-    """
-    of_the_question = processed.reason not in (Reason.EXPIRED, Reason.REPLY_UNKNOWN)
-    return of_the_question and not is_replay(record.headers)
+        count_outcome(processed, self._answers)
+        if processed.outputs:
+            observe_latency(each.record, self._latency, added=each.added, published=started)

@@ -138,6 +138,8 @@ class RecordPoller:
         return True
 
     def _within_share(self, partition: PartitionProcessor, record: InputRecord) -> bool:
+        if not self._limiter.admits(record.topic):
+            return False
         alone = len(self._assignment.partitions) == 1
         return alone or self._limiter.within_share(
             record.size, held=partition.in_flight_bytes, records=partition.in_flight_records
@@ -159,7 +161,10 @@ class RecordPoller:
                 position = await self._consumer.position(partition)
             except KafkaError as error:
                 log.debug(
-                    "position_unknown", partition=partition.partition, error=format_error(error)
+                    "position_unknown",
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    error=format_error(error),
                 )
                 continue
             processor.advance_to(position)

@@ -6,7 +6,7 @@ PartitionProcessor's job.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,10 +17,9 @@ import structlog
 from schemas.answer import Answer
 from schemas.envelope import Envelope
 from schemas.event import Event, Outcome
-from schemas.rejection import Header, Reason, Rejected
+from schemas.rejection import Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
-from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
@@ -29,11 +28,10 @@ from worker.streaming.codec import (
     decode_record,
     encode_dead_letter,
     encode_outcome_record,
-    omitted_parts,
-    shrink_dead_letter,
 )
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.replies import (
     Reply,
     ReplyRouter,
@@ -42,6 +40,8 @@ from worker.streaming.replies import (
     reply_after,
     with_event_id,
 )
+from worker.streaming.sample import Sample
+from worker.streaming.trace_context import new_context, with_context, with_new_context
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
 log = structlog.get_logger(__name__)
@@ -69,8 +69,8 @@ class Engine(EngineLoad, Protocol):
     def event_type(self) -> type[Event[Outcome]]:
         """The type of events that `submit` takes."""
 
-    def submit(self, event: Event[R], /) -> "Future[ReadResult[R]]":
-        """The future raises `Rejected` for an event that is rejected."""
+    def submit(self, event: Event[R], /, *, queue: str = "") -> "Future[ReadResult[R]]":
+        """The future raises `Rejected` for an event that is rejected. Queues share the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ class RecordProcessor:
     max_record_bytes: int
     deadlines: DeadlinePolicy
     replies: ReplyRouter
-    limits: Mapping[str, int]
-    """Topic to `max.message.bytes`."""
+    limits: OutputLimits
     compacted: Collection[str] = ()
     """Topics that take no record without a key."""
     unsure: UnsureQuestions = field(default_factory=UnsureQuestions)
     cache: AnswerCache | None = None
     """In front of the engine."""
+    sample: Sample = field(default_factory=Sample)
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -112,14 +112,16 @@ class RecordProcessor:
             if trace is not None:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
+            if not self.sample.contains(name):
+                return self.sample.leave_out(record, name)
             if envelope.ignored:
                 fields = envelope.ignored[:_NAMED_FIELDS]
-                log.debug("unknown_fields", **_position(record), id=name, fields=fields)
+                log.debug("unknown_fields", **record.place, id=name, fields=fields)
             event, deadline = self.deadlines.apply(envelope.event, record)
             if trace is not None and deadline is not None:
                 trace.deadline = deadline.seconds
             is_late = self.deadlines.has_passed(deadline)
-            result = await self._infer(event, cache_key)
+            result = await self._infer(event, cache_key, record.topic)
             is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
             if trace is not None:
                 trace.add_timings(result.timings)
@@ -127,7 +129,8 @@ class RecordProcessor:
             outputs: tuple[OutputRecord, ...]
             if verdict is Verdict.UNSURE and self.unsure.topic:
                 # The worker that answers it replies: the record keeps its headers.
-                outputs = (self._send_on(record, name, result.outcome, self.unsure.topic),)
+                source = with_context(record, trace)
+                outputs = (self._send_on(source, name, result.outcome, self.unsure.topic),)
             else:
                 output = await self._run_sized(
                     record,
@@ -136,13 +139,14 @@ class RecordProcessor:
                     envelope,
                     result.outcome,
                     self.answers_topic,
-                    context=None if trace is None else trace.propagated,
+                    context=new_context(trace),
                     requires_key=self.answers_topic in self.compacted,
                 )
-                outputs = self.replies.outputs(record, output, reply)
-                log.debug("answered", **_position(record), id=name, type=result.outcome.TYPE)
+                first, *others = self.replies.outputs(record, output, reply)
+                outputs = first, *(with_new_context(other, trace) for other in others)
+                log.debug("answered", **record.place, id=name, type=result.outcome.TYPE)
             for output in outputs:
-                if not self._fits(output, reply):
+                if not self.limits.allow(output, reply):
                     raise Rejected(
                         Reason.ANSWER_TOO_LARGE,
                         f"the outcome takes {output.size} bytes, more than {output.topic} allows",
@@ -154,26 +158,29 @@ class RecordProcessor:
             if trace is not None and not trace.stages:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
-            context = None if trace is None else trace.propagated
-            return self._reject(record, name, rejected, reply, context)
+            if not self.sample.contains_unread(record, name):
+                return self.sample.leave_out(record, name)
+            return self._reject(record, name, rejected, reply, trace)
 
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
         """The record for the topic of unsure questions."""
         assert isinstance(answer, Answer)
-        log.debug("unsure", **_position(record), id=name, score=answer.score, to=topic)
+        log.debug("unsure", **record.place, id=name, score=answer.score, to=topic)
         return encode_unsure_question(record, answer, topic, requires_key=topic in self.compacted)
 
     def _decode(self, record: InputRecord) -> tuple[Envelope[Event[Outcome]], bytes | None]:
         """The record's event, and its key in the cache, if there is one. Raises `Rejected`."""
         kind = self.engine.event_type
         envelope = decode_record(kind, record, max_bytes=self.max_record_bytes)
-        return envelope, None if self.cache is None else self.cache.key(envelope.event)
+        if self.cache is None or not self.sample.contains(envelope.event.id or ""):
+            return envelope, None
+        return envelope, self.cache.key(envelope.event)
 
-    async def _infer(self, event: Event[R], cache_key: bytes | None) -> ReadResult[R]:
+    async def _infer(self, event: Event[R], cache_key: bytes | None, queue: str) -> ReadResult[R]:
         if self.cache is None or cache_key is None:
-            future = self.engine.submit(event)
+            future = self.engine.submit(event, queue=queue)
         else:
-            future = self.cache.submit(event, cache_key)
+            future = self.cache.submit(event, cache_key, queue=queue)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -193,7 +200,11 @@ class RecordProcessor:
         return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))
 
     def replace_refused(
-        self, record: InputRecord, refused: ProcessedRecord, refusals: Refusals
+        self,
+        record: InputRecord,
+        refused: ProcessedRecord,
+        refusals: Refusals,
+        trace: RecordTrace | None = None,
     ) -> ProcessedRecord:
         """What is delivered for the record in the place of `refused`, some of whose outputs their
         topics refuse: for an answer a dead letter, for a dead letter a smaller one.
@@ -207,7 +218,7 @@ class RecordProcessor:
             rejected = rejection_for(refusal)
             sent = reply_after(reply, refusals.values())
             # The question asks for a reply, whether or not there is an error reply.
-            return replace(self._reject(record, name, rejected, sent), reply=reply)
+            return replace(self._reject(record, name, rejected, sent, trace), reply=reply)
         # The dead letter comes first, and an error reply behind it.
         dead_letter, *error_reply = refused.outputs
         if reply is not None and 1 in refusals:
@@ -215,8 +226,8 @@ class RecordProcessor:
             error_reply = []
         if 0 in refusals:
             why = str(refusals[0])
-            dead_letter = self._shrink(record, dead_letter, refused.reason, why)
-        fitting = self._fitting(record, dead_letter, refused.reason)
+            dead_letter = self.limits.shrink(record, dead_letter, refused.reason, why)
+        fitting = self.limits.fit(record, dead_letter, refused.reason)
         return ProcessedRecord(record.offset, (fitting, *error_reply), refused.reason, reply)
 
     def _reject(
@@ -225,10 +236,11 @@ class RecordProcessor:
         name: str,
         rejected: Rejected,
         reply: Reply | None,
-        context: Sequence[Header] | None = None,
+        trace: RecordTrace | None = None,
     ) -> ProcessedRecord:
-        """`context` are trace headers that replace the record's in an error reply."""
-        event = {**_position(record), "id": name, "reason": str(rejected.reason)}
+        if trace is not None:
+            trace.detail = rejected.detail
+        event = {**record.place, "id": name, "reason": str(rejected.reason)}
         if rejected.reason is Reason.EXPIRED:
             # After an outage thousands may expire; the watchdog logs their number.
             log.debug("expired", **event, detail=rejected.detail, mode=self.deadlines.expired)
@@ -238,51 +250,9 @@ class RecordProcessor:
             log.warning("rejected", **event, detail=rejected.detail, exc_info=rejected.__cause__)
         topic = self.dead_letters_topic
         dead_letter = encode_dead_letter(
-            record, rejected, topic, requires_key=topic in self.compacted
+            with_context(record, trace), rejected, topic, requires_key=topic in self.compacted
         )
-        dead_letter = self._fitting(record, dead_letter, rejected.reason)
-        error_reply = self.replies.error_reply(record, rejected, reply, context)
+        dead_letter = self.limits.fit(record, dead_letter, rejected.reason)
+        error_reply = self.replies.error_reply(record, rejected, reply, new_context(trace))
         outputs = (dead_letter, *error_reply)
         return ProcessedRecord(record.offset, outputs, rejected.reason, reply)
-
-    def _fitting(
-        self, record: InputRecord, dead_letter: OutputRecord, reason: Reason
-    ) -> OutputRecord:
-        """The largest form of the dead letter that its topic accepts."""
-        while not self._fits(dead_letter):
-            limit = self.limits[dead_letter.topic]
-            why = f"{dead_letter.topic} takes {limit} bytes of its {dead_letter.size}"
-            dead_letter = self._shrink(record, dead_letter, reason, why)
-        return dead_letter
-
-    def _shrink(
-        self, record: InputRecord, dead_letter: OutputRecord, reason: Reason, why: str
-    ) -> OutputRecord:
-        """The next smaller form. Raises `StreamingError` if there is none."""
-        smaller = shrink_dead_letter(record, dead_letter)
-        if smaller is None:
-            raise StreamingError(
-                f"no dead letter for the record at {record.topic} partition {record.partition} "
-                f"offset {record.offset} ({reason}), not even one that only names it: {why}. "
-                f"Change the configuration of {dead_letter.topic} (max.message.bytes, or a check "
-                f"of its records)"
-            )
-        omitted = omitted_parts(smaller)
-        log.error(
-            "dead_letter_reduced",
-            **_position(record),
-            reason=str(reason),
-            omitted=omitted,
-            why=why,
-        )
-        return smaller
-
-    def _fits(self, output: OutputRecord, reply: Reply | None = None) -> bool:
-        """Whether its topic, which may be that of the reply, accepts a record of this size."""
-        if reply is not None and output.topic == reply.topic:
-            return output.size <= reply.max_bytes
-        return output.size <= self.limits[output.topic]
-
-
-def _position(record: InputRecord) -> dict[str, str | int]:
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from worker.inference.cache.answer_cache import AnswerCache
+from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.errors import format_error
 from worker.kafka.start_offsets import GroupStart
@@ -25,10 +26,13 @@ from worker.streaming.backpressure import InFlightLimiter
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
+from worker.streaming.observed_consumer import ObservedConsumer
+from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor
 from worker.streaming.replies import ReplyRouter
+from worker.streaming.sample import Sample
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.unsure import UnsureQuestions
@@ -48,6 +52,7 @@ class KafkaSession:
         settings: Settings,
         topics: OutputTopics,
         start: GroupStart,
+        support: ClusterSupport,
         engine: Engine,
         cache: AnswerCache | None,
         health: Health,
@@ -60,16 +65,18 @@ class KafkaSession:
         qa = settings.qa
         self._health = health
         self._engine = engine
+        traces.connected(start.topic_ids.cluster)
         throttling = ThrottleReporter(health)
         self._consumer = GroupConsumer(settings, start, throttling.report)
         self._delivery = create_delivery(
-            settings, topics.limits, self._consumer, traces, throttling.report
+            settings, topics.limits, self._consumer, traces, throttling.report, support
         )
         self._limiter = InFlightLimiter(
             engine,
             max_bytes=qa.max_in_flight_bytes,
             max_tokens=qa.max_in_flight_tokens,
             max_seconds=qa.max_in_flight_seconds,
+            weights=qa.question_topics,
         )
         processor = RecordProcessor(
             engine=engine,
@@ -80,9 +87,10 @@ class KafkaSession:
             max_record_bytes=qa.max_record_bytes,
             deadlines=DeadlinePolicy(qa.expired, qa.max_age_seconds),
             replies=ReplyRouter(qa, self._delivery.foreign_topics),
-            limits=topics.limits,
+            limits=OutputLimits(topics.limits),
             compacted=topics.compacted,
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
+            sample=Sample(qa.sample),
         )
         context = PartitionContext(
             processor=processor,
@@ -95,7 +103,7 @@ class KafkaSession:
         )
         self._assignment = Assignment(settings, context)
         self._poller = RecordPoller(
-            self._consumer,
+            ObservedConsumer(self._consumer, traces),
             self._limiter,
             self._assignment,
             max_records=settings.kafka.max_poll_records,

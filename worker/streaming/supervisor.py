@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
+from worker.kafka.cluster_support import ClusterSupport, require_delivery
 from worker.kafka.diagnostics import find_connection_error
 from worker.kafka.errors import Recovery, StreamingError, format_error, recovery_for
 from worker.kafka.group_start import find_group_start
@@ -69,6 +70,7 @@ class WorkerSupervisor:
         self._silence = SilenceGuard(self._probe)
         self._opened = False
         self._start: GroupStart | None = None
+        self._support = ClusterSupport()
         self._session: KafkaSession | None = None
 
     @property
@@ -115,11 +117,13 @@ class WorkerSupervisor:
         settings = self._read_settings()
         topics = await check_topics(settings)
         if self._start is None:
+            self._support = await require_delivery(settings)
             self._start = await find_group_start(settings)
         session = KafkaSession(
             settings,
             topics,
             self._start,
+            self._support,
             self._engine,
             self._cache,
             self._health,

@@ -50,6 +50,14 @@ MODEL = Row(
             ),
         ),
         Panel(
+            "Tokens by topic",
+            "Tokens per second that the model ran for each questions topic. While several have a "
+            "backlog, in proportion to their weights in QA_QUESTIONS_TOPICS.",
+            "cps",
+            (("{{queue}}", f"sum by (queue) ({rate('qa_queue_tokens_total')})"),),
+            stacked=True,
+        ),
+        Panel(
             "Pending tokens",
             "Tokens that wait for inference or are in it; above QA_MAX_IN_FLIGHT_TOKENS a worker "
             "polls no more records.",

@@ -22,14 +22,16 @@ class ManualEngine:
 
     def __init__(self) -> None:
         self.running: list[tuple[Question, Read]] = []
+        self.queues: list[str] = []
         self.submitted = 0
         self.closed = False
 
-    def submit(self, event: Any, /) -> Any:
+    def submit(self, event: Any, /, *, queue: str = "") -> Any:
         if self.closed:
             raise RuntimeError("the engine is closed")
         future: Read = Future()
         self.submitted += 1
+        self.queues.append(queue)
         self.running.append((event, future))
         return future
 
@@ -49,6 +51,6 @@ def question(id_: str, context: str = "Ada wrote it") -> Question:
     return Question(id=id_, question="Who?", context=context)
 
 
-def ask(cache: AnswerCache, id_: str, context: str = "Ada wrote it") -> Read:
+def ask(cache: AnswerCache, id_: str, context: str = "Ada wrote it", *, queue: str = "") -> Read:
     event = question(id_, context)
-    return cache.submit(event, cache.key(event))
+    return cache.submit(event, cache.key(event), queue=queue)

@@ -239,3 +239,19 @@ def test_threads_that_ask_the_same_get_the_same(tiny_reader: InferenceEngine) ->
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_an_event_does_not_wait_for_an_equal_one_in_another_queue() -> None:
+    """The other queue may be served much later. What was read is kept for both."""
+    engine = ManualEngine()
+    cache = AnswerCache(engine, max_bytes=10_000)
+    batch = [ask(cache, f"b{n}", queue="batch") for n in range(2)]
+    interactive = ask(cache, "i0", queue="interactive")
+    assert engine.queues == ["batch", "interactive"]
+    engine.complete(1)
+    assert interactive.result(0).outcome.id == "i0"
+    assert not any(each.done() for each in batch)
+    assert ask(cache, "b2", queue="batch").result(0).outcome.id == "b2"
+    engine.complete()
+    assert [each.result(0).outcome.id for each in batch] == ["b0", "b1"]
+    assert engine.submitted == 2

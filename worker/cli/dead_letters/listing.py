@@ -15,12 +15,11 @@ from worker.cli.dead_letters.options import (
     Partition,
     Reasons,
     Since,
-    UnreadableReport,
     Until,
     build_filter,
-    progress_bars,
 )
 from worker.cli.terminal import Table, print_line, write_json
+from worker.cli.topic_reading import UnreadableReport, progress_bars
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.kafka.topic_reader import OnProgress

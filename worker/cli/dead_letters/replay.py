@@ -12,12 +12,11 @@ from worker.cli.dead_letters.options import (
     Partition,
     Reasons,
     Since,
-    UnreadableReport,
     Until,
     build_filter,
-    progress_bars,
 )
 from worker.cli.terminal import Table
+from worker.cli.topic_reading import UnreadableReport, progress_bars
 from worker.dead_letters.dead_letter import SkipReason
 from worker.dead_letters.replay import Replay
 from worker.dead_letters.transaction import ReplayResult
@@ -28,10 +27,11 @@ _PERMANENT = frozenset(
         SkipReason.NOT_A_DEAD_LETTER,
         SkipReason.VALUE_GONE,
         SkipReason.TOO_LARGE,
+        SkipReason.OTHER_TOPIC,
         SkipReason.UNREADABLE,
     }
 )
-"""No later replay can send these either."""
+"""No later replay with the same settings can send these either."""
 
 
 def replay(
@@ -53,7 +53,8 @@ def replay(
         bool, typer.Option("--dry-run", help="show what would be sent and where; send nothing")
     ] = False,
 ) -> None:
-    """Send dead letters to the questions topic again; expired questions only with --reason expired.
+    """Send dead letters to the questions topic again, with several to that from which each came;
+    expired questions only with --reason expired.
     Exits with 1 if some can never be sent.
     """
     settings, wanted = load(), build_filter(reason, since, until, partition, offset)
@@ -65,7 +66,7 @@ def replay(
         limit=limit,
         on_unreadable=UnreadableReport(),
     )
-    summary = _Summary(dry_run)
+    summary = _Summary(dry_run, with_topics=len(settings.qa.question_topics) > 1)
     with progress_bars() as on_progress:
         asyncio.run((replay.dry_run if dry_run else replay.run)(summary.add, on_progress))
     if dry_run:
@@ -78,8 +79,10 @@ def replay(
 class _Summary:
     """Counts results; keeps a row for each dead letter only in a dry run, which shows them."""
 
-    def __init__(self, dry_run: bool) -> None:
+    def __init__(self, dry_run: bool, *, with_topics: bool) -> None:
+        """`with_topics`: there are several questions topics to name."""
         self._dry_run = dry_run
+        self._with_topics = with_topics
         self._counts: Counter[SkipReason | None] = Counter()
         self._first: dict[SkipReason | None, str] = {}
         self.dead_letters = Table("Position", "Reason", "Attempt", "Bytes", "Target")
@@ -93,13 +96,17 @@ class _Summary:
         self._counts[result.skip] += 1
         self._first.setdefault(result.skip, format_position(dead_letter))
         if self._dry_run:
-            is_sent = result.skip is None
+            is_sent, target = result.skip is None, result.target
+            sent_to = ""
+            if target is not None:
+                topic = f"{target.topic} " if self._with_topics else ""
+                sent_to = f"{topic}partition {target.partition}"
             cells = (
                 format_position(dead_letter),
                 truncate(dead_letter.reason, 40),
                 str(dead_letter.attempt + 1) if is_sent else "",
                 f"{dead_letter.size:,}",
-                f"partition {result.partition}" if is_sent else f"skipped: {result.skip}",
+                sent_to or f"skipped: {result.skip}",
             )
             self.dead_letters.add_row(*cells)
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from worker.cli.dead_letters.formatting import format_bytes, format_time
-from worker.cli.dead_letters.options import UnreadableReport
 from worker.cli.errors import CommandError
 from worker.cli.terminal import print_line, print_lines
+from worker.cli.topic_reading import UnreadableReport
 from worker.dead_letters.dead_letter import DeadLetter, DeadLetterFilter
 from worker.dead_letters.replay import read_dead_letters
 from worker.settings import Settings

@@ -161,7 +161,7 @@ export function drawAll(samples) {
   for (const plot of plots) plot.draw(samples);
   const last = samples.at(-1);
   byId("windows").textContent = short(last?.windows ?? null);
-  bars("lag", last?.lag ?? {}, byName, (key) => `partition ${key}`, "not measured yet");
+  bars("lag", last?.lag ?? {}, byName, (key) => (/^\d+$/.test(key) ? `partition ${key}` : key), "not measured yet");
   const reasons = {};
   for (const sample of samples) {
     for (const [reason, count] of Object.entries(sample.rejected)) reasons[reason] = (reasons[reason] ?? 0) + count;

@@ -46,7 +46,7 @@ class ReadingEngine(Protocol):
     @property
     def options(self) -> InferenceOptions: ...
 
-    def submit(self, event: Event[R], /) -> "Future[ReadResult[R]]": ...
+    def submit(self, event: Event[R], /, *, queue: str = "") -> "Future[ReadResult[R]]": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class _Flight:
     """Equal events: one that runs on the engine, and those that wait for its outcome."""
 
     key: bytes
+    queue: str
     waiters: "deque[_Waiter[Any]]" = field(default_factory=deque)
     running: int = 1
     failures: int = 0
@@ -90,21 +91,22 @@ class AnswerCache:
         self._engine = engine
         self._keys = CacheKeys(engine.model, engine.options)
         self._kept = LruCache(max_bytes)
-        self._flights: dict[bytes, _Flight] = {}
+        # By queue too: an event must not wait for an equal one in a queue that is served later.
+        self._flights: dict[tuple[str, bytes], _Flight] = {}
         self._lock = threading.Lock()  # guards both; no future is completed under it
 
     def key(self, event: Event[Any]) -> bytes:
         """The event's key for `submit`. Any thread may make it."""
         return self._keys.key(event)
 
-    def submit(self, event: Event[R], key: bytes) -> "Future[ReadResult[R]]":
+    def submit(self, event: Event[R], key: bytes, *, queue: str = "") -> "Future[ReadResult[R]]":
         """As `InferenceEngine.submit`; `key` is that of the event."""
         began = time.time_ns()
         with self._lock:
             kept = self._kept.get(key)
-            flight = self._flights.get(key)
+            flight = self._flights.get((queue, key))
             if kept is None and flight is None:
-                started = self._flights[key] = _Flight(key)
+                started = self._flights[queue, key] = _Flight(key, queue)
             elif kept is None and flight is not None:
                 waiter = _Waiter(event, began)
                 flight.waiters.append(waiter)
@@ -121,7 +123,7 @@ class AnswerCache:
     def _lead(self, flight: _Flight, event: Event[R]) -> "Future[ReadResult[R]]":
         """Run the event on the engine, for all of its flight. Raises what the engine raises."""
         try:
-            future = self._engine.submit(event)
+            future = self._engine.submit(event, queue=flight.queue)
         except BaseException:
             self._give_up(flight)
             raise
@@ -199,8 +201,8 @@ class AnswerCache:
 
     def _end(self, flight: _Flight) -> "deque[_Waiter[Any]]":
         """Nothing waits for the flight any more; returns what did. The caller holds the lock."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        if self._flights.get((flight.queue, flight.key)) is flight:
+            del self._flights[flight.queue, flight.key]
         waiters, flight.waiters = flight.waiters, deque()
         return waiters
 

@@ -30,8 +30,8 @@ from worker.streaming.delivery.base import (
     Partitions,
     ProcessedRecord,
     Tracker,
-    end_traces,
 )
+from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.delivery.outputs import BatchOutputs
 from worker.streaming.offset_tracker import StartOffsets
 
@@ -52,14 +52,20 @@ class AtLeastOnce:
         policy: CommitPolicy,
         traces: TraceDispatcher,
         on_throttled: OnThrottled,
+        *,
+        producer_ids: bool = True,
     ) -> None:
-        """`limits` maps topics to `max.message.bytes`."""
+        """`limits` maps topics to `max.message.bytes`; `producer_ids` is False for brokers that
+        give none.
+        """
         self._kafka = kafka
+        self._producer_ids = producer_ids
         self._limits = limits
         self._client = BrokerClient(
             client_for_producers(kafka),
             on_throttled,
             metadata_max_age=kafka.metadata_max_age_ms / 1000,
+            max_request_size=kafka.max_request_size,
         )
         self._consumer = consumer
         self._policy = policy
@@ -92,7 +98,9 @@ class AtLeastOnce:
     def open(self, partition: TopicPartition, tracker: Tracker) -> PartitionDelivery:
         self._trackers[partition] = tracker
         self._consumer.hold(partition)
-        producer = IdempotentProducer(self._client, self._kafka, self._limits)
+        producer = IdempotentProducer(
+            self._client, self._kafka, self._limits, producer_ids=self._producer_ids
+        )
         return AtLeastOncePartition(partition, tracker, producer, self._consumer, self)
 
     @contextlib.contextmanager
@@ -148,14 +156,16 @@ class AtLeastOnce:
             for partition, tracker in trackers.items()
             if tracker.needs_commit and tracker.position is not None
         ]
+        if not due:
+            return
         offsets = {partition: position for partition, _, position in due}
-        if await self._consumer.commit(offsets, seconds=COMMIT_TIMEOUT_SECONDS):
-            for _, tracker, position in due:
-                committed = tracker.mark_committed(position)
-                for record in committed:
-                    if record.trace is not None:
-                        record.trace.add_stage("commit", record.trace.stages[-1].ended)
-                end_traces(self._traces, committed)
+        records = sum(tracker.uncommitted for _, tracker, _ in due)
+        with CommitTrace(self._traces, offsets, records) as trace:
+            error = await self._consumer.commit(offsets, seconds=COMMIT_TIMEOUT_SECONDS)
+        if error is not None:
+            trace.failed(error)
+            return
+        trace.done([each for _, tracker, at in due for each in tracker.mark_committed(at)])
 
 
 class AtLeastOncePartition:
@@ -196,8 +206,9 @@ class AtLeastOncePartition:
         with self._delivery.delivering():
             left = BatchOutputs(batch, self._is_unpublished)
             try:
-                await self._producer.publish(left.records)
+                left.acknowledged(await self._producer.publish(left.records))
             except RecordsRefusedError as error:
+                left.acknowledged(error.acknowledged)
                 for offset, output in left.with_offsets(error.acknowledged):
                     self._published[offset].append(output)
                 await self._producer.start()

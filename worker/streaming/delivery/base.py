@@ -3,17 +3,18 @@
 Delivery owns commits in both modes: no other module knows which one is in use.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiokafka import TopicPartition
 
 from schemas.rejection import Reason
 from worker.kafka.foreign_topics import ForeignTopics
+from worker.kafka.receipts import Receipt
 from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import Refusal
-from worker.observability.record_trace import RecordTrace, TraceDispatcher
+from worker.observability.record_trace import RecordTrace
 from worker.settings.deadlines import ExpiredMode
 from worker.streaming.offset_tracker import OffsetTracker, StartOffsets
 from worker.streaming.replies import Reply, reply_outcome
@@ -35,6 +36,10 @@ class ProcessedRecord:
     """What the answer says; None for a dead letter or an embedding."""
     answered_late: bool = False
     """Whether it is answered although its deadline passed before the model read it."""
+    out_of_sample: bool = False
+    """Whether QA_SAMPLE leaves it out: it has no outcome."""
+    receipts: dict[int, Receipt] = field(default_factory=dict, compare=False)
+    """Index of an output to its receipt; delivery adds them."""
 
     @property
     def expired(self) -> ExpiredMode | None:
@@ -152,10 +157,3 @@ class Delivery(Protocol):
 
         Raises `TimeoutError` after that many seconds; the partitions are closed all the same.
         """
-
-
-def end_traces(traces: TraceDispatcher, delivered: Iterable[DeliveredRecord]) -> None:
-    """Their offsets are committed."""
-    for record in delivered:
-        if record.trace is not None:
-            traces.end(record.trace, record.outcome)

@@ -34,9 +34,10 @@ from worker.streaming.delivery.base import (
     Partitions,
     ProcessedRecord,
     Tracker,
-    end_traces,
 )
+from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.delivery.outputs import BatchOutputs
+from worker.streaming.delivery.transaction_slots import TransactionSlots
 from worker.streaming.offset_tracker import StartOffsets
 
 
@@ -64,9 +65,11 @@ class ExactlyOnce:
             client_for_transactions(kafka),
             on_throttled,
             metadata_max_age=kafka.metadata_max_age_ms / 1000,
+            max_request_size=kafka.max_request_size,
         )
         # A partition that is restarted or assigned again begins with the size it had.
         self._sizes: dict[TopicPartition, TransactionSize] = {}
+        self._slots = TransactionSlots()
 
     @property
     def foreign_topics(self) -> ForeignTopics:
@@ -91,13 +94,14 @@ class ExactlyOnce:
                 transactional_id(self._kafka.group_id, partition),
                 self._limits,
                 self._consumer.member,
-                self._consumer.offset_metadata,
+                self._consumer.offset_metadata(partition.topic),
             ),
             self._client,
             self._consumer,
             self._kafka.group_id,
             self._policy,
             self._sizes.setdefault(partition, TransactionSize(timeout)),
+            self._slots,
             self._traces,
         )
 
@@ -127,6 +131,7 @@ class ExactlyOncePartition:
         group_id: str,
         policy: CommitPolicy,
         size: TransactionSize,
+        slots: TransactionSlots,
         traces: TraceDispatcher,
     ) -> None:
         self.min_interval = policy.interval
@@ -137,6 +142,7 @@ class ExactlyOncePartition:
         self._consumer = consumer
         self._group_id = group_id
         self._size = size
+        self._slots = slots
         self._traces = traces
 
     @property
@@ -149,7 +155,8 @@ class ExactlyOncePartition:
         offset = await self._consumer.start_offset(self._partition, committed)
         if committed is None:
             # Before reading: a group with an offset of one partition is not new to the others.
-            await self._producer.commit([], {self._partition: offset})
+            async with self._slots.take():
+                await self._producer.commit([], {self._partition: offset})
         if not self._consumer.resume(self._partition, offset):
             return None
         return StartOffsets(committed=offset, position=offset)
@@ -157,16 +164,18 @@ class ExactlyOncePartition:
     async def deliver(self, batch: Sequence[ProcessedRecord]) -> AsyncIterator[ProcessedRecord]:
         offset = batch[-1].offset + 1 if batch else self._tracker.position
         assert offset is not None, "an unknown position cannot be committed"
-        await self._commit(batch, offset)
+        with CommitTrace(self._traces, [self._partition], len(batch)) as trace:
+            await self._commit(batch, offset)
         for processed in batch:
             yield processed
-        end_traces(self._traces, self._tracker.mark_committed(offset))
+        trace.done(self._tracker.mark_committed(offset))
         metrics.COMMITS.labels("done").inc()
 
     async def _commit(self, batch: Sequence[ProcessedRecord], offset: int) -> None:
         outputs = BatchOutputs(batch)
         try:
-            time = await self._producer.commit(outputs.records, {self._partition: offset})
+            async with self._slots.take():
+                time = await self._producer.commit(outputs.records, {self._partition: offset})
         except RecordsRefusedError as error:
             await self._fence_again()
             raise NotDeliveredError(outputs.refused(error.refusals)) from error
@@ -177,6 +186,7 @@ class ExactlyOncePartition:
         except TimeoutError:
             self._size.aborted()
             raise
+        outputs.acknowledged(time.receipts)
         size = sum(each.size for each in batch)
         self._size.committed(size, time.duration, time.throttled)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer
 from worker.kafka.throttle import OnThrottled
 from worker.observability.record_trace import TraceDispatcher
@@ -17,9 +18,12 @@ def create_delivery(
     consumer: GroupConsumer,
     traces: TraceDispatcher,
     on_throttled: OnThrottled,
+    support: ClusterSupport,
 ) -> Delivery:
     """`limits` maps topics to `max.message.bytes`."""
     qa = settings.qa
     policy = CommitPolicy(interval=qa.commit_interval_ms / 1000, records=qa.commit_records)
-    delivery = ExactlyOnce if qa.delivery == "exactly_once" else AtLeastOnce
-    return delivery(settings.kafka, limits, consumer, policy, traces, on_throttled)
+    arguments = settings.kafka, limits, consumer, policy, traces, on_throttled
+    if qa.delivery == "exactly_once":
+        return ExactlyOnce(*arguments)
+    return AtLeastOnce(*arguments, producer_ids=support.producer_ids)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from worker.kafka.receipts import Receipt
 from worker.kafka.records import OutputRecord
 from worker.kafka.refusals import Refusal
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
@@ -35,6 +36,7 @@ class BatchOutputs:
             for index, output in enumerate(record.outputs)
             if is_sent(record.offset, output)
         ]
+        self._records = {record.offset: record for record in batch}
         self._places = [place for place, _ in found]
         self.records = [output for _, output in found]
 
@@ -47,6 +49,14 @@ class BatchOutputs:
             place = self._places[number]
             by_offset[place.offset][place.index] = why
         return dict(by_offset)
+
+    def acknowledged(self, receipts: Mapping[int, Receipt]) -> None:
+        """Adds the receipts to their records. `receipts` maps the index of an output in `records`
+        to its receipt.
+        """
+        for number, receipt in receipts.items():
+            place = self._places[number]
+            self._records[place.offset].receipts[place.index] = receipt
 
     def with_offsets(self, numbers: Collection[int]) -> list[tuple[int, OutputRecord]]:
         """The outputs with these indexes in `records`, each with the offset of its input record."""

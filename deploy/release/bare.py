@@ -1,0 +1,48 @@
+"""An environment that has nothing but the installed wheel: no source tree, no development."""
+
+import os
+import subprocess
+import venv
+from pathlib import Path
+
+
+class BareEnvironment:
+    """A new virtual environment with one wheel and its dependencies."""
+
+    def __init__(self, directory: Path) -> None:
+        """Creates the environment below `directory`, and an empty working directory beside it."""
+        self._bin = directory / "venv" / "bin"
+        self.home = directory / "home"
+        self.home.mkdir(parents=True)
+        venv.create(directory / "venv", with_pip=True, symlinks=True)
+
+    def install(self, wheel: Path, constraints: Path) -> None:
+        """Installs the wheel as its users do, at the tested versions of its dependencies.
+
+        Raises `CalledProcessError` with pip's output.
+        """
+        options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+        subprocess.run(
+            [self._bin / "python", "-m", "pip", "install", *options, "-c", constraints, wheel],
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs `qa-worker` without the settings and the import path of this process."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("QA_", "KAFKA_", "PYTHON", "VIRTUAL_ENV", "COV_"))
+        }
+        return subprocess.run(
+            [self._bin / "qa-worker", *arguments],
+            env={**kept, **environment},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
