@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from worker.schema_registry.field_mapping import parse_field_mapping
+from worker.schema_registry.field_mapping import FieldMapping
+from worker.settings.field_paths import parse_field_paths
 
 
 @pytest.mark.parametrize(
@@ -29,10 +30,10 @@ from worker.schema_registry.field_mapping import parse_field_mapping
     ],
 )
 def test_mapped_fields_are_on_top(mapping: str, document: Any, mapped: Any) -> None:
-    assert parse_field_mapping(mapping).apply(document) == mapped
+    assert FieldMapping(parse_field_paths(mapping)).apply(document) == mapped
 
 
 @pytest.mark.parametrize("text", ["question", "question=", "=a", "question=a..b", "q=a,q=b"])
 def test_what_is_not_a_mapping_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not FIELD=PATH|mapped twice"):
-        parse_field_mapping(text)
+        parse_field_paths(text)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.environments import PASSWORD, SASL, refused
-from worker.settings import KafkaSettings, WorkerSettings
+from worker.settings import KafkaSettings, SchemaRegistrySettings, WorkerSettings
 from worker.settings.environment import current, load, variables
 
 
@@ -66,7 +66,11 @@ def test_a_secret_is_known_as_one() -> None:
     secrets = {variable.name for variable in variables() if variable.secret}
     fields = {
         f"{prefix}{name.upper()}"
-        for prefix, group in (("QA_", WorkerSettings), ("KAFKA_", KafkaSettings))
+        for prefix, group in (
+            ("QA_", WorkerSettings),
+            ("KAFKA_", KafkaSettings),
+            ("SCHEMA_REGISTRY_", SchemaRegistrySettings),
+        )
         for name, field in group.model_fields.items()
         if SecretStr in (field.annotation, *get_args(field.annotation))
     }
@@ -76,4 +80,7 @@ def test_a_secret_is_known_as_one() -> None:
         "KAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET",
         "KAFKA_SSL_KEY_PASSWORD",
         "QA_CONSOLE_TOKEN",
+        "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO",
+        "SCHEMA_REGISTRY_BEARER_AUTH_TOKEN",
+        "SCHEMA_REGISTRY_SSL_KEY_PASSWORD",
     }

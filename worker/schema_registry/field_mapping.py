@@ -26,38 +26,6 @@ class FieldMapping:
         return rest | {name: value for name, value in mapped.items() if value is not _MISSING}
 
 
-def parse_field_mapping(text: str) -> FieldMapping:
-    """The mapping that `question=query.text,context=body` states. Raises `ValueError`.
-
-    A dot in a name is written `\\.`.
-    """
-    paths: dict[str, tuple[str, ...]] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, equals, path = part.partition("=")
-        names = tuple(_split(path.strip()))
-        name = name.strip()
-        if not equals or not name or not all(names):
-            raise ValueError(f"{part!r} is not FIELD=PATH, such as question=query.text")
-        if name in paths:
-            raise ValueError(f"{name} is mapped twice")
-        paths[name] = names
-    return FieldMapping(paths)
-
-
-def _split(path: str) -> list[str]:
-    names = [""]
-    escaped = False
-    for character in path:
-        if escaped or character not in "\\.":
-            names[-1] += character
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        else:
-            names.append("")
-    return names
-
-
 def _follow(document: Any, path: tuple[str, ...]) -> Any:
     value = document
     for name in path:

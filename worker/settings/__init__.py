@@ -7,17 +7,26 @@ from dataclasses import dataclass
 
 from worker.settings.base import SettingsError, SettingsGroup
 from worker.settings.kafka import KafkaSettings
+from worker.settings.schema_registry import SchemaRegistrySettings
 from worker.settings.worker import WorkerSettings
 
-__all__ = ["KafkaSettings", "Settings", "SettingsError", "SettingsGroup", "WorkerSettings"]
+__all__ = [
+    "KafkaSettings",
+    "SchemaRegistrySettings",
+    "Settings",
+    "SettingsError",
+    "SettingsGroup",
+    "WorkerSettings",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Both groups. Raises `SettingsError` if a setting of one conflicts with one of the other."""
+    """All groups. Raises `SettingsError` if a setting of one conflicts with one of the other."""
 
     qa: WorkerSettings
     kafka: KafkaSettings
+    schema_registry: SchemaRegistrySettings
 
     def __post_init__(self) -> None:
         drain_ms, rebalance_ms = self.qa.drain_seconds * 1000, self.kafka.rebalance_timeout_ms
@@ -41,4 +50,9 @@ class Settings:
                 f"QA_SAMPLE ({self.qa.sample:g}) below 1 needs a group of its own: set "
                 f"KAFKA_GROUP_ID to another name than {default_group}, since nothing else answers "
                 f"the questions that this group leaves out"
+            )
+        if self.qa.fields and not self.schema_registry.url:
+            raise SettingsError(
+                "QA_FIELDS maps the fields of values with a registered schema; it needs "
+                "SCHEMA_REGISTRY_URL"
             )

@@ -1,6 +1,7 @@
 """Reads settings from environment variables, and lists the variables.
 
-`QA_...` variables set the worker, `KAFKA_...` variables its Kafka client. A secret may also come
+`QA_...` variables set the worker, `KAFKA_...` variables its Kafka client, `SCHEMA_REGISTRY_...`
+variables the client of a schema registry. A secret may also come
 from a file, whose path is in `..._FILE`. Each problem is one line. This is not pydantic-settings:
 that would replace the loop over the fields in `_build`, and none of the checks around it (unknown
 variables, Kubernetes' service links, `..._FILE`, a line for each problem).
@@ -19,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from worker.settings import KafkaSettings, Settings, SettingsError, WorkerSettings
 from worker.settings.base import SettingsGroup
+from worker.settings.schema_registry import SchemaRegistrySettings
 
 G = TypeVar("G", bound=SettingsGroup)
 
@@ -40,6 +42,7 @@ class Variable:
 _GROUPS: tuple[tuple[str, type[SettingsGroup]], ...] = (
     ("QA_", WorkerSettings),
     ("KAFKA_", KafkaSettings),
+    ("SCHEMA_REGISTRY_", SchemaRegistrySettings),
 )
 # Kubernetes puts QA_WORKER_SERVICE_HOST and the like into every pod beside a service "qa-worker".
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$")
@@ -58,10 +61,11 @@ def validate(environment: Mapping[str, str]) -> Settings | list[str]:
     problems = list(_unknown(environment))
     qa = _build("QA_", WorkerSettings, environment, problems)
     kafka = _build("KAFKA_", KafkaSettings, environment, problems)
-    if qa is None or kafka is None or problems:
+    registry = _build("SCHEMA_REGISTRY_", SchemaRegistrySettings, environment, problems)
+    if qa is None or kafka is None or registry is None or problems:
         return problems
     try:
-        return Settings(qa, kafka)
+        return Settings(qa, kafka, registry)
     except SettingsError as error:
         return [str(error)]
 
@@ -109,7 +113,11 @@ def current(settings: Settings) -> dict[str, str]:
     """Map each variable's name to its value. Secrets are masked."""
     return {
         prefix + name.upper(): "" if value is None else _show(value)
-        for prefix, group in (("QA_", settings.qa), ("KAFKA_", settings.kafka))
+        for prefix, group in (
+            ("QA_", settings.qa),
+            ("KAFKA_", settings.kafka),
+            ("SCHEMA_REGISTRY_", settings.schema_registry),
+        )
         for name, value in group
     }
 

@@ -73,6 +73,13 @@ class Engine(EngineLoad, Protocol):
         """The future raises `Rejected` for an event that is rejected. Queues share the engine."""
 
 
+class ValueReader(Protocol):
+    """Reads values that are not JSON."""
+
+    async def read(self, record: InputRecord) -> InputRecord:
+        """The record with its value as JSON. Raises `Rejected`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordProcessor:
     """One for a session."""
@@ -91,6 +98,8 @@ class RecordProcessor:
     cache: AnswerCache | None = None
     """In front of the engine."""
     sample: Sample = field(default_factory=Sample)
+    values: ValueReader | None = None
+    """None: every value is JSON."""
 
     async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
         """Decode, infer and encode; a rejection becomes a dead letter.
@@ -105,7 +114,8 @@ class RecordProcessor:
             started = time.perf_counter()
             if trace is not None and reply is not None:
                 trace.reply_topic = reply.topic
-            envelope, cache_key = await self._run_sized(record, self._decode, record)
+            readable = record if self.values is None else await self.values.read(record)
+            envelope, cache_key = await self._run_sized(readable, self._decode, readable)
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
             reply = with_event_id(reply, name)

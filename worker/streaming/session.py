@@ -30,7 +30,7 @@ from worker.streaming.observed_consumer import ObservedConsumer
 from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition import PartitionContext
 from worker.streaming.poller import RecordPoller
-from worker.streaming.processor import Engine, RecordProcessor
+from worker.streaming.processor import Engine, RecordProcessor, ValueReader
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.sample import Sample
 from worker.streaming.silence import SilenceGuard
@@ -60,6 +60,7 @@ class KafkaSession:
         decoders: Executor,
         traces: TraceDispatcher,
         silence: SilenceGuard,
+        values: ValueReader | None,
     ) -> None:
         """`decoders` runs JSON that is too large for the event loop."""
         qa = settings.qa
@@ -91,6 +92,7 @@ class KafkaSession:
             compacted=topics.compacted,
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),
+            values=values,
         )
         context = PartitionContext(
             processor=processor,

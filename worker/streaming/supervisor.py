@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 from aiokafka.errors import KafkaConnectionError
@@ -25,7 +26,7 @@ from worker.observability.record_trace import TraceDispatcher
 from worker.settings import Settings, SettingsError
 from worker.streaming.assignment import SESSION_ERRORS
 from worker.streaming.dead_letter_limit import DeadLetterLimit
-from worker.streaming.processor import Engine
+from worker.streaming.processor import Engine, ValueReader
 from worker.streaming.session import KafkaSession
 from worker.streaming.silence import SilenceGuard
 
@@ -72,6 +73,7 @@ class WorkerSupervisor:
         self._start: GroupStart | None = None
         self._support = ClusterSupport()
         self._session: KafkaSession | None = None
+        self._values: ValueReader | None = None
 
     @property
     def records_in_flight(self) -> int:
@@ -83,29 +85,41 @@ class WorkerSupervisor:
 
         Raises `StreamingError` if the worker cannot start, or cannot continue.
         """
-        failures = 0
         # One thread: records too large for the event loop are rare.
         with ThreadPoolExecutor(1, "qa-decode") as decoders:
-            while not stop.is_set():
+            async with self._open_values(decoders) as self._values:
+                await self._run_sessions(stop, decoders)
+
+    async def _run_sessions(self, stop: asyncio.Event, decoders: Executor) -> None:
+        failures = 0
+        while not stop.is_set():
+            try:
+                self._session = session = await self._open(decoders, stop)
+                if session is None:
+                    return
+                self._opened, opened = True, time.monotonic()
                 try:
-                    self._session = session = await self._open(decoders, stop)
-                    if session is None:
-                        return
-                    self._opened, opened = True, time.monotonic()
-                    try:
-                        await session.run(stop)
-                    finally:
-                        await session.close()
-                        if time.monotonic() - opened > STABLE_SECONDS:
-                            failures = 0
-                except (*SESSION_ERRORS, SettingsError) as error:
-                    await self._raise_if_fatal(error)
-                    pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-                    failures += 1
-                    metrics.SESSION_FAILURES.inc()
-                    log.warning("session_failed", error=format_error(error), retry_in=pause)
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), pause)
+                    await session.run(stop)
+                finally:
+                    await session.close()
+                    if time.monotonic() - opened > STABLE_SECONDS:
+                        failures = 0
+            except (*SESSION_ERRORS, SettingsError) as error:
+                await self._raise_if_fatal(error)
+                pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+                failures += 1
+                metrics.SESSION_FAILURES.inc()
+                log.warning("session_failed", error=format_error(error), retry_in=pause)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause)
+
+    def _open_values(self, decoders: Executor) -> AbstractAsyncContextManager[ValueReader | None]:
+        if not self._settings.schema_registry.url:
+            return contextlib.nullcontext()
+        # The extra `registry` is needed only here.
+        from worker.schema_registry.opening import open_reader
+
+        return open_reader(self._settings, decoders)
 
     async def _open(self, decoders: Executor, stop: asyncio.Event) -> KafkaSession | None:
         """A session that has joined the group, or None if `stop` was set meanwhile.
@@ -131,6 +145,7 @@ class WorkerSupervisor:
             decoders,
             self._traces,
             self._silence,
+            self._values,
         )
         opening = asyncio.create_task(session.open())
         stopped = asyncio.create_task(stop.wait())

@@ -1,0 +1,112 @@
+"""Values with a registered schema as JSON, for the way that every record takes.
+
+The event's own checks then read them: limits of numbers, texts and nesting are those of JSON.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any
+
+import pydantic_core
+
+from schemas.rejection import Reason, Rejected
+from worker.kafka.records import InputRecord
+from worker.schema_registry.avro import avro_decoder
+from worker.schema_registry.client import UnknownSchemaError
+from worker.schema_registry.decoding import (
+    RegisteredSchema,
+    UndecodableValueError,
+    UnusableSchemaError,
+)
+from worker.schema_registry.field_mapping import FieldMapping
+from worker.schema_registry.framing import Frame, FramingError, read_frame
+from worker.schema_registry.protobuf import protobuf_decoder
+from worker.schema_registry.schema_store import SchemaStore
+
+INLINE_BYTES = 16 * 1024
+"""Values up to this size are decoded on the event loop, in about a millisecond."""
+
+Decode = Callable[[Frame], Any]
+"""The value of a frame as JSON has values. Raises `Rejected`."""
+
+
+class RecordValueReader:
+    """One for a worker."""
+
+    def __init__(
+        self, store: SchemaStore[Decode], mapping: FieldMapping, decoders: Executor
+    ) -> None:
+        """`store` compiles with `compile_decoder`; `decoders` runs what is too large for a loop."""
+        self._store = store
+        self._mapping = mapping
+        self._decoders = decoders
+
+    async def read(self, record: InputRecord) -> InputRecord:
+        """The record with its value as JSON; the record itself if it names no schema.
+
+        Waits for the registry without a deadline. Raises `Rejected`.
+        """
+        if record.value is None or record.undecodable is not None:
+            return record
+        try:
+            frame = read_frame(record.value, record.headers)
+            if frame is None:
+                return record
+            decode = self._store.known(frame.schema) or await self._store.get(frame.schema)
+        except (FramingError, UnknownSchemaError) as error:
+            raise Rejected(Reason.SCHEMA_UNKNOWN, str(error)) from None
+        except UnusableSchemaError as error:
+            raise Rejected(Reason.SCHEMA_UNUSABLE, str(error)) from None
+        if len(frame.payload) <= INLINE_BYTES:
+            return replace(record, value=self._to_json(decode, frame))
+        loop = asyncio.get_running_loop()
+        value = await loop.run_in_executor(self._decoders, self._to_json, decode, frame)
+        return replace(record, value=value)
+
+    def _to_json(self, decode: Decode, frame: Frame) -> bytes:
+        return pydantic_core.to_json(self._mapping.apply(decode(frame)))
+
+
+def compile_decoder(registered: RegisteredSchema) -> Decode:
+    """Raises `UnusableSchemaError`."""
+    match registered.kind:
+        case "AVRO":
+            return _avro(registered)
+        case "PROTOBUF":
+            return _protobuf(registered)
+        case "JSON":
+            return _json
+    raise UnusableSchemaError(f"a schema of type {registered.kind:.40}")
+
+
+def _avro(registered: RegisteredSchema) -> Decode:
+    decode_payload = avro_decoder(registered)
+
+    def decode(frame: Frame) -> Any:
+        try:
+            return decode_payload(frame.payload)
+        except UndecodableValueError as error:
+            raise Rejected(Reason.NOT_AVRO, str(error)) from None
+
+    return decode
+
+
+def _protobuf(registered: RegisteredSchema) -> Decode:
+    decode_message = protobuf_decoder(registered)
+
+    def decode(frame: Frame) -> Any:
+        try:
+            return decode_message(*frame.message_indexes())
+        except (FramingError, UndecodableValueError) as error:
+            raise Rejected(Reason.NOT_PROTOBUF, str(error)) from None
+
+    return decode
+
+
+def _json(frame: Frame) -> Any:
+    try:
+        return pydantic_core.from_json(frame.payload, allow_inf_nan=False)
+    except ValueError as error:
+        raise Rejected(Reason.NOT_JSON, str(error)) from None
