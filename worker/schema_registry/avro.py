@@ -113,7 +113,7 @@ class _Structure:
             return all(self._is_empty(field["type"], within) for field in schema["fields"])
         if schema["type"] == "fixed":
             return not schema["size"]
-        return schema["type"] == "null"
+        return bool(schema["type"] == "null")
 
 
 def _name(schema: Schema) -> str | None:
