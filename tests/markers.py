@@ -1,8 +1,8 @@
 """Marks the tests that need a broker, a browser or a registry, by their fixtures; refuses unmarked
 processes.
 
-The mark `process`, and `tools` for other programs, stand in the test files. `make test-fast` runs the tests that have
-no mark; one of them that starts a process fails and is told which mark is missing.
+The marks `process` and, for other programs, `tools` stand in the test files. `make test-fast` runs
+the tests that have no mark; one of them that starts a process fails and is told which is missing.
 """
 
 import sys

@@ -20,7 +20,7 @@ def tool(*names: str) -> str:
         for path in (None, str(CACHE / "bin")):
             if found := shutil.which(name, path=path):
                 return found
-    missing(_not_here(names[0]))
+    return missing(_not_here(names[0]))
 
 
 def tool_file(name: str) -> Path:

@@ -41,6 +41,9 @@ _OPTIONS = (
     "-XX:-UsePerfData",  # otherwise a killed JVM leaves a file in /tmp
     "-Dquarkus.http.host=127.0.0.1",
     "-Dquarkus.http.access-log.enabled=false",
+    # Health and metrics, on port 9000 unless told otherwise: a second registry could not start.
+    "-Dquarkus.management.host=127.0.0.1",
+    "-Dquarkus.management.port=0",
     # The default is a pool of 20 connections to the database.
     "-Dapicurio.datasource.jdbc.initial-size=1",
     "-Dapicurio.datasource.jdbc.min-size=1",

@@ -33,9 +33,7 @@ _REPOSITORY_VARIABLE = "MAVEN_REPOSITORY"
 """Environment variable with the address of a mirror."""
 _MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 
-_LOCK_LINE = re.compile(
-    r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)(?::([\w-]+):([\w.]+))?"
-)
+_LOCK_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)(?::([\w-]+):([\w.]+))?")
 
 
 class BrokerUnavailable(RuntimeError):  # noqa: N818 - the established name for this in clients
