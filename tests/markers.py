@@ -13,7 +13,7 @@ import pytest
 FIXTURES = {
     "broker": {"broker", "apache_kafka", "start_apache_kafka", "servers", "cluster"},
     "browser": {"browser"},
-    "tools": {"registry_url", "start_registry"},
+    "tools": {"registry_url", "guid_registry_url", "start_registry"},
 }
 """Mark to the fixtures of which a test has one."""
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.registries.apicurio import Apicurio, shared_registry
+from tests.registries.guid_proxy import guid_proxy
 from tests.tools import missing
 from worker.kafka.kafka_distribution import BrokerUnavailable
 
@@ -28,6 +29,13 @@ def registry_url(
             url = stack.enter_context(shared_registry(directory))
         except BrokerUnavailable as error:
             missing(f"Apicurio Registry is not here: {error}")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def guid_registry_url(registry_url: str) -> Iterator[str]:
+    """The URL of a proxy in front of the registry that also answers by GUIDs."""
+    with guid_proxy(registry_url) as url:
         yield url
 
 
