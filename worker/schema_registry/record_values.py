@@ -25,6 +25,7 @@ from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import Frame, FramingError, read_frame
 from worker.schema_registry.protobuf import protobuf_decoder
 from worker.schema_registry.schema_store import SchemaStore
+from worker.schema_registry.values import without_nulls
 
 INLINE_BYTES = 16 * 1024
 """Values up to this size are decoded on the event loop, in about a millisecond."""
@@ -95,7 +96,7 @@ def _avro(registered: RegisteredSchema) -> Decode:
 
     def decode(frame: Frame) -> Any:
         try:
-            return decode_payload(frame.payload)
+            return without_nulls(decode_payload(frame.payload))
         except UndecodableValueError as error:
             raise Rejected(Reason.NOT_AVRO, str(error)) from None
 
