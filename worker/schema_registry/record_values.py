@@ -69,13 +69,13 @@ class RecordValueReader:
         return pydantic_core.to_json(self._mapping.apply(decode(frame)))
 
 
-def compile_decoder(registered: RegisteredSchema) -> Decode:
-    """Raises `UnusableSchemaError`."""
+def compile_decoder(registered: RegisteredSchema, *, with_defaults: bool = False) -> Decode:
+    """`with_defaults` as for `protobuf_decoder`. Raises `UnusableSchemaError`."""
     match registered.kind:
         case "AVRO":
             return _avro(registered)
         case "PROTOBUF":
-            return _protobuf(registered)
+            return _protobuf(registered, with_defaults)
         case "JSON":
             return _json
     raise UnusableSchemaError(f"a schema of type {registered.kind:.40}")
@@ -93,8 +93,8 @@ def _avro(registered: RegisteredSchema) -> Decode:
     return decode
 
 
-def _protobuf(registered: RegisteredSchema) -> Decode:
-    decode_message = protobuf_decoder(registered)
+def _protobuf(registered: RegisteredSchema, with_defaults: bool) -> Decode:
+    decode_message = protobuf_decoder(registered, with_defaults=with_defaults)
 
     def decode(frame: Frame) -> Any:
         try:
