@@ -181,10 +181,12 @@ async def _ask_worker(
         try:
             result = await client.wait_for_result(position, timeout_seconds=seconds)
         except TimeoutError:
+            unread = f"; an answer could not be read: {client.unread}" if client.unread else ""
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
-                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no outcome"
+                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no "
+                f"outcome{unread}"
             ) from None
     if result.reason == UNSURE:
         raise CommandError(f"not answered: {result.detail}")

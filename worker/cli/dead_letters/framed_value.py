@@ -2,12 +2,11 @@
 is none. The registry is asked once; the command ends within its request timeout.
 """
 
-import importlib.util
 from dataclasses import dataclass
-from uuid import UUID
 
 from worker.dead_letters.dead_letter import DeadLetter
-from worker.schema_registry.framing import FramingError, SchemaRef, read_frame
+from worker.schema_registry.answer_values import REGISTRY_EXTRA, has_registry_extra, schema_name
+from worker.schema_registry.framing import FramingError, read_frame
 from worker.settings import Settings
 
 
@@ -32,11 +31,11 @@ async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedV
     if frame is None:
         return None
     where = "prefix" if frame.header is None else "header"
-    named = f"{_ref(frame.schema)} in the {where}"
+    named = f"{schema_name(frame.schema)} in the {where}"
     if not settings.schema_registry.url:
         return FramedValue(f"{named}; not decoded: SCHEMA_REGISTRY_URL is not set", None)
-    if importlib.util.find_spec("fastavro") is None:
-        return FramedValue(f'{named}; not decoded: run pip install "qa-worker[registry]"', None)
+    if not has_registry_extra():
+        return FramedValue(f"{named}; not decoded: run {REGISTRY_EXTRA}", None)
     # Only here: a command on topics of JSON loads none of it.
     from worker.schema_registry.client import RegistryUnavailableError
     from worker.schema_registry.describing import ValueDescriber
@@ -51,7 +50,3 @@ async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedV
     if described.document is None:
         return FramedValue(f"{kind}; not decoded: {described.problem}", None)
     return FramedValue(kind, described.document.decode())
-
-
-def _ref(schema: SchemaRef) -> str:
-    return f"GUID {schema}" if isinstance(schema, UUID) else f"id {schema}"
