@@ -91,9 +91,15 @@ class RegistryClient:
         """The id of the subject's latest schema. Raises as `schema`."""
         return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
 
-    async def find(self, subject: str, schema_type: str, text: str) -> int:
-        """The id of a schema that is registered under the subject. Raises as `schema`."""
-        return _id(await self._post(f"subjects/{_path(subject)}", schema_type, text))
+    async def find(
+        self, subject: str, schema_type: str, text: str, *, normalize: bool = False
+    ) -> int:
+        """The id of a schema that is registered under the subject. Raises as `schema`.
+
+        `normalize`: the registry has the schema in its normal form (order, white space).
+        """
+        query = "?normalize=true" if normalize else ""
+        return _id(await self._post(f"subjects/{_path(subject)}{query}", schema_type, text))
 
     async def register(self, subject: str, schema_type: str, text: str) -> int:
         """Register a schema under the subject, unless it is, and return its id.
@@ -216,10 +222,10 @@ def _schema_text(found: Mapping[str, Any]) -> str:
 
 
 def _id(found: Mapping[str, Any]) -> int:
-    try:
-        return int(found["id"])
-    except (KeyError, TypeError, ValueError):
-        raise RegistryUnavailableError("answers without an id") from None
+    schema_id = found.get("id")
+    if not isinstance(schema_id, int) or not 0 <= schema_id < 2**32:
+        raise RegistryUnavailableError("answers without an id of 4 bytes")
+    return schema_id
 
 
 def _path(subject: str) -> str:

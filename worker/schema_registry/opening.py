@@ -12,12 +12,16 @@ from worker.settings import Settings
 from worker.settings.field_paths import parse_field_paths
 
 
+def registry_client(settings: Settings) -> RegistryClient:
+    """`settings` name a registry."""
+    registry = settings.schema_registry
+    return RegistryClient(registry.url, timeout_seconds=registry.request_timeout_ms / 1000)
+
+
 @asynccontextmanager
 async def open_reader(settings: Settings, decoders: Executor) -> AsyncIterator[RecordValueReader]:
     """`settings` name a registry."""
-    registry = settings.schema_registry
-    timeout = registry.request_timeout_ms / 1000
-    async with RegistryClient(registry.url, timeout_seconds=timeout) as client:
+    async with registry_client(settings) as client:
         store: SchemaStore[Decode] = SchemaStore(client, compile_decoder)
         mapping = FieldMapping(parse_field_paths(settings.qa.fields))
         try:

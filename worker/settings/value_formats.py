@@ -1,13 +1,36 @@
-"""How values of records are read and written: the mapping of foreign schemas' fields."""
+"""How values of records are read and written: answers' format, foreign schemas' fields."""
 
-from pydantic import Field, field_validator
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from worker.settings.base import SettingsGroup
 from worker.settings.field_paths import parse_field_paths
 
 
+class AnswerFormat(StrEnum):
+    """What the values of outcomes are. All but `json` name a schema of the registry."""
+
+    JSON = "json"
+    AVRO = "avro"
+    JSON_SCHEMA = "json_schema"
+    PROTOBUF = "protobuf"
+
+
 class ValueFormatSettings(SettingsGroup):
     """Formats of values beside JSON."""
+
+    answer_format: AnswerFormat = Field(
+        AnswerFormat.JSON,
+        description="Format of the answers' values: `json`; or, with the id of their schema in the "
+        "registry, `avro`, `json_schema` or `protobuf`",
+    )
+    register_schemas: bool = Field(
+        False,
+        description="Register the answers' schema under the subject TOPIC-value. Default: the "
+        "worker ends at its start if the subject does not have it",
+    )
 
     fields: str = Field(
         "",
@@ -21,3 +44,12 @@ class ValueFormatSettings(SettingsGroup):
     def _check_fields(cls, text: str) -> str:
         parse_field_paths(text)
         return text
+
+    @model_validator(mode="after")
+    def _check_registration(self) -> Self:
+        if self.register_schemas and self.answer_format is AnswerFormat.JSON:
+            raise ValueError(
+                "QA_REGISTER_SCHEMAS registers the answers' schema; answers have one with "
+                "QA_ANSWER_FORMAT=avro, json_schema or protobuf"
+            )
+        return self
