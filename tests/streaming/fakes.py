@@ -24,7 +24,7 @@ from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker
 from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.output_limits import OutputLimits
-from worker.streaming.partition import PartitionContext
+from worker.streaming.partition_context import PartitionContext
 from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.sample import Sample

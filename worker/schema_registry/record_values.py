@@ -6,6 +6,7 @@ The event's own checks then read them: limits of numbers, texts and nesting are 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import Frame, FramingError, read_frame
 from worker.schema_registry.protobuf import protobuf_decoder
 from worker.schema_registry.schema_store import SchemaStore
+from worker.schema_registry.values import without_nulls
 
 INLINE_BYTES = 16 * 1024
 """Values up to this size are decoded on the event loop, in about a millisecond."""
@@ -43,10 +45,15 @@ class RecordValueReader:
         self._mapping = mapping
         self._decoders = decoders
 
-    async def read(self, record: InputRecord) -> InputRecord:
+    @property
+    def unavailable(self) -> str | None:
+        """Why the registry cannot be asked, while a record waits for it."""
+        return self._store.unavailable
+
+    async def read(self, record: InputRecord, wait: AbstractContextManager[None]) -> InputRecord:
         """The record with its value as JSON; the record itself if it names no schema.
 
-        Waits for the registry without a deadline. Raises `Rejected`.
+        Within `wait` it waits for the registry, without a deadline. Raises `Rejected`.
         """
         if record.value is None or record.undecodable is not None:
             return record
@@ -54,7 +61,10 @@ class RecordValueReader:
             frame = read_frame(record.value, record.headers)
             if frame is None:
                 return record
-            decode = self._store.known(frame.schema) or await self._store.get(frame.schema)
+            decode = self._store.known(frame.schema)
+            if decode is None:
+                with wait:
+                    decode = await self._store.get(frame.schema)
         except (FramingError, UnknownSchemaError) as error:
             raise Rejected(Reason.SCHEMA_UNKNOWN, str(error)) from None
         except UnusableSchemaError as error:
@@ -86,7 +96,7 @@ def _avro(registered: RegisteredSchema) -> Decode:
 
     def decode(frame: Frame) -> Any:
         try:
-            return decode_payload(frame.payload)
+            return without_nulls(decode_payload(frame.payload))
         except UndecodableValueError as error:
             raise Rejected(Reason.NOT_AVRO, str(error)) from None
 

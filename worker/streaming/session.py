@@ -29,7 +29,7 @@ from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.observed_consumer import ObservedConsumer
 from worker.streaming.output_limits import OutputLimits
-from worker.streaming.partition import PartitionContext
+from worker.streaming.partition_context import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor, ValueReader
 from worker.streaming.replies import ReplyRouter
@@ -114,7 +114,7 @@ class KafkaSession:
             max_records=settings.kafka.max_poll_records,
         )
         self._watchdog = Watchdog(
-            qa, self._consumer, self._assignment, self._limiter, health, silence
+            qa, self._consumer, self._assignment, self._limiter, health, silence, values
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
