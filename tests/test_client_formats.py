@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.answer import Source
 from schemas.generate.avro_schemas import avro_schema
-from schemas.generate.proto_file import NUMBERS, proto_file
+from schemas.generate.proto_files import proto_files
 from schemas.generate.samples import ANSWER
 from schemas.rejection import Header
 from tests.brokers.protocol import Broker
@@ -21,7 +21,7 @@ from worker.schema_registry.encoding import avro_encoder, protobuf_encoder
 from worker.schema_registry.framing import frame_prefix
 
 AVRO = json.dumps(avro_schema(type(ANSWER)))
-INDEX = list(NUMBERS).index(type(ANSWER))
+PROTO = proto_files()["answer"]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def registry() -> AsyncIterator[RegistryServer]:
     async with registry_server() as registry:
         for number, kind, text in (
             (1, "AVRO", AVRO),
-            (2, "PROTOBUF", proto_file()),
+            (2, "PROTOBUF", PROTO),
             (3, "JSON", "{}"),
         ):
             answer = {"schemaType": kind, "schema": text}
@@ -61,8 +61,8 @@ def record(kind: str, question: RecordPosition) -> tuple[bytes, list[Header]]:
         case "avro in header":
             return avro_encoder(AVRO)(answer), [("__value_schema_id", frame_prefix(1))]
         case "protobuf":
-            body = protobuf_encoder(proto_file(), INDEX)(answer)
-            return frame_prefix(2, (INDEX,)) + body, []
+            body = protobuf_encoder(PROTO)(answer)
+            return frame_prefix(2, (0,)) + body, []
         case "json_schema":
             return frame_prefix(3) + answer.model_dump_json().encode(), []
     return answer.model_dump_json().encode(), []

@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.event import Outcome
 from schemas.rejection import Header
 from worker.schema_registry.framing import FramingError, SchemaRef, read_frame
 from worker.settings import Settings, SettingsError
@@ -82,7 +85,20 @@ class AnswerValues:
             return value
         if described.document is None:
             raise UnreadableAnswerError(described.problem)
-        return described.document
+        return _complete(described.document)
+
+
+_OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+
+
+def _complete(document: bytes) -> bytes:
+    """The outcome with the fields that are null, which Avro and Protobuf leave out; the document
+    itself if it is not an outcome.
+    """
+    try:
+        return _OUTCOMES.validate_json(document).model_dump_json().encode()
+    except ValidationError:
+        return document
 
 
 def schema_name(schema: SchemaRef) -> str:

@@ -21,6 +21,7 @@ from worker.schema_registry.client import (
 )
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import Frame, FramingError, SchemaRef, read_frame
+from worker.schema_registry.opening import registry_client
 from worker.schema_registry.protobuf import message_names
 from worker.schema_registry.record_values import Decode, compile_decoder
 from worker.settings import Settings
@@ -68,9 +69,8 @@ class ValueDescriber:
     @asynccontextmanager
     async def open(cls, settings: Settings, *, with_defaults: bool = False) -> AsyncIterator[Self]:
         """`settings` name a registry."""
-        registry = settings.schema_registry
-        seconds = registry.request_timeout_ms / 1000
-        async with RegistryClient(registry.url, timeout_seconds=seconds) as client:
+        seconds = settings.schema_registry.request_timeout_ms / 1000
+        async with registry_client(settings) as client:
             yield cls(client, seconds, with_defaults=with_defaults)
 
     async def describe(
