@@ -98,6 +98,9 @@ def test_a_schema_is_registered_only_when_the_setting_says_so(
     monkeypatch.setenv("QA_REGISTER_SCHEMAS", "true")
     assert "no answer within 0.1 s" in command(*arguments).err
     assert list(registry.subjects) == [subject]
+    done = command(*arguments, "--top-k", "9" * 30)
+    assert done.code == 1
+    assert done.err.startswith("qa-worker: avro cannot hold the event: 999")
     registry.is_away = True
     done = command(*arguments)
     assert done.err == f"qa-worker: SCHEMA_REGISTRY_URL: {registry.url} answers 503\n"

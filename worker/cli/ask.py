@@ -139,7 +139,11 @@ async def _encode(
     # The extra `registry` is needed only here.
     from worker.schema_registry.question_format import encode_question
 
-    return await encode_question(settings, topic, event, value_format)
+    try:
+        return await encode_question(settings, topic, event, value_format)
+    except ValueError as error:  # such as an option of more than 64 bits
+        detail = " ".join(str(error).split())[:200]
+        raise CommandError(f"{value_format} cannot hold the event: {detail}") from None
 
 
 def _event(
