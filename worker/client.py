@@ -89,7 +89,7 @@ class QuestionClient:
     ) -> AsyncIterator[Self]:
         """`questions_topic` is one of the settings' questions topics, by default the first.
 
-        Raises `StreamingError` if a topic or an ACL is missing; `SettingsError`, `KafkaError`.
+        Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`.
         """
         async with (
             AnswerValues.open(settings) as answer_values,

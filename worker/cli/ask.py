@@ -21,11 +21,11 @@ from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
+from worker.cli.registry_extra import check_registry_extra
 from worker.cli.terminal import Table, marked, print_note, write_json
 from worker.client import UNSURE, QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
-from worker.schema_registry.answer_values import REGISTRY_EXTRA, has_registry_extra
 from worker.settings import Settings
 from worker.settings.environment import load
 from worker.settings.value_formats import AnswerFormat
@@ -83,6 +83,7 @@ def ask(
     otherwise in this process.
     """
     settings = load()
+    check_registry_extra(settings)
     if topic is not None and topic not in settings.qa.question_topics:
         known = ", ".join(settings.qa.question_topics)
         raise typer.BadParameter(f"{topic} is not one of {known}", param_hint="--topic")
@@ -127,8 +128,6 @@ def _check_format(settings: Settings, value_format: AnswerFormat) -> None:
             f"{value_format} names a schema of the registry; it needs SCHEMA_REGISTRY_URL",
             param_hint="--format",
         )
-    if not has_registry_extra():
-        raise CommandError(f"--format {value_format} needs the extra: {REGISTRY_EXTRA}")
 
 
 async def _encode(

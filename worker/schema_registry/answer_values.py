@@ -4,29 +4,20 @@ For what reads an answers topic: the client of the commands and the console, and
 Without SCHEMA_REGISTRY_URL it loads none of the packages that the formats need.
 """
 
-import importlib.util
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+import pydantic_core
 
-from schemas.event import Outcome
 from schemas.rejection import Header
 from worker.schema_registry.framing import FramingError, SchemaRef, read_frame
-from worker.settings import Settings, SettingsError
+from worker.schema_registry.outcome_defaults import complete_outcome
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     from worker.schema_registry.describing import ValueDescriber
-
-REGISTRY_EXTRA = 'pip install "qa-worker[registry]"'
-
-
-def has_registry_extra() -> bool:
-    """Whether the packages are there that read and write Avro and Protobuf."""
-    return importlib.util.find_spec("fastavro") is not None
-
 
 class UnreadableAnswerError(Exception):
     """The value names a schema and cannot be decoded; the message says why."""
@@ -46,15 +37,13 @@ class AnswerValues:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Raises `SettingsError` if the extra `registry` is needed and not installed."""
         if not settings.schema_registry.url:
             yield cls(None)
             return
-        if not has_registry_extra():
-            raise SettingsError(f"SCHEMA_REGISTRY_URL needs the extra: {REGISTRY_EXTRA}")
+        # The extra `registry` is needed only here.
         from worker.schema_registry.describing import ValueDescriber
 
-        async with ValueDescriber.open(settings, with_defaults=True) as describer:
+        async with ValueDescriber.open(settings) as describer:
             yield cls(describer)
 
     async def to_json(self, value: bytes | None, headers: Sequence[Header]) -> bytes | None:
@@ -83,22 +72,9 @@ class AnswerValues:
             raise RegistryAwayError(str(error)) from None
         if described is None:
             return value
-        if described.document is None:
+        if described.problem:
             raise UnreadableAnswerError(described.problem)
-        return _complete(described.document)
-
-
-_OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(Outcome)
-
-
-def _complete(document: bytes) -> bytes:
-    """The outcome with the fields that are null, which Avro and Protobuf leave out; the document
-    itself if it is not an outcome.
-    """
-    try:
-        return _OUTCOMES.validate_json(document).model_dump_json().encode()
-    except ValidationError:
-        return document
+        return pydantic_core.to_json(complete_outcome(described.document))
 
 
 def schema_name(schema: SchemaRef) -> str:

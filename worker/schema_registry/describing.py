@@ -9,9 +9,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Self
-
-import pydantic_core
+from typing import Any, Self
 
 from schemas.rejection import Header, Rejected
 from worker.schema_registry.client import (
@@ -38,8 +36,8 @@ class DescribedValue:
     format: str = ""
     name: str = ""
     """The Avro record, the Protobuf message or the title of the JSON Schema; may be empty."""
-    document: bytes | None = None
-    """The value as JSON; None if it could not be decoded."""
+    document: Any = None
+    """The value as JSON has values; None if it could not be decoded."""
     problem: str = ""
     """Why it could not be decoded; one line."""
 
@@ -54,24 +52,19 @@ class _Compiled:
 class ValueDescriber:
     """Asks for each schema once. `async with ValueDescriber.open(settings) as describer`."""
 
-    def __init__(
-        self, client: RegistryClient, timeout_seconds: float, *, with_defaults: bool
-    ) -> None:
-        """`timeout_seconds` for a schema with all that it refers to, from all registries.
-        `with_defaults` as for `protobuf_decoder`.
-        """
+    def __init__(self, client: RegistryClient, timeout_seconds: float) -> None:
+        """`timeout_seconds` for a schema with all that it refers to, from all registries."""
         self._client = client
         self._timeout_seconds = timeout_seconds
-        self._with_defaults = with_defaults
         self._compiled: dict[SchemaRef, _Compiled | str] = {}
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, *, with_defaults: bool = False) -> AsyncIterator[Self]:
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """`settings` name a registry."""
         seconds = settings.schema_registry.request_timeout_ms / 1000
         async with registry_client(settings) as client:
-            yield cls(client, seconds, with_defaults=with_defaults)
+            yield cls(client, seconds)
 
     async def describe(
         self, value: bytes | None, headers: Sequence[Header]
@@ -103,7 +96,7 @@ class ValueDescriber:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 registered = await self._client.schema(ref)
-            return await asyncio.to_thread(_compile, registered, self._with_defaults)
+            return await asyncio.to_thread(_compile, registered)
         except TimeoutError:
             raise RegistryUnavailableError(
                 f"no schema within {self._timeout_seconds:g} s (SCHEMA_REGISTRY_REQUEST_TIMEOUT_MS)"
@@ -117,15 +110,15 @@ class ValueDescriber:
 def _describe(described: DescribedValue, compiled: _Compiled, frame: Frame) -> DescribedValue:
     try:
         described = replace(described, name=compiled.name(frame))
-        document = pydantic_core.to_json(compiled.decode(frame))
+        document = compiled.decode(frame)
     except (FramingError, Rejected) as error:
         return replace(described, problem=str(error))
     return replace(described, document=document)
 
 
-def _compile(registered: RegisteredSchema, with_defaults: bool) -> _Compiled:
+def _compile(registered: RegisteredSchema) -> _Compiled:
     """Raises `UnusableSchemaError`."""
-    decode = compile_decoder(registered, with_defaults=with_defaults)
+    decode = compile_decoder(registered)
     if registered.kind == "PROTOBUF":
         names = message_names(registered)
         return _Compiled(

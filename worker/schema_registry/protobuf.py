@@ -55,10 +55,8 @@ DecodeMessage = Callable[[Sequence[int], bytes], Any]
 """Takes the message indexes and the message."""
 
 
-def protobuf_decoder(registered: RegisteredSchema, *, with_defaults: bool = False) -> DecodeMessage:
-    """With `with_defaults` the decoded value also has the fields that proto3 leaves out because
-    they have their default. Raises `UnusableSchemaError`.
-    """
+def protobuf_decoder(registered: RegisteredSchema) -> DecodeMessage:
+    """Raises `UnusableSchemaError`."""
     top = _messages(registered)
 
     def decode(indexes: Sequence[int], payload: bytes) -> Any:
@@ -68,23 +66,13 @@ def protobuf_decoder(registered: RegisteredSchema, *, with_defaults: bool = Fals
             message.ParseFromString(payload)
             if missing := message.FindInitializationErrors():
                 raise UndecodableValueError(f"fields are missing: {', '.join(missing)[:200]}")
-            return _to_dict(message, with_defaults)
+            return _to_dict(message)
         except UndecodableValueError:
             raise
         except (DecodeError, json_format.Error, ValueError) as error:
             raise UndecodableValueError(" ".join(str(error).split())[:200]) from None
 
     return decode
-
-
-def message_names(registered: RegisteredSchema) -> Callable[[Sequence[int]], str]:
-    """From message indexes to the message's name, with its package. It raises `FramingError` if the
-    file has no such message.
-
-    Raises `UnusableSchemaError`.
-    """
-    top = _messages(registered)
-    return lambda indexes: str(_message_at(top, indexes).full_name)
 
 
 def message_classes(text: str) -> list[type[Message]]:
@@ -135,9 +123,8 @@ def _message_at(top: Sequence[Descriptor], indexes: Sequence[int]) -> Descriptor
     return descriptor
 
 
-def _to_dict(message: Message, with_defaults: bool) -> Any:
-    """The fields that are set, by their names in the schema; `with_defaults` adds those without
-    presence.
+def _to_dict(message: Message) -> Any:
+    """The fields that are set, by their names in the schema.
 
     As `json_format.MessageToDict`, except that 64-bit integers stay numbers: ProtoJSON makes them
     texts for JavaScript's sake. Types of google.protobuf (Timestamp, Struct, ...) have the JSON
@@ -146,33 +133,26 @@ def _to_dict(message: Message, with_defaults: bool) -> Any:
     descriptor = message.DESCRIPTOR
     if descriptor.file.name in GOOGLE_FILES:
         return json_format.MessageToDict(message, preserving_proto_field_name=True)
-    fields = message.ListFields()
-    if with_defaults:
-        fields = [
-            (field, getattr(message, field.name))
-            for field in descriptor.fields
-            if not field.has_presence or message.HasField(field.name)
-        ]
-    return {field.name: _field(field, value, with_defaults) for field, value in fields}
+    return {field.name: _field(field, value) for field, value in message.ListFields()}
 
 
-def _field(field: FieldDescriptor, value: Any, with_defaults: bool) -> Any:
+def _field(field: FieldDescriptor, value: Any) -> Any:
     entry = field.message_type
     if entry is not None and entry.GetOptions().map_entry:
         of = entry.fields_by_name["value"]
-        return {_key(key): _single(of, value[key], with_defaults) for key in value}
+        return {_key(key): _single(of, value[key]) for key in value}
     if field.is_repeated:
-        return [_single(field, each, with_defaults) for each in value]
-    return _single(field, value, with_defaults)
+        return [_single(field, each) for each in value]
+    return _single(field, value)
 
 
 def _key(key: Any) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
-def _single(field: FieldDescriptor, value: Any, with_defaults: bool) -> Any:
+def _single(field: FieldDescriptor, value: Any) -> Any:
     if field.message_type is not None:
-        return _to_dict(value, with_defaults)
+        return _to_dict(value)
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)
         return value if known is None else known.name

@@ -79,13 +79,13 @@ class RecordValueReader:
         return pydantic_core.to_json(without_nulls(self._mapping.apply(decode(frame))))
 
 
-def compile_decoder(registered: RegisteredSchema, *, with_defaults: bool = False) -> Decode:
-    """`with_defaults` as for `protobuf_decoder`. Raises `UnusableSchemaError`."""
+def compile_decoder(registered: RegisteredSchema) -> Decode:
+    """Raises `UnusableSchemaError`."""
     match registered.kind:
         case "AVRO":
             return _avro(registered)
         case "PROTOBUF":
-            return _protobuf(registered, with_defaults)
+            return _protobuf(registered)
         case "JSON":
             return _json
     raise UnusableSchemaError(f"a schema of type {registered.kind:.40}")
@@ -103,8 +103,8 @@ def _avro(registered: RegisteredSchema) -> Decode:
     return decode
 
 
-def _protobuf(registered: RegisteredSchema, with_defaults: bool) -> Decode:
-    decode_message = protobuf_decoder(registered, with_defaults=with_defaults)
+def _protobuf(registered: RegisteredSchema) -> Decode:
+    decode_message = protobuf_decoder(registered)
 
     def decode(frame: Frame) -> Any:
         try:

@@ -4,8 +4,11 @@ is none. The registry is asked once; the command ends within its request timeout
 
 from dataclasses import dataclass
 
+import pydantic_core
+
+from worker.cli.registry_extra import check_registry_extra
 from worker.dead_letters.dead_letter import DeadLetter
-from worker.schema_registry.answer_values import REGISTRY_EXTRA, has_registry_extra, schema_name
+from worker.schema_registry.answer_values import schema_name
 from worker.schema_registry.framing import FramingError, read_frame
 from worker.settings import Settings
 
@@ -20,7 +23,7 @@ class FramedValue:
 
 
 async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedValue | None:
-    """None if the value names no schema. The dead letter has its value."""
+    """None if the value names no schema. The dead letter has its value. Raises `SettingsError`."""
     value, headers = dead_letter.value, dead_letter.headers
     if value is None:
         return None
@@ -34,8 +37,7 @@ async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedV
     named = f"{schema_name(frame.schema)} in the {where}"
     if not settings.schema_registry.url:
         return FramedValue(f"{named}; not decoded: SCHEMA_REGISTRY_URL is not set", None)
-    if not has_registry_extra():
-        return FramedValue(f"{named}; not decoded: run {REGISTRY_EXTRA}", None)
+    check_registry_extra(settings)
     # Only here: a command on topics of JSON loads none of it.
     from worker.schema_registry.client import RegistryUnavailableError
     from worker.schema_registry.describing import ValueDescriber
@@ -47,6 +49,6 @@ async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedV
         return FramedValue(f"{named}; not decoded: {error}", None)
     assert described is not None  # the value has a frame
     kind = ", ".join(filter(None, (named, described.format, described.name)))
-    if described.document is None:
+    if described.problem:
         return FramedValue(f"{kind}; not decoded: {described.problem}", None)
-    return FramedValue(kind, described.document.decode())
+    return FramedValue(kind, pydantic_core.to_json(described.document).decode())
