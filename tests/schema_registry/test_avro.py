@@ -102,9 +102,9 @@ def test_a_deep_value_is_an_error_and_does_not_end_the_process(levels: int) -> N
 
 def test_a_chain_deeper_than_json_may_be_is_an_error() -> None:
     decode = avro_decoder(registered(CHAIN))
-    assert str(decode(b"\2" * 199 + b"\0")).count("next") == 200
+    assert str(decode(b"\2" * 149 + b"\0")).count("next") == 150
     with pytest.raises(UndecodableValueError, match="nested too deeply"):
-        decode(b"\2" * 200 + b"\0")
+        decode(b"\2" * 210 + b"\0")
 
 
 def doubled(levels: int) -> Any:
