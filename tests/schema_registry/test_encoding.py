@@ -27,8 +27,14 @@ JSON = st.recursive(
 )
 
 
-def avro_text(outcome: Answer | Embedding) -> str:
-    return json.dumps(avro_schema(type(outcome)))
+# Once, not in each example.
+AVRO = {type(outcome): json.dumps(avro_schema(type(outcome))) for outcome in OUTCOMES}
+AVRO_ENCODERS = {of: avro_encoder(text) for of, text in AVRO.items()}
+AVRO_DECODERS = {of: avro_decoder(RegisteredSchema("AVRO", text)) for of, text in AVRO.items()}
+PROTO = proto_file()
+INDEXES = {of: list(NUMBERS).index(of) for of in AVRO}
+PROTOBUF_ENCODERS = {of: protobuf_encoder(PROTO, index) for of, index in INDEXES.items()}
+DECODE_PROTOBUF = protobuf_decoder(RegisteredSchema("PROTOBUF", PROTO))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -36,9 +42,8 @@ def avro_text(outcome: Answer | Embedding) -> str:
 def test_avro_has_the_outcome_and_metadata_as_texts(
     outcome: Answer | Embedding, metadata: dict[str, Any]
 ) -> None:
-    text = avro_text(outcome)
     event = outcome.model_copy(update={"metadata": metadata})
-    back = avro_decoder(RegisteredSchema("AVRO", text))(avro_encoder(text)(event))
+    back = AVRO_DECODERS[type(outcome)](AVRO_ENCODERS[type(outcome)](event))
     texts = back.pop("metadata")
     expected = event.model_dump(mode="json")
     assert {
@@ -51,10 +56,9 @@ def test_avro_has_the_outcome_and_metadata_as_texts(
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @given(metadata=st.dictionaries(TEXT, JSON, max_size=3))
 def test_protobuf_has_the_outcome(outcome: Answer | Embedding, metadata: dict[str, Any]) -> None:
-    index = list(NUMBERS).index(type(outcome))
     event = outcome.model_copy(update={"metadata": metadata})
-    data = protobuf_encoder(proto_file(), index)(event)
-    back = protobuf_decoder(RegisteredSchema("PROTOBUF", proto_file()))((index,), data)
+    data = PROTOBUF_ENCODERS[type(outcome)](event)
+    back = DECODE_PROTOBUF((INDEXES[type(outcome)],), data)
     # What has its default is not on the wire.
     zero = {"start": 0, "end": 0, "answer": "", "answered": False, "score": 0.0, "windows": 0}
     assert type(outcome).model_validate({**zero, **_filled(back, zero)}) == event
@@ -69,8 +73,7 @@ def _filled(back: dict[str, Any], zero: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_embeddings_are_float32_in_avro() -> None:
-    text = avro_text(samples.EMBEDDING)
-    data = io.BytesIO(avro_encoder(text)(samples.EMBEDDING))
-    schema = fastavro.parse_schema(json.loads(text))
+    data = io.BytesIO(AVRO_ENCODERS[Embedding](samples.EMBEDDING))
+    schema = fastavro.parse_schema(json.loads(AVRO[Embedding]))
     document: Any = fastavro.schemaless_reader(data, schema, None)
     assert document["embedding"] == samples.EMBEDDING.embedding

@@ -7,8 +7,10 @@ value.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from worker.schema_registry.decoding import ValueTooLargeError
+from worker.schema_registry.decoding import UndecodableValueError, ValueTooLargeError
 
 _value = threading.local()
 
@@ -16,6 +18,7 @@ _value = threading.local()
 def start(max_bytes: int) -> None:
     """Begin a value on this thread."""
     _value.max_bytes = _value.left = max_bytes
+    _value.depth = 0
 
 
 def count(size: int) -> None:
@@ -23,3 +26,15 @@ def count(size: int) -> None:
     _value.left -= size
     if _value.left < 0:
         raise ValueTooLargeError(f"the value has more than {_value.max_bytes} bytes as JSON")
+
+
+@contextmanager
+def nested(max_depth: int) -> Iterator[None]:
+    """Count a value within the value. Raises `UndecodableValueError` above `max_depth`."""
+    if _value.depth == max_depth:
+        raise UndecodableValueError("the value is nested too deeply")
+    _value.depth += 1
+    try:
+        yield
+    finally:
+        _value.depth -= 1
