@@ -4,6 +4,7 @@ others also have.
 https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
+import contextlib
 import json
 import ssl
 from collections.abc import Mapping
@@ -26,12 +27,24 @@ _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _MAX_RESPONSE_BYTES = 2 * MAX_SCHEMA_BYTES + 64 * 1024
 """A schema is a text within JSON, where quotes are escaped."""
 
+_NO_ID = 2**31 - 1
+"""An id that no schema has: registries count from 1 on."""
+
+_REFUSALS = 301, 302, 307, 308, 400, 401, 403, 404, 405
+"""404 without the registry's error code is the answer of something else: the path is wrong."""
+
 _AVRO = "AVRO"
 """The type of schemas for which the registry names none."""
 
 
 class RegistryUnavailableError(Exception):
     """No registry gave an answer that settles the question; the message says what each said."""
+
+
+class RegistryRefusesError(RegistryUnavailableError):
+    """A registry refuses the worker, or what answers is not a registry: at the start of a worker
+    that is an error of its settings, later something that its operator may be changing.
+    """
 
 
 class UnknownSchemaError(LookupError):
@@ -86,6 +99,14 @@ class RegistryClient:
         text = _schema_text(found)
         await self._add_references(found, references, [len(text)], ())
         return RegisteredSchema(found.get("schemaType") or _AVRO, text, references)
+
+    async def check(self) -> None:
+        """Ask for a schema that does not exist: what reads the others works.
+
+        Raises `RegistryRefusesError`, and `RegistryUnavailableError`.
+        """
+        with contextlib.suppress(UnknownSchemaError, UnusableSchemaError):
+            await self._get(f"schemas/ids/{_NO_ID}")
 
     async def latest(self, subject: str) -> int:
         """The id of the subject's latest schema. Raises as `schema`."""
@@ -144,13 +165,15 @@ class RegistryClient:
 
     async def _request(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """The answer of the first registry that gives one."""
-        problems = []
+        problems, kind = [], RegistryUnavailableError
         for url in self._urls:
             try:
                 return await self._request_to(f"{url}/{path}", method, body)
             except RegistryUnavailableError as error:
                 problems.append(f"{url} {error}")
-        raise RegistryUnavailableError("; ".join(problems))
+                if isinstance(error, RegistryRefusesError):
+                    kind = RegistryRefusesError
+        raise kind("; ".join(problems))
 
     async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
         assert self._session is not None  # within the context manager
@@ -163,8 +186,12 @@ class RegistryClient:
             ) as response:
                 status = response.status
                 text = await _read(response)
+        except aiohttp.ClientSSLError as error:
+            raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
+            if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
+                raise RegistryRefusesError(f"closes the TLS connection: {reason}") from None
             raise RegistryUnavailableError(f"does not answer: {reason}") from None
         if status == 200:
             return _parse_object(text)
@@ -173,6 +200,8 @@ class RegistryClient:
             raise UnknownSchemaError(message)
         if status in (409, 422):
             raise UnusableSchemaError(message)
+        if status in _REFUSALS:
+            raise RegistryRefusesError(f"answers {status} {message}".rstrip())
         raise RegistryUnavailableError(f"answers {status} {message}".rstrip())
 
 

@@ -76,7 +76,7 @@ class RecordValueReader:
         return replace(record, value=value)
 
     def _to_json(self, decode: Decode, frame: Frame) -> bytes:
-        return pydantic_core.to_json(self._mapping.apply(decode(frame)))
+        return pydantic_core.to_json(without_nulls(self._mapping.apply(decode(frame))))
 
 
 def compile_decoder(registered: RegisteredSchema) -> Decode:
@@ -96,7 +96,7 @@ def _avro(registered: RegisteredSchema) -> Decode:
 
     def decode(frame: Frame) -> Any:
         try:
-            return without_nulls(decode_payload(frame.payload))
+            return decode_payload(frame.payload)
         except UndecodableValueError as error:
             raise Rejected(Reason.NOT_AVRO, str(error)) from None
 
