@@ -119,7 +119,7 @@ class WorkerSupervisor:
         # The extra `registry` is needed only here.
         from worker.schema_registry.opening import open_reader
 
-        return open_reader(self._settings, decoders)
+        return open_reader(self._settings, decoders, self._read_settings)
 
     async def _open(self, decoders: Executor, stop: asyncio.Event) -> KafkaSession | None:
         """A session that has joined the group, or None if `stop` was set meanwhile.
