@@ -19,6 +19,7 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from worker.schema_registry.describing import ValueDescriber
 
+
 class UnreadableAnswerError(Exception):
     """The value names a schema and cannot be decoded; the message says why."""
 

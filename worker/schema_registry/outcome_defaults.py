@@ -36,7 +36,9 @@ def _with_defaults(document: Mapping[str, Any], model: type[BaseModel]) -> dict[
                 filled[name] = [] if is_list else _DEFAULTS[of]
         elif issubclass(of, BaseModel):
             each = value if is_list else [value]
-            parts = [_with_defaults(part, of) if isinstance(part, Mapping) else part for part in each]
+            parts = [
+                _with_defaults(part, of) if isinstance(part, Mapping) else part for part in each
+            ]
             filled[name] = parts if is_list else parts[0]
     return filled
 
