@@ -5,7 +5,9 @@ https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
 import asyncio
+import contextlib
 import json
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -28,12 +30,24 @@ _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _MAX_RESPONSE_BYTES = 2 * MAX_SCHEMA_BYTES + 64 * 1024
 """A schema is a text within JSON, where quotes are escaped."""
 
+_NO_ID = 2**31 - 1
+"""An id that no schema has: registries count from 1 on."""
+
+_REFUSALS = 301, 302, 307, 308, 400, 401, 403, 404, 405
+"""404 without the registry's error code is the answer of something else: the path is wrong."""
+
 _AVRO = "AVRO"
 """The type of schemas for which the registry names none."""
 
 
 class RegistryUnavailableError(Exception):
     """No registry gave an answer that settles the question; the message says what each said."""
+
+
+class RegistryRefusesError(RegistryUnavailableError):
+    """A registry refuses the worker, or what answers is not a registry: at the start of a worker
+    that is an error of its settings, later something that its operator may be changing.
+    """
 
 
 class UnknownSchemaError(LookupError):
@@ -91,13 +105,27 @@ class RegistryClient:
         await self._add_references(found, references, [len(text)], ())
         return RegisteredSchema(found.get("schemaType") or _AVRO, text, references)
 
+    async def check(self) -> None:
+        """Ask for a schema that does not exist: what reads the others works.
+
+        Raises `RegistryRefusesError`, and `RegistryUnavailableError`.
+        """
+        with contextlib.suppress(UnknownSchemaError, UnusableSchemaError):
+            await self._get(f"schemas/ids/{_NO_ID}")
+
     async def latest(self, subject: str) -> int:
         """The id of the subject's latest schema. Raises as `schema`."""
         return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
 
-    async def find(self, subject: str, schema_type: str, text: str) -> int:
-        """The id of a schema that is registered under the subject. Raises as `schema`."""
-        return _id(await self._post(f"subjects/{_path(subject)}", schema_type, text))
+    async def find(
+        self, subject: str, schema_type: str, text: str, *, normalize: bool = False
+    ) -> int:
+        """The id of a schema that is registered under the subject. Raises as `schema`.
+
+        `normalize`: the registry has the schema in its normal form (order, white space).
+        """
+        query = "?normalize=true" if normalize else ""
+        return _id(await self._post(f"subjects/{_path(subject)}{query}", schema_type, text))
 
     async def register(self, subject: str, schema_type: str, text: str) -> int:
         """Register a schema under the subject, unless it is, and return its id.
@@ -142,13 +170,15 @@ class RegistryClient:
 
     async def _request(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """The answer of the first registry that gives one."""
-        problems = []
+        problems, kind = [], RegistryUnavailableError
         for url in self._urls:
             try:
                 return await self._request_to(f"{url}/{path}", method, body)
             except RegistryUnavailableError as error:
                 problems.append(f"{url} {error}")
-        raise RegistryUnavailableError("; ".join(problems))
+                if isinstance(error, RegistryRefusesError):
+                    kind = RegistryRefusesError
+        raise kind("; ".join(problems))
 
     async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
         data = None if body is None else json.dumps(body)
@@ -162,6 +192,8 @@ class RegistryClient:
             raise UnknownSchemaError(message)
         if status in (409, 422):
             raise UnusableSchemaError(message)
+        if status in _REFUSALS:
+            raise RegistryRefusesError(f"answers {status} {message}".rstrip())
         raise RegistryUnavailableError(f"answers {status} {message}".rstrip())
 
     async def _send(self, url: str, method: str, data: str | None) -> tuple[int, bytes]:
@@ -180,15 +212,20 @@ class RegistryClient:
                 ssl=self._login.ssl_context or True,
             ) as response:
                 return response.status, await _read(response)
+        except aiohttp.ClientSSLError as error:
+            await self._renew_login()
+            raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, aiohttp.ClientConnectionError) and self._login.ssl_context:
-                # A certificate may have been renewed; the next request takes it.
-                await self._renew_login()
             reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
+                await self._renew_login()
+                raise RegistryRefusesError(f"closes the TLS connection: {reason}") from None
             raise RegistryUnavailableError(f"does not answer: {reason}") from None
 
     async def _renew_login(self) -> bool:
-        """Read credentials and certificates again. Whether the credentials changed."""
+        """Read credentials and certificates again, for the next request: they may have been
+        renewed. Whether the credentials have changed.
+        """
         before = self._login.headers
         try:
             self._login = await asyncio.to_thread(self._read_login)
@@ -243,10 +280,10 @@ def _schema_text(found: Mapping[str, Any]) -> str:
 
 
 def _id(found: Mapping[str, Any]) -> int:
-    try:
-        return int(found["id"])
-    except (KeyError, TypeError, ValueError):
-        raise RegistryUnavailableError("answers without an id") from None
+    schema_id = found.get("id")
+    if not isinstance(schema_id, int) or not 0 <= schema_id < 2**32:
+        raise RegistryUnavailableError("answers without an id of 4 bytes")
+    return schema_id
 
 
 def _path(subject: str) -> str:

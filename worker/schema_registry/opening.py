@@ -5,13 +5,22 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from functools import partial
 
-from worker.schema_registry.client import RegistryClient
+import structlog
+
+from worker.kafka.errors import StreamingError
+from worker.schema_registry.client import (
+    RegistryClient,
+    RegistryRefusesError,
+    RegistryUnavailableError,
+)
 from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.login import login
 from worker.schema_registry.record_values import Decode, RecordValueReader, compile_decoder
 from worker.schema_registry.schema_store import SchemaStore
 from worker.settings import Settings
 from worker.settings.field_paths import parse_field_paths
+
+log = structlog.get_logger(__name__)
 
 
 def registry_client(
@@ -32,9 +41,12 @@ async def open_reader(
     decoders: Executor,
     read_settings: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[RecordValueReader]:
-    """As `registry_client`. Raises `SettingsError`."""
+    """As `registry_client`. Raises `SettingsError`, and `StreamingError` if the registry refuses
+    the worker.
+    """
     max_bytes = settings.qa.max_record_bytes
     async with registry_client(settings, read_settings) as client:
+        await _check(client)
         store: SchemaStore[Decode] = SchemaStore(
             client, partial(compile_decoder, max_bytes=max_bytes)
         )
@@ -43,3 +55,19 @@ async def open_reader(
             yield RecordValueReader(store, mapping, decoders)
         finally:
             await store.close()
+
+
+async def _check(client: RegistryClient) -> None:
+    """At the start an operator is watching: report wrong settings at once. A registry that does not
+    answer may come back, and plain JSON does not need it.
+    """
+    try:
+        await client.check()
+    except RegistryRefusesError as error:
+        raise StreamingError(
+            f"cannot use the schema registry: {error}; correct SCHEMA_REGISTRY_URL, the login "
+            f"(SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, SCHEMA_REGISTRY_BEARER_AUTH_TOKEN) or the "
+            f"certificates (SCHEMA_REGISTRY_SSL_...)"
+        ) from None
+    except RegistryUnavailableError as error:
+        log.warning("schema_registry_not_reached", reason=str(error))

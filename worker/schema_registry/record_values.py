@@ -6,6 +6,7 @@ The event's own checks then read them: limits of numbers, texts and nesting are 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import Frame, FramingError, read_frame
 from worker.schema_registry.protobuf import protobuf_decoder
 from worker.schema_registry.schema_store import SchemaStore
+from worker.schema_registry.values import without_nulls
 
 INLINE_BYTES = 8 * 1024
 """Values up to this size are decoded on the event loop: in about a tenth of a millisecond if most
@@ -47,10 +49,15 @@ class RecordValueReader:
         self._mapping = mapping
         self._decoders = decoders
 
-    async def read(self, record: InputRecord) -> InputRecord:
+    @property
+    def unavailable(self) -> str | None:
+        """Why the registry cannot be asked, while a record waits for it."""
+        return self._store.unavailable
+
+    async def read(self, record: InputRecord, wait: AbstractContextManager[None]) -> InputRecord:
         """The record with its value as JSON; the record itself if it names no schema.
 
-        Waits for the registry without a deadline. Raises `Rejected`.
+        Within `wait` it waits for the registry, without a deadline. Raises `Rejected`.
         """
         if record.value is None or record.undecodable is not None:
             return record
@@ -58,7 +65,10 @@ class RecordValueReader:
             frame = read_frame(record.value, record.headers)
             if frame is None:
                 return record
-            decode = self._store.known(frame.schema) or await self._store.get(frame.schema)
+            decode = self._store.known(frame.schema)
+            if decode is None:
+                with wait:
+                    decode = await self._store.get(frame.schema)
         except (FramingError, UnknownSchemaError) as error:
             raise Rejected(Reason.SCHEMA_UNKNOWN, str(error)) from None
         except UnusableSchemaError as error:
@@ -70,9 +80,9 @@ class RecordValueReader:
         return replace(record, value=value)
 
     def _to_json(self, decode: Decode, frame: Frame) -> bytes:
-        if decode is _json and not self._mapping.paths:
+        if decode is _json and not self._mapping.paths and b"null" not in frame.payload:
             return frame.payload  # the event's own checks read it
-        return pydantic_core.to_json(self._mapping.apply(decode(frame)))
+        return pydantic_core.to_json(without_nulls(self._mapping.apply(decode(frame))))
 
 
 def compile_decoder(registered: RegisteredSchema, *, max_bytes: int = MAX_DECODED_BYTES) -> Decode:

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from worker.observability import metrics
 from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
@@ -57,8 +58,13 @@ class SchemaStore(Generic[D]):
         self._known: dict[SchemaRef, D] = {}
         self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
         self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
-        self.unavailable: str | None = None
+        self._away: dict[SchemaRef, str] = {}
+        """Schemas for which the registry did not answer, and why."""
+
+    @property
+    def unavailable(self) -> str | None:
         """Why the registry cannot be asked, while something waits for it."""
+        return next(reversed(self._away.values()), None)
 
     def known(self, ref: SchemaRef) -> D | None:
         """The decoder, if it needs no request."""
@@ -93,7 +99,7 @@ class SchemaStore(Generic[D]):
     def _fetched(self, ref: SchemaRef, task: asyncio.Task[D]) -> None:
         del self._fetching[ref]
         if task.cancelled():
-            return
+            return  # the worker ends
         error = task.exception()
         if error is None:
             self._known[ref] = task.result()
@@ -103,8 +109,18 @@ class SchemaStore(Generic[D]):
             if len(self._problems) >= MAX_PROBLEMS:
                 del self._problems[next(iter(self._problems))]
             self._problems[ref] = self._clock(), error
-        if not self._fetching:
-            self.unavailable = None
+
+    def _not_answered(self, ref: SchemaRef, reason: str) -> None:
+        if not self._away:
+            log.warning("schema_registry_unavailable", schema=str(ref), reason=reason)
+        self._away.pop(ref, None)  # the last reason counts
+        self._away[ref] = reason
+        metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(1)
+
+    def _answered(self, ref: SchemaRef) -> None:
+        if self._away.pop(ref, None) is not None and not self._away:
+            log.info("schema_registry_available")
+            metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(0)
 
     async def _fetch(self, ref: SchemaRef) -> D:
         pause, confirmed = FIRST_PAUSE_SECONDS, False
@@ -112,19 +128,32 @@ class SchemaStore(Generic[D]):
             try:
                 registered = await self._registry.schema(ref)
             except RegistryUnavailableError as error:
-                if self.unavailable is None:
-                    log.warning("schema_registry_unavailable", schema=str(ref), reason=str(error))
-                self.unavailable = str(error)
+                _count("unavailable")
+                self._not_answered(ref, str(error))
                 await self._sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
                 continue
             except UnknownSchemaError:
+                self._answered(ref)
                 if confirmed:
+                    _count("unknown")
                     raise
                 confirmed = True
                 await self._sleep(CONFIRM_SECONDS)
                 continue
-            if self.unavailable is not None:
-                self.unavailable = None
-                log.info("schema_registry_available")
-            return await asyncio.to_thread(self._compile, registered)
+            except UnusableSchemaError:
+                self._answered(ref)
+                _count("unusable")
+                raise
+            self._answered(ref)
+            try:
+                decoder = await asyncio.to_thread(self._compile, registered)
+            except UnusableSchemaError:
+                _count("unusable")
+                raise
+            _count("found")
+            return decoder
+
+
+def _count(outcome: str) -> None:
+    metrics.SCHEMA_REGISTRY_REQUESTS.labels(outcome).inc()
