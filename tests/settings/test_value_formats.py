@@ -32,7 +32,9 @@ def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     assert "'json', 'avro', 'json_schema' or 'protobuf'" in message
 
 
-def test_registration_needs_a_format_with_schemas() -> None:
-    assert "QA_REGISTER_SCHEMAS registers the answers' schema" in refused(
-        QA_REGISTER_SCHEMAS="true", **REGISTRY
-    )
+def test_registration_needs_a_registry() -> None:
+    message = refused(QA_REGISTER_SCHEMAS="true")
+    assert message.endswith("QA_REGISTER_SCHEMAS needs SCHEMA_REGISTRY_URL")
+    # `qa-worker ask --format` registers the schema of questions whose answers are JSON.
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", "QA_REGISTER_SCHEMAS": "true"}
+    assert load({**environment, **REGISTRY}).qa.register_schemas
