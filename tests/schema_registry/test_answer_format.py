@@ -88,8 +88,8 @@ async def test_a_missing_schema_ends_the_start_with_what_to_register(
         await find_answer_format(settings(registry, answer_format), Embedding)
     assert str(error.value) == (
         f"the schema registry does not have schemas/published/embedding."
-        f"{FORMATS[answer_format][1]} under the subject qa.answers-value: register it "
-        f"(`qa-worker schemas register`), or set QA_REGISTER_SCHEMAS=true"
+        f"{FORMATS[answer_format][1]} under the subject qa.answers-value: register it, "
+        f"or set QA_REGISTER_SCHEMAS=true"
     )
     assert registry.schemas == []
 
@@ -111,7 +111,7 @@ async def test_waits_for_a_registry_that_is_away(registry: KeepingRegistry) -> N
     registry.is_away = True
     with capture_logs() as logs:
         finding = asyncio.create_task(find_answer_format(settings(registry, "avro"), Answer))
-        await until(lambda: len(registry.requests) == 3, "three requests")
+        await until(lambda: len(registry.requests) >= 3, "three requests")
         assert not finding.done()
         registry.is_away = False
         found = await finding

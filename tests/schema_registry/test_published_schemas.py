@@ -15,7 +15,6 @@ from worker.kafka.errors import StreamingError
 from worker.schema_registry.answer_format import find_answer_format
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
 from worker.schema_registry.client import RegistryClient
-from worker.schema_registry.decoding import UnusableSchemaError
 from worker.settings import Settings
 from worker.settings.environment import load
 
@@ -122,3 +121,28 @@ def other_layout(schema: AnswerSchema) -> str:
     if schema.kind == "PROTOBUF":
         return schema.text.replace("  ", "\t")
     return json.dumps(json.loads(schema.text))
+
+
+@pytest.mark.parametrize(
+    ("register", "message"),
+    [
+        (
+            "true",
+            "the schema registry refuses answer.proto under the subject {}-value: it has schemas "
+            "of the type AVRO, not PROTOBUF",
+        ),
+        (
+            "false",
+            "the schema registry does not have schemas/published/answer.proto under the subject "
+            "{}-value: register it, or set QA_REGISTER_SCHEMAS=true",
+        ),
+    ],
+)
+async def test_a_subject_with_schemas_of_another_type_ends_the_start(
+    client: RegistryClient, registry_url: str, topic: str, register: str, message: str
+) -> None:
+    await client.register(f"{topic}-value", "AVRO", (PUBLISHED / "answer.avsc").read_text())
+    environment = settings(registry_url, "PROTOBUF", topic, QA_REGISTER_SCHEMAS=register)
+    with pytest.raises(StreamingError) as error:
+        await find_answer_format(environment, Answer)
+    assert str(error.value) == message.format(topic)

@@ -3,6 +3,7 @@
 Subjects are those of TopicNameStrategy, the default of Confluent's serializers.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -10,7 +11,11 @@ from pydantic import BaseModel
 
 from schemas.event import Outcome
 from worker.kafka.errors import StreamingError
-from worker.schema_registry.client import RegistryClient, UnknownSchemaError
+from worker.schema_registry.client import (
+    RegistryClient,
+    RegistryUnavailableError,
+    UnknownSchemaError,
+)
 from worker.schema_registry.decoding import UnusableSchemaError
 from worker.settings import Settings
 from worker.settings.value_formats import AnswerFormat
@@ -47,34 +52,44 @@ class AnswerSchema:
 
         Raises `StreamingError` if the registry refuses it, and `RegistryUnavailableError`.
         """
-        try:
-            return await self.find(client)
-        except UnknownSchemaError:
-            pass
-        except UnusableSchemaError as error:
-            raise self.refused(error) from None
-        try:
-            return await client.register(self.subject, self.kind, self.text)
-        except (UnknownSchemaError, UnusableSchemaError) as error:
-            raise self.refused(error) from None
+        return await self._ask(client, self._find_or_register)
 
     async def require(self, client: RegistryClient) -> int:
         """Its id.
 
         Raises `StreamingError` if the registry does not have it, and `RegistryUnavailableError`.
         """
+        return await self._ask(client, self.find)
+
+    async def _find_or_register(self, client: RegistryClient) -> int:
         try:
             return await self.find(client)
         except UnknownSchemaError:
+            return await client.register(self.subject, self.kind, self.text)
+
+    async def _ask(
+        self, client: RegistryClient, ask: Callable[[RegistryClient], Awaitable[int]]
+    ) -> int:
+        try:
+            return await ask(client)
+        except UnknownSchemaError:
             raise StreamingError(
                 f"the schema registry does not have schemas/published/{self.file} under the "
-                f"subject {self.subject}: register it (`qa-worker schemas register`), or set "
-                f"QA_REGISTER_SCHEMAS=true"
+                f"subject {self.subject}: register it, or set QA_REGISTER_SCHEMAS=true"
             ) from None
         except UnusableSchemaError as error:
-            raise self.refused(error) from None
+            raise self.refused(str(error)) from None
+        except RegistryUnavailableError as error:
+            # Apicurio answers 500 where the subject has schemas of another type.
+            try:
+                kind = await client.latest_kind(self.subject)
+            except (RegistryUnavailableError, UnknownSchemaError):
+                raise error from None
+            if kind == self.kind:
+                raise
+            raise self.refused(f"it has schemas of the type {kind}, not {self.kind}") from None
 
-    def refused(self, error: Exception) -> StreamingError:
+    def refused(self, error: str) -> StreamingError:
         """The error of a schema that the registry does not take."""
         return StreamingError(
             f"the schema registry refuses {self.file} under the subject {self.subject}: {error}"

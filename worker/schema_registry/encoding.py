@@ -61,12 +61,12 @@ def _fill(message: Message, document: Mapping[str, Any]) -> None:
             setattr(message, name, value)
             continue
         field = getattr(message, name)
-        if name == "metadata":
-            if value:
+        if isinstance(value, Mapping):
+            if name != "metadata":
+                field.SetInParent()  # also if all of its fields have their defaults
+                _fill(field, value)
+            elif value:
                 _fill_struct(field, value, 1)
-        elif isinstance(value, Mapping):
-            field.SetInParent()  # also if all of its fields have their defaults
-            _fill(field, value)
         elif value and isinstance(value[0], Mapping):
             for each in value:
                 _fill(field.add(), each)
