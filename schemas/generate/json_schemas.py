@@ -74,6 +74,38 @@ def schemas() -> dict[str, Schema]:
     }
 
 
+def registry_schemas() -> dict[str, Schema]:
+    """The schemas of events and outcomes for a schema registry, by model's name in lower case.
+
+    They differ from the published ones in what the registry's rule BACKWARD needs. A field that a
+    later version added is not required: outcomes of older versions do not have it. Objects are
+    closed: for an open one, a new field narrows what had been allowed. A question's `oneOf` is left
+    out: its closed parts would each refuse the fields that they do not name.
+    """
+    return {
+        file_name(model): {
+            "$schema": DIALECT,
+            "$id": f"urn:qa-worker:{file_name(model)}",
+            **_closed(_without_one_of(model)),
+        }
+        for model in (Question, Text, Answer, Embedding)
+    }
+
+
+def _without_one_of(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema(mode="validation", schema_generator=WithoutTitlesOfFields)
+    return {name: part for name, part in schema.items() if name != "oneOf"}
+
+
+def _closed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(each) for name, each in schema.items()}
+    return {**closed, "additionalProperties": False} if "properties" in schema else closed
+
+
 def file_name(model: type[BaseModel]) -> str:
     """The model's name in lower case, with a hyphen before each word but the first."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", model.__name__).lower()

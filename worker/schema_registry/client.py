@@ -4,6 +4,7 @@ others also have.
 https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
+import asyncio
 import contextlib
 import json
 import ssl
@@ -22,6 +23,8 @@ from worker.schema_registry.decoding import (
     UnusableSchemaError,
 )
 from worker.schema_registry.framing import SchemaRef
+from worker.schema_registry.login import Login, ReadLogin
+from worker.settings import SettingsError
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _MAX_RESPONSE_BYTES = 2 * MAX_SCHEMA_BYTES + 64 * 1024
@@ -59,23 +62,25 @@ class RegistryClient:
         urls: tuple[str, ...],
         *,
         timeout_seconds: float,
-        headers: Mapping[str, str] | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        read_login: ReadLogin = Login,
     ) -> None:
-        """`headers` go with each request; they hold the credentials."""
+        """`read_login` is called at the start, and when a registry refuses the login."""
         self._urls = urls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._headers = {"Accept": f"{_MEDIA_TYPE}, application/json", **(headers or {})}
-        self._ssl_context = ssl_context
+        self._read_login = read_login
+        self._login = Login()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        """Raises `SettingsError`."""
+        self._login = await asyncio.to_thread(self._read_login)
+        # Neither proxy variables nor a netrc file are read: a registry is within the network, and
+        # its credentials are those of the settings.
         self._session = aiohttp.ClientSession(
-            headers=self._headers,
+            headers={"Accept": f"{_MEDIA_TYPE}, application/json"},
             timeout=self._timeout,
-            connector=aiohttp.TCPConnector(
-                ssl=True if self._ssl_context is None else self._ssl_context
-            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
         )
         return self
 
@@ -112,9 +117,15 @@ class RegistryClient:
         """The id of the subject's latest schema. Raises as `schema`."""
         return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
 
-    async def find(self, subject: str, schema_type: str, text: str) -> int:
-        """The id of a schema that is registered under the subject. Raises as `schema`."""
-        return _id(await self._post(f"subjects/{_path(subject)}", schema_type, text))
+    async def find(
+        self, subject: str, schema_type: str, text: str, *, normalize: bool = False
+    ) -> int:
+        """The id of a schema that is registered under the subject. Raises as `schema`.
+
+        `normalize`: the registry has the schema in its normal form (order, white space).
+        """
+        query = "?normalize=true" if normalize else ""
+        return _id(await self._post(f"subjects/{_path(subject)}{query}", schema_type, text))
 
     async def register(self, subject: str, schema_type: str, text: str) -> int:
         """Register a schema under the subject, unless it is, and return its id.
@@ -170,23 +181,10 @@ class RegistryClient:
         raise kind("; ".join(problems))
 
     async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
-        assert self._session is not None  # within the context manager
-        headers = {"Content-Type": _MEDIA_TYPE} if body is not None else None
         data = None if body is None else json.dumps(body)
-        try:
-            # A redirect would send the credentials to another server.
-            async with self._session.request(
-                method, url, data=data, headers=headers, allow_redirects=False
-            ) as response:
-                status = response.status
-                text = await _read(response)
-        except aiohttp.ClientSSLError as error:
-            raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
-                raise RegistryRefusesError(f"closes the TLS connection: {reason}") from None
-            raise RegistryUnavailableError(f"does not answer: {reason}") from None
+        status, text = await self._send(url, method, data)
+        if status == 401 and await self._renew_login():
+            status, text = await self._send(url, method, data)
         if status == 200:
             return _parse_object(text)
         message = _error_message(text)
@@ -197,6 +195,42 @@ class RegistryClient:
         if status in _REFUSALS:
             raise RegistryRefusesError(f"answers {status} {message}".rstrip())
         raise RegistryUnavailableError(f"answers {status} {message}".rstrip())
+
+    async def _send(self, url: str, method: str, data: str | None) -> tuple[int, bytes]:
+        assert self._session is not None  # within the context manager
+        headers = dict(self._login.headers)
+        if data is not None:
+            headers["Content-Type"] = _MEDIA_TYPE
+        try:
+            # A redirect would send the credentials to another server.
+            async with self._session.request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._login.ssl_context or True,
+            ) as response:
+                return response.status, await _read(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, aiohttp.ClientConnectionError) and self._login.ssl_context:
+                # A certificate may have been renewed; the next request takes it.
+                await self._renew_login()
+            if isinstance(error, aiohttp.ClientSSLError):
+                raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
+                raise RegistryRefusesError(f"closes the TLS connection: {reason}") from None
+            raise RegistryUnavailableError(f"does not answer: {reason}") from None
+
+    async def _renew_login(self) -> bool:
+        """Read credentials and certificates again. Whether the credentials changed."""
+        before = self._login.headers
+        try:
+            self._login = await asyncio.to_thread(self._read_login)
+        except SettingsError as error:
+            raise RegistryUnavailableError(f"cannot be logged in to: {error}") from None
+        return self._login.headers != before
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -245,10 +279,10 @@ def _schema_text(found: Mapping[str, Any]) -> str:
 
 
 def _id(found: Mapping[str, Any]) -> int:
-    try:
-        return int(found["id"])
-    except (KeyError, TypeError, ValueError):
-        raise RegistryUnavailableError("answers without an id") from None
+    schema_id = found.get("id")
+    if not isinstance(schema_id, int) or not 0 <= schema_id < 2**32:
+        raise RegistryUnavailableError("answers without an id of 4 bytes")
+    return schema_id
 
 
 def _path(subject: str) -> str:

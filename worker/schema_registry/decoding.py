@@ -10,6 +10,9 @@ MAX_SCHEMA_BYTES = 1_000_000
 MAX_REFERENCES = 100
 """Schemas that one schema refers to, over all levels."""
 
+MAX_DECODED_BYTES = 4 * 1024 * 1024
+"""Size of a decoded value as JSON, unless a caller gives its own."""
+
 MAX_DEPTH = 200
 """Nesting of a decoded value: the limit of JSON values as well."""
 
@@ -20,6 +23,10 @@ class UnusableSchemaError(ValueError):
 
 class UndecodableValueError(ValueError):
     """The value is not one of its schema; the message says why."""
+
+
+class ValueTooLargeError(UndecodableValueError):
+    """The value would exceed its limit as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import structlog
 
 from schemas.answer import Answer
-from schemas.envelope import Envelope
+from schemas.envelope import JSON, Envelope, ValueFormat
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
@@ -111,6 +111,7 @@ class RecordProcessor:
     sample: Sample = field(default_factory=Sample)
     values: ValueReader | None = None
     """None: every value is JSON."""
+    answer_format: ValueFormat = JSON
 
     async def process(
         self, record: InputRecord, trace: RecordTrace | None, waits: SchemaWaits | None = None
@@ -178,6 +179,7 @@ class RecordProcessor:
                     self.answers_topic,
                     context=new_context(trace),
                     requires_key=self.answers_topic in self.compacted,
+                    value_format=self.answer_format,
                 )
                 first, *others = self.replies.outputs(record, output, reply)
                 outputs = first, *(with_new_context(other, trace) for other in others)

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from schemas.envelope import ValueFormat
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer
@@ -61,6 +62,7 @@ class KafkaSession:
         traces: TraceDispatcher,
         silence: SilenceGuard,
         values: ValueReader | None,
+        answer_format: ValueFormat,
     ) -> None:
         """`decoders` runs JSON that is too large for the event loop."""
         qa = settings.qa
@@ -93,6 +95,7 @@ class KafkaSession:
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),
             values=values,
+            answer_format=answer_format,
         )
         context = PartitionContext(
             processor=processor,
