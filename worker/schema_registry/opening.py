@@ -41,7 +41,9 @@ async def open_reader(
     decoders: Executor,
     read_settings: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[RecordValueReader]:
-    """As `registry_client`. Raises `SettingsError`, and `StreamingError` if it refuses the worker."""
+    """As `registry_client`. Raises `SettingsError`, and `StreamingError` if the registry refuses
+    the worker.
+    """
     max_bytes = settings.qa.max_record_bytes
     async with registry_client(settings, read_settings) as client:
         await _check(client)
