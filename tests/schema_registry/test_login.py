@@ -115,7 +115,7 @@ class Certificates:
             ssl.Purpose.CLIENT_AUTH, cafile=self.authority.certificate
         )
         self.server.load_cert_chain(self.authority.keystore("server", host="127.0.0.1"))
-        self.settings = {
+        self.settings: dict[str, str | Path] = {
             "SCHEMA_REGISTRY_SSL_TRUSTSTORE_LOCATION": self.authority.certificate,
             "SCHEMA_REGISTRY_SSL_KEYSTORE_LOCATION": self.store,
             "SCHEMA_REGISTRY_SSL_KEY_PASSWORD": "hush",

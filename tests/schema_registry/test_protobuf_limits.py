@@ -95,6 +95,18 @@ def test_any_within_any_has_a_limit_of_depth() -> None:
         decode((0,), within(1, any_of("M", value)))
 
 
+def test_messages_within_any_have_the_depth_of_json_at_most() -> None:
+    chain = 'import "google/protobuf/any.proto"; message M { google.protobuf.Any a = 1; M m = 2; }'
+    decode = decoder(chain)
+    value = b""
+    for _ in range(3):
+        for _ in range(70):
+            value = within(2, value)
+        value = within(1, any_of("M", value))
+    with pytest.raises(UndecodableValueError, match="nested too deeply"):
+        decode((0,), value)
+
+
 @pytest.mark.parametrize("payload", [b"\n\2\xff\xfe", b"\n\3\xed\xa0\x80"])
 def test_a_text_of_proto2_that_is_not_utf_8_is_an_error(payload: bytes) -> None:
     with pytest.raises(UndecodableValueError, match="not UTF-8"):

@@ -24,6 +24,7 @@ from worker.schema_registry.decoding import (
     RegisteredSchema,
     UndecodableValueError,
     UnusableSchemaError,
+    is_deeper,
 )
 
 
@@ -61,20 +62,11 @@ def avro_decoder(registered: RegisteredSchema, *, max_bytes: int = MAX_DECODED_B
             raise UndecodableValueError(_line(error)) from None
         if rest := len(payload) - data.tell():
             raise UndecodableValueError(f"{rest} bytes follow the value")
-        if structure.is_recursive and _is_deeper(value, MAX_DEPTH):
+        if structure.is_recursive and is_deeper(value, MAX_DEPTH):
             raise UndecodableValueError("the value is nested too deeply")
         return value
 
     return decode
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether the value has more levels of lists and objects."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return False
-    return levels == 0 or any(_is_deeper(each, levels - 1) for each in value)
 
 
 class _Structure:

@@ -127,6 +127,6 @@ def _decimal(scale: int) -> Convert:
 
     def convert(value: bytes) -> str:
         digits = str(int.from_bytes(value, "big", signed=True))
-        return to_json_value(Decimal(f"{digits}E-{scale}"))
+        return str(Decimal(f"{digits}E-{scale}"))
 
     return convert

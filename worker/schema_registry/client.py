@@ -212,19 +212,20 @@ class RegistryClient:
                 ssl=self._login.ssl_context or True,
             ) as response:
                 return response.status, await _read(response)
+        except aiohttp.ClientSSLError as error:
+            await self._renew_login()
+            raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, aiohttp.ClientConnectionError) and self._login.ssl_context:
-                # A certificate may have been renewed; the next request takes it.
-                await self._renew_login()
-            if isinstance(error, aiohttp.ClientSSLError):
-                raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
             reason = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
+                await self._renew_login()
                 raise RegistryRefusesError(f"closes the TLS connection: {reason}") from None
             raise RegistryUnavailableError(f"does not answer: {reason}") from None
 
     async def _renew_login(self) -> bool:
-        """Read credentials and certificates again. Whether the credentials changed."""
+        """Read credentials and certificates again, for the next request: they may have been
+        renewed. Whether the credentials have changed.
+        """
         before = self._login.headers
         try:
             self._login = await asyncio.to_thread(self._read_login)

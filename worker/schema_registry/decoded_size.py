@@ -19,6 +19,7 @@ def start(max_bytes: int) -> None:
     """Begin a value on this thread."""
     _value.max_bytes = _value.left = max_bytes
     _value.depth = 0
+    _value.has_nested = False
 
 
 def count(size: int) -> None:
@@ -34,7 +35,13 @@ def nested(max_depth: int) -> Iterator[None]:
     if _value.depth == max_depth:
         raise UndecodableValueError("the value is nested too deeply")
     _value.depth += 1
+    _value.has_nested = True
     try:
         yield
     finally:
         _value.depth -= 1
+
+
+def has_nested() -> bool:
+    """Whether the value has values within it, so that limits of nesting began anew."""
+    return bool(_value.has_nested)

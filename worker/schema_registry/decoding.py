@@ -42,3 +42,12 @@ class RegisteredSchema:
 
 Decode = Callable[[bytes], Any]
 """Returns the value as JSON has values. Raises `UndecodableValueError`, and nothing else."""
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether the value has more levels of lists and objects."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return levels == 0 or any(is_deeper(each, levels - 1) for each in value)

@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
 from worker.schema_registry import decoded_size
-from worker.schema_registry.decoding import UndecodableValueError
+from worker.schema_registry.decoding import MAX_DEPTH, UndecodableValueError, is_deeper
 from worker.schema_registry.protobuf_memory import check_memory, message_layout
 from worker.schema_registry.values import to_json_value
 
@@ -43,13 +43,16 @@ class MessageReader:
         """The message as JSON has values. Raises `UndecodableValueError`."""
         decoded_size.start(self._max_bytes)
         try:
-            return self.parse(descriptor, payload)
+            value = self.parse(descriptor, payload)
         except UndecodableValueError:
             raise
         except RecursionError:
             raise UndecodableValueError("the message is nested too deeply") from None
         except (DecodeError, json_format.Error, ValueError) as error:
             raise UndecodableValueError(" ".join(str(error).split())[:200]) from None
+        if decoded_size.has_nested() and is_deeper(value, MAX_DEPTH):
+            raise UndecodableValueError("the message is nested too deeply")
+        return value
 
     def parse(self, descriptor: Descriptor, payload: bytes) -> Any:
         """As `read`, within a value, with the errors of `google.protobuf`."""
