@@ -15,7 +15,6 @@ from worker.kafka.errors import StreamingError
 from worker.schema_registry.answer_format import find_answer_format
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
 from worker.schema_registry.client import RegistryClient
-from worker.schema_registry.decoding import UnusableSchemaError
 from worker.settings import Settings
 from worker.settings.environment import load
 
