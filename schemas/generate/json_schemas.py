@@ -75,22 +75,26 @@ def schemas() -> dict[str, Schema]:
 
 
 def registry_schemas() -> dict[str, Schema]:
-    """The schemas of outcomes for a schema registry, by model's name in lower case.
+    """The schemas of events and outcomes for a schema registry, by model's name in lower case.
 
     They differ from the published ones in what the registry's rule BACKWARD needs. A field that a
     later version added is not required: outcomes of older versions do not have it. Objects are
-    closed: for an open one, a new field narrows what had been allowed.
+    closed: for an open one, a new field narrows what had been allowed. A question's `oneOf` is left
+    out: its closed parts would each refuse the fields that they do not name.
     """
     return {
         file_name(model): {
             "$schema": DIALECT,
             "$id": f"urn:qa-worker:{file_name(model)}",
-            **_closed(
-                model.model_json_schema(mode="validation", schema_generator=WithoutTitlesOfFields)
-            ),
+            **_closed(_without_one_of(model)),
         }
-        for model in (Answer, Embedding)
+        for model in (Question, Text, Answer, Embedding)
     }
+
+
+def _without_one_of(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema(mode="validation", schema_generator=WithoutTitlesOfFields)
+    return {name: part for name, part in schema.items() if name != "oneOf"}
 
 
 def _closed(schema: Any) -> Any:

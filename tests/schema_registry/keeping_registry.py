@@ -1,9 +1,11 @@
 """A schema registry over HTTP that keeps what is registered, for tests that write and read values.
 
-It compares schemas by their texts.
+It compares schemas by their texts. `format=serialized` returns the descriptor of a `.proto` file in
+Base64, as Confluent's registry does; confluent-kafka asks for it.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.http_serving import serve
+from worker.schema_registry.proto_text import parse_proto
 
 FIRST_ID = 100_001
 
@@ -47,7 +50,12 @@ class KeepingRegistry:
             case "GET", ["schemas", "ids", schema_id]:
                 number = int(schema_id) - FIRST_ID
                 if 0 <= number < len(self.schemas):
-                    return web.json_response(self.schemas[number])
+                    schema = self.schemas[number]
+                    if request.query.get("format") == "serialized":
+                        descriptor = parse_proto(schema["schema"], "default")
+                        text = b64encode(descriptor.SerializeToString()).decode()
+                        schema = {**schema, "schema": text}
+                    return web.json_response(schema)
                 return _error(404, 40403, "Schema not found")
             case "POST", ["subjects", subject]:
                 return self._find(subject, await _schema(request))

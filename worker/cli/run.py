@@ -15,6 +15,7 @@ import structlog
 
 from worker import __version__
 from worker.cli.errors import CommandError
+from worker.cli.registry_extra import check_registry_extra
 from worker.cli.tracing import tracing
 from worker.console.server import PREFIX, Console
 from worker.inference.cache.answer_cache import AnswerCache
@@ -42,6 +43,7 @@ def run() -> None:
     """Answer questions from Kafka until SIGTERM."""
     settings = load()
     connection_options(settings.kafka)  # reports wrong settings before the model is loaded
+    check_registry_extra(settings)
     logging_setup.configure(settings.qa.log_level, settings.qa.log_format)
     with tracing(settings) as listeners:
         asyncio.run(_serve(settings, listeners))

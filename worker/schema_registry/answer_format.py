@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from schemas.envelope import JSON, ValueFormat
+from schemas.envelope import ValueFormat
 from schemas.event import Outcome
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
 from worker.schema_registry.client import RegistryUnavailableError
@@ -29,12 +29,12 @@ async def find_answer_format(settings: Settings, outcome_type: type[Outcome]) ->
     """
     schema = answer_schema(settings, outcome_type)
     # Compiled first: what is wrong with it is no matter of the registry.
-    encode = _encoder(schema)
+    encode = encoder(schema)
     async with registry_client(settings) as client:
         ask = schema.register if settings.qa.register_schemas else schema.require
         schema_id = await _ask(lambda: ask(client), schema.subject)
     log.info("answer_schema", subject=schema.subject, file=schema.file, id=schema_id)
-    prefix = frame_prefix(schema_id, FIRST_MESSAGE if schema.kind == "PROTOBUF" else None)
+    prefix = value_prefix(schema, schema_id)
     return ValueFormat(lambda outcome: prefix + encode(outcome), content_type=None)
 
 
@@ -56,10 +56,16 @@ async def _ask(request: Callable[[], Awaitable[int]], subject: str) -> int:
             return schema_id
 
 
-def _encoder(schema: AnswerSchema) -> Encode:
+def value_prefix(schema: AnswerSchema, schema_id: int) -> bytes:
+    """What stands before a value of this schema."""
+    return frame_prefix(schema_id, FIRST_MESSAGE if schema.kind == "PROTOBUF" else None)
+
+
+def encoder(schema: AnswerSchema) -> Encode:
+    """The encoder of values without their prefix."""
     match schema.kind:
         case "AVRO":
             return avro_encoder(schema.text)
         case "PROTOBUF":
             return protobuf_encoder(schema.text)
-    return JSON.encode
+    return lambda outcome: outcome.model_dump_json().encode()

@@ -1,10 +1,12 @@
-"""The published schema of a worker's outcomes, and its id in the registry.
+"""The published schemas of outcomes and events, and their ids in the registry.
 
 Subjects are those of TopicNameStrategy, the default of Confluent's serializers.
 """
 
 from dataclasses import dataclass
 from importlib.resources import files
+
+from pydantic import BaseModel
 
 from schemas.event import Outcome
 from worker.kafka.errors import StreamingError
@@ -81,7 +83,14 @@ class AnswerSchema:
 
 def answer_schema(settings: Settings, outcome_type: type[Outcome]) -> AnswerSchema:
     """The schema of the outcomes in `QA_ANSWER_FORMAT`, which is not `json`."""
-    kind, end = _FILES[settings.qa.answer_format]
-    file = f"{outcome_type.__name__.lower()}{end}"
+    return published_schema(settings.qa.answers_topic, outcome_type, settings.qa.answer_format)
+
+
+def published_schema(
+    topic: str, model: type[BaseModel], value_format: AnswerFormat
+) -> AnswerSchema:
+    """The schema of an event or an outcome, for values of the topic; not of `json`."""
+    kind, end = _FILES[value_format]
+    file = f"{model.__name__.lower()}{end}"
     text = (files("schemas") / "published" / file).read_text("utf-8")
-    return AnswerSchema(f"{settings.qa.answers_topic}-value", file, kind, text)
+    return AnswerSchema(f"{topic}-value", file, kind, text)

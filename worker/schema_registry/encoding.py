@@ -1,4 +1,6 @@
-"""Encodes outcomes as Avro or Protobuf values, by the published schemas. Pure."""
+"""Encodes outcomes, and questions of clients, as Avro or Protobuf values, by the published schemas.
+Pure.
+"""
 
 import io
 import json
@@ -8,12 +10,12 @@ from typing import Any
 import fastavro
 from google.protobuf.message import Message
 
-from schemas.event import Outcome
+from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.schema_registry.protobuf import message_classes
 
-Encode = Callable[[Outcome], bytes]
-"""Raises `Rejected` for an outcome that the format cannot hold."""
+Encode = Callable[[Outcome | Event[Any]], bytes]
+"""Raises `Rejected` for an outcome or event that the format cannot hold."""
 
 MAX_STRUCT_DEPTH = 30
 """Nesting of metadata in Protobuf. An object within an object is three messages deep, and parsers
@@ -24,7 +26,7 @@ def avro_encoder(schema_text: str) -> Encode:
     """An encoder by the text of an Avro schema of `schemas/published`."""
     schema = fastavro.parse_schema(json.loads(schema_text))
 
-    def encode(outcome: Outcome) -> bytes:
+    def encode(outcome: Outcome | Event[Any]) -> bytes:
         document = outcome.model_dump(mode="json")
         document["metadata"] = {
             name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -41,7 +43,7 @@ def protobuf_encoder(schema_text: str) -> Encode:
     """An encoder by the text of a published `.proto` file, for its first message."""
     message_class = message_classes(schema_text)[0]
 
-    def encode(outcome: Outcome) -> bytes:
+    def encode(outcome: Outcome | Event[Any]) -> bytes:
         message = message_class()
         _fill(message, outcome.model_dump(mode="json"))
         data: bytes = message.SerializeToString(deterministic=True)

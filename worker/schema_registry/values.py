@@ -36,10 +36,10 @@ def to_json_value(value: Any) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """A decoded Avro value without the fields that are null, except in `metadata`.
+    """An event's document without the fields that are null, except in `metadata`.
 
-    An Avro value has every field of its schema, and null for an optional one that is not set. The
-    event's schema takes null for no field: such a field is left out.
+    An Avro value has every field of its schema, null for an optional one that is not set; Java's
+    serializers of JSON Schema write null for it too. The event's own schema has no null.
     """
     match value:
         case dict():

@@ -59,6 +59,8 @@ class Settings:
                 "QA_FIELDS maps the fields of values with a registered schema; it needs "
                 "SCHEMA_REGISTRY_URL"
             )
+        if self.qa.register_schemas:
+            raise SettingsError("QA_REGISTER_SCHEMAS needs SCHEMA_REGISTRY_URL")
         if self.qa.answer_format is not AnswerFormat.JSON:
             raise SettingsError(
                 f"QA_ANSWER_FORMAT={self.qa.answer_format} names a schema of the registry; it "

@@ -1,9 +1,8 @@
 """How values of records are read and written: answers' format, foreign schemas' fields."""
 
 from enum import StrEnum
-from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from worker.settings.base import SettingsGroup
 from worker.settings.field_paths import parse_field_paths
@@ -29,7 +28,8 @@ class ValueFormatSettings(SettingsGroup):
     register_schemas: bool = Field(
         False,
         description="Register the answers' schema under the subject TOPIC-value. Default: the "
-        "worker ends at its start if the subject does not have it",
+        "worker ends at its start if the subject does not have it. `qa-worker ask --format` does "
+        "the same with the question's",
     )
 
     fields: str = Field(
@@ -44,12 +44,3 @@ class ValueFormatSettings(SettingsGroup):
     def _check_fields(cls, text: str) -> str:
         parse_field_paths(text)
         return text
-
-    @model_validator(mode="after")
-    def _check_registration(self) -> Self:
-        if self.register_schemas and self.answer_format is AnswerFormat.JSON:
-            raise ValueError(
-                "QA_REGISTER_SCHEMAS registers the answers' schema; answers have one with "
-                "QA_ANSWER_FORMAT=avro, json_schema or protobuf"
-            )
-        return self

@@ -125,7 +125,7 @@ class WorkerSupervisor:
         # The extra `registry` is needed only here.
         from worker.schema_registry.opening import open_reader
 
-        return open_reader(self._settings, decoders)
+        return open_reader(self._settings, decoders, self._read_settings)
 
     async def _find_answer_format(self, stop: asyncio.Event) -> ValueFormat | None:
         """None if `stop` was set while the registry was away.
