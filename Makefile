@@ -1,5 +1,5 @@
 # make demo    a broker, a worker and about twenty questions, from nothing   (KEEP=1 leaves it on)
-# make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1)
+# make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1 REGISTRY=1)
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test-fast  the short tests that need Python only, a quarter of the examples
@@ -22,6 +22,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PINS := --constraint deploy/constraints.txt
 INPUTS := pyproject.toml deploy/constraints.txt
+
+# docker-compose.yml's registry, as its workers reach it.
+REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 
 # Test files share a few processes: most tests wait for a broker more than they compute.
 PARALLEL := --numprocesses=$(or $(JOBS),3) --dist=loadfile
@@ -49,17 +52,19 @@ demo: $(VENV)/.runtime
 setup: $(VENV)/.dev
 
 up:
-	docker compose up --build --detach --wait --scale worker=$(or $(WORKERS),1)
+	$(if $(REGISTRY),SCHEMA_REGISTRY_URL=$(REGISTRY_URL)) docker compose $(if $(REGISTRY),--profile registry) \
+		up --build --detach --wait --scale worker=$(or $(WORKERS),1)
 	@echo
 	@echo "Grafana     http://localhost:3000"
 	@echo "Prometheus  http://localhost:9090/alerts"
 	@echo "kafka-ui    http://localhost:8081"
 	@echo "Kafka       localhost:9092"
+	$(if $(REGISTRY),@echo "registry    http://localhost:8082/apis/ccompat/v7")
 	@echo "a worker    http://$$(docker compose port worker 8080)/metrics"
 	@echo "a console   http://$$(docker compose port worker 8080)/console/#token=only-on-this-machine"
 
 down:
-	docker compose down --remove-orphans $(if $(VOLUMES),--volumes)
+	docker compose --profile registry down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(COVERED) --cov --cov-report=

@@ -30,7 +30,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 Service = dict[str, Any]
 
 
-def _loaded(path: Path) -> dict[str, Any]:
+def _loaded(path: Path, **environment: str) -> dict[str, Any]:
     """Returns the model that compose uses: merged, with all short forms expanded.
 
     Raises `AssertionError` if the file is invalid.
@@ -38,6 +38,7 @@ def _loaded(path: Path) -> dict[str, Any]:
     result = subprocess.run(
         [tool("compose-load"), str(path)],
         cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
         check=False,
         capture_output=True,
         text=True,
@@ -49,7 +50,8 @@ def _loaded(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Service]:
-    services: dict[str, Service] = _loaded(COMPOSE)["services"]
+    """All services, those of profiles included."""
+    services: dict[str, Service] = _loaded(COMPOSE, COMPOSE_PROFILES="*")["services"]
     return services
 
 
@@ -60,7 +62,9 @@ def settings(services: dict[str, Service]) -> Settings:
 
 
 def test_compose_file_is_valid(services: dict[str, Service]) -> None:
-    assert set(services) == {"kafka", "topics", "worker", "prometheus", "grafana", "kafka-ui"}
+    without_profiles = {"kafka", "topics", "worker", "prometheus", "grafana", "kafka-ui"}
+    assert set(_loaded(COMPOSE)["services"]) == without_profiles
+    assert set(services) == {*without_profiles, "registry"}
 
 
 @pytest.mark.parametrize(
@@ -89,24 +93,47 @@ def test_versions_are_pinned(services: dict[str, Service]) -> None:
 
 def test_ports_are_bound_to_loopback(services: dict[str, Service]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == 5
+    assert len(ports) == 6
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
     fixed = [port["published"] for port in ports if "published" in port]
-    assert len(set(fixed)) == len(fixed) == 4
+    assert len(set(fixed)) == len(fixed) == 5
 
 
 def test_workers_can_be_scaled(services: dict[str, Service]) -> None:
     worker = services["worker"]
     assert "container_name" not in worker
     assert all("published" not in port for port in worker["ports"])
-    result = subprocess.run(
-        ["make", "--dry-run", "up", "WORKERS=3"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert "--scale worker=3" in result.stdout
+    assert "--scale worker=3" in _make_up("WORKERS=3")
+
+
+def _make_up(*variables: str) -> str:
+    """Returns the commands of `make up`."""
+    command = ["make", "--dry-run", "up", *variables]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_workers_have_a_schema_registry_with_its_profile_only(
+    services: dict[str, Service], settings: Settings
+) -> None:
+    assert settings.schema_registry.url == ()
+    commands = _make_up("REGISTRY=1")
+    assert "docker compose --profile registry" in commands
+    assert "registry" not in _make_up()
+    (url,) = re.findall(r"^SCHEMA_REGISTRY_URL=(\S+) docker", commands, re.MULTILINE)
+    model = _loaded(COMPOSE, COMPOSE_PROFILES="registry", SCHEMA_REGISTRY_URL=url)
+    assert load(model["services"]["worker"]["environment"]).schema_registry.url == (url,)
+    (port,) = services["registry"]["ports"]
+    assert url == f"http://registry:{port['target']}/apis/ccompat/v7"
+    on_host = url.replace(f"registry:{port['target']}", f"localhost:{port['published']}")
+    assert on_host in commands
+
+
+def test_the_schemas_are_stored_in_kafka(services: dict[str, Service]) -> None:
+    environment = services["registry"]["environment"]
+    assert environment["APICURIO_STORAGE_KIND"] == "kafkasql"
+    servers = services["topics"]["environment"]["KAFKA_BOOTSTRAP_SERVERS"]
+    assert environment["APICURIO_KAFKASQL_BOOTSTRAP_SERVERS"] == servers
+    assert services["registry"]["depends_on"]["kafka"]["condition"] == "service_healthy"
 
 
 def test_containers_have_limits_and_no_privileges(services: dict[str, Service]) -> None:

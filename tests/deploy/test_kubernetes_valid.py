@@ -70,12 +70,14 @@ def test_all_components_can_be_combined(schemas: str, tmp_path: Path) -> None:
     for added in (
         "QA_DELIVERY",
         "role-arn",
+        "SCHEMA_REGISTRY_URL",
         "port: 9098",
         "ca.crt",
         "QA_MODELS",
         "QA_TRACING",
         "port: 4318",
         "port: 443",
+        "port: 8081",
     ):
         assert added in text
     assert "PodMonitor" not in text

@@ -83,7 +83,8 @@ def ask(
     otherwise in this process.
     """
     settings = load()
-    check_registry_extra(settings)
+    if settings.kafka.bootstrap_servers:
+        check_registry_extra(settings)
     if topic is not None and topic not in settings.qa.question_topics:
         known = ", ".join(settings.qa.question_topics)
         raise typer.BadParameter(f"{topic} is not one of {known}", param_hint="--topic")

@@ -68,6 +68,16 @@ def protobuf_decoder(
     return decode
 
 
+def message_names(registered: RegisteredSchema) -> Callable[[Sequence[int]], str]:
+    """From message indexes to the message's name, with its package. It raises `FramingError` if the
+    file has no such message.
+
+    Raises `UnusableSchemaError`.
+    """
+    top = _messages(_pool(registered))
+    return lambda indexes: str(_message_at(top, indexes).full_name)
+
+
 def message_classes(text: str) -> list[type[Message]]:
     """The messages of a file that imports none but Google's, in its order."""
     return [

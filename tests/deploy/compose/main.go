@@ -1,5 +1,6 @@
 // Loads a compose file as Docker Compose does: schema, references between its parts, and all short
-// forms written out. Prints it as JSON, or says what is wrong and exits with 1.
+// forms written out; COMPOSE_PROFILES names the profiles. Prints it as JSON, or says what is wrong and exits
+// with 1.
 package main
 
 import (
@@ -18,7 +19,7 @@ func main() {
 }
 
 func run(files []string) error {
-	options, err := cli.NewProjectOptions(files, cli.WithOsEnv)
+	options, err := cli.NewProjectOptions(files, cli.WithOsEnv, cli.WithDefaultProfiles())
 	if err != nil {
 		return err
 	}
