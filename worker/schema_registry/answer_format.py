@@ -21,16 +21,22 @@ FIRST_MESSAGE = (0,)
 """The message indexes of the outcome in its `.proto` file."""
 
 
-async def find_answer_format(settings: Settings, outcome_type: type[Outcome]) -> ValueFormat:
+async def find_answer_format(
+    settings: Settings,
+    outcome_type: type[Outcome],
+    read_settings: Callable[[], Settings] | None = None,
+) -> ValueFormat:
     """The format that `settings` name, which is not `json`, with the id of the outcomes' schema.
 
     The id never changes, so it is asked for once. Waits for the registry without a deadline.
+    `read_settings` reads the settings again, for a login that was renewed.
+
     Raises `StreamingError` if the registry does not have the schema, or does not take it.
     """
     schema = answer_schema(settings, outcome_type)
     # Compiled first: what is wrong with it is no matter of the registry.
     encode = encoder(schema)
-    async with registry_client(settings) as client:
+    async with registry_client(settings, read_settings) as client:
         ask = schema.register if settings.qa.register_schemas else schema.require
         schema_id = await _ask(lambda: ask(client), schema.subject)
     log.info("answer_schema", subject=schema.subject, file=schema.file, id=schema_id)
