@@ -88,8 +88,8 @@ async def test_a_missing_schema_ends_the_start_with_what_to_register(
         await find_answer_format(settings(registry, answer_format), Embedding)
     assert str(error.value) == (
         f"the schema registry does not have schemas/published/embedding."
-        f"{FORMATS[answer_format][1]} under the subject qa.answers-value: register it, "
-        f"or set QA_REGISTER_SCHEMAS=true"
+        f"{FORMATS[answer_format][1]} under the subject qa.answers-value: register it "
+        f"(`qa-worker schemas register`), or set QA_REGISTER_SCHEMAS=true"
     )
     assert registry.schemas == []
 

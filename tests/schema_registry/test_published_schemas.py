@@ -134,7 +134,8 @@ def other_layout(schema: AnswerSchema) -> str:
         (
             "false",
             "the schema registry does not have schemas/published/answer.proto under the subject "
-            "{}-value: register it, or set QA_REGISTER_SCHEMAS=true",
+            "{}-value: register it (`qa-worker schemas register`), or set "
+            "QA_REGISTER_SCHEMAS=true",
         ),
     ],
 )

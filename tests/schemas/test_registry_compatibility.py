@@ -111,12 +111,14 @@ def is_part(part: Any, whole: Any) -> bool:
     return bool(part == whole)
 
 
-@each_version(*TODAY)
-def test_a_versions_outcomes_are_valid_in_the_registrys_json_schema(
+@each_version(*MODELS)
+def test_a_versions_documents_are_valid_in_the_registrys_json_schema(
     version: Path, name: str
 ) -> None:
     schema = Draft7Validator(json.loads((PUBLISHED / f"{name}.registry.json").read_text()))
-    documents = [*recorded(version, name), TODAY[name].model_dump(mode="json")]
+    documents = list(recorded(version, name))
+    if name in TODAY:
+        documents.append(TODAY[name].model_dump(mode="json"))
     assert [faults(schema, each) for each in documents] == [[]] * len(documents)
 
 

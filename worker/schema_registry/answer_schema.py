@@ -3,16 +3,16 @@
 Subjects are those of TopicNameStrategy, the default of Confluent's serializers.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
 from pydantic import BaseModel
 
-from schemas.event import Outcome
+from schemas.event import Event, Outcome
 from worker.kafka.errors import StreamingError
 from worker.schema_registry.client import (
     RegistryClient,
+    RegistryRefusesError,
     RegistryUnavailableError,
     UnknownSchemaError,
 )
@@ -38,6 +38,8 @@ class AnswerSchema:
     kind: str
     """AVRO, JSON or PROTOBUF."""
     text: str
+    command: str
+    """The command that registers it."""
 
     async def find(self, client: RegistryClient) -> int:
         """Its id. Raises as `RegistryClient.find`."""
@@ -52,45 +54,49 @@ class AnswerSchema:
 
         Raises `StreamingError` if the registry refuses it, and `RegistryUnavailableError`.
         """
-        return await self._ask(client, self._find_or_register)
+        try:
+            return await self.find(client)
+        except UnknownSchemaError:
+            pass
+        except (RegistryRefusesError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
+        try:
+            return await client.register(self.subject, self.kind, self.text)
+        except (RegistryRefusesError, UnknownSchemaError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
+        except RegistryUnavailableError:
+            await self._check_kind(client)
+            raise
 
     async def require(self, client: RegistryClient) -> int:
         """Its id.
 
         Raises `StreamingError` if the registry does not have it, and `RegistryUnavailableError`.
         """
-        return await self._ask(client, self.find)
-
-    async def _find_or_register(self, client: RegistryClient) -> int:
         try:
             return await self.find(client)
         except UnknownSchemaError:
-            return await client.register(self.subject, self.kind, self.text)
-
-    async def _ask(
-        self, client: RegistryClient, ask: Callable[[RegistryClient], Awaitable[int]]
-    ) -> int:
-        try:
-            return await ask(client)
-        except UnknownSchemaError:
             raise StreamingError(
                 f"the schema registry does not have schemas/published/{self.file} under the "
-                f"subject {self.subject}: register it, or set QA_REGISTER_SCHEMAS=true"
+                f"subject {self.subject}: register it (`{self.command}`), or set "
+                f"QA_REGISTER_SCHEMAS=true"
             ) from None
-        except UnusableSchemaError as error:
-            raise self.refused(str(error)) from None
-        except RegistryUnavailableError as error:
-            # Apicurio answers 500 where the subject has schemas of another type.
-            try:
-                kind = await client.latest_kind(self.subject)
-            except (RegistryUnavailableError, UnknownSchemaError):
-                raise error from None
-            if kind == self.kind:
-                raise
-            raise self.refused(f"it has schemas of the type {kind}, not {self.kind}") from None
+        except (RegistryRefusesError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
 
-    def refused(self, error: str) -> StreamingError:
-        """The error of a schema that the registry does not take."""
+    async def _check_kind(self, client: RegistryClient) -> None:
+        """Apicurio answers 500 where the subject has schemas of another type; that does not pass.
+
+        Raises `StreamingError`.
+        """
+        try:
+            kind = await client.latest_kind(self.subject)
+        except (RegistryUnavailableError, UnknownSchemaError):
+            return
+        if kind != self.kind:
+            raise self._refused(f"it has schemas of the type {kind}, not {self.kind}")
+
+    def _refused(self, error: Exception | str) -> StreamingError:
         return StreamingError(
             f"the schema registry refuses {self.file} under the subject {self.subject}: {error}"
         )
@@ -108,4 +114,7 @@ def published_schema(
     kind, end = _FILES[value_format]
     file = f"{model.__name__.lower()}{end}"
     text = (files("schemas") / "published" / file).read_text("utf-8")
-    return AnswerSchema(f"{topic}-value", file, kind, text)
+    command = "qa-worker schemas register"
+    if issubclass(model, Event):
+        command += f" --questions {value_format}"
+    return AnswerSchema(f"{topic}-value", file, kind, text, command)
