@@ -33,6 +33,8 @@ async def find_answer_format(
     `read_settings` reads them again, for secrets in files. `health` says why the start waits.
 
     The id never changes, so it is asked for once. Waits for the registry without a deadline.
+    `read_settings` reads the settings again, for a login that was renewed.
+
     Raises `StreamingError` if the registry does not have the schema, or does not take it.
     """
     schema = answer_schema(settings, outcome_type)
