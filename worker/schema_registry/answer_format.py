@@ -30,10 +30,9 @@ async def find_answer_format(
     read_settings: Callable[[], Settings] | None = None,
 ) -> ValueFormat:
     """The format that `settings` name, which is not `json`, with the id of the outcomes' schema.
-    `read_settings` reads them again, for secrets in files. `health` says why the start waits.
-
-    The id never changes, so it is asked for once. Waits for the registry without a deadline.
-    `read_settings` reads the settings again, for a login that was renewed.
+    `read_settings` reads them again, for a login that was renewed. `health` says why the start
+    waits: for the registry it does so without a deadline. The id never changes, so it is asked for
+    once.
 
     Raises `StreamingError` if the registry does not have the schema, or does not take it.
     """
