@@ -114,8 +114,8 @@ class RegistryClient:
         try:
             return await self._get(f"schemas/guids/{guid}")
         except NoSuchPathError:
-            # Apicurio, and Confluent's before 8.0, have no GUIDs. Any value may look like one: it must
-            # not hold up its partition for ever.
+            # Apicurio, and Confluent's before 8.0, have no GUIDs. Any value may look like one: it
+            # must not hold up its partition for ever.
             await self.check()
             raise UnknownSchemaError("the registry has no schemas by GUID") from None
 
