@@ -181,7 +181,7 @@ async def test_the_next_registry_is_asked(server: RegistryServer) -> None:
 async def test_a_registry_that_hangs_is_given_up(server: RegistryServer) -> None:
     server.held = asyncio.Event()
     async with RegistryClient((server.url,), timeout_seconds=0.1) as client:
-        with pytest.raises(RegistryUnavailableError, match="does not answer: TimeoutError"):
+        with pytest.raises(RegistryUnavailableError, match=r"does not answer within 0\.1 s"):
             await client.schema(1)
     server.held.set()
 

@@ -131,6 +131,11 @@ class RegistryClient:
         """The id of the subject's latest schema. Raises as `schema`."""
         return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
 
+    async def latest_kind(self, subject: str) -> str:
+        """The type of the subject's latest schema: AVRO, JSON or PROTOBUF. Raises as `schema`."""
+        found = await self._get(f"subjects/{_path(subject)}/versions/latest")
+        return str(found.get("schemaType") or _AVRO)
+
     async def find(
         self, subject: str, schema_type: str, text: str, *, normalize: bool = False
     ) -> int:
@@ -229,7 +234,11 @@ class RegistryClient:
         except aiohttp.ClientSSLError as error:
             await self._renew_login()
             raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except TimeoutError:
+            raise RegistryUnavailableError(
+                f"does not answer within {self._timeout.total:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
                 await self._renew_login()
