@@ -6,7 +6,7 @@ serializers of Confluent register.
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from google.protobuf import (
@@ -21,7 +21,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
@@ -99,7 +99,9 @@ def _pool(registered: RegisteredSchema) -> DescriptorPool:
             pool.AddSerializedFile(file.serialized_pb)
         for name, text in files.items():
             if name not in GOOGLE_FILES:
-                pool.Add(_file_descriptor(text, name))
+                file_descriptor = _file_descriptor(text, name)
+                _check_maps(file_descriptor.message_type)
+                pool.Add(file_descriptor)
     except UnusableSchemaError:
         raise
     except Exception as error:
@@ -117,6 +119,19 @@ def _file_descriptor(text: str, name: str) -> FileDescriptorProto:
         return parse_proto(text, name)
     descriptor.name = name
     return descriptor
+
+
+def _check_maps(messages: Iterable[DescriptorProto]) -> None:
+    """The pool accepts an entry of a map with fields of any name.
+
+    Raises `UnusableSchemaError` for one whose fields are not the key and the value.
+    """
+    for message in messages:
+        if message.options.map_entry:
+            fields = {(field.number, field.name) for field in message.field}
+            if fields != {(1, "key"), (2, "value")}:
+                raise UnusableSchemaError(f"{message.name} is not the entry of a map")
+        _check_maps(message.nested_type)
 
 
 def _message_at(top: Sequence[Descriptor], indexes: Sequence[int]) -> Descriptor:
