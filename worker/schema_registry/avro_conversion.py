@@ -95,7 +95,13 @@ def _conversion(kind: str, logical_type: Any, schema: Schema) -> Convert | None:
 
 
 def _read_and_convert(read: Callable[..., Any], schema: Schema) -> Convert:
-    return lambda value: to_json_value(read(value, schema, None))
+    def convert(value: Any) -> Any:
+        converted = to_json_value(read(value, schema, None))
+        if isinstance(converted, str):  # from a byte, it may be
+            decoded_size.count(len(converted))
+        return converted
+
+    return convert
 
 
 def _count(size: int) -> Convert:

@@ -150,7 +150,10 @@ class _MessageType:
 
 
 def _google_to_json(message: Message) -> Any:
-    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+    value = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    if isinstance(value, str):  # a time, from no byte
+        decoded_size.count(len(value))
+    return value
 
 
 def _repeated(convert: Convert) -> Convert:

@@ -41,15 +41,14 @@ def without_nulls(value: Any) -> Any:
     An Avro value has every field of its schema, null for an optional one that is not set; Java's
     serializers of JSON Schema write null for it too. The event's own schema has no null.
     """
-    match value:
-        case dict():
-            return {
-                name: each if name == "metadata" else without_nulls(each)
-                for name, each in value.items()
-                if each is not None
-            }
-        case list():
-            return [without_nulls(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            name: each if name == "metadata" or isinstance(each, str) else without_nulls(each)
+            for name, each in value.items()
+            if each is not None
+        }
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
     return value
 
 

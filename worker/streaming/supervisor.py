@@ -138,7 +138,9 @@ class WorkerSupervisor:
         from worker.schema_registry.answer_format import find_answer_format
 
         outcome_type = self._engine.event_type.OUTCOME
-        finding = asyncio.create_task(find_answer_format(self._read_settings(), outcome_type))
+        finding = asyncio.create_task(
+            find_answer_format(self._settings, outcome_type, self._read_settings)
+        )
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([finding, stopped], return_when=asyncio.FIRST_COMPLETED)
