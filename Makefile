@@ -16,6 +16,10 @@
 # make parity  our answers beside those of Hugging Face's pipeline   (RUN="converted DIR SQUAD.json")
 # make wheels  whether every pinned package has wheels for Python 3.11 to 3.14, x86-64 and ARM
 
+# Images often set it. Without bytecode every run of the tests rewrites their asserts again, and each of the
+# hundreds of processes that they start compiles the worker.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

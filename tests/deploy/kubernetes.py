@@ -53,13 +53,18 @@ def template(*names: str, options: tuple[str, ...] = ()) -> str:
     return result.stdout
 
 
+def parsed(text: str) -> list[Resource]:
+    """The resources of a YAML text. libyaml takes a sixth of the time of the parser in Python."""
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
 class ChartError(Exception):
     """Helm does not render the chart."""
 
 
 @cache
 def all_resources(overlay: str) -> list[Resource]:
-    return list(yaml.safe_load_all(rendered(overlay)))
+    return parsed(rendered(overlay))
 
 
 def resources(overlay: str, kind: str) -> list[Resource]:

@@ -12,13 +12,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, Resource, rendered, template
+from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, Resource, parsed, rendered, template
 
 pytestmark = [pytest.mark.process, pytest.mark.tools]
 
@@ -42,11 +43,11 @@ def values_name(directory: str) -> str:
 
 def normal(text: str) -> Resources:
     """Kind and name to resource."""
-    for each in list(yaml.safe_load_all(text)):
+    for each in parsed(text):
         if each["kind"] == "ConfigMap":
             name = each["metadata"]["name"]
             text = text.replace(name, re.sub("-[a-z0-9]{10}$", "", name))
-    found = [dict(_normal(each)) for each in yaml.safe_load_all(text)]
+    found = [dict(_normal(each)) for each in parsed(text)]
     by_name = {(each["kind"], each["metadata"]["name"]): each for each in found}
     assert len(by_name) == len(found), "a resource occurs twice"
     return by_name
@@ -83,7 +84,7 @@ def combined(directory: Path, overlay: str, *components: str) -> str:
 
 def _directories(overlay: str) -> Iterator[tuple[str, Resource]]:
     """Yields an overlay and those that it is built on, each with its kustomization."""
-    content = yaml.safe_load((ROOT / overlay / "kustomization.yaml").read_text("utf-8"))
+    content = _content(overlay)
     yield overlay, content
     for each in content.get("resources", []):
         if not each.endswith(".yaml"):
@@ -102,8 +103,10 @@ def _is_scaled_by_lag(overlay: str) -> bool:
     return any("scaledobject.yaml" in content["resources"] for _, content in _directories(overlay))
 
 
-def _content(component: str) -> Resource:
-    content: Resource = yaml.safe_load((ROOT / component / "kustomization.yaml").read_text("utf-8"))
+@cache
+def _content(directory: str) -> Resource:
+    text = (ROOT / directory / "kustomization.yaml").read_text("utf-8")
+    content: Resource = yaml.safe_load(text)
     return content
 
 

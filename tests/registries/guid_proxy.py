@@ -1,10 +1,11 @@
 """What Confluent Platform 8 answers and Apicurio Registry does not, in front of Apicurio Registry.
 
-Real: every id, schema, version, reference, compatibility check and error is Apicurio's. The proxy's:
+Real: all ids, schemas, versions, references, compatibility checks and errors are Apicurio's. The
+proxy's are:
 
-- The field `guid` beside each id, and `GET /schemas/guids/{guid}`, which Confluent's serializers use
-  when they put the schema's GUID into a header. The proxy derives a GUID of an id; Confluent's
-  registry derives it of the schema. Clients treat it as 16 opaque bytes.
+- The field `guid` beside each id, and `GET /schemas/guids/{guid}`, for Confluent's serializers that
+  put the schema's GUID into a header. The proxy derives a GUID of an id; Confluent's registry
+  derives it of the schema. Clients treat it as 16 opaque bytes.
 - `format=serialized` for Protobuf: the Base64 of the file's descriptor, which Confluent's Python
   deserializer asks for. Apicurio answers it with bytes in a JSON text, or with 500 where it has
   stored what Confluent's Python serializer registers.
@@ -77,6 +78,8 @@ class _Proxy(ThreadingHTTPServer):
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read()
+        except OSError as error:
+            return 502, json.dumps({"message": f"the registry does not answer: {error}"}).encode()
 
 
 def _object(text: bytes) -> dict[str, Any]:

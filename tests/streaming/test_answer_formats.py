@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
@@ -13,13 +15,17 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import json_format
 
-from schemas import Answer
+from schemas import Answer, Embedding, Outcome
 from schemas.generate.files import PUBLISHED
+from tests.inference.bundles import write_bundle
+from tests.inference.embeddings import DIMS, expected, write_embedding_bundle
 from tests.schema_registry.keeping_registry import FIRST_ID, KeepingRegistry, keeping_registry
-from tests.streaming.conftest import Running
+from tests.streaming.conftest import Running, RunningWorker
 from tests.streaming.stub_engine import StubEngine
-from tests.streaming.topics import Topics, event, until
+from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
+from tests.streaming.worker_process import WorkerProcess
 from worker.kafka.errors import StreamingError
+from worker.models.manifest import Pooling
 from worker.schema_registry.protobuf import message_classes
 
 each_format = pytest.mark.parametrize("answer_format", ["avro", "json_schema", "protobuf"])
@@ -36,7 +42,9 @@ async def registry() -> AsyncIterator[KeepingRegistry]:
         yield registry
 
 
-def deserialize(registry: KeepingRegistry, answer_format: str, record: Any) -> Any:
+def deserialize(
+    registry: KeepingRegistry, answer_format: str, record: Any, outcome_type: type[Outcome] = Answer
+) -> Any:
     """The record's value as Confluent's deserializer reads it. Blocks."""
     context = SerializationContext(record.topic, MessageField.VALUE, list(record.headers))
     with SchemaRegistryClient({"url": registry.url}) as client:
@@ -44,7 +52,8 @@ def deserialize(registry: KeepingRegistry, answer_format: str, record: Any) -> A
             return AvroDeserializer(client)(record.value, context)
         if answer_format == "json_schema":
             return JSONDeserializer(None, schema_registry_client=client)(record.value, context)
-        (message_class,) = message_classes((PUBLISHED / "answer.proto").read_text())
+        file = PUBLISHED / f"{outcome_type.__name__.lower()}.proto"
+        (message_class,) = message_classes(file.read_text())
         message = ProtobufDeserializer(message_class, {}, client)(record.value, context)
     return json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -148,3 +157,61 @@ async def test_a_registry_without_the_schema_ends_the_worker_at_its_start(
         async with running(settings, StubEngine()):
             pass
     assert await topics.answers() == []
+
+
+async def test_a_worker_that_waits_for_the_registry_at_its_start_stops_when_it_is_told_to(
+    topics: Topics, registry: KeepingRegistry
+) -> None:
+    registry.is_away = True
+    settings = topics.with_(SCHEMA_REGISTRY_URL=registry.url, QA_ANSWER_FORMAT="avro")
+    worker = RunningWorker(settings, StubEngine())
+    look_up = f"POST /subjects/{settings.qa.answers_topic}-value"
+    await until(lambda: look_up in registry.requests, "the worker asks for the schema")
+    worker.stop.set()
+    await asyncio.wait_for(worker.task, TIMEOUT_SECONDS)
+    assert await topics.answers() == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("answer_format", ["avro", "json_schema", "protobuf"])
+async def test_embeddings_have_a_schema_too(
+    topics: Topics, registry: KeepingRegistry, tmp_path: Path, answer_format: str
+) -> None:
+    bundle = write_embedding_bundle(tmp_path / "tiny", Pooling(normalize=True))
+    environment = {
+        **topics.environment,
+        "QA_MODEL": str(bundle),
+        "SCHEMA_REGISTRY_URL": registry.url,
+        "QA_ANSWER_FORMAT": answer_format,
+        "QA_REGISTER_SCHEMAS": "true",
+    }
+    await topics.send([json.dumps({"id": "t-1", "text": "answer a b"}).encode()])
+    async with WorkerProcess(environment):
+        await until(lambda: topics.has(1), "the embedding")
+    (record,) = await topics.answers()
+    back = await asyncio.to_thread(deserialize, registry, answer_format, record, Embedding)
+    embedding = Embedding.model_validate(back)
+    assert (embedding.id, embedding.dims) == ("t-1", DIMS)
+    assert np.allclose(embedding.embedding, expected(["answer", "a", "b"], Pooling(normalize=True)))
+
+
+@pytest.mark.process
+async def test_a_worker_whose_schema_is_missing_exits_with_one_line(
+    topics: Topics, registry: KeepingRegistry, tmp_path: Path
+) -> None:
+    environment = {
+        **topics.environment,
+        "QA_MODEL": str(write_bundle(tmp_path / "tiny")),
+        "QA_MAX_QUESTION_TOKENS": "16",
+        "SCHEMA_REGISTRY_URL": registry.url,
+        "QA_ANSWER_FORMAT": "avro",
+    }
+    worker = WorkerProcess(environment)
+    assert await worker.ended() == 1
+    *_, line = worker.output.splitlines()
+    assert line == (
+        f"qa-worker: the schema registry does not have schemas/published/answer.avsc under the "
+        f"subject {topics.settings.qa.answers_topic}-value: register it (`qa-worker schemas "
+        f"register`), or set QA_REGISTER_SCHEMAS=true"
+    )
+    assert "Traceback" not in worker.output

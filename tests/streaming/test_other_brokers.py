@@ -27,7 +27,7 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.kafka_node import free_ports
 from worker.settings.environment import load
 
-pytestmark = [pytest.mark.alone, pytest.mark.broker, pytest.mark.process]
+pytestmark = [pytest.mark.broker, pytest.mark.process]
 
 WITHOUT_TRANSACTIONS = {
     others.EVENT_HUBS_STANDARD: "ApiVersions lacks AddPartitionsToTxn, EndTxn, AddOffsetsToTxn, "

@@ -151,12 +151,13 @@ RECORD_PROCESSING = Histogram(
 )
 STAGE = Histogram(
     "qa_stage_seconds",
-    "Time in a stage: decode, preprocess and postprocess of a record, inference of a batch, "
+    "Time in a stage: schema (a wait for the registry), decode, preprocess and postprocess of a "
+    "record, inference of a batch, "
     "publish of a record from the start of its delivery to its acknowledgement",
     ["stage"],
     buckets=_STAGE_BUCKETS,
 )
-for _stage in ("decode", "preprocess", "inference", "postprocess", "publish"):
+for _stage in ("schema", "decode", "preprocess", "inference", "postprocess", "publish"):
     STAGE.labels(_stage)
 
 # Inference.

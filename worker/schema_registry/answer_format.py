@@ -7,6 +7,7 @@ import structlog
 
 from schemas.envelope import ValueFormat
 from schemas.event import Outcome
+from worker.observability import metrics
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
 from worker.schema_registry.client import RegistryUnavailableError
 from worker.schema_registry.encoding import Encode, avro_encoder, protobuf_encoder
@@ -27,6 +28,7 @@ async def find_answer_format(
     read_settings: Callable[[], Settings] | None = None,
 ) -> ValueFormat:
     """The format that `settings` name, which is not `json`, with the id of the outcomes' schema.
+    `read_settings` reads them again, for secrets in files.
 
     The id never changes, so it is asked for once. Waits for the registry without a deadline.
     `read_settings` reads the settings again, for a login that was renewed.
@@ -53,12 +55,14 @@ async def _ask(request: Callable[[], Awaitable[int]], subject: str) -> int:
         except RegistryUnavailableError as error:
             if not waits:
                 log.warning("schema_registry_unavailable", subject=subject, reason=str(error))
+                metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(1)
             waits = True
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
         else:
             if waits:
                 log.info("schema_registry_available")
+                metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(0)
             return schema_id
 
 

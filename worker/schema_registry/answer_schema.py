@@ -8,9 +8,13 @@ from importlib.resources import files
 
 from pydantic import BaseModel
 
-from schemas.event import Outcome
+from schemas.event import Event, Outcome
 from worker.kafka.errors import StreamingError
-from worker.schema_registry.client import RegistryClient, UnknownSchemaError
+from worker.schema_registry.client import (
+    RegistryClient,
+    RegistryRefusesError,
+    UnknownSchemaError,
+)
 from worker.schema_registry.decoding import UnusableSchemaError
 from worker.settings import Settings
 from worker.settings.value_formats import AnswerFormat
@@ -33,6 +37,8 @@ class AnswerSchema:
     kind: str
     """AVRO, JSON or PROTOBUF."""
     text: str
+    command: str
+    """The command that registers it."""
 
     async def find(self, client: RegistryClient) -> int:
         """Its id. Raises as `RegistryClient.find`."""
@@ -51,12 +57,12 @@ class AnswerSchema:
             return await self.find(client)
         except UnknownSchemaError:
             pass
-        except UnusableSchemaError as error:
-            raise self.refused(error) from None
+        except (RegistryRefusesError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
         try:
             return await client.register(self.subject, self.kind, self.text)
-        except (UnknownSchemaError, UnusableSchemaError) as error:
-            raise self.refused(error) from None
+        except (RegistryRefusesError, UnknownSchemaError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
 
     async def require(self, client: RegistryClient) -> int:
         """Its id.
@@ -68,14 +74,13 @@ class AnswerSchema:
         except UnknownSchemaError:
             raise StreamingError(
                 f"the schema registry does not have schemas/published/{self.file} under the "
-                f"subject {self.subject}: register it (`qa-worker schemas register`), or set "
+                f"subject {self.subject}: register it (`{self.command}`), or set "
                 f"QA_REGISTER_SCHEMAS=true"
             ) from None
-        except UnusableSchemaError as error:
-            raise self.refused(error) from None
+        except (RegistryRefusesError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
 
-    def refused(self, error: Exception) -> StreamingError:
-        """The error of a schema that the registry does not take."""
+    def _refused(self, error: Exception) -> StreamingError:
         return StreamingError(
             f"the schema registry refuses {self.file} under the subject {self.subject}: {error}"
         )
@@ -93,4 +98,7 @@ def published_schema(
     kind, end = _FILES[value_format]
     file = f"{model.__name__.lower()}{end}"
     text = (files("schemas") / "published" / file).read_text("utf-8")
-    return AnswerSchema(f"{topic}-value", file, kind, text)
+    command = "qa-worker schemas register"
+    if issubclass(model, Event):
+        command += f" --questions {value_format}"
+    return AnswerSchema(f"{topic}-value", file, kind, text, command)

@@ -19,7 +19,7 @@ D = TypeVar("D")
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 5.0
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 2.0
 """Between two requests to a registry that does not answer; doubled each time."""
 
 CONFIRM_SECONDS = 1.0
@@ -58,6 +58,9 @@ class SchemaStore(Generic[D]):
         self._known: dict[SchemaRef, D] = {}
         self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
         self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
+        self._pause = FIRST_PAUSE_SECONDS
+        self._turns = asyncio.Lock()
+        self._some_answer = asyncio.Event()
         self._away: dict[SchemaRef, str] = {}
         """Schemas for which the registry did not answer, and why."""
 
@@ -118,20 +121,40 @@ class SchemaStore(Generic[D]):
         metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(1)
 
     def _answered(self, ref: SchemaRef) -> None:
+        self._pause = FIRST_PAUSE_SECONDS
+        self._some_answer.set()
+        self._some_answer = asyncio.Event()
         if self._away.pop(ref, None) is not None and not self._away:
             log.info("schema_registry_available")
             metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(0)
 
+    async def _wait_for_turn(self) -> None:
+        """Of all that wait for a registry that is away, one asks at a time, in turns: one of them
+        may be what the registry fails on. Once it has answered one, all ask.
+        """
+        turn = asyncio.create_task(self._take_turn())
+        some_answer = asyncio.create_task(self._some_answer.wait())
+        try:
+            await asyncio.wait([turn, some_answer], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            turn.cancel()
+            some_answer.cancel()
+            await asyncio.wait([turn, some_answer])
+
+    async def _take_turn(self) -> None:
+        async with self._turns:
+            await self._sleep(self._pause)
+            self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
+
     async def _fetch(self, ref: SchemaRef) -> D:
-        pause, confirmed = FIRST_PAUSE_SECONDS, False
+        confirmed = False
         while True:
             try:
                 registered = await self._registry.schema(ref)
             except RegistryUnavailableError as error:
                 _count("unavailable")
                 self._not_answered(ref, str(error))
-                await self._sleep(pause)
-                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+                await self._wait_for_turn()
                 continue
             except UnknownSchemaError:
                 self._answered(ref)

@@ -58,6 +58,7 @@ _NAMED_FIELDS = 20
 """How many unknown fields of an event are logged; a record may have a hundred thousand."""
 
 _DECODE = metrics.STAGE.labels("decode")
+_SCHEMA = metrics.STAGE.labels("schema")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,6 +139,7 @@ class RecordProcessor:
                 if wait.ended:
                     started += wait.seconds
                     started_ns = wait.ended
+                    _SCHEMA.observe(wait.seconds)
                     if trace is not None:
                         trace.stages.append(StageTiming("schema", wait.began, wait.ended))
             envelope, cache_key = await self._run_sized(readable, self._decode, readable, max_bytes)

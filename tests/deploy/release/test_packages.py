@@ -97,6 +97,8 @@ def test_metadata_name_licence_version_and_a_page_without_dead_links(packages: P
         assert wheel.read(f"qa_worker-{VERSION}.dist-info/licenses/LICENSE")
     metadata = HeaderParser().parsestr(text)
     assert (metadata["Version"], metadata["License-Expression"]) == (VERSION, "MIT")
+    extras = {"bench", "demo", "dev", "models", "msk", "registry", "tracing"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert "](deploy/" not in metadata.get_payload()
     assert "# qa-worker" in metadata.get_payload()
@@ -132,6 +134,13 @@ def test_the_installed_wheel_reads_a_file(bare: BareEnvironment) -> None:
     read = bare.run("read", "events.jsonl", "--out", "answers.jsonl")
     assert read.returncode == 0, read.stderr
     assert json.loads((bare.home / "answers.jsonl").read_text())["answer"] == "Ada"
+
+
+def test_a_registry_without_the_extra_is_refused_in_one_line(bare: BareEnvironment) -> None:
+    servers = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    run = bare.run("run", SCHEMA_REGISTRY_URL="http://127.0.0.1:9", **servers)
+    message = 'SCHEMA_REGISTRY_URL needs the extra: pip install "qa-worker[registry]"'
+    assert (run.returncode, run.stdout, run.stderr) == (1, "", f"qa-worker: {message}\n")
 
 
 def test_the_installed_wheel_runs_the_demo(bare: BareEnvironment) -> None:
