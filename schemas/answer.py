@@ -50,7 +50,7 @@ class ModelInfo(OutputEvent):
     name: str = Field(description="name of the model bundle")
     revision: str | None = Field(None, description="source commit of the weights")
     sha256: str = Field(description="SHA-256 of the model file")
-    precision: str = Field(description="precision of the weights: int8, float16, float32 …")
+    precision: str = Field(description="precision of the weights, such as int8, float16 or float32")
     provider: str = Field("cpu", description="execution provider: cpu, cuda or openvino")
 
 

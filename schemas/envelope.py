@@ -7,7 +7,7 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protoco
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -56,6 +56,19 @@ class ContentMode(Enum):
     PLAIN = "plain"
     STRUCTURED = "structured"
     BINARY = "binary"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFormat:
+    """How the value of an outcome's record is written."""
+
+    encode: Callable[[Outcome], bytes]
+    """May raise `Rejected`."""
+    content_type: bytes | None
+    """None for values that name their schema themselves, as those of a registry's serializers."""
+
+
+JSON = ValueFormat(lambda outcome: outcome.model_dump_json().encode(), _JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +164,20 @@ def encode_outcome(
     *,
     source: str,
     extensions: Mapping[str, str] | None = None,
+    value_format: ValueFormat = JSON,
 ) -> tuple[bytes, list[Header]]:
     """Value and headers of the outcome's record. `mode`, `headers` and `extensions` are those of
     the event; `source` is the CloudEvents source.
 
-    A CloudEvent gets no `time`, so that an event that is processed again gives the same bytes.
+    A CloudEvent gets no `time`, so that an event that is processed again gives the same bytes. The
+    structured mode holds JSON alone: in another format its events get outcomes in binary mode.
     """
     propagated = [(name, text) for name, text in headers if name.lower() in PROPAGATED_HEADERS]
-    body = outcome.model_dump_json().encode()
+    body = value_format.encode(outcome)
+    stated = value_format.content_type
+    content_type = [] if stated is None else [("content-type", stated)]
     if mode is ContentMode.PLAIN:
-        return body, [*propagated, ("content-type", _JSON)]
+        return body, [*propagated, *content_type]
     attributes = {
         "specversion": "1.0",
         "id": outcome.id,
@@ -168,9 +185,9 @@ def encode_outcome(
         "type": outcome.TYPE,
         **(extensions or {}),
     }
-    if mode is ContentMode.BINARY:
+    if mode is ContentMode.BINARY or value_format is not JSON:
         event = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
-        return body, [*propagated, *event, ("content-type", _JSON)]
+        return body, [*propagated, *event, *content_type]
     head = pydantic_core.to_json({**attributes, "datacontenttype": "application/json"})
     return (
         head[:-1] + b',"data":' + body + b"}",

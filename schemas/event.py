@@ -52,6 +52,8 @@ class Event(BaseModel, Generic[O_co]):
 
     ACCEPTS: ClassVar[str]
     """Part of the error for an event of another type: what a worker for this type accepts."""
+    OUTCOME: ClassVar[type[Outcome]]
+    """The type of its outcomes."""
 
     id: str | None = Field(
         None,

@@ -114,6 +114,7 @@ class Question(Event[Answer]):
     """
 
     ACCEPTS: ClassVar[str] = "questions with a context"
+    OUTCOME: ClassVar[type[Answer]] = Answer
 
     model_config = ConfigDict(json_schema_extra=_one_of_context_and_contexts)
 

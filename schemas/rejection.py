@@ -49,6 +49,9 @@ class Reason(StrEnum):
     its records, from its offset to `qa.offset.last`."""
     ANSWER_TOO_LARGE = "answer_too_large"
     """The outcome, usually because of its metadata, exceeds the limit of the answers topic."""
+    ANSWER_NOT_ENCODABLE = "answer_not_encodable"
+    """The format of the answers topic cannot hold the outcome's metadata: in Protobuf they have a
+    limited nesting, and no integers out of the range of a double."""
     ANSWER_REFUSED = "answer_refused"
     """The answers topic's broker refuses the outcome: it fails a check of the topic."""
     EXPIRED = "expired"

@@ -14,5 +14,6 @@ class Text(Event[Embedding]):
     """
 
     ACCEPTS: ClassVar[str] = "texts to embed"
+    OUTCOME: ClassVar[type[Embedding]] = Embedding
 
     text: NonBlankStr = Field(description="the text to embed; not blank")

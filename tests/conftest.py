@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from tests.examples import DEFAULT, shared
 
-pytest_plugins = ["tests.brokers.fixtures", "tests.markers"]
+pytest_plugins = ["tests.brokers.fixtures", "tests.markers", "tests.registries.fixtures"]
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 

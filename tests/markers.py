@@ -1,7 +1,8 @@
-"""Marks the tests that need a broker or a browser, by their fixtures; refuses unmarked processes.
+"""Marks the tests that need a broker, a browser or a registry, by their fixtures; refuses unmarked
+processes.
 
-The marks `process` and `tools` stand in the test files. `make test-fast` runs the tests that have
-no mark; one of them that starts a process fails and is told which mark is missing.
+The marks `process` and, for other programs, `tools` stand in the test files. `make test-fast` runs
+the tests that have no mark; one of them that starts a process fails and is told which is missing.
 """
 
 import sys
@@ -12,6 +13,7 @@ import pytest
 FIXTURES = {
     "broker": {"broker", "apache_kafka", "start_apache_kafka", "servers", "cluster"},
     "browser": {"browser"},
+    "tools": {"registry_url", "guid_registry_url", "start_registry"},
 }
 """Mark to the fixtures of which a test has one."""
 

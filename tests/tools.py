@@ -6,6 +6,7 @@ A developer without one of them skips its tests; `TEST_TOOLS=all`, as CI has it,
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -19,17 +20,23 @@ def tool(*names: str) -> str:
         for path in (None, str(CACHE / "bin")):
             if found := shutil.which(name, path=path):
                 return found
-    return _missing(names[0])
+    return missing(_not_here(names[0]))
 
 
 def tool_file(name: str) -> Path:
     """A file or directory, by its name in the cache of tools."""
     path = CACHE / name
-    return path if path.exists() else Path(_missing(name))
+    if not path.exists():
+        missing(_not_here(name))
+    return path
 
 
-def _missing(name: str) -> str:
-    reason = f"{name} is not here; .ci/tools installs it"
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it where all tools are demanded."""
     if os.environ.get("TEST_TOOLS") == "all":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _not_here(name: str) -> str:
+    return f"{name} is not here; .ci/tools installs it"

@@ -23,11 +23,19 @@ from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import RecordPosition, UnreadableBatch
 from worker.kafka.topic_requirements import require_topics
+from worker.schema_registry.answer_values import (
+    AnswerValues,
+    RegistryAwayError,
+    UnreadableAnswerError,
+)
 from worker.settings import Settings
 
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Larger than any topic's limit, so that the broker decides what is too large."""
 
+
+REGISTRY_PAUSE_SECONDS = 0.5
+"""Between two requests to a registry that does not answer."""
 
 UNSURE = "unsure"
 
@@ -40,6 +48,7 @@ class QuestionResult:
 
     key: bytes | None
     value: bytes | None
+    """Of an answer: as JSON, whatever the record's format."""
     headers: Sequence[Header]
     reason: str = ""
     detail: str = ""
@@ -48,8 +57,9 @@ class QuestionResult:
 class QuestionClient:
     """`async with QuestionClient.open(settings) as client`; then `send` and `wait_for_result`.
 
-    Sees answers and dead letters that are written after it was opened. Answers must be plain JSON;
-    records that are not from a worker are ignored.
+    Sees answers and dead letters that are written after it was opened. Answers are read in every
+    format of `QA_ANSWER_FORMAT`; records that are not from a worker are ignored, and so are answers
+    in the structured mode of CloudEvents.
     """
 
     def __init__(
@@ -58,12 +68,16 @@ class QuestionClient:
         producer: AIOKafkaProducer,
         consumer: AIOKafkaConsumer,
         questions_topic: str,
+        answer_values: AnswerValues,
     ) -> None:
         self._questions_topic = questions_topic
         self._answers_topic = settings.qa.answers_topic
         self._unsure_topic = settings.qa.unsure_topic
         self._producer = producer
         self._consumer = consumer
+        self._answer_values = answer_values
+        self.unread = ""
+        """Why an answer, of this client or another, could not be read; empty if all could."""
         self._results: dict[RecordPosition, QuestionResult] = {}
         self._arrived = asyncio.Condition()
         self._collecting = asyncio.create_task(self._collect())
@@ -77,6 +91,17 @@ class QuestionClient:
 
         Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`.
         """
+        async with (
+            AnswerValues.open(settings) as answer_values,
+            cls._open(settings, questions_topic, answer_values) as client,
+        ):
+            yield client
+
+    @classmethod
+    @asynccontextmanager
+    async def _open(
+        cls, settings: Settings, questions_topic: str | None, answer_values: AnswerValues
+    ) -> AsyncIterator[Self]:
         qa, options = settings.qa, connection_options(settings.kafka)
         questions_topic = questions_topic or qa.questions_topic
         required: RequiredAcls = {
@@ -109,7 +134,7 @@ class QuestionClient:
             # seek_to_end is lazy: position() fetches the end offset now.
             for partition in partitions:
                 await consumer.position(partition)
-            client = cls(settings, producer, consumer, questions_topic)
+            client = cls(settings, producer, consumer, questions_topic, answer_values)
             try:
                 yield client
             finally:
@@ -147,7 +172,7 @@ class QuestionClient:
     async def _collect(self) -> None:
         try:
             async for record in self._consumer:
-                if (parsed := self._parse(record)) is None:
+                if (parsed := await self._parse(record)) is None:
                     continue
                 question, result = parsed
                 async with self._arrived:
@@ -157,7 +182,7 @@ class QuestionClient:
             async with self._arrived:
                 self._arrived.notify_all()
 
-    def _parse(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
+    async def _parse(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
         """The question's position and result; `None` if the record is not from a worker.
 
         Raises `StreamingError` where the topic cannot be read on.
@@ -170,13 +195,14 @@ class QuestionClient:
                 f"{record.offset}: {record.detail}"
             )
         if record.topic == self._answers_topic:
+            value = await self._read_answer(record)
             try:
-                source = Source.model_validate(from_json(record.value or b"")["source"])
+                source = Source.model_validate(from_json(value or b"")["source"])
             except (KeyError, TypeError, ValueError):
                 return None
             # An answer to a question that was sent on is one to the question that was asked.
             asked = origin(record.headers) or (source.topic, source.partition, source.offset)
-            return RecordPosition(*asked), QuestionResult(record.key, record.value, record.headers)
+            return RecordPosition(*asked), QuestionResult(record.key, value, record.headers)
         if record.topic == self._unsure_topic:
             return self._parse_unsure(record)
         parsed = parse_dead_letter_headers(record.headers)
@@ -186,6 +212,20 @@ class QuestionClient:
         return RecordPosition(*asked), QuestionResult(
             record.key, record.value, record.headers, reason=parsed.reason, detail=parsed.message
         )
+
+    async def _read_answer(self, record: Any) -> bytes | None:
+        """The answer's value as JSON, or None if it cannot be decoded. Waits for the registry:
+        the time limit is that of `wait_for_result`.
+        """
+        while True:
+            try:
+                return await self._answer_values.to_json(record.value, record.headers)
+            except RegistryAwayError as error:
+                self.unread = str(error)
+                await asyncio.sleep(REGISTRY_PAUSE_SECONDS)
+            except UnreadableAnswerError as error:
+                self.unread = str(error)
+                return None
 
     def _parse_unsure(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
         asked = origin(record.headers)

@@ -16,6 +16,7 @@ MODELS: tuple[type[BaseModel], ...] = (Question, Text, Answer, Embedding)
 
 _PRIMITIVES = {str: "string", int: "long", float: "double", bool: "boolean"}
 _METADATA = {"type": "map", "values": "string"}
+_METADATA_DOC = "; here as texts: a string as it is, another value of an outcome as its JSON"
 
 
 def avro_schemas() -> dict[str, dict[str, Any]]:
@@ -44,7 +45,7 @@ def _field(field: ModelField, defined: set[str]) -> dict[str, Any]:
         of = ["null", of]
     described = {"name": field.name, "type": of}
     if field.description:
-        described["doc"] = field.description
+        described["doc"] = field.description + (_METADATA_DOC if field.of is dict else "")
     if field.has_default:
         # A reader needs it for what an older producer wrote.
         described["default"] = field.default

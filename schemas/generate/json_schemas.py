@@ -15,6 +15,7 @@ from schemas.unsure import unsure_headers
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+REGISTRY_DIALECT = "http://json-schema.org/draft-07/schema#"
 
 MODELS: Sequence[tuple[type[BaseModel], JsonSchemaMode]] = (
     (Question, "validation"),
@@ -72,6 +73,41 @@ def schemas() -> dict[str, Schema]:
         name: {"$schema": DIALECT, "$id": f"urn:qa-worker:{VERSION}:{name}", **schema}
         for name, schema in files.items()
     }
+
+
+def registry_schemas() -> dict[str, Schema]:
+    """The schemas of events and outcomes for a schema registry, by model's name in lower case.
+
+    They differ from the published ones in what the registry's rule BACKWARD needs. A field that a
+    later version added is not required: outcomes of older versions do not have it. Objects are
+    closed: for an open one, a new field narrows what had been allowed. A question's `oneOf` is left
+    out: its closed parts would each refuse the fields that they do not name. The draft is the
+    default of Confluent's registry, and the last one with which Apicurio's rules work. They have no
+    `$id`: Apicurio resolves references by it, and knows no URN.
+    """
+    return {
+        file_name(model): {"$schema": REGISTRY_DIALECT, **_closed(_without_one_of(model))}
+        for model in (Question, Text, Answer, Embedding)
+    }
+
+
+def _without_one_of(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema(
+        mode="validation",
+        ref_template="#/definitions/{model}",
+        schema_generator=WithoutTitlesOfFields,
+    )
+    return {name: part for name, part in schema.items() if name != "oneOf"}
+
+
+def _closed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    renamed = {"$defs": "definitions"}
+    closed = {renamed.get(name, name): _closed(each) for name, each in schema.items()}
+    return {**closed, "additionalProperties": False} if "properties" in schema else closed
 
 
 def file_name(model: type[BaseModel]) -> str:

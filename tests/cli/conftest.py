@@ -39,7 +39,7 @@ class Command(Protocol):
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Removes all settings of the worker from the environment."""
     for name in list(os.environ):
-        if name.startswith(("QA_", "KAFKA_")):
+        if name.startswith(("QA_", "KAFKA_", "SCHEMA_REGISTRY_")):
             monkeypatch.delenv(name)
 
 

@@ -67,19 +67,23 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         + "KAFKA_MAX_POLL_RECORDS=soon\n"
         + "KAFKA_SASL_USERNAM=ada\n"
         + "KAFKA_HEAP_OPTS=-Xmx1g\n"
+        + "SCHEMA_REGISTRY_URLS=http://registry:8081\n"
+        + "SCHEMA_REGISTRY_KAFKASTORE_TOPIC=_schemas\n"
+        + "SCHEMA_REGISTRY_PORT=tcp://10.0.0.1:8081\n"
         + "QA_TOP_K=4\n"
         + "KAFKA_CLIENT_ID='open\n"
         + "just words\n"
     )
     said = problems(command, env_file)
     begins = [
-        "line 15: QA_TOP_K is already set in line 3",
-        "line 16 is not KEY=VALUE, or its quotes are not closed",
-        "line 17 is not KEY=VALUE, or its quotes are not closed",
+        "line 18: QA_TOP_K is already set in line 3",
+        "line 19 is not KEY=VALUE, or its quotes are not closed",
+        "line 20 is not KEY=VALUE, or its quotes are not closed",
         "unknown setting QA_TOPK; did you mean QA_TOP_K?",
         "QA_MAX_PADDING is '2': ",
         "KAFKA_MAX_POLL_RECORDS is 'soon': ",
         "unknown setting KAFKA_SASL_USERNAM; did you mean KAFKA_SASL_USERNAME?",
+        "unknown setting SCHEMA_REGISTRY_URLS; did you mean SCHEMA_REGISTRY_URL?",
     ]
     assert len(said) == len(begins)
     for line, begin in zip(said, begins, strict=True):
@@ -92,6 +96,7 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         ("KAFKA_BOOTSTRAP_SERVERS=\n", "KAFKA_BOOTSTRAP_SERVERS is not set"),
         ("KAFKA_SASL_USERNAME=\n", "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs KAFKA_SASL_USERNAME"),
         ("QA_DRAIN_SECONDS=26\nQA_SHUTDOWN_SECONDS=28\n", "QA_DRAIN_SECONDS (26) must be less"),
+        ("SCHEMA_REGISTRY_URL=http://u:p@registry\n", "SCHEMA_REGISTRY_URL is 'http://***@re"),
         ("KAFKA_SSL_TRUSTSTORE_LOCATION=/nowhere.pem\n", "KAFKA_SSL_TRUSTSTORE_LOCATION is '/no"),
         # It starts, but a restart moves its partitions.
         (

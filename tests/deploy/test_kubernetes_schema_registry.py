@@ -48,9 +48,7 @@ def test_the_worker_reads_url_login_and_authority(text: str, tmp_path: Path) -> 
     local = {f"{FILES}/{name}": tmp_path / name for name in SECRETS}
     for name, content in SECRETS.items():
         (tmp_path / name).write_text(content)
-    environment = {
-        name: str(local.get(value, value)) for name, value in settings(text).items()
-    }
+    environment = {name: str(local.get(value, value)) for name, value in settings(text).items()}
     registry = load(environment).schema_registry
     assert registry.url == ("https://schema-registry:8081",)
     assert registry.basic_auth_user_info is not None

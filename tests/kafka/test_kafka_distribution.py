@@ -165,6 +165,12 @@ def test_a_cache_that_cannot_be_written_names_the_variable(
         DISTRIBUTION.class_path()
 
 
+def test_a_lock_file_may_name_an_artifact_that_is_not_a_jar() -> None:
+    (archive,) = parse_lock(f"{'0' * 64}  org.example:first:1.0:all:tar.gz\n", "some.lock")
+
+    assert archive.path == "org/example/first/1.0/first-1.0-all.tar.gz"
+
+
 @pytest.mark.parametrize("line", ["org.example:first:1.0", f"{'0' * 64}  org.example:first", "?"])
 def test_a_malformed_line_of_a_lock_file_is_named(line: str) -> None:
     with pytest.raises(BrokerUnavailable, match=r"some\.lock, line 2: expected"):

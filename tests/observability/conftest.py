@@ -14,12 +14,22 @@ Configure = Callable[..., Callable[[], list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def restored_logging() -> Iterator[None]:
-    """Restores the process's logging after the test."""
+def restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restores the process's logging after the test.
+
+    No logger is cached: a module's logger that kept this configuration would log past the
+    `capture_logs` of a later test.
+    """
+    configure = structlog.configure
+
+    def configure_uncached(**options: Any) -> None:
+        configure(**{**options, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", configure_uncached)
     root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
     before = structlog.get_config(), root.handlers, root.level, access.level
     yield
-    structlog.configure(**before[0])
+    configure(**before[0])
     root.handlers, level, access_level = before[1:]
     root.setLevel(level)
     access.setLevel(access_level)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ class RegistryServer:
     bodies: list[Any] = field(default_factory=list)
     url: str = ""
     held: asyncio.Event | None = None
+    authorization: str | None = None
+    """The header that requests need; others are answered 401."""
 
     async def handle(self, request: web.Request) -> web.Response:
         self.requests.append(f"{request.method} {request.raw_path}")
@@ -27,6 +30,8 @@ class RegistryServer:
         self.bodies.append(await request.text())
         if self.held is not None:
             await self.held.wait()
+        if self.authorization not in (None, request.headers.get("Authorization")):
+            return web.json_response({"error_code": 401, "message": "Unauthorized"}, status=401)
         missing = 404, {"error_code": 40403, "message": "Schema not found"}
         status, body = self.answers.get(self.requests[-1], missing)
         text = body if isinstance(body, str) else json.dumps(body)
@@ -34,16 +39,17 @@ class RegistryServer:
 
 
 @asynccontextmanager
-async def registry_server() -> AsyncIterator[RegistryServer]:
+async def registry_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[RegistryServer]:
+    """On 127.0.0.1, with https if there is a context."""
     server = RegistryServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     host, port = runner.addresses[0][:2]
-    server.url = f"http://{host}:{port}"
+    server.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield server
     finally:

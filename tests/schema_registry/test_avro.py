@@ -19,6 +19,7 @@ from worker.schema_registry.decoding import (
     RegisteredSchema,
     UndecodableValueError,
     UnusableSchemaError,
+    ValueTooLargeError,
 )
 
 PASSAGE = {
@@ -99,6 +100,61 @@ def test_a_deep_value_is_an_error_and_does_not_end_the_process(levels: int) -> N
         decode(b"\2" * levels + b"\0")
 
 
+def test_a_chain_deeper_than_json_may_be_is_an_error() -> None:
+    decode = avro_decoder(registered(CHAIN))
+    assert str(decode(b"\2" * 149 + b"\0")).count("next") == 150
+    with pytest.raises(UndecodableValueError, match="nested too deeply"):
+        decode(b"\2" * 210 + b"\0")
+
+
+def doubled(levels: int) -> Any:
+    """Records of two records, whose values take no bytes."""
+    schema: Any = {"type": "record", "name": "R0", "fields": []}
+    for level in range(1, levels):
+        fields = [{"name": "a", "type": schema}, {"name": "b", "type": f"R{level - 1}"}]
+        schema = {"type": "record", "name": f"R{level}", "fields": fields}
+    return schema
+
+
+LONG = "x" * 1000
+NULLS = [{"name": f"n{n}", "type": "null"} for n in range(200)]
+A_WIDE_RECORD = {
+    "type": "record",
+    "name": "W",
+    "fields": [{"name": "a", "type": "int"}, *NULLS],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "payload"),
+    [
+        (doubled(40), b""),
+        ({"type": "array", "items": A_WIDE_RECORD}, b"\x80\1" + b"\2" * 64 + b"\0"),
+        (
+            {"type": "array", "items": {"type": "enum", "name": "E", "symbols": [LONG]}},
+            b"\x80\1" + b"\0" * 64 + b"\0",
+        ),
+        (
+            {
+                "type": "array",
+                "items": {
+                    "type": "record",
+                    "name": "R",
+                    "fields": [{"name": LONG, "type": "int"}],
+                },
+            },
+            b"\x80\1" + b"\2" * 64 + b"\0",
+        ),
+    ],
+    ids=["doubled", "nulls", "enum", "field"],
+)
+def test_names_that_exceed_the_limit_as_json_stop_the_decoding(schema: Any, payload: bytes) -> None:
+    with pytest.raises(ValueTooLargeError, match="more than 10000 bytes as JSON"):
+        avro_decoder(registered(schema), max_bytes=10_000)(payload)
+    if payload:
+        assert len(avro_decoder(registered(schema))(payload)) == 64
+
+
 EMPTY = {"type": "record", "name": "E", "fields": [{"name": "n", "type": "null"}]}
 
 
@@ -136,6 +192,26 @@ def test_what_is_not_a_schema_is_refused(text: str) -> None:
         avro_decoder(RegisteredSchema("AVRO", text))
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"type":"record","name":"R","fields":[{"name":"\\ud800","type":"int"}]}', "not Unicode"),
+        ('{"type":"fixed","name":"F","size":-1}', "an Avro type of -1 bytes"),
+        ('{"type":"fixed","name":"F","size":NaN}', "an Avro type of nan bytes"),
+    ],
+)
+def test_a_schema_whose_values_would_fail_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(UnusableSchemaError, match=problem):
+        avro_decoder(RegisteredSchema("AVRO", text))
+
+
+def test_a_decimal_keeps_all_digits_and_one_without_precision_is_bytes() -> None:
+    decimal = {"type": "bytes", "logicalType": "decimal", "scale": 2}
+    value = b"\6\1\0\0"
+    assert avro_decoder(registered(decimal | {"precision": 3}))(value) == "655.36"
+    assert avro_decoder(registered(decimal))(value) == "AQAA"
+
+
 def test_a_schema_nested_deeper_than_json_may_be_is_refused() -> None:
     schema: Any = "int"
     for _ in range(250):
@@ -158,7 +234,7 @@ def test_a_schema_nested_deeper_than_json_may_be_is_refused() -> None:
         ({"type": "int", "logicalType": "date"}, b"\xfe\xff\xff\xff\x0f"),
         ({"type": "long", "logicalType": "timestamp-millis"}, b"\xff" * 9 + b"\1"),
         ({"type": "string", "logicalType": "uuid"}, b"\6abc"),
-        ({"type": "bytes", "logicalType": "decimal"}, b"\2\2"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 9}, b"\x90\x4e" + b"\x7f" * 5000),
     ],
 )
 def test_a_broken_value_is_an_error_of_one_kind(schema: Any, payload: bytes) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.schema_registry.registry_server import RegistryServer, registry_server
 from worker.schema_registry.client import (
     RegistryClient,
+    RegistryRefusesError,
     RegistryUnavailableError,
     UnknownSchemaError,
 )
@@ -31,8 +32,7 @@ async def server() -> AsyncIterator[RegistryServer]:
 
 @pytest.fixture
 async def client(server: RegistryServer) -> AsyncIterator[RegistryClient]:
-    headers = {"Authorization": "Bearer secret"}
-    async with RegistryClient((server.url,), timeout_seconds=5, headers=headers) as client:
+    async with RegistryClient((server.url,), timeout_seconds=5) as client:
         yield client
 
 
@@ -45,7 +45,6 @@ async def test_a_schema_without_a_type_is_avro(
 ) -> None:
     server.answers["GET /schemas/ids/7"] = 200, {"schema": '"string"'}
     assert await client.schema(7) == RegisteredSchema("AVRO", '"string"')
-    assert server.headers[0]["Authorization"] == "Bearer secret"
 
 
 async def test_a_guid_has_its_own_path(server: RegistryServer, client: RegistryClient) -> None:
@@ -131,6 +130,28 @@ async def test_other_answers_do_not_settle_the_question(
     server.answers["GET /schemas/ids/1"] = status, body
     with pytest.raises(RegistryUnavailableError, match=problem):
         await client.schema(1)
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404])
+async def test_a_refusal_is_told_from_silence(
+    server: RegistryServer, client: RegistryClient, status: int
+) -> None:
+    await client.check()  # it does not have the schema
+    (asked,) = server.requests
+    server.answers[asked] = status, "<html>"
+    with pytest.raises(RegistryRefusesError, match=f"{server.url} answers {status}"):
+        await client.check()
+    server.answers[asked] = 500, ""
+    with pytest.raises(RegistryUnavailableError) as raised:
+        await client.check()
+    assert not isinstance(raised.value, RegistryRefusesError)
+
+
+async def test_tls_on_a_plain_port_is_a_refusal(server: RegistryServer) -> None:
+    urls = "http://127.0.0.1:1", server.url.replace("http:", "https:")
+    async with RegistryClient(urls, timeout_seconds=5) as client:
+        with pytest.raises(RegistryRefusesError, match=r"cannot be reached by TLS: .*SSL"):
+            await client.check()
 
 
 async def test_the_next_registry_is_asked(server: RegistryServer) -> None:

@@ -2,75 +2,93 @@
 
 import io
 import json
+from functools import cache
 from typing import Any
 
 import fastavro
 import pytest
+from google.protobuf import json_format
 from hypothesis import given
-from hypothesis import strategies as st
 
-from schemas import Answer, Embedding
+from schemas import Answer, Embedding, Outcome, Reason, Rejected
 from schemas.generate import samples
-from schemas.generate.avro_schemas import avro_schema
-from schemas.generate.proto_file import NUMBERS, proto_file
-from worker.schema_registry.avro import avro_decoder
-from worker.schema_registry.decoding import RegisteredSchema
-from worker.schema_registry.encoding import avro_encoder, protobuf_encoder
-from worker.schema_registry.protobuf import protobuf_decoder
-
-OUTCOMES = [samples.ANSWER, samples.EMBEDDING]
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=10,
+from schemas.generate.files import PUBLISHED
+from tests.examples import examples
+from tests.schema_registry.outcomes import OUTCOMES
+from worker.schema_registry.encoding import (
+    MAX_STRUCT_DEPTH,
+    Encode,
+    avro_encoder,
+    protobuf_encoder,
 )
+from worker.schema_registry.protobuf import message_classes
 
 
-def avro_text(outcome: Answer | Embedding) -> str:
-    return json.dumps(avro_schema(type(outcome)))
+def text(outcome_type: type[Outcome], end: str) -> str:
+    return (PUBLISHED / f"{outcome_type.__name__.lower()}{end}").read_text()
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
-@given(metadata=st.dictionaries(TEXT, JSON, max_size=3))
-def test_avro_has_the_outcome_and_metadata_as_texts(
-    outcome: Answer | Embedding, metadata: dict[str, Any]
-) -> None:
-    text = avro_text(outcome)
-    event = outcome.model_copy(update={"metadata": metadata})
-    back = avro_decoder(RegisteredSchema("AVRO", text))(avro_encoder(text)(event))
-    texts = back.pop("metadata")
-    expected = event.model_dump(mode="json")
-    assert {
+@cache
+def avro(outcome_type: type[Outcome]) -> tuple[Encode, Any]:
+    schema_text = text(outcome_type, ".avsc")
+    return avro_encoder(schema_text), fastavro.parse_schema(json.loads(schema_text))
+
+
+@cache
+def protobuf(outcome_type: type[Outcome]) -> tuple[Encode, Any]:
+    schema_text = text(outcome_type, ".proto")
+    return protobuf_encoder(schema_text), message_classes(schema_text)[0]
+
+
+@given(OUTCOMES)
+@examples(200)
+def test_avro_has_the_outcome_and_metadata_as_texts(outcome: Outcome) -> None:
+    encode, schema = avro(type(outcome))
+    back: Any = fastavro.schemaless_reader(io.BytesIO(encode(outcome)), schema, None)
+    texts = back["metadata"]
+    assert all(isinstance(each, str) for each in texts.values())
+    back["metadata"] = {
         name: texts[name] if isinstance(value, str) else json.loads(texts[name])
-        for name, value in expected.pop("metadata").items()
-    } == metadata
-    assert type(outcome).model_validate(back) == type(outcome).model_validate(expected)
+        for name, value in outcome.metadata.items()
+    }
+    assert texts.keys() == outcome.metadata.keys()
+    assert type(outcome).model_validate(back, strict=True) == outcome
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
-@given(metadata=st.dictionaries(TEXT, JSON, max_size=3))
-def test_protobuf_has_the_outcome(outcome: Answer | Embedding, metadata: dict[str, Any]) -> None:
-    index = list(NUMBERS).index(type(outcome))
-    event = outcome.model_copy(update={"metadata": metadata})
-    data = protobuf_encoder(proto_file(), index)(event)
-    back = protobuf_decoder(RegisteredSchema("PROTOBUF", proto_file()))((index,), data)
-    # What has its default is not on the wire.
-    zero = {"start": 0, "end": 0, "answer": "", "answered": False, "score": 0.0, "windows": 0}
-    assert type(outcome).model_validate({**zero, **_filled(back, zero)}) == event
+@given(OUTCOMES)
+@examples(200)
+def test_protobuf_has_the_outcome(outcome: Outcome) -> None:
+    encode, message_class = protobuf(type(outcome))
+    message = message_class.FromString(encode(outcome))
+    back = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    if isinstance(outcome, Embedding):
+        back["embedding"] = list(message.embedding)  # MessageToDict rounds to 8 digits
+    assert type(outcome).model_validate(back) == outcome
 
 
-def _filled(back: dict[str, Any], zero: dict[str, Any]) -> dict[str, Any]:
-    if "answers" in back:
-        back["answers"] = [{**zero, **each} for each in back["answers"]]
-    if "source" in back:
-        back["source"] = {"partition": 0, "offset": 0, **back["source"]}
-    return back
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"inner": value}
+    return value
 
 
-def test_embeddings_are_float32_in_avro() -> None:
-    text = avro_text(samples.EMBEDDING)
-    data = io.BytesIO(avro_encoder(text)(samples.EMBEDDING))
-    schema = fastavro.parse_schema(json.loads(text))
-    document: Any = fastavro.schemaless_reader(data, schema, None)
-    assert document["embedding"] == samples.EMBEDDING.embedding
+def test_protobuf_metadata_has_the_depth_that_its_parsers_take() -> None:
+    encode, message_class = protobuf(Answer)
+    deepest = samples.ANSWER.model_copy(update={"metadata": nested(MAX_STRUCT_DEPTH)})
+    assert message_class.FromString(encode(deepest)).metadata.fields["inner"]
+    deeper = samples.ANSWER.model_copy(update={"metadata": {"a": [nested(MAX_STRUCT_DEPTH - 1)]}})
+    with pytest.raises(Rejected, match="metadata: nested more than 30 deep") as error:
+        encode(deeper)
+    assert error.value.reason is Reason.ANSWER_NOT_ENCODABLE
+
+
+def test_integers_out_of_the_range_of_doubles_are_not_encodable_in_protobuf() -> None:
+    large = samples.ANSWER.model_copy(update={"metadata": {"a": 10**400}})
+    with pytest.raises(Rejected, match="an integer out of the range"):
+        protobuf(Answer)[0](large)
+    encode, schema = avro(Answer)
+    back: Any = fastavro.schemaless_reader(io.BytesIO(encode(large)), schema, None)
+    assert back["metadata"] == {"a": str(10**400)}

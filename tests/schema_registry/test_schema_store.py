@@ -82,7 +82,37 @@ async def test_a_registry_that_is_away_is_waited_for() -> None:
     assert await schemas.get(1) == '"int"'
     assert reasons == [f"away {n}" for n in range(8)]
     assert schemas.unavailable is None
-    assert clock.slept == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+    assert clock.slept == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0]
+
+
+async def test_one_asks_a_registry_that_is_away_and_all_once_it_answers() -> None:
+    asked: list[SchemaRef] = []
+    turns: list[asyncio.Event] = []
+    back = False
+
+    class Away:
+        async def schema(self, ref: SchemaRef) -> RegisteredSchema:
+            asked.append(ref)
+            if not back or ref == 1:  # it fails on this schema in any case
+                raise RegistryUnavailableError(f"away {ref}")
+            return SCHEMA
+
+    async def sleep(_: float) -> None:
+        turns.append(asyncio.Event())
+        await turns[-1].wait()
+
+    schemas = SchemaStore(Away(), compile_text, sleep=sleep)
+    waiting = [asyncio.create_task(schemas.get(ref)) for ref in (1, 2, 3, 4)]
+    await until(lambda: len(asked) == 4, "each has asked once")
+    for number in range(1, 5):
+        await until(lambda n=number: len(turns) == n, "one has its turn")  # type: ignore[misc]
+        assert len(asked) == 3 + number
+        turns[-1].set()
+    assert asked[4:] == [1, 2, 3]
+    back = True
+    assert await asyncio.gather(*waiting[1:]) == ['"int"'] * 3
+    assert schemas.unavailable == "away 1"
+    await schemas.close()
 
 
 async def test_an_unknown_schema_is_confirmed_and_remembered_for_some_time() -> None:

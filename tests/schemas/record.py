@@ -29,6 +29,9 @@ OUTCOMES: dict[str, type[BaseModel]] = {
     "error-reply": ErrorReply,
 }
 
+REGISTRY_FILES = (".avsc", ".proto", ".registry.json")
+"""Ends of the names of the files that schema registries get."""
+
 Document = dict[str, Any]
 
 _STRUCTURED = {"content-type": "application/cloudevents+json"}
@@ -131,7 +134,9 @@ def record(directory: Path) -> None:
         text = json.dumps(documents, indent=2, ensure_ascii=False) + "\n"
         (directory / f"{name}.json").write_text(text)
     for name in (*EVENTS, *OUTCOMES):
-        shutil.copy(PUBLISHED / f"{name}.schema.json", directory)
+        for end in (".schema.json", *REGISTRY_FILES):
+            if (PUBLISHED / f"{name}{end}").exists():
+                shutil.copy(PUBLISHED / f"{name}{end}", directory)
 
 
 if __name__ == "__main__":

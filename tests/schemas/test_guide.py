@@ -72,11 +72,17 @@ def test_guide_names_every_propagated_header_and_attribute() -> None:
     ] == []
 
 
+def test_fields_of_the_tickets_are_those_of_the_example() -> None:
+    program = (GUIDE.parent / "examples" / "confluent" / "send_tickets.py").read_text()
+    fields = re.findall(r"QA_FIELDS=[\w.,=]+", TEXT)
+    assert [each for each in fields if each in program] == fields
+
+
 def test_commands_of_the_guide_exist() -> None:
     paths = [
         path for commands in blocks("sh") for path in re.findall(r"schemas/examples/\S+", commands)
     ]
-    assert len(paths) == 6
+    assert len(paths) == 8
     assert [path for path in paths if not (GUIDE.parents[1] / path).exists()] == []
 
 

@@ -24,8 +24,8 @@ from worker.streaming.delivery.base import Partitions, ProcessedRecord, Tracker
 from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.output_limits import OutputLimits
-from worker.streaming.partition import PartitionContext
-from worker.streaming.processor import RecordProcessor
+from worker.streaming.partition_context import PartitionContext
+from worker.streaming.processor import RecordProcessor, ValueReader
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.sample import Sample
 from worker.streaming.unsure import UnsureQuestions
@@ -169,6 +169,7 @@ def context(
     deadlines: DeadlinePolicy | None = None,
     foreign_topics: ForeignTopics = NO_FOREIGN_TOPICS,
     environment: Mapping[str, str] = NO_ENVIRONMENT,
+    values: ValueReader | None = None,
 ) -> PartitionContext:
     """The context of a session without Kafka. Its records are small: no thread decodes them."""
     qa = settings(**environment).qa
@@ -184,6 +185,7 @@ def context(
             limits=OutputLimits(dict.fromkeys(qa.output_topics, 10**6)),
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),
+            values=values,
         ),
         delivery=delivery,
         limiter=shared_limiter or limiter(engine),
@@ -200,8 +202,9 @@ def assignment(
     shared_limiter: InFlightLimiter | None = None,
     *,
     drain_seconds: float = 20,
+    values: ValueReader | None = None,
 ) -> Assignment:
     return Assignment(
         settings(QA_DRAIN_SECONDS=str(drain_seconds)),
-        context(engine, delivery, shared_limiter=shared_limiter),
+        context(engine, delivery, shared_limiter=shared_limiter, values=values),
     )

@@ -18,7 +18,8 @@ from worker.kafka.errors import StreamingError
 from worker.kafka.refusals import Refusal
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.delivery.base import NotDeliveredError
-from worker.streaming.partition import PartitionContext, PartitionProcessor
+from worker.streaming.partition import PartitionProcessor
+from worker.streaming.partition_context import PartitionContext
 
 
 @asynccontextmanager

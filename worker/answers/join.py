@@ -148,6 +148,8 @@ async def _answers(
     async with aclosing(source.read(on_progress)) as raw_answers:
         async for raw in raw_answers:
             try:
+                if raw.problem:
+                    raise NotAnAnswerError(raw.problem)
                 answer, model = parse_answer(raw.value, raw.timestamp_ms, raw.asked_at)
             except RejectionError:
                 side.rejected += 1

@@ -8,8 +8,14 @@ from typing import Protocol
 
 from schemas.unsure import origin
 from worker.kafka.acl import Operation
+from worker.kafka.errors import StreamingError
 from worker.kafka.topic_reader import OffsetRange, OnProgress, OnUnreadable, TopicReader
 from worker.kafka.topic_requirements import require_named_topics
+from worker.schema_registry.answer_values import (
+    AnswerValues,
+    RegistryAwayError,
+    UnreadableAnswerError,
+)
 from worker.settings import Settings
 
 _LINES_PER_REPORT = 1000
@@ -25,6 +31,8 @@ class RawAnswer:
     """Its place within the source, for messages."""
     asked_at: tuple[str, int, int] | None = None
     """Where the question was asked first, if another worker sent it on as unsure."""
+    problem: str = ""
+    """Why the value could not be decoded; empty if it could."""
 
 
 class AnswerSource(Protocol):
@@ -69,11 +77,12 @@ class FileAnswers:
 
 @dataclass(frozen=True, slots=True)
 class TopicAnswers:
-    """The committed records of an answers topic. Belongs to an open reader."""
+    """The committed records of an answers topic. Belongs to an open reader and open values."""
 
     topic: str
     reader: TopicReader
     ranges: Sequence[OffsetRange]
+    values: AnswerValues
 
     @property
     def name(self) -> str:
@@ -84,11 +93,19 @@ class TopicAnswers:
         return sum(each.length for each in self.ranges)
 
     async def read(self, on_progress: OnProgress) -> AsyncGenerator[RawAnswer, None]:
+        """Raises `StreamingError`, also if the registry does not answer."""
         async with aclosing(self.reader.read(self.ranges, on_progress)) as records:
             async for record in records:
                 timestamp_ms = record.timestamp if record.timestamp >= 0 else None
                 where = f"partition {record.partition} offset {record.offset}"
-                yield RawAnswer(record.value, timestamp_ms, where, origin(record.headers))
+                value, problem = record.value, ""
+                try:
+                    value = await self.values.to_json(record.value, record.headers)
+                except RegistryAwayError as error:
+                    raise StreamingError(f"{self.topic} {where}: {error}") from None
+                except UnreadableAnswerError as error:
+                    problem = str(error)
+                yield RawAnswer(value, timestamp_ms, where, origin(record.headers), problem)
 
 
 @asynccontextmanager
@@ -102,10 +119,16 @@ async def open_topics(
     """
     required = dict.fromkeys(topics, (Operation.READ,))
     found = await require_named_topics(settings, required)
-    async with TopicReader.open(settings, on_unreadable) as reader:
+    async with (
+        AnswerValues.open(settings) as values,
+        TopicReader.open(settings, on_unreadable) as reader,
+    ):
         yield [
             TopicAnswers(
-                topic.name, reader, await reader.ranges(topic.name, topic.partitions, since=since)
+                topic.name,
+                reader,
+                await reader.ranges(topic.name, topic.partitions, since=since),
+                values,
             )
             for topic in found
         ]

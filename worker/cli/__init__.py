@@ -23,6 +23,7 @@ from worker.cli import (
     model,
     read,
     run,
+    schemas,
     settings,
     topics,
 )
@@ -42,6 +43,7 @@ app.command("read")(read.read)
 app.command("evaluate")(evaluate.evaluate)
 app.command("settings")(settings.settings)
 app.add_typer(topics.app, name="topics")
+app.add_typer(schemas.app, name="schemas")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(answers.app, name="answers")
 app.add_typer(model.app, name="model")

@@ -21,12 +21,14 @@ from schemas.question import Passage, Question, ReadingOptions
 from schemas.rejection import Rejected
 from schemas.text import Text
 from worker.cli.errors import CommandError
+from worker.cli.registry_extra import check_registry_extra
 from worker.cli.terminal import Table, marked, print_note, write_json
 from worker.client import UNSURE, QuestionClient
 from worker.inference.engine import InferenceEngine
 from worker.models.store import ModelStore
 from worker.settings import Settings
 from worker.settings.environment import load
+from worker.settings.value_formats import AnswerFormat
 
 _STDIN = Path("-")
 
@@ -67,6 +69,12 @@ def ask(
         str | None,
         typer.Option(help="The questions topic, if there are several. Default: the first."),
     ] = None,
+    value_format: Annotated[
+        AnswerFormat,
+        typer.Option(
+            "--format", help="Format of the question; all but json need SCHEMA_REGISTRY_URL."
+        ),
+    ] = AnswerFormat.JSON,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome event as JSON.")] = (
         False
     ),
@@ -75,9 +83,12 @@ def ask(
     otherwise in this process.
     """
     settings = load()
+    if settings.kafka.bootstrap_servers:
+        check_registry_extra(settings)
     if topic is not None and topic not in settings.qa.question_topics:
         known = ", ".join(settings.qa.question_topics)
         raise typer.BadParameter(f"{topic} is not one of {known}", param_hint="--topic")
+    _check_format(settings, value_format)
     options = ReadingOptions(top_k=top_k, min_score=min_score)
     event = _event(question, context or [], context_file or [], text, options)
     if isinstance(event, Question) and not as_json:
@@ -93,7 +104,7 @@ def ask(
         raise typer.BadParameter("question, context or text is not UTF-8") from None
     try:
         if settings.kafka.bootstrap_servers:
-            outcome = asyncio.run(_ask_worker(settings, topic, value, timeout))
+            outcome = asyncio.run(_ask_worker(settings, topic, event, value_format, timeout))
         else:
             outcome = _run_model(settings, value)
     except Rejected as rejected:
@@ -104,6 +115,35 @@ def ask(
         _table(event, outcome).print()
         if isinstance(outcome, Answer) and not outcome.answered and outcome.answers[0].end:
             print_note("not answered: the best score is below min_score")
+
+
+def _check_format(settings: Settings, value_format: AnswerFormat) -> None:
+    if value_format is AnswerFormat.JSON:
+        return
+    if not settings.kafka.bootstrap_servers:
+        raise typer.BadParameter(
+            "without KAFKA_BOOTSTRAP_SERVERS no record is written", param_hint="--format"
+        )
+    if not settings.schema_registry.url:
+        raise typer.BadParameter(
+            f"{value_format} names a schema of the registry; it needs SCHEMA_REGISTRY_URL",
+            param_hint="--format",
+        )
+
+
+async def _encode(
+    settings: Settings, topic: str, event: Question | Text, value_format: AnswerFormat
+) -> bytes:
+    if value_format is AnswerFormat.JSON:
+        return event.model_dump_json().encode()
+    # The extra `registry` is needed only here.
+    from worker.schema_registry.question_format import encode_question
+
+    try:
+        return await encode_question(settings, topic, event, value_format)
+    except ValueError as error:  # such as an option of more than 64 bits
+        detail = " ".join(str(error).split())[:200]
+        raise CommandError(f"{value_format} cannot hold the event: {detail}") from None
 
 
 def _event(
@@ -173,18 +213,26 @@ def _run_model(settings: Settings, value: bytes) -> Outcome:
 
 
 async def _ask_worker(
-    settings: Settings, topic: str | None, value: bytes, seconds: float
+    settings: Settings,
+    topic: str | None,
+    event: Question | Text,
+    value_format: AnswerFormat,
+    seconds: float,
 ) -> Outcome:
     """Send the event to the questions topic and wait for its outcome."""
+    topic = topic or settings.qa.questions_topic
+    value = await _encode(settings, topic, event, value_format)
     async with QuestionClient.open(settings, questions_topic=topic) as client:
         position = await client.send(value)
         try:
             result = await client.wait_for_result(position, timeout_seconds=seconds)
         except TimeoutError:
+            unread = f"; an answer could not be read: {client.unread}" if client.unread else ""
             raise CommandError(
                 f"no answer within {seconds:g} s; the event is in "
                 f"{position.topic}-{position.partition} at offset {position.offset}: is a worker "
-                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no outcome"
+                f"running (`qa-worker run`)? With QA_EXPIRED=drop an expired event has no "
+                f"outcome{unread}"
             ) from None
     if result.reason == UNSURE:
         raise CommandError(f"not answered: {result.detail}")

@@ -15,6 +15,7 @@ import structlog
 
 from worker import __version__
 from worker.cli.errors import CommandError
+from worker.cli.registry_extra import check_registry_extra
 from worker.cli.tracing import tracing
 from worker.console.server import PREFIX, Console
 from worker.inference.cache.answer_cache import AnswerCache
@@ -26,7 +27,6 @@ from worker.observability import logging_setup, metrics
 from worker.observability.health import Health
 from worker.observability.http_server import OpsServer
 from worker.observability.record_trace import TraceDispatcher, TraceListener
-from worker.schema_registry.extra import require_registry_extra
 from worker.settings import Settings
 from worker.settings.environment import load
 from worker.streaming.supervisor import WorkerSupervisor
@@ -42,9 +42,8 @@ each of which waited for its whole timeout."""
 def run() -> None:
     """Answer questions from Kafka until SIGTERM."""
     settings = load()
-    # Both report what is wrong before the model is loaded.
-    connection_options(settings.kafka)
-    require_registry_extra(settings)
+    connection_options(settings.kafka)  # reports wrong settings before the model is loaded
+    check_registry_extra(settings)
     logging_setup.configure(settings.qa.log_level, settings.qa.log_format)
     with tracing(settings) as listeners:
         asyncio.run(_serve(settings, listeners))

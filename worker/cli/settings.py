@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.dotenv import read_env_file
+from worker.cli.registry_extra import check_registry_extra
 from worker.cli.terminal import Table, print_line
 from worker.cli.tracing import check_tracing
 from worker.kafka.connection import connection_options
@@ -74,6 +75,10 @@ def _problems(environment: Mapping[str, str]) -> list[str]:
         problems.append(str(error))
     try:
         check_tracing(settings, environment)
+    except SettingsError as error:
+        problems.append(str(error))
+    try:
+        check_registry_extra(settings)
     except SettingsError as error:
         problems.append(str(error))
     return problems

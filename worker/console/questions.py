@@ -56,7 +56,7 @@ class Questions:
         record's position, the answer or the rejection, and its trace if this worker has one.
 
         Raises `BusyError`, `KafkaError`, `StreamingError`, and `TimeoutError` if no outcome
-        arrives in `ANSWER_SECONDS`.
+        arrives in `ANSWER_SECONDS`; its message is why answers could not be read, or empty.
         """
         if self._pending == MAX_PENDING:
             raise BusyError(f"{MAX_PENDING} questions are pending; try again later")
@@ -72,7 +72,10 @@ class Questions:
             with self._collector.watch(mark) as pending:
                 sent_at = time.time_ns()
                 position = await client.send(value, headers=[(MARK, mark)])
-                result = await _wait_for_result(client, position, pending)
+                try:
+                    result = await _wait_for_result(client, position, pending)
+                except TimeoutError:
+                    raise TimeoutError(client.unread) from None
                 milliseconds = (time.time_ns() - sent_at) / 1e6
                 trace = await self._trace(pending, sent_at)
         return _report(position, result, milliseconds, pending.seen, trace)
@@ -137,6 +140,7 @@ def _report(
             "dead_letter": result not in (_DROPPED, _OUT_OF_SAMPLE),
         }
         return json.dumps({**report, "rejected": rejected}).encode()
-    # The answer is JSON already and may be long, so it is inserted without parsing it.
+    # The answer is JSON already, in whatever format it came, and may be long, so it is inserted
+    # without parsing it.
     head = json.dumps(report).encode()
     return head[:-1] + b', "outcome": ' + (result.value or b"null") + b"}"

@@ -111,8 +111,11 @@ class Console:
             report = await self._questions.ask(value)
         except BusyError as error:
             raise RequestError(429, str(error)) from None
-        except TimeoutError:
-            raise RequestError(504, "no answer in time; the question is in its topic") from None
+        except TimeoutError as error:
+            unread = f"; an answer could not be read: {error}" if str(error) else ""
+            raise RequestError(
+                504, f"no answer in time; the question is in its topic{unread}"
+            ) from None
         except (KafkaError, StreamingError) as error:
             raise RequestError(502, f"Kafka: {format_error(error)}") from None
         return web.Response(body=report, content_type="application/json")

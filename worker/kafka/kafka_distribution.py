@@ -33,7 +33,7 @@ _REPOSITORY_VARIABLE = "MAVEN_REPOSITORY"
 """Environment variable with the address of a mirror."""
 _MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 
-_LOCK_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)")
+_LOCK_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+):([\w.-]+):([\w.-]+)(?::([\w-]+):([\w.]+))?")
 
 
 class BrokerUnavailable(RuntimeError):  # noqa: N818 - the established name for this in clients
@@ -42,12 +42,14 @@ class BrokerUnavailable(RuntimeError):  # noqa: N818 - the established name for 
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One artifact of a Maven repository, packaged as a jar."""
+    """One artifact of a Maven repository, packaged as a jar unless `extension` says otherwise."""
 
     group: str
     artifact: str
     version: str
     sha256: str
+    classifier: str = ""
+    extension: str = "jar"
 
     @property
     def coordinate(self) -> str:
@@ -56,7 +58,8 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        return f"{self.artifact}-{self.version}.jar"
+        classifier = self.classifier and f"-{self.classifier}"
+        return f"{self.artifact}-{self.version}{classifier}.{self.extension}"
 
     @property
     def path(self) -> str:
@@ -91,31 +94,39 @@ class KafkaDistribution:
         """
         cache = cache_directory()
         with cache_lock(cache):  # a second process waits here, and then finds the jars
-            missing = [jar for jar in self.jars if not _has_sha256(cache / jar.file_name, jar)]
-            if missing:
-                self._download(missing, cache)
+            download_missing(self.jars, cache, f"Apache Kafka {self.version}")
         return os.pathsep.join(str(cache / jar.file_name) for jar in self.jars)
 
-    def _download(self, missing: Sequence[Jar], cache: Path) -> None:
-        console = Console(stderr=True, emoji=False, markup=False, highlight=False)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-        )
-        description = f"downloading Apache Kafka {self.version} (once)"
-        with (
-            _download_directory(cache) as directory,
-            Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+
+def download_missing(jars: Sequence[Jar], cache: Path, name: str) -> None:
+    """Downloads the jars that the cache lacks or has altered. The caller holds `cache_lock`.
+
+    `name` stands in the line of progress. Raises `BrokerUnavailable`.
+    """
+    missing = [jar for jar in jars if not _has_sha256(cache / jar.file_name, jar)]
+    if not missing:
+        return
+    console = Console(stderr=True, emoji=False, markup=False, highlight=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+    )
+    with (
+        _download_directory(cache) as directory,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
+        for _ in progress.track(
+            _download_jars(missing, directory, cache),
+            len(missing),
+            description=f"downloading {name} (once)",
         ):
-            for _ in progress.track(
-                _download_jars(missing, directory, cache), len(missing), description=description
-            ):
-                pass
+            pass
 
 
 def parse_lock(text: str, name: str) -> tuple[Jar, ...]:
-    """Returns the jars of a lock file: `<sha256>  <group>:<artifact>:<version>` on each line.
+    """Returns the jars of a lock file: `<sha256>  <group>:<artifact>:<version>` on each line,
+    with `:<classifier>:<extension>` for an artifact that is not a plain jar.
 
     Skips empty lines and lines that start with `#`. `name` is the file's name in an error. Raises
     `BrokerUnavailable` for any other line.
@@ -128,8 +139,8 @@ def parse_lock(text: str, name: str) -> tuple[Jar, ...]:
         if match is None:
             expected = "<sha256>  <group>:<artifact>:<version>"
             raise BrokerUnavailable(f"{name}, line {number}: expected {expected!r}, got {line!r}")
-        sha256, group, artifact, version = match.groups()
-        jars.append(Jar(group, artifact, version, sha256))
+        sha256, group, artifact, version, classifier, extension = match.groups()
+        jars.append(Jar(group, artifact, version, sha256, classifier or "", extension or "jar"))
     return tuple(jars)
 
 

@@ -27,6 +27,9 @@ class Health:
     stopped_partitions: Mapping[str, str] = field(default_factory=dict)
     """Partitions that stand still at a corrupt batch, and why. The others go on, and a restart of
     the worker would not help: the worker stays alive and ready."""
+    waiting_partitions: Mapping[str, str] = field(default_factory=dict)
+    """Partitions in which a record waits for the schema registry, and what the registry does. Alive
+    and ready as well: the others go on, and these do when the registry answers."""
     last_contact_timestamp: float = field(init=False)
     """Unix time of the last answer from a broker; before the first answer, of the creation."""
     _last_progress: float = field(init=False)

@@ -70,4 +70,6 @@ class OpsServer:
         lines = ["ok" if passes else failure]
         for partition, why in self._health.stopped_partitions.items():
             lines.append(f"{partition} is stopped at {why}")
+        for partition, why in self._health.waiting_partitions.items():
+            lines.append(f"{partition} waits for the schema registry: {why}")
         return web.Response(text="\n".join(lines), status=200 if passes else 503)

@@ -78,6 +78,25 @@ PARTITION_STOPPED = Gauge(
     ["topic", "partition"],
 )
 
+# Schema registry.
+SCHEMA_REGISTRY_REQUESTS = Counter(
+    "qa_schema_registry_requests",
+    "Schemas asked of the registry, by outcome: found, unknown (it does not have the schema), "
+    "unusable, unavailable (no answer, or one that does not settle it; asked again)",
+    ["outcome"],
+)
+for _outcome in ("found", "unknown", "unusable", "unavailable"):
+    SCHEMA_REGISTRY_REQUESTS.labels(_outcome)
+SCHEMA_REGISTRY_UNAVAILABLE = Gauge(
+    "qa_schema_registry_unavailable",
+    "1 while the worker needs a schema that the registry does not answer for, otherwise 0",
+)
+SCHEMA_WAITING_RECORDS = Gauge(
+    "qa_schema_waiting_records",
+    "Records of an assigned partition that wait for the schema registry",
+    ["topic", "partition"],
+)
+
 # Records out.
 ANSWERS = Counter(
     "qa_answers",
@@ -132,12 +151,13 @@ RECORD_PROCESSING = Histogram(
 )
 STAGE = Histogram(
     "qa_stage_seconds",
-    "Time in a stage: decode, preprocess and postprocess of a record, inference of a batch, "
+    "Time in a stage: schema (a wait for the registry), decode, preprocess and postprocess of a "
+    "record, inference of a batch, "
     "publish of a record from the start of its delivery to its acknowledgement",
     ["stage"],
     buckets=_STAGE_BUCKETS,
 )
-for _stage in ("decode", "preprocess", "inference", "postprocess", "publish"):
+for _stage in ("schema", "decode", "preprocess", "inference", "postprocess", "publish"):
     STAGE.labels(_stage)
 
 # Inference.

@@ -15,21 +15,21 @@ import fastavro
 import fastavro.schema
 from fastavro import _read_py as python_reader
 
+from worker.schema_registry import decoded_size
+from worker.schema_registry.avro_conversion import Schema, with_conversions
 from worker.schema_registry.decoding import (
+    MAX_DECODED_BYTES,
     MAX_DEPTH,
     Decode,
     RegisteredSchema,
     UndecodableValueError,
     UnusableSchemaError,
+    is_deeper,
 )
-from worker.schema_registry.values import to_json_value
-
-Schema = Any
-"""A parsed Avro schema: a dict, a list of the union's schemas, or a type's name."""
 
 
-def avro_decoder(registered: RegisteredSchema) -> Decode:
-    """Raises `UnusableSchemaError`."""
+def avro_decoder(registered: RegisteredSchema, *, max_bytes: int = MAX_DECODED_BYTES) -> Decode:
+    """`max_bytes` limits a value as JSON. Raises `UnusableSchemaError`."""
     named: dict[str, Schema] = {}
     try:
         for text in registered.references.values():
@@ -37,17 +37,23 @@ def avro_decoder(registered: RegisteredSchema) -> Decode:
         schema = fastavro.parse_schema(
             json.loads(registered.text), named_schemas=named, _force=True
         )
+        structure = _Structure(named)
+        structure.check(schema)
+        wrapped = with_conversions(schema, named)
+    except UnusableSchemaError:
+        raise
     except Exception as error:
-        # As above: a schema that is not one fails where fastavro uses it, with any error.
+        # A schema that is not one fails where fastavro uses it, with any error.
         raise UnusableSchemaError(f"not an Avro schema: {_line(error)}") from None
-    structure = _Structure(named)
-    structure.check(schema)
     module = python_reader if structure.is_recursive else fastavro
 
     def decode(payload: bytes) -> Any:
         data = io.BytesIO(payload)
+        decoded_size.start(max_bytes)
         try:
-            value = to_json_value(module.schemaless_reader(data, schema, None))
+            value = module.schemaless_reader(data, wrapped, None)["value"]
+        except UndecodableValueError:
+            raise
         except RecursionError:
             raise UndecodableValueError("the value is nested too deeply") from None
         except Exception as error:
@@ -56,6 +62,8 @@ def avro_decoder(registered: RegisteredSchema) -> Decode:
             raise UndecodableValueError(_line(error)) from None
         if rest := len(payload) - data.tell():
             raise UndecodableValueError(f"{rest} bytes follow the value")
+        if structure.is_recursive and is_deeper(value, MAX_DEPTH):
+            raise UndecodableValueError("the value is nested too deeply")
         return value
 
     return decode
@@ -68,6 +76,7 @@ class _Structure:
         self._named = named
         self._open: list[str] = []
         self._checked: set[str] = set()
+        self._empty: dict[str, bool] = {}
         self.is_recursive = False
 
     def check(self, schema: Schema, depth: int = 0) -> None:
@@ -86,33 +95,50 @@ class _Structure:
             return
         if name is not None:
             self._open.append(name)
-        if (
-            isinstance(schema, dict)
-            and schema["type"] == "array"
-            and self._is_empty(schema["items"])
-        ):
-            raise UnusableSchemaError(
-                "an Avro array's items take no bytes: a short value would hold any number of them"
-            )
+        if isinstance(schema, dict):
+            self._check_type(schema)
         for part in _parts(schema):
             self.check(part, depth + 1)
         if name is not None:
             self._open.pop()
             self._checked.add(name)
 
-    def _is_empty(self, schema: Schema, within: tuple[str, ...] = ()) -> bool:
+    def _check_type(self, schema: dict[str, Any]) -> None:
+        """Raises `UnusableSchemaError`."""
+        match schema["type"]:
+            case "array" if self._is_empty(schema["items"]):
+                raise UnusableSchemaError(
+                    "an Avro array's items take no bytes: a short value would hold any number of "
+                    "them"
+                )
+            case "fixed" if type(schema["size"]) is not int or schema["size"] < 0:
+                raise UnusableSchemaError(f"an Avro type of {schema['size']!r:.40} bytes")
+            case "record" | "error":
+                for field in schema["fields"]:
+                    try:
+                        field["name"].encode()
+                    except UnicodeEncodeError:
+                        name = ascii(field["name"])[:40]
+                        raise UnusableSchemaError(
+                            f"the name of an Avro field is not Unicode text: {name}"
+                        ) from None
+
+    def _is_empty(self, schema: Schema) -> bool:
         """Whether values of the schema take no bytes."""
         if isinstance(schema, str):
-            if schema in within:
-                return False
             named = self._named.get(schema)
-            return schema == "null" if named is None else self._is_empty(named, (*within, schema))
+            return schema == "null" if named is None else self._is_empty(named)
         if isinstance(schema, list):
             return False  # the number of the branch
-        if schema["type"] in ("record", "error"):
-            return all(self._is_empty(field["type"], within) for field in schema["fields"])
-        if schema["type"] == "fixed":
-            return not schema["size"]
+        match schema["type"]:
+            case "record" | "error":
+                name = schema["name"]
+                if name not in self._empty:
+                    self._empty[name] = False  # a record that contains itself is not
+                    self._empty[name] = all(map(self._is_empty, _parts(schema)))
+                return self._empty[name]
+            case "fixed":
+                return not schema["size"]
         return bool(schema["type"] == "null")
 
 

@@ -4,6 +4,8 @@ others also have.
 https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
+import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import Mapping
@@ -21,10 +23,18 @@ from worker.schema_registry.decoding import (
     UnusableSchemaError,
 )
 from worker.schema_registry.framing import SchemaRef
+from worker.schema_registry.login import Login, ReadLogin
+from worker.settings import SettingsError
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _MAX_RESPONSE_BYTES = 2 * MAX_SCHEMA_BYTES + 64 * 1024
 """A schema is a text within JSON, where quotes are escaped."""
+
+_NO_ID = 2**31 - 1
+"""An id that no schema has: registries count from 1 on."""
+
+_REFUSALS = 301, 302, 307, 308, 400, 401, 403, 404, 405
+"""404 without the registry's error code is the answer of something else: the path is wrong."""
 
 _AVRO = "AVRO"
 """The type of schemas for which the registry names none."""
@@ -32,6 +42,12 @@ _AVRO = "AVRO"
 
 class RegistryUnavailableError(Exception):
     """No registry gave an answer that settles the question; the message says what each said."""
+
+
+class RegistryRefusesError(RegistryUnavailableError):
+    """A registry refuses the worker, or what answers is not a registry: at the start of a worker
+    that is an error of its settings, later something that its operator may be changing.
+    """
 
 
 class UnknownSchemaError(LookupError):
@@ -46,23 +62,25 @@ class RegistryClient:
         urls: tuple[str, ...],
         *,
         timeout_seconds: float,
-        headers: Mapping[str, str] | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        read_login: ReadLogin = Login,
     ) -> None:
-        """`headers` go with each request; they hold the credentials."""
+        """`read_login` is called at the start, and when a registry refuses the login."""
         self._urls = urls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._headers = {"Accept": f"{_MEDIA_TYPE}, application/json", **(headers or {})}
-        self._ssl_context = ssl_context
+        self._read_login = read_login
+        self._login = Login()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        """Raises `SettingsError`."""
+        self._login = await asyncio.to_thread(self._read_login)
+        # Neither proxy variables nor a netrc file are read: a registry is within the network, and
+        # its credentials are those of the settings.
         self._session = aiohttp.ClientSession(
-            headers=self._headers,
+            headers={"Accept": f"{_MEDIA_TYPE}, application/json"},
             timeout=self._timeout,
-            connector=aiohttp.TCPConnector(
-                ssl=True if self._ssl_context is None else self._ssl_context
-            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
         )
         return self
 
@@ -87,13 +105,27 @@ class RegistryClient:
         await self._add_references(found, references, [len(text)], ())
         return RegisteredSchema(found.get("schemaType") or _AVRO, text, references)
 
+    async def check(self) -> None:
+        """Ask for a schema that does not exist: what reads the others works.
+
+        Raises `RegistryRefusesError`, and `RegistryUnavailableError`.
+        """
+        with contextlib.suppress(UnknownSchemaError, UnusableSchemaError):
+            await self._get(f"schemas/ids/{_NO_ID}")
+
     async def latest(self, subject: str) -> int:
         """The id of the subject's latest schema. Raises as `schema`."""
         return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
 
-    async def find(self, subject: str, schema_type: str, text: str) -> int:
-        """The id of a schema that is registered under the subject. Raises as `schema`."""
-        return _id(await self._post(f"subjects/{_path(subject)}", schema_type, text))
+    async def find(
+        self, subject: str, schema_type: str, text: str, *, normalize: bool = False
+    ) -> int:
+        """The id of a schema that is registered under the subject. Raises as `schema`.
+
+        `normalize`: the registry has the schema in its normal form (order, white space).
+        """
+        query = "?normalize=true" if normalize else ""
+        return _id(await self._post(f"subjects/{_path(subject)}{query}", schema_type, text))
 
     async def register(self, subject: str, schema_type: str, text: str) -> int:
         """Register a schema under the subject, unless it is, and return its id.
@@ -138,28 +170,21 @@ class RegistryClient:
 
     async def _request(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """The answer of the first registry that gives one."""
-        problems = []
+        problems, kind = [], RegistryUnavailableError
         for url in self._urls:
             try:
                 return await self._request_to(f"{url}/{path}", method, body)
             except RegistryUnavailableError as error:
                 problems.append(f"{url} {error}")
-        raise RegistryUnavailableError("; ".join(problems))
+                if isinstance(error, RegistryRefusesError):
+                    kind = RegistryRefusesError
+        raise kind("; ".join(problems))
 
     async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
-        assert self._session is not None  # within the context manager
-        headers = {"Content-Type": _MEDIA_TYPE} if body is not None else None
         data = None if body is None else json.dumps(body)
-        try:
-            # A redirect would send the credentials to another server.
-            async with self._session.request(
-                method, url, data=data, headers=headers, allow_redirects=False
-            ) as response:
-                status = response.status
-                text = await _read(response)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise RegistryUnavailableError(f"does not answer: {reason}") from None
+        status, text = await self._send(url, method, data)
+        if status == 401 and await self._renew_login():
+            status, text = await self._send(url, method, data)
         if status == 200:
             return _parse_object(text)
         message = _error_message(text)
@@ -167,7 +192,46 @@ class RegistryClient:
             raise UnknownSchemaError(message)
         if status in (409, 422):
             raise UnusableSchemaError(message)
+        if status in _REFUSALS:
+            raise RegistryRefusesError(f"answers {status} {message}".rstrip())
         raise RegistryUnavailableError(f"answers {status} {message}".rstrip())
+
+    async def _send(self, url: str, method: str, data: str | None) -> tuple[int, bytes]:
+        assert self._session is not None  # within the context manager
+        headers = dict(self._login.headers)
+        if data is not None:
+            headers["Content-Type"] = _MEDIA_TYPE
+        try:
+            # A redirect would send the credentials to another server.
+            async with self._session.request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._login.ssl_context or True,
+            ) as response:
+                return response.status, await _read(response)
+        except aiohttp.ClientSSLError as error:
+            await self._renew_login()
+            raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
+                await self._renew_login()
+                raise RegistryRefusesError(f"closes the TLS connection: {reason}") from None
+            raise RegistryUnavailableError(f"does not answer: {reason}") from None
+
+    async def _renew_login(self) -> bool:
+        """Read credentials and certificates again, for the next request: they may have been
+        renewed. Whether the credentials have changed.
+        """
+        before = self._login.headers
+        try:
+            self._login = await asyncio.to_thread(self._read_login)
+        except SettingsError as error:
+            raise RegistryUnavailableError(f"cannot be logged in to: {error}") from None
+        return self._login.headers != before
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -216,10 +280,10 @@ def _schema_text(found: Mapping[str, Any]) -> str:
 
 
 def _id(found: Mapping[str, Any]) -> int:
-    try:
-        return int(found["id"])
-    except (KeyError, TypeError, ValueError):
-        raise RegistryUnavailableError("answers without an id") from None
+    schema_id = found.get("id")
+    if not isinstance(schema_id, int) or not 0 <= schema_id < 2**32:
+        raise RegistryUnavailableError("answers without an id of 4 bytes")
+    return schema_id
 
 
 def _path(subject: str) -> str:

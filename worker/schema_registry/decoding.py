@@ -10,6 +10,9 @@ MAX_SCHEMA_BYTES = 1_000_000
 MAX_REFERENCES = 100
 """Schemas that one schema refers to, over all levels."""
 
+MAX_DECODED_BYTES = 4 * 1024 * 1024
+"""Size of a decoded value as JSON, unless a caller gives its own."""
+
 MAX_DEPTH = 200
 """Nesting of a decoded value: the limit of JSON values as well."""
 
@@ -20,6 +23,10 @@ class UnusableSchemaError(ValueError):
 
 class UndecodableValueError(ValueError):
     """The value is not one of its schema; the message says why."""
+
+
+class ValueTooLargeError(UndecodableValueError):
+    """The value would exceed its limit as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +42,12 @@ class RegisteredSchema:
 
 Decode = Callable[[bytes], Any]
 """Returns the value as JSON has values. Raises `UndecodableValueError`, and nothing else."""
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether the value has more levels of lists and objects."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return levels == 0 or any(is_deeper(each, levels - 1) for each in value)

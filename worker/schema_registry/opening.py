@@ -1,26 +1,73 @@
 """Opens what a worker needs of the schema registry, by the settings."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from functools import partial
 
-from worker.schema_registry.client import RegistryClient
+import structlog
+
+from worker.kafka.errors import StreamingError
+from worker.schema_registry.client import (
+    RegistryClient,
+    RegistryRefusesError,
+    RegistryUnavailableError,
+)
 from worker.schema_registry.field_mapping import FieldMapping
+from worker.schema_registry.login import login
 from worker.schema_registry.record_values import Decode, RecordValueReader, compile_decoder
 from worker.schema_registry.schema_store import SchemaStore
 from worker.settings import Settings
 from worker.settings.field_paths import parse_field_paths
 
+log = structlog.get_logger(__name__)
+
+
+def registry_client(
+    settings: Settings, read_settings: Callable[[], Settings] | None = None
+) -> RegistryClient:
+    """`settings` name a registry. `read_settings` reads them again, for secrets in files."""
+    read = read_settings or (lambda: settings)
+    return RegistryClient(
+        settings.schema_registry.url,
+        timeout_seconds=settings.schema_registry.request_timeout_ms / 1000,
+        read_login=lambda: login(read().schema_registry),
+    )
+
 
 @asynccontextmanager
-async def open_reader(settings: Settings, decoders: Executor) -> AsyncIterator[RecordValueReader]:
-    """`settings` name a registry."""
-    registry = settings.schema_registry
-    timeout = registry.request_timeout_ms / 1000
-    async with RegistryClient(registry.url, timeout_seconds=timeout) as client:
-        store: SchemaStore[Decode] = SchemaStore(client, compile_decoder)
+async def open_reader(
+    settings: Settings,
+    decoders: Executor,
+    read_settings: Callable[[], Settings] | None = None,
+) -> AsyncIterator[RecordValueReader]:
+    """As `registry_client`. Raises `SettingsError`, and `StreamingError` if the registry refuses
+    the worker.
+    """
+    max_bytes = settings.qa.max_record_bytes
+    async with registry_client(settings, read_settings) as client:
+        await _check(client)
+        store: SchemaStore[Decode] = SchemaStore(
+            client, partial(compile_decoder, max_bytes=max_bytes)
+        )
         mapping = FieldMapping(parse_field_paths(settings.qa.fields))
         try:
             yield RecordValueReader(store, mapping, decoders)
         finally:
             await store.close()
+
+
+async def _check(client: RegistryClient) -> None:
+    """At the start an operator is watching: report wrong settings at once. A registry that does not
+    answer may come back, and plain JSON does not need it.
+    """
+    try:
+        await client.check()
+    except RegistryRefusesError as error:
+        raise StreamingError(
+            f"cannot use the schema registry: {error}; correct SCHEMA_REGISTRY_URL, the login "
+            f"(SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, SCHEMA_REGISTRY_BEARER_AUTH_TOKEN) or the "
+            f"certificates (SCHEMA_REGISTRY_SSL_...)"
+        ) from None
+    except RegistryUnavailableError as error:
+        log.warning("schema_registry_not_reached", reason=str(error))

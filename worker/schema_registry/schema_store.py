@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from worker.observability import metrics
 from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
@@ -18,7 +19,7 @@ D = TypeVar("D")
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 5.0
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 2.0
 """Between two requests to a registry that does not answer; doubled each time."""
 
 CONFIRM_SECONDS = 1.0
@@ -57,8 +58,16 @@ class SchemaStore(Generic[D]):
         self._known: dict[SchemaRef, D] = {}
         self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
         self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
-        self.unavailable: str | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+        self._turns = asyncio.Lock()
+        self._some_answer = asyncio.Event()
+        self._away: dict[SchemaRef, str] = {}
+        """Schemas for which the registry did not answer, and why."""
+
+    @property
+    def unavailable(self) -> str | None:
         """Why the registry cannot be asked, while something waits for it."""
+        return next(reversed(self._away.values()), None)
 
     def known(self, ref: SchemaRef) -> D | None:
         """The decoder, if it needs no request."""
@@ -93,7 +102,7 @@ class SchemaStore(Generic[D]):
     def _fetched(self, ref: SchemaRef, task: asyncio.Task[D]) -> None:
         del self._fetching[ref]
         if task.cancelled():
-            return
+            return  # the worker ends
         error = task.exception()
         if error is None:
             self._known[ref] = task.result()
@@ -103,28 +112,71 @@ class SchemaStore(Generic[D]):
             if len(self._problems) >= MAX_PROBLEMS:
                 del self._problems[next(iter(self._problems))]
             self._problems[ref] = self._clock(), error
-        if not self._fetching:
-            self.unavailable = None
+
+    def _not_answered(self, ref: SchemaRef, reason: str) -> None:
+        if not self._away:
+            log.warning("schema_registry_unavailable", schema=str(ref), reason=reason)
+        self._away.pop(ref, None)  # the last reason counts
+        self._away[ref] = reason
+        metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(1)
+
+    def _answered(self, ref: SchemaRef) -> None:
+        self._pause = FIRST_PAUSE_SECONDS
+        self._some_answer.set()
+        self._some_answer = asyncio.Event()
+        if self._away.pop(ref, None) is not None and not self._away:
+            log.info("schema_registry_available")
+            metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(0)
+
+    async def _wait_for_turn(self) -> None:
+        """Of all that wait for a registry that is away, one asks at a time, in turns: one of them
+        may be what the registry fails on. Once it has answered one, all ask.
+        """
+        turn = asyncio.create_task(self._take_turn())
+        some_answer = asyncio.create_task(self._some_answer.wait())
+        try:
+            await asyncio.wait([turn, some_answer], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            turn.cancel()
+            some_answer.cancel()
+            await asyncio.wait([turn, some_answer])
+
+    async def _take_turn(self) -> None:
+        async with self._turns:
+            await self._sleep(self._pause)
+            self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
 
     async def _fetch(self, ref: SchemaRef) -> D:
-        pause, confirmed = FIRST_PAUSE_SECONDS, False
+        confirmed = False
         while True:
             try:
                 registered = await self._registry.schema(ref)
             except RegistryUnavailableError as error:
-                if self.unavailable is None:
-                    log.warning("schema_registry_unavailable", schema=str(ref), reason=str(error))
-                self.unavailable = str(error)
-                await self._sleep(pause)
-                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+                _count("unavailable")
+                self._not_answered(ref, str(error))
+                await self._wait_for_turn()
                 continue
             except UnknownSchemaError:
+                self._answered(ref)
                 if confirmed:
+                    _count("unknown")
                     raise
                 confirmed = True
                 await self._sleep(CONFIRM_SECONDS)
                 continue
-            if self.unavailable is not None:
-                self.unavailable = None
-                log.info("schema_registry_available")
-            return await asyncio.to_thread(self._compile, registered)
+            except UnusableSchemaError:
+                self._answered(ref)
+                _count("unusable")
+                raise
+            self._answered(ref)
+            try:
+                decoder = await asyncio.to_thread(self._compile, registered)
+            except UnusableSchemaError:
+                _count("unusable")
+                raise
+            _count("found")
+            return decoder
+
+
+def _count(outcome: str) -> None:
+    metrics.SCHEMA_REGISTRY_REQUESTS.labels(outcome).inc()

@@ -35,5 +35,22 @@ def to_json_value(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__}")
 
 
+def without_nulls(value: Any) -> Any:
+    """An event's document without the fields that are null, except in `metadata`.
+
+    An Avro value has every field of its schema, null for an optional one that is not set; Java's
+    serializers of JSON Schema write null for it too. The event's own schema has no null.
+    """
+    if isinstance(value, dict):
+        return {
+            name: each if name == "metadata" or isinstance(each, str) else without_nulls(each)
+            for name, each in value.items()
+            if each is not None
+        }
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
+    return value
+
+
 def _not_finite(number: float) -> str:
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

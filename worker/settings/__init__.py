@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from worker.settings.base import SettingsError, SettingsGroup
 from worker.settings.kafka import KafkaSettings
 from worker.settings.schema_registry import SchemaRegistrySettings
+from worker.settings.value_formats import AnswerFormat
 from worker.settings.worker import WorkerSettings
 
 __all__ = [
@@ -51,8 +52,17 @@ class Settings:
                 f"KAFKA_GROUP_ID to another name than {default_group}, since nothing else answers "
                 f"the questions that this group leaves out"
             )
-        if self.qa.fields and not self.schema_registry.url:
+        if self.schema_registry.url:
+            return
+        if self.qa.fields:
             raise SettingsError(
                 "QA_FIELDS maps the fields of values with a registered schema; it needs "
                 "SCHEMA_REGISTRY_URL"
+            )
+        if self.qa.register_schemas:
+            raise SettingsError("QA_REGISTER_SCHEMAS needs SCHEMA_REGISTRY_URL")
+        if self.qa.answer_format is not AnswerFormat.JSON:
+            raise SettingsError(
+                f"QA_ANSWER_FORMAT={self.qa.answer_format} names a schema of the registry; it "
+                f"needs SCHEMA_REGISTRY_URL"
             )

@@ -44,6 +44,12 @@ _GROUPS: tuple[tuple[str, type[SettingsGroup]], ...] = (
     ("KAFKA_", KafkaSettings),
     ("SCHEMA_REGISTRY_", SchemaRegistrySettings),
 )
+_SHARED_PREFIXES = ("KAFKA_", "SCHEMA_REGISTRY_")
+"""Prefixes of variables that other containers and tools have too."""
+
+_CREDENTIALS = re.compile(r"//\S*@")
+"""In a URL, which is refused for them; the error goes to a log."""
+
 # Kubernetes puts QA_WORKER_SERVICE_HOST and the like into every pod beside a service "qa-worker".
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$")
 
@@ -71,13 +77,16 @@ def validate(environment: Mapping[str, str]) -> Settings | list[str]:
 
 
 def find_misspelled(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each `KAFKA_...` variable whose name nearly equals a setting's.
+    """Yield a line for each `KAFKA_...` or `SCHEMA_REGISTRY_...` variable whose name nearly equals
+    a setting's.
 
     They do not stop the start: other containers and tools use the prefix too.
     """
     known = _names()
-    for name in sorted(environment):
-        if name.startswith("KAFKA_") and name not in known:
+    for name, value in sorted(environment.items()):
+        # Beside a service "schema-registry" every pod has a SCHEMA_REGISTRY_PORT.
+        is_ours = name in known or _is_service_link(name, value)
+        if name.startswith(_SHARED_PREFIXES) and not is_ours:
             for near in difflib.get_close_matches(name, known, n=1, cutoff=_TYPO_SIMILARITY):
                 yield f"unknown setting {name}; did you mean {near}?"
 
@@ -177,7 +186,8 @@ def _build(
             if each["loc"]:
                 name = str(each["loc"][0])
                 hidden = _is_secret(group.model_fields[name])
-                shown = "its value" if hidden else repr(values.get(name, ""))
+                given = _CREDENTIALS.sub("//***@", values.get(name, ""))
+                shown = "its value" if hidden else repr(given)
                 message = f"{prefix}{name.upper()} is {shown}: {message}"
             problems.append(message)
         return None

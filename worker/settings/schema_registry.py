@@ -11,6 +11,9 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from worker.inference.options import split_csv
 from worker.settings.base import SettingsGroup
 
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""RFC 6750."""
+
 _URL = re.compile(r"https?://[^\s/@?#]+(/[^\s?#]*)?")
 
 
@@ -59,6 +62,12 @@ class SchemaRegistrySettings(SettingsGroup):
         ]
         if given and not self.url:
             raise ValueError(f"SCHEMA_REGISTRY_{given[0].upper()} needs SCHEMA_REGISTRY_URL")
+        tls = [name for name in given if name.startswith("ssl_")]
+        if tls and not any(url.startswith("https:") for url in self.url):
+            raise ValueError(
+                f"SCHEMA_REGISTRY_{tls[0].upper()} has no effect without an https URL in "
+                f"SCHEMA_REGISTRY_URL"
+            )
         if self.basic_auth_user_info and self.bearer_auth_token:
             raise ValueError(
                 "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO and SCHEMA_REGISTRY_BEARER_AUTH_TOKEN are "
@@ -67,6 +76,11 @@ class SchemaRegistrySettings(SettingsGroup):
         user_info = self.basic_auth_user_info
         if user_info and ":" not in user_info.get_secret_value():
             raise ValueError("SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO must be USER:PASSWORD")
+        token = self.bearer_auth_token
+        if token and not _TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError(
+                "SCHEMA_REGISTRY_BEARER_AUTH_TOKEN must be a token alone, without `Bearer`"
+            )
         if self.ssl_key_password and not self.ssl_keystore_location:
             raise ValueError(
                 "SCHEMA_REGISTRY_SSL_KEY_PASSWORD needs SCHEMA_REGISTRY_SSL_KEYSTORE_LOCATION"

@@ -22,7 +22,8 @@ from worker.kafka.errors import Recovery, format_error, recovery_for
 from worker.observability import metrics
 from worker.settings import Settings
 from worker.streaming.delivery.base import Tracker
-from worker.streaming.partition import PartitionContext, PartitionProcessor
+from worker.streaming.partition import PartitionProcessor
+from worker.streaming.partition_context import PartitionContext
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,13 @@ FENCED = (
 )
 """Another owner took a fence, or the group removed this member: so it learns at its next heartbeat.
 """
+
+_PARTITION_GAUGES = (
+    metrics.LAG,
+    metrics.HELD_UP_RECORDS,
+    metrics.POSITION,
+    metrics.SCHEMA_WAITING_RECORDS,
+)
 
 MAX_RESTARTS = 3
 """Consecutive restarts of a partition without a successful delivery; then the session ends."""
@@ -67,6 +75,11 @@ class Assignment:
     @property
     def trackers(self) -> dict[TopicPartition, Tracker]:
         return {partition: each.tracker for partition, each in self._partitions.items()}
+
+    @property
+    def waiting(self) -> list[TopicPartition]:
+        """Partitions in which a record waits for the schema registry."""
+        return [each for each, processor in self._partitions.items() if processor.waits_for_schema]
 
     # The rebalance listener. The protocol is eager: a rebalance revokes all partitions first.
 
@@ -176,7 +189,7 @@ class Assignment:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if not drained.done():
-                    left = sum(each.tracker.in_flight for each in partitions.values())
+                    left = sum(each.in_flight_records for each in partitions.values())
                     log.warning("drain_timed_out", records=left, seconds=self._drain_seconds)
             finally:
                 drained.cancel()
@@ -189,7 +202,7 @@ class Assignment:
     ) -> None:
         for partition, processor in partitions.items():
             self._discarded += processor.close()
-            for gauge in (metrics.LAG, metrics.HELD_UP_RECORDS, metrics.POSITION):
+            for gauge in _PARTITION_GAUGES:
                 gauge.remove(partition.topic, str(partition.partition))
         for task in tasks.values():
             task.cancel()

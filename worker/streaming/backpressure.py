@@ -137,6 +137,10 @@ class InFlightLimiter:
         await self._changed.wait()
         self._changed.clear()
 
+    def wake(self) -> None:
+        """Wake the waiters, for another reason than capacity."""
+        self._changed.set()
+
     def engine_progressed(self) -> None:
         """The engine finished tokens: wake the waiters. May be called from any thread."""
         if not self._wake_scheduled:

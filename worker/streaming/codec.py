@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.answer import Source
-from schemas.envelope import TRACE, E, Envelope, decode_event, encode_outcome
+from schemas.envelope import JSON, TRACE, E, Envelope, ValueFormat, decode_event, encode_outcome
 from schemas.event import Outcome
 from schemas.rejection import (
     HEADERS_OMITTED,
@@ -45,6 +45,7 @@ def encode_outcome_record(
     *,
     context: Sequence[Header] | None = None,
     requires_key: bool = False,
+    value_format: ValueFormat = JSON,
 ) -> OutputRecord:
     """The outcome under the question's key, in its content mode, with its correlation headers.
 
@@ -53,6 +54,8 @@ def encode_outcome_record(
 
     `context` replaces the question's trace headers. Trace attributes of a CloudEvent are copied
     unchanged: they name the trace that created the event, not the one that processed it.
+
+    Raises `Rejected` if the format cannot hold the outcome.
     """
     source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
     value, headers = encode_outcome(
@@ -61,6 +64,7 @@ def encode_outcome_record(
         record.headers if context is None else with_trace_context(record.headers, context),
         source=f"/qa-worker/{record.topic}",
         extensions=envelope.extensions,
+        value_format=value_format,
     )
     key = record.key
     if key is None and requires_key:

@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from aiokafka import TopicPartition
@@ -18,54 +17,27 @@ from aiokafka import TopicPartition
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import InputRecord
 from worker.observability import metrics
-from worker.observability.health import Health
 from worker.observability.record_trace import (
     ANSWERED,
     DROPPED,
     OUT_OF_SAMPLE,
     UNSURE,
-    RecordTrace,
-    TraceDispatcher,
 )
-from worker.streaming.backpressure import InFlightLimiter
-from worker.streaming.dead_letter_limit import DeadLetterLimit, counts
+from worker.streaming.dead_letter_limit import counts
 from worker.streaming.delivery.base import (
     DeliveredRecord,
-    Delivery,
     NotDeliveredError,
     ProcessedRecord,
     Refusals,
     Tracker,
 )
+from worker.streaming.in_flight_record import InFlightRecord
 from worker.streaming.offset_tracker import OffsetTracker
 from worker.streaming.outcome_metrics import count_outcome, observe_latency
-from worker.streaming.processor import RecordProcessor
+from worker.streaming.partition_context import PartitionContext
+from worker.streaming.schema_waits import SchemaWaits
 from worker.streaming.sends import add_sends
 from worker.streaming.unsure import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionContext:
-    """What the partitions of a session share."""
-
-    processor: RecordProcessor
-    delivery: Delivery
-    limiter: InFlightLimiter
-    dead_letter_limit: DeadLetterLimit
-    health: Health
-    traces: TraceDispatcher
-    batch_records: int
-    """Records that are delivered without waiting for the interval, and at most together."""
-
-
-@dataclass(frozen=True, slots=True)
-class InFlightRecord:
-    """A record whose outcome is not acknowledged."""
-
-    record: InputRecord
-    processing: "asyncio.Task[ProcessedRecord]"
-    added: float
-    trace: RecordTrace | None
 
 
 class PartitionProcessor:
@@ -91,6 +63,8 @@ class PartitionProcessor:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = self._closed = False
+        self._discarded = 0
+        self._waits = SchemaWaits(partition, context.limiter, self._discard_waiting)
         self._delivering: tuple[Sequence[ProcessedRecord], int] = (), 0
         """The batch that is being delivered, and the start of its delivery (`time.time_ns`)."""
 
@@ -129,7 +103,7 @@ class PartitionProcessor:
         self.in_flight_bytes += record.size
         self._idle.clear()
         trace = context.traces.start(record)
-        processing = asyncio.create_task(context.processor.process(record, trace))
+        processing = asyncio.create_task(context.processor.process(record, trace, self._waits))
         self._processing.append(InFlightRecord(record, processing, time.perf_counter(), trace))
         processing.add_done_callback(self._collect_processed)
 
@@ -142,9 +116,22 @@ class PartitionProcessor:
     def in_flight_records(self) -> int:
         return len(self._processing) + len(self._processed)
 
+    @property
+    def waits_for_schema(self) -> bool:
+        """Whether a record waits for the schema registry."""
+        return bool(self._waits)
+
+    @property
+    def admits(self) -> bool:
+        """Whether records may be added: few behind one that waits for the schema registry."""
+        return not self._waits or self._waits.admits(self.in_flight_records, self.in_flight_bytes)
+
     async def drain(self) -> None:
-        """Wait until nothing is in flight. The last batch does not wait for the interval."""
+        """Wait until nothing is in flight. The last batch does not wait for the interval, and a
+        record that waits for the schema registry is discarded, with those behind it.
+        """
         self._draining = True
+        self._discard_waiting()
         self._changed.set()
         await self._idle.wait()
 
@@ -157,25 +144,41 @@ class PartitionProcessor:
         if self._closed:
             return 0
         self._closed = True
-        discarded = len(self._processed) + len(self._processing)
         traces = self._context.traces
         self._trace_failure(asyncio.CancelledError())
         for each in (*self._processed, *self._processing):
-            if not each.processing.cancel() and not each.processing.cancelled():
-                each.processing.exception()  # retrieved, or asyncio logs it
-            self._context.limiter.release(each.record.size)
-            if each.trace is not None:
-                traces.end(each.trace, DROPPED)
-            metrics.DISCARDED_RECORDS.inc()
+            self._discard(each)
         for delivered in self.tracker.close():
             if delivered.trace is not None:
                 traces.end(delivered.trace, DROPPED)
         self._processed.clear()
         self._processing.clear()
-        self.in_flight_bytes = 0
         self._replaced.clear()
         self._idle.set()
-        return discarded
+        return self._discarded
+
+    def _discard_waiting(self) -> None:
+        """In a drain: the next owner reads the first record that waits for the schema registry, and
+        those behind it, again.
+        """
+        first = self._waits.first
+        if not self._draining or first is None:
+            return
+        while self._processing and self._processing[-1].record.offset >= first:
+            self._discard(self._processing.pop())
+        if not self.in_flight_records:
+            self._idle.set()
+        self._changed.set()
+
+    def _discard(self, each: InFlightRecord) -> None:
+        each.cancel()
+        if not self._waits.discard(each.record):
+            self._context.limiter.release(each.record.size)
+        self.in_flight_bytes -= each.record.size
+        if each.trace is not None:
+            self._context.traces.end(each.trace, DROPPED)
+        metrics.DISCARDED_RECORDS.inc()
+        self._discarded += 1
 
     def _collect_processed(self, _: "asyncio.Task[ProcessedRecord]") -> None:
         while self._processing and self._processing[0].processing.done():
@@ -224,7 +227,7 @@ class PartitionProcessor:
                 self._delivering = (), 0
             self.made_progress = True
             self._context.health.record_completed()
-            if not self.tracker.in_flight:
+            if not self.in_flight_records:
                 self._idle.set()
         if limit_exceeded is not None:
             raise limit_exceeded

@@ -102,13 +102,20 @@ class RecordPoller:
         # None: of any partition, also of one that is assigned meanwhile.
         asked: list[TopicPartition] | None = None
         seconds = POLL_SECONDS
-        if self._polled:
-            asked = [each for each, processor in assigned.items() if processor not in self._polled]
+        full = {each for each, processor in assigned.items() if not processor.admits}
+        if self._polled or full:
+            asked = [
+                each
+                for each, processor in assigned.items()
+                if processor not in self._polled and each not in full
+            ]
             seconds = BLOCKED_POLL_SECONDS if blocked else 0.0
-        if asked == []:
+        if asked == [] and not full:
             if blocked:
                 await self._limiter.wait_for_change()
             return
+        # Of no partition, while all wait for the schema registry: that may take longer than a
+        # member of the group may go without a poll.
         max_records = max(1, self._max_records // max(1, len(assigned)))
         records = await self._consumer.poll(asked, max_records=max_records, seconds=seconds)
         # No await since the poll returned. A partition that is closed later refuses its records; a
@@ -138,7 +145,7 @@ class RecordPoller:
         return True
 
     def _within_share(self, partition: PartitionProcessor, record: InputRecord) -> bool:
-        if not self._limiter.admits(record.topic):
+        if not partition.admits or not self._limiter.admits(record.topic):
             return False
         alone = len(self._assignment.partitions) == 1
         return alone or self._limiter.within_share(

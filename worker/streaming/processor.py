@@ -5,9 +5,11 @@ PartitionProcessor's job.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
@@ -15,7 +17,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import structlog
 
 from schemas.answer import Answer
-from schemas.envelope import Envelope
+from schemas.envelope import JSON, Envelope, ValueFormat
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
@@ -23,6 +25,7 @@ from worker.inference.result import R, ReadResult
 from worker.kafka.records import InputRecord, OutputRecord
 from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
+from worker.observability.timings import StageTiming
 from worker.streaming.backpressure import EngineLoad
 from worker.streaming.codec import (
     decode_record,
@@ -41,6 +44,7 @@ from worker.streaming.replies import (
     with_event_id,
 )
 from worker.streaming.sample import Sample
+from worker.streaming.schema_waits import SchemaWait, SchemaWaits
 from worker.streaming.trace_context import new_context, with_context, with_new_context
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
@@ -54,6 +58,7 @@ _NAMED_FIELDS = 20
 """How many unknown fields of an event are logged; a record may have a hundred thousand."""
 
 _DECODE = metrics.STAGE.labels("decode")
+_SCHEMA = metrics.STAGE.labels("schema")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,8 +81,14 @@ class Engine(EngineLoad, Protocol):
 class ValueReader(Protocol):
     """Reads values that are not JSON."""
 
-    async def read(self, record: InputRecord) -> InputRecord:
-        """The record with its value as JSON. Raises `Rejected`."""
+    @property
+    def unavailable(self) -> str | None:
+        """Why the registry cannot be asked, while a record waits for it."""
+
+    async def read(self, record: InputRecord, wait: AbstractContextManager[None]) -> InputRecord:
+        """The record with its value as JSON. Within `wait` it waits for the registry, without a
+        deadline. Raises `Rejected`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +111,39 @@ class RecordProcessor:
     sample: Sample = field(default_factory=Sample)
     values: ValueReader | None = None
     """None: every value is JSON."""
+    answer_format: ValueFormat = JSON
 
-    async def process(self, record: InputRecord, trace: RecordTrace | None) -> ProcessedRecord:
-        """Decode, infer and encode; a rejection becomes a dead letter.
+    async def process(
+        self, record: InputRecord, trace: RecordTrace | None, waits: SchemaWaits | None = None
+    ) -> ProcessedRecord:
+        """Decode, infer and encode; a rejection becomes a dead letter. While the record waits for
+        its schema, it is one of `waits`.
 
         Raises errors that are not caused by the record.
         """
         name = record.default_id
         reply: Reply | None = None
         started_ns = time.time_ns()
+        decoded = False
         try:
             reply = await self.replies.find(record)
             started = time.perf_counter()
             if trace is not None and reply is not None:
                 trace.reply_topic = reply.topic
-            readable = record if self.values is None else await self.values.read(record)
-            envelope, cache_key = await self._run_sized(readable, self._decode, readable)
+            readable, max_bytes = record, self.max_record_bytes
+            if self.values is not None and len(record.value or b"") <= max_bytes:
+                wait = SchemaWait(record, waits)
+                readable = await self.values.read(record, wait)
+                if readable is not record:
+                    max_bytes = sys.maxsize  # of the record's own value
+                if wait.ended:
+                    started += wait.seconds
+                    started_ns = wait.ended
+                    _SCHEMA.observe(wait.seconds)
+                    if trace is not None:
+                        trace.stages.append(StageTiming("schema", wait.began, wait.ended))
+            envelope, cache_key = await self._run_sized(readable, self._decode, readable, max_bytes)
+            decoded = True
             _DECODE.observe(time.perf_counter() - started)
             name = envelope.event.id or name
             reply = with_event_id(reply, name)
@@ -151,6 +179,7 @@ class RecordProcessor:
                     self.answers_topic,
                     context=new_context(trace),
                     requires_key=self.answers_topic in self.compacted,
+                    value_format=self.answer_format,
                 )
                 first, *others = self.replies.outputs(record, output, reply)
                 outputs = first, *(with_new_context(other, trace) for other in others)
@@ -165,7 +194,7 @@ class RecordProcessor:
                 record.offset, outputs, None, reply, verdict, answered_late=is_late
             )
         except Rejected as rejected:
-            if trace is not None and not trace.stages:
+            if trace is not None and not decoded:
                 trace.id = name
                 trace.add_stage("decode", started_ns)
             if not self.sample.contains_unread(record, name):
@@ -178,10 +207,12 @@ class RecordProcessor:
         log.debug("unsure", **record.place, id=name, score=answer.score, to=topic)
         return encode_unsure_question(record, answer, topic, requires_key=topic in self.compacted)
 
-    def _decode(self, record: InputRecord) -> tuple[Envelope[Event[Outcome]], bytes | None]:
+    def _decode(
+        self, record: InputRecord, max_bytes: int
+    ) -> tuple[Envelope[Event[Outcome]], bytes | None]:
         """The record's event, and its key in the cache, if there is one. Raises `Rejected`."""
         kind = self.engine.event_type
-        envelope = decode_record(kind, record, max_bytes=self.max_record_bytes)
+        envelope = decode_record(kind, record, max_bytes=max_bytes)
         if self.cache is None or not self.sample.contains(envelope.event.id or ""):
             return envelope, None
         return envelope, self.cache.key(envelope.event)

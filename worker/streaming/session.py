@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from schemas.envelope import ValueFormat
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer
@@ -28,7 +29,7 @@ from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.factory import create_delivery
 from worker.streaming.observed_consumer import ObservedConsumer
 from worker.streaming.output_limits import OutputLimits
-from worker.streaming.partition import PartitionContext
+from worker.streaming.partition_context import PartitionContext
 from worker.streaming.poller import RecordPoller
 from worker.streaming.processor import Engine, RecordProcessor, ValueReader
 from worker.streaming.replies import ReplyRouter
@@ -61,6 +62,7 @@ class KafkaSession:
         traces: TraceDispatcher,
         silence: SilenceGuard,
         values: ValueReader | None,
+        answer_format: ValueFormat,
     ) -> None:
         """`decoders` runs JSON that is too large for the event loop."""
         qa = settings.qa
@@ -93,6 +95,7 @@ class KafkaSession:
             unsure=UnsureQuestions(qa.min_score, qa.unsure_topic),
             sample=Sample(qa.sample),
             values=values,
+            answer_format=answer_format,
         )
         context = PartitionContext(
             processor=processor,
@@ -111,7 +114,7 @@ class KafkaSession:
             max_records=settings.kafka.max_poll_records,
         )
         self._watchdog = Watchdog(
-            qa, self._consumer, self._assignment, self._limiter, health, silence
+            qa, self._consumer, self._assignment, self._limiter, health, silence, values
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None

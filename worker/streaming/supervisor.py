@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 from aiokafka.errors import KafkaConnectionError
 
+from schemas.envelope import JSON, ValueFormat
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.cluster_support import ClusterSupport, require_delivery
@@ -24,6 +25,7 @@ from worker.observability import metrics
 from worker.observability.health import Health
 from worker.observability.record_trace import TraceDispatcher
 from worker.settings import Settings, SettingsError
+from worker.settings.value_formats import AnswerFormat
 from worker.streaming.assignment import SESSION_ERRORS
 from worker.streaming.dead_letter_limit import DeadLetterLimit
 from worker.streaming.processor import Engine, ValueReader
@@ -74,6 +76,7 @@ class WorkerSupervisor:
         self._support = ClusterSupport()
         self._session: KafkaSession | None = None
         self._values: ValueReader | None = None
+        self._answer_format = JSON
 
     @property
     def records_in_flight(self) -> int:
@@ -88,7 +91,10 @@ class WorkerSupervisor:
         # One thread: records too large for the event loop are rare.
         with ThreadPoolExecutor(1, "qa-decode") as decoders:
             async with self._open_values(decoders) as self._values:
-                await self._run_sessions(stop, decoders)
+                answer_format = await self._find_answer_format(stop)
+                if answer_format is not None:
+                    self._answer_format = answer_format
+                    await self._run_sessions(stop, decoders)
 
     async def _run_sessions(self, stop: asyncio.Event, decoders: Executor) -> None:
         failures = 0
@@ -119,7 +125,30 @@ class WorkerSupervisor:
         # The extra `registry` is needed only here.
         from worker.schema_registry.opening import open_reader
 
-        return open_reader(self._settings, decoders)
+        return open_reader(self._settings, decoders, self._read_settings)
+
+    async def _find_answer_format(self, stop: asyncio.Event) -> ValueFormat | None:
+        """None if `stop` was set while the registry was away.
+
+        Raises `StreamingError` if the registry does not have the answers' schema.
+        """
+        if self._settings.qa.answer_format is AnswerFormat.JSON:
+            return JSON
+        # The extra `registry` is needed only here.
+        from worker.schema_registry.answer_format import find_answer_format
+
+        outcome_type = self._engine.event_type.OUTCOME
+        finding = asyncio.create_task(
+            find_answer_format(self._settings, outcome_type, self._read_settings)
+        )
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([finding, stopped], return_when=asyncio.FIRST_COMPLETED)
+            return finding.result() if finding.done() else None
+        finally:
+            finding.cancel()
+            stopped.cancel()
+            await asyncio.wait([finding, stopped])
 
     async def _open(self, decoders: Executor, stop: asyncio.Event) -> KafkaSession | None:
         """A session that has joined the group, or None if `stop` was set meanwhile.
@@ -146,6 +175,7 @@ class WorkerSupervisor:
             self._traces,
             self._silence,
             self._values,
+            self._answer_format,
         )
         opening = asyncio.create_task(session.open())
         stopped = asyncio.create_task(stop.wait())

@@ -46,6 +46,16 @@ class Trackers(Protocol):
     @property
     def trackers(self) -> Mapping[TopicPartition, Tracker]: ...
 
+    @property
+    def waiting(self) -> Collection[TopicPartition]:
+        """Partitions in which a record waits for the schema registry."""
+
+
+class SchemaRegistry(Protocol):
+    @property
+    def unavailable(self) -> str | None:
+        """Why the registry cannot be asked, while a record waits for it."""
+
 
 class Watchdog:
     """Runs beside the work of a session."""
@@ -58,6 +68,7 @@ class Watchdog:
         limiter: InFlightLimiter,
         health: Health,
         silence: SilenceGuard,
+        registry: SchemaRegistry | None = None,
     ) -> None:
         self._qa = qa
         self._consumer = consumer
@@ -65,6 +76,7 @@ class Watchdog:
         self._limiter = limiter
         self._health = health
         self._silence = silence
+        self._registry = registry
         self._past_deadline = PastDeadlineReporter()
 
     async def run(self) -> None:
@@ -80,19 +92,35 @@ class Watchdog:
         while True:
             self._past_deadline.report()
             lag = await self._measure_lag()
-            self._health.set_work_pending(self._limiter.records > 0 or lag > 0)
+            self._health.set_work_pending(self._records_in_flight > 0 or lag > 0)
             if self._health.seconds_since_contact > self._qa.outage_seconds:
                 raise StreamingError(
                     f"no broker has answered for {self._health.seconds_since_contact:.0f} s "
                     f"(QA_OUTAGE_SECONDS is {self._qa.outage_seconds:g}); giving up"
                 )
             if self._health.stalled:
+                records = self._records_in_flight
                 raise StreamingError(
-                    f"{self._limiter.records} records in flight and a lag of {lag}, but no record "
+                    f"{records} records in flight and a lag of {lag}, but no record "
                     f"completed for {self._qa.stall_seconds:g} s (QA_STALL_SECONDS); giving up"
                 )
             await self._silence.check(self._health.seconds_since_contact)
             await asyncio.sleep(CHECK_SECONDS)
+
+    @property
+    def _records_in_flight(self) -> int:
+        """Without those of partitions that wait for the schema registry, which may take as long as
+        it likes. Says also which ones wait.
+        """
+        waiting, trackers = self._assignment.waiting, self._assignment.trackers
+        if not waiting:
+            self._health.waiting_partitions = {}
+            return self._limiter.records
+        why = (self._registry and self._registry.unavailable) or "it is being asked"
+        self._health.waiting_partitions = {
+            f"{each.topic} partition {each.partition}": why for each in waiting
+        }
+        return sum(each.in_flight for at, each in trackers.items() if at not in waiting)
 
     async def _measure_lag(self) -> int:
         """The records of all partitions that can be read, together; 0 if the brokers do not answer.
@@ -115,6 +143,7 @@ class Watchdog:
         self._health.broker_contact()
         self._silence.answered()
         total, stopped = 0, self._consumer.stopped
+        waiting = self._assignment.waiting
         self._health.stopped_partitions = {
             f"{each.topic} partition {each.partition}": why for each, why in stopped.items()
         }
@@ -129,7 +158,7 @@ class Watchdog:
             metrics.LAG.labels(*labels).set(readable + max(0, held_up))
             metrics.HELD_UP_RECORDS.labels(*labels).set(max(0, held_up))
             metrics.POSITION.labels(*labels).set(tracker.position)
-            if partition not in stopped:
+            if partition not in stopped and partition not in waiting:
                 # No restart of the worker would make the partition go on.
                 total += readable
         return total

@@ -177,6 +177,25 @@ KAFKA = Row(
             stacked=True,
         ),
         Panel(
+            "Schema registry",
+            "Schemas asked of the registry per second, by outcome. While one is unavailable, the "
+            "partitions of the records that need it wait.",
+            "cps",
+            (
+                (
+                    "{{outcome}}",
+                    f"sum by (outcome) ({rate('qa_schema_registry_requests_total')})",
+                ),
+                ("unavailable: 1", f"max(qa_schema_registry_unavailable{{{OF}}})"),
+            ),
+        ),
+        Panel(
+            "Records that wait for their schema",
+            "Their partitions add few others meanwhile; /healthz names these partitions.",
+            "short",
+            (("records", f"sum(qa_schema_waiting_records{{{OF}}}) or vector(0)"),),
+        ),
+        Panel(
             "Replies",
             "Questions that name a reply topic. not_allowed: by QA_REPLY_TOPICS; unknown: no "
             "such topic or partition, or no right to write there.",

@@ -16,6 +16,7 @@ from worker.answers.join import Join, JoinKey, Side, join_answers
 from worker.answers.sources import AnswerSource, FileAnswers, open_topics
 from worker.cli.answers.report import Report
 from worker.cli.errors import CommandError
+from worker.cli.registry_extra import check_registry_extra
 from worker.cli.topic_reading import UnreadableReport, parse_time, progress_bars
 from worker.kafka.topic_reader import OnProgress
 from worker.model_tools.evaluation.squad import load_squad
@@ -136,6 +137,7 @@ async def _open(
         raise CommandError(
             f"there is no file {topics[0]!r}, and to read a topic KAFKA_BOOTSTRAP_SERVERS is needed"
         )
+    check_registry_extra(settings)
     async with open_topics(settings, topics, since, UnreadableReport()) as opened:
         by_name = {topic.topic: topic for topic in opened}
         yield (

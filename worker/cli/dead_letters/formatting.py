@@ -1,20 +1,24 @@
 """Formats the fields of dead letters as text. `worker/cli/terminal.py` escapes what it prints."""
 
 import base64
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from worker.dead_letters.dead_letter import DeadLetter
 from worker.observability.printable import printable
 
 
-def format_bytes(data: bytes | None) -> str:
-    """The text in UTF-8, or base64 with a prefix."""
+def format_bytes(data: bytes | None, *, controls: bool = True) -> str:
+    """The text in UTF-8, or base64 with a prefix; without `controls`, also of a text with control
+    characters.
+    """
     if data is None:
         return "(none)"
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return f"base64: {base64.b64encode(data).decode()}"
+    with suppress(UnicodeDecodeError):
+        text = data.decode()
+        if controls or text == printable(text, lines=True):
+            return text
+    return f"base64: {base64.b64encode(data).decode()}"
 
 
 def truncate(text: str, length: int) -> str:

@@ -4,6 +4,7 @@ import { byId, el, plural, short } from "./dom.js";
 
 const NAMES = {
   queue: "Queue",
+  schema: "Wait for schema",
   decode: "Decode",
   preprocess: "Preprocess",
   inference: "Run model",

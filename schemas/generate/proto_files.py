@@ -1,4 +1,9 @@
-"""The `.proto` file of the events, from the pydantic models."""
+"""`.proto` files of the events, from the pydantic models.
+
+One file for each event, with the event as its only message and all others within it: tools that
+know a subject's schema only take the first message, and a subject gets a new version only if its
+own event has changed.
+"""
 
 import re
 import textwrap
@@ -10,6 +15,15 @@ from schemas import Answer, Embedding, Question, Text
 from schemas.answer import ModelInfo, Source, Span
 from schemas.generate.model_fields import ModelField, model_fields
 from schemas.question import Passage, ReadingOptions
+
+EVENTS: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {
+    Question: (Passage, ReadingOptions),
+    Text: (),
+    Answer: (Span, ModelInfo, Source),
+    Embedding: (ModelInfo, Source),
+}
+"""Events, with the messages within each. Only ever add to the end: Confluent's serializers name a
+message by its index."""
 
 NUMBERS: dict[type[BaseModel], tuple[str, ...]] = {
     Question: ("id", "question", "context", "contexts", "options", "metadata", "expires_at"),
@@ -49,8 +63,8 @@ NUMBERS: dict[type[BaseModel], tuple[str, ...]] = {
     ModelInfo: ("name", "revision", "sha256", "precision", "provider"),
     Source: ("topic", "partition", "offset"),
 }
-"""Messages in the order of the file, with their fields: the first has the number 1. Only ever add
-to the end: a number means its field for ever."""
+"""Fields of the messages: the first has the number 1. Only ever add to the end: a number means its
+field for ever."""
 
 _TYPES = {
     str: "string",
@@ -66,27 +80,36 @@ syntax = "proto3";
 package qa_worker;
 
 import "google/protobuf/struct.proto";
+
 """
 
 
-def proto_file() -> str:
-    """The text of the file. Raises `KeyError` for a field without a number."""
-    return _HEAD + "".join(f"\n{_message(model)}" for model in NUMBERS)
+def proto_files() -> dict[str, str]:
+    """Event's name in lower case, to the text of its file."""
+    return {event.__name__.lower(): proto_file(event) for event in EVENTS}
 
 
-def _message(model: type[BaseModel]) -> str:
-    fields = "".join(_lines(model))
+def proto_file(event: type[BaseModel]) -> str:
+    """The file of one event. Raises `KeyError` for a field without a number."""
+    return _HEAD + "".join(_message(event, EVENTS[event]))
+
+
+def _message(model: type[BaseModel], within: tuple[type[BaseModel], ...] = ()) -> Iterator[str]:
     summary = " ".join((model.__doc__ or "").split("\n\n")[0].split())
-    comment = "\n".join(f"// {line}" for line in textwrap.wrap(summary, 96))
-    return f"{comment}\nmessage {model.__name__} {{\n{fields}}}\n"
-
-
-def _lines(model: type[BaseModel]) -> Iterator[str]:
+    yield from _comment(summary)
+    yield f"message {model.__name__} {{\n"
+    for each in within:
+        yield from (f"  {line}" for line in _message(each))
+        yield "\n"
     numbers = {name: number for number, name in enumerate(NUMBERS[model], 1)}
     for field in sorted(model_fields(model), key=lambda field: numbers[field.name]):
-        for line in textwrap.wrap(field.description, 94):
-            yield f"  // {line}\n"
+        yield from (f"  {line}" for line in _comment(field.description))
         yield f"  {_declare(field)} = {numbers[field.name]};\n"
+    yield "}\n"
+
+
+def _comment(text: str) -> Iterator[str]:
+    return (f"// {line}\n" for line in textwrap.wrap(text, 92))
 
 
 def _declare(field: ModelField) -> str:

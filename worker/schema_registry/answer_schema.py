@@ -1,0 +1,104 @@
+"""The published schemas of outcomes and events, and their ids in the registry.
+
+Subjects are those of TopicNameStrategy, the default of Confluent's serializers.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from pydantic import BaseModel
+
+from schemas.event import Event, Outcome
+from worker.kafka.errors import StreamingError
+from worker.schema_registry.client import (
+    RegistryClient,
+    RegistryRefusesError,
+    UnknownSchemaError,
+)
+from worker.schema_registry.decoding import UnusableSchemaError
+from worker.settings import Settings
+from worker.settings.value_formats import AnswerFormat
+
+_FILES = {
+    AnswerFormat.AVRO: ("AVRO", ".avsc"),
+    AnswerFormat.JSON_SCHEMA: ("JSON", ".registry.json"),
+    AnswerFormat.PROTOBUF: ("PROTOBUF", ".proto"),
+}
+"""Format to the registry's name of it, and the end of the published file's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSchema:
+    """A published schema, and the subject that it has in the registry."""
+
+    subject: str
+    file: str
+    """Its name in `schemas/published`."""
+    kind: str
+    """AVRO, JSON or PROTOBUF."""
+    text: str
+    command: str
+    """The command that registers it."""
+
+    async def find(self, client: RegistryClient) -> int:
+        """Its id. Raises as `RegistryClient.find`."""
+        try:
+            return await client.find(self.subject, self.kind, self.text)
+        except UnknownSchemaError:
+            # It may have been registered with normalize=true.
+            return await client.find(self.subject, self.kind, self.text, normalize=True)
+
+    async def register(self, client: RegistryClient) -> int:
+        """Its id, registered if it was not.
+
+        Raises `StreamingError` if the registry refuses it, and `RegistryUnavailableError`.
+        """
+        try:
+            return await self.find(client)
+        except UnknownSchemaError:
+            pass
+        except (RegistryRefusesError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
+        try:
+            return await client.register(self.subject, self.kind, self.text)
+        except (RegistryRefusesError, UnknownSchemaError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
+
+    async def require(self, client: RegistryClient) -> int:
+        """Its id.
+
+        Raises `StreamingError` if the registry does not have it, and `RegistryUnavailableError`.
+        """
+        try:
+            return await self.find(client)
+        except UnknownSchemaError:
+            raise StreamingError(
+                f"the schema registry does not have schemas/published/{self.file} under the "
+                f"subject {self.subject}: register it (`{self.command}`), or set "
+                f"QA_REGISTER_SCHEMAS=true"
+            ) from None
+        except (RegistryRefusesError, UnusableSchemaError) as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: Exception) -> StreamingError:
+        return StreamingError(
+            f"the schema registry refuses {self.file} under the subject {self.subject}: {error}"
+        )
+
+
+def answer_schema(settings: Settings, outcome_type: type[Outcome]) -> AnswerSchema:
+    """The schema of the outcomes in `QA_ANSWER_FORMAT`, which is not `json`."""
+    return published_schema(settings.qa.answers_topic, outcome_type, settings.qa.answer_format)
+
+
+def published_schema(
+    topic: str, model: type[BaseModel], value_format: AnswerFormat
+) -> AnswerSchema:
+    """The schema of an event or an outcome, for values of the topic; not of `json`."""
+    kind, end = _FILES[value_format]
+    file = f"{model.__name__.lower()}{end}"
+    text = (files("schemas") / "published" / file).read_text("utf-8")
+    command = "qa-worker schemas register"
+    if issubclass(model, Event):
+        command += f" --questions {value_format}"
+    return AnswerSchema(f"{topic}-value", file, kind, text, command)
