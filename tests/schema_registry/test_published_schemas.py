@@ -151,5 +151,5 @@ async def test_a_subject_with_schemas_of_another_type_ends_the_start(
     await client.register(f"{topic}-value", "AVRO", (PUBLISHED / "answer.avsc").read_text())
     environment = settings(registry_url, "PROTOBUF", topic, QA_REGISTER_SCHEMAS=register)
     with pytest.raises(StreamingError) as error:
-        await find_answer_format(environment, Answer)
+        await find_answer_format(environment, Answer, health())
     assert str(error.value) == message.format(topic)
