@@ -95,11 +95,16 @@ def _pool(registered: RegisteredSchema) -> DescriptorPool:
     pool = DescriptorPool()
     files = {**registered.references, _FILE: registered.text}
     try:
-        for file in GOOGLE_FILES.values():
-            pool.AddSerializedFile(file.serialized_pb)
+        added: set[str] = set()
         for name, text in files.items():
-            if name not in GOOGLE_FILES:
-                pool.Add(_file_descriptor(text, name))
+            if name in GOOGLE_FILES:
+                continue
+            file = _file_descriptor(text, name)
+            # Only those that are needed: all of them take 150 kB in each pool.
+            for google in set(GOOGLE_FILES).intersection(file.dependency) - added:
+                pool.AddSerializedFile(GOOGLE_FILES[google].serialized_pb)
+                added.add(google)
+            pool.Add(file)
     except UnusableSchemaError:
         raise
     except Exception as error:
