@@ -51,7 +51,10 @@ def asyncapi() -> Schema:
             "answers": _channel(
                 _SETTINGS.qa.answers_topic,
                 "Outcomes, under the key of their event and in the order of its partition. Written "
-                "in transactions by default: read them with isolation.level=read_committed.",
+                "in transactions by default: read them with isolation.level=read_committed. With "
+                "QA_ANSWER_FORMAT=avro, json_schema or protobuf their values have the wire format "
+                "of Confluent's serializers, by the files .avsc, .registry.json and .proto beside "
+                "this document, and no content type.",
                 outcomes,
             ),
             "deadLetters": _channel(

@@ -29,6 +29,7 @@ from tests.streaming.stub_engine import StubEngine
 from worker.cli.terminal import progress
 from worker.kafka.records import InputRecord
 from worker.observability import logging_setup
+from worker.observability.health import Health
 from worker.schema_registry.answer_format import find_answer_format
 from worker.schema_registry.opening import open_reader
 from worker.schema_registry.question_format import encode_question
@@ -80,7 +81,8 @@ async def _processor(side: Side, url: str) -> AsyncIterator[RecordProcessor]:
         async with open_reader(settings, decoders) as reader:
             values = {}
             if answer_format is not AnswerFormat.JSON:
-                values["answer_format"] = await find_answer_format(settings, Answer)
+                health = Health(time.monotonic, stall_after=3600, contact_after=20)
+                values["answer_format"] = await find_answer_format(settings, Answer, health)
             yield RecordProcessor(
                 engine=StubEngine(),
                 decoders=decoders,

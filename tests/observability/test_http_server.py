@@ -80,6 +80,15 @@ async def test_probes_name_a_stopped_partition_and_pass(served: Served) -> None:
         assert (status, body) == (200, f"ok\n{line}")
 
 
+async def test_probes_say_that_the_start_waits_for_the_schema_registry(served: Served) -> None:
+    served.health.start_waits = "http://registry:8081 answers 503"
+    line = "the start waits for the schema registry: http://registry:8081 answers 503"
+    for path, code in (("/healthz", 200), ("/readyz", 503)):
+        status, _, body = await served.get(path)
+        assert status == code
+        assert body.splitlines()[1] == line
+
+
 async def test_a_worker_that_is_not_ready_is_alive(served: Served) -> None:
     served.health.ready = False
     assert (await served.get("/healthz"))[0] == 200

@@ -93,9 +93,9 @@ async def fuzz(count: int, *, seed: int) -> Fuzzed:
                     await store.get(ref)
         await _read(reader, 0, b"{}", [])
         for offset, (value, headers) in enumerate(values.values(count)):
-            started = time.process_time()
-            outcome = await _read(reader, offset, value, headers)
-            seconds = time.process_time() - started
+            outcome, seconds = await _timed(reader, offset, value, headers)
+            if seconds > fuzzed.slowest[0]:  # not a pause of the garbage collector
+                seconds = min(seconds, (await _timed(reader, offset, value, headers))[1])
             bar.advance(task)
             fuzzed.outcomes[outcome.reason if isinstance(outcome, Rejected) else str(outcome)] += 1
             shown = f"{value[:60].hex()} ({len(value)} bytes), headers {headers}"
@@ -107,6 +107,14 @@ async def fuzz(count: int, *, seed: int) -> Fuzzed:
             elif isinstance(outcome, Exception):
                 fuzzed.faults.append(f"{type(outcome).__name__}: {outcome}: {shown}")
     return fuzzed
+
+
+async def _timed(
+    reader: RecordValueReader, offset: int, value: bytes, headers: list[Header]
+) -> tuple[str | Exception, float]:
+    started = time.process_time()
+    outcome = await _read(reader, offset, value, headers)
+    return outcome, time.process_time() - started
 
 
 async def _read(

@@ -1,6 +1,7 @@
 """The answers' schema in the registry: looked up, registered, missing, refused, waited for."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from schemas.generate.files import PUBLISHED
 from tests.schema_registry.keeping_registry import FIRST_ID, KeepingRegistry, keeping_registry
 from tests.streaming.topics import until
 from worker.kafka.errors import StreamingError
+from worker.observability.health import Health
 from worker.schema_registry.answer_format import find_answer_format
 from worker.settings import Settings
 from worker.settings.environment import load
@@ -30,6 +32,10 @@ LOOK_UP, REGISTER = "POST /subjects/qa.answers-value", "POST /subjects/qa.answer
 async def registry() -> AsyncIterator[KeepingRegistry]:
     async with keeping_registry() as registry:
         yield registry
+
+
+def health() -> Health:
+    return Health(time.monotonic, stall_after=3600, contact_after=20)
 
 
 def settings(registry: KeepingRegistry, answer_format: str, **environment: str) -> Settings:
@@ -56,7 +62,7 @@ async def test_values_begin_with_the_id_that_the_subject_has(
     registry.register("other-value", {"schemaType": "AVRO", "schema": '"string"'})
     name = type(outcome).__name__.lower()
     registry.register("qa.answers-value", published(answer_format, name))
-    found = await find_answer_format(settings(registry, answer_format), type(outcome))
+    found = await find_answer_format(settings(registry, answer_format), type(outcome), health())
     value = found.encode(outcome)
     # The list of message indexes [0] is one byte.
     indexes = b"\0" if answer_format == "protobuf" else b""
@@ -73,10 +79,10 @@ async def test_a_missing_schema_is_registered_if_the_settings_say_so(
     registry: KeepingRegistry, answer_format: str
 ) -> None:
     given = settings(registry, answer_format, QA_REGISTER_SCHEMAS="true")
-    await find_answer_format(given, Answer)
+    await find_answer_format(given, Answer, health())
     assert registry.schemas == [published(answer_format)]
     assert registry.requests == [LOOK_UP, LOOK_UP, REGISTER]
-    await find_answer_format(given, Answer)
+    await find_answer_format(given, Answer, health())
     assert registry.requests[3:] == [LOOK_UP]
 
 
@@ -85,7 +91,7 @@ async def test_a_missing_schema_ends_the_start_with_what_to_register(
     registry: KeepingRegistry, answer_format: str
 ) -> None:
     with pytest.raises(StreamingError) as error:
-        await find_answer_format(settings(registry, answer_format), Embedding)
+        await find_answer_format(settings(registry, answer_format), Embedding, health())
     assert str(error.value) == (
         f"the schema registry does not have schemas/published/embedding."
         f"{FORMATS[answer_format][1]} under the subject qa.answers-value: register it "
@@ -99,7 +105,9 @@ async def test_an_incompatible_schema_ends_the_start_with_the_registrys_message(
 ) -> None:
     registry.refusal = "Schema being registered is incompatible with an earlier schema"
     with pytest.raises(StreamingError) as error:
-        await find_answer_format(settings(registry, "avro", QA_REGISTER_SCHEMAS="true"), Answer)
+        await find_answer_format(
+            settings(registry, "avro", QA_REGISTER_SCHEMAS="true"), Answer, health()
+        )
     assert str(error.value) == (
         "the schema registry refuses answer.avsc under the subject qa.answers-value: "
         "Schema being registered is incompatible with an earlier schema"
@@ -109,12 +117,15 @@ async def test_an_incompatible_schema_ends_the_start_with_the_registrys_message(
 async def test_waits_for_a_registry_that_is_away(registry: KeepingRegistry) -> None:
     registry.register("qa.answers-value", published("avro"))
     registry.is_away = True
+    state = health()
     with capture_logs() as logs:
-        finding = asyncio.create_task(find_answer_format(settings(registry, "avro"), Answer))
-        await until(lambda: len(registry.requests) == 3, "three requests")
+        finding = asyncio.create_task(find_answer_format(settings(registry, "avro"), Answer, state))
+        await until(lambda: len(registry.requests) >= 3, "three requests")
         assert not finding.done()
+        assert state.start_waits == f"{registry.url} answers 503"
         registry.is_away = False
         found = await finding
+    assert state.start_waits is None
     assert [each["event"] for each in logs] == [
         "schema_registry_unavailable",
         "schema_registry_available",

@@ -135,6 +135,29 @@ def test_proto2_groups_and_required_fields_are_read() -> None:
         decode((0,), b"")
 
 
+MAP_AS_MESSAGE = """
+syntax = "proto3";
+message Ask {
+  repeated .Ask.LabelsEntry labels = 1;
+  message LabelsEntry { option map_entry = true; string key = 1; int32 value = 2; }
+  message Inner { string name = 1; }
+}
+"""
+
+
+def test_a_map_may_be_written_as_its_message() -> None:
+    decode = protobuf_decoder(RegisteredSchema("PROTOBUF", MAP_AS_MESSAGE))
+    assert decode((0,), b"\n\x05\n\x01a\x10\x07") == {"labels": {"a": 7}}
+    # Such a message counts: Inner is the second one within Ask.
+    assert decode((0, 1), b"\n\x01x") == {"name": "x"}
+
+
+def test_the_entry_of_a_map_has_key_and_value() -> None:
+    text = MAP_AS_MESSAGE.replace("value = 2", "count = 2")
+    with pytest.raises(UnusableSchemaError, match="LabelsEntry is not the entry of a map"):
+        protobuf_decoder(RegisteredSchema("PROTOBUF", text))
+
+
 def test_the_text_gives_protocs_descriptor() -> None:
     """Google's own files, as protoc compiled them, against their text."""
     text = """

@@ -1,6 +1,7 @@
 """The published schemas in Apicurio Registry, under its rule BACKWARD."""
 
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 
@@ -12,6 +13,7 @@ from schemas.generate.files import PUBLISHED
 from tests.schemas.record import VERSIONS
 from tests.schemas.registry_versions import schema_of
 from worker.kafka.errors import StreamingError
+from worker.observability.health import Health
 from worker.schema_registry.answer_format import find_answer_format
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
 from worker.schema_registry.client import RegistryClient
@@ -33,6 +35,10 @@ async def client(registry_url: str) -> AsyncIterator[RegistryClient]:
 @pytest.fixture
 def topic() -> str:
     return f"answers-{uuid.uuid4().hex}"
+
+
+def health() -> Health:
+    return Health(time.monotonic, stall_after=3600, contact_after=20)
 
 
 def settings(registry_url: str, kind: str, topic: str, **environment: str) -> Settings:
@@ -94,7 +100,7 @@ async def test_the_registry_refuses_our_schema_behind_an_incompatible_one(
     await client.register(f"{topic}-value", kind, BREAKING[kind])
     given = settings(registry_url, kind, topic, QA_REGISTER_SCHEMAS="true")
     with pytest.raises(StreamingError) as error:
-        await find_answer_format(given, Answer)
+        await find_answer_format(given, Answer, health())
     file = answer_schema(given, Answer).file
     assert str(error.value).startswith(
         f"the schema registry refuses {file} under the subject {topic}-value: "
@@ -110,9 +116,9 @@ async def test_a_registered_schema_is_found_however_a_tool_has_written_it(
     given = settings(registry_url, kind, topic)
     schema = answer_schema(given, Answer)
     with pytest.raises(StreamingError, match="QA_REGISTER_SCHEMAS=true"):
-        await find_answer_format(given, Answer)
+        await find_answer_format(given, Answer, health())
     schema_id = await client.register(schema.subject, kind, other_layout(schema))
-    found = await find_answer_format(given, Answer)
+    found = await find_answer_format(given, Answer, health())
     assert found.encode(samples.ANSWER)[1:5] == schema_id.to_bytes(4, "big")
 
 
@@ -121,3 +127,29 @@ def other_layout(schema: AnswerSchema) -> str:
     if schema.kind == "PROTOBUF":
         return schema.text.replace("  ", "\t")
     return json.dumps(json.loads(schema.text))
+
+
+@pytest.mark.parametrize(
+    ("register", "message"),
+    [
+        (
+            "true",
+            "the schema registry refuses answer.proto under the subject {}-value: it has schemas "
+            "of the type AVRO, not PROTOBUF",
+        ),
+        (
+            "false",
+            "the schema registry does not have schemas/published/answer.proto under the subject "
+            "{}-value: register it (`qa-worker schemas register`), or set "
+            "QA_REGISTER_SCHEMAS=true",
+        ),
+    ],
+)
+async def test_a_subject_with_schemas_of_another_type_ends_the_start(
+    client: RegistryClient, registry_url: str, topic: str, register: str, message: str
+) -> None:
+    await client.register(f"{topic}-value", "AVRO", (PUBLISHED / "answer.avsc").read_text())
+    environment = settings(registry_url, "PROTOBUF", topic, QA_REGISTER_SCHEMAS=register)
+    with pytest.raises(StreamingError) as error:
+        await find_answer_format(environment, Answer, health())
+    assert str(error.value) == message.format(topic)

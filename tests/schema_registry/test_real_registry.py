@@ -9,6 +9,7 @@ import pytest
 
 from worker.schema_registry.client import (
     RegistryClient,
+    RegistryRefusesError,
     UnknownSchemaError,
 )
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
@@ -112,3 +113,19 @@ async def test_a_text_that_is_not_a_schema_is_not_registered(
 ) -> None:
     with pytest.raises(UnusableSchemaError):
         await client.register(subject, "AVRO", '{"type":"record"}')
+
+
+async def test_a_guid_is_unknown_to_a_registry_without_guids(client: RegistryClient) -> None:
+    """A value that only happens to look framed must not wait."""
+    with pytest.raises(UnknownSchemaError):
+        await client.schema(uuid.uuid4())
+
+
+async def test_a_wrong_path_is_told_from_an_unknown_schema(
+    client: RegistryClient, registry_url: str
+) -> None:
+    await client.check()
+    for wrong in (registry_url.removesuffix("/apis/ccompat/v7"), f"{registry_url}/schemas"):
+        async with RegistryClient((wrong,), timeout_seconds=TIMEOUT_SECONDS) as elsewhere:
+            with pytest.raises(RegistryRefusesError, match="answers 404"):
+                await elsewhere.check()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.protocols import Validator
 
 from schemas.generate.files import PUBLISHED
 
@@ -23,6 +24,6 @@ def published(name: str) -> Draft202012Validator:
     return validator(PUBLISHED / f"{name}.schema.json")
 
 
-def faults(of: Draft202012Validator, document: Any) -> list[str]:
+def faults(of: Validator, document: Any) -> list[str]:
     """Errors of the document, each with its path."""
     return [f"{error.json_path}: {error.message}" for error in of.iter_errors(document)]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ async def answers_to_one_question(
     for number, settings in enumerate((topics.settings, registered), 1):
         await topics.send([question], partition=0, key=b"key-1", headers=headers)
         async with running(settings, StubEngine()):
-            await until(lambda n=number: topics.has(n), "the answer")
+            await until(partial(topics.has, number), "the answer")
     first, second = await topics.answers()
     return first, second
 

@@ -33,6 +33,8 @@ BAD = b"{"
     [
         (None, [], True),
         (Reason.SCHEMA, [], True),
+        (Reason.SCHEMA_UNKNOWN, [], True),  # a producer with another registry
+        (Reason.NOT_AVRO, [], True),
         (Reason.SCHEMA, [(REPLAY_OF, b"dead-0-0")], False),
         (Reason.REPLY_NOT_ALLOWED, [], True),
         (Reason.REPLY_UNKNOWN, [], False),  # a client that has left may have sent many

@@ -86,6 +86,23 @@ async def test_a_waiting_partition_adds_few_records_and_others_all(padding: int)
         assert assigned.waiting == []
 
 
+async def test_the_poller_goes_on_after_waits_that_filled_the_engine() -> None:
+    """All that waited goes to the engine at once, and is delivered at once."""
+    engine = StubEngine(holds=lambda _: True, tokens_each=10)
+    values, delivery = FakeValues(), FakeDelivery()
+    bound = limiter(engine, max_tokens=100)
+    assigned = assignment(engine, delivery, bound, values=values)
+    assigned.on_assigned([FIRST])
+    consumer = FakeConsumer(*(framed(n) for n in range(300)))
+    async with polling(poller_of(consumer, assigned, bound, max_records=300), assigned):
+        await until(lambda: waiting() == MAX_RECORDS, "as many as may wait")
+        values.back.set()
+        await until(lambda: len(engine.held) >= MAX_RECORDS, "the engine has more than its limit")
+        await asyncio.sleep(0.05)  # the poller has seen that
+        engine.release_all()
+        await until(lambda: delivery.offsets() == list(range(300)), "all are delivered")
+
+
 async def test_polling_goes_on_while_all_partitions_wait() -> None:
     """A member that does not poll for max.poll.interval.ms is dropped from the group."""
     values = FakeValues()

@@ -30,6 +30,8 @@ class Health:
     waiting_partitions: Mapping[str, str] = field(default_factory=dict)
     """Partitions in which a record waits for the schema registry, and what the registry does. Alive
     and ready as well: the others go on, and these do when the registry answers."""
+    start_waits: str | None = None
+    """What the schema registry does while the worker's start waits for it."""
     last_contact_timestamp: float = field(init=False)
     """Unix time of the last answer from a broker; before the first answer, of the creation."""
     _last_progress: float = field(init=False)

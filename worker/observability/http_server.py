@@ -68,6 +68,8 @@ class OpsServer:
 
     def _probe(self, passes: bool, failure: str) -> web.Response:
         lines = ["ok" if passes else failure]
+        if self._health.start_waits is not None:
+            lines.append(f"the start waits for the schema registry: {self._health.start_waits}")
         for partition, why in self._health.stopped_partitions.items():
             lines.append(f"{partition} is stopped at {why}")
         for partition, why in self._health.waiting_partitions.items():

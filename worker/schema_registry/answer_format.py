@@ -8,6 +8,7 @@ import structlog
 from schemas.envelope import ValueFormat
 from schemas.event import Outcome
 from worker.observability import metrics
+from worker.observability.health import Health
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
 from worker.schema_registry.client import RegistryUnavailableError
 from worker.schema_registry.encoding import Encode, avro_encoder, protobuf_encoder
@@ -25,13 +26,13 @@ FIRST_MESSAGE = (0,)
 async def find_answer_format(
     settings: Settings,
     outcome_type: type[Outcome],
+    health: Health,
     read_settings: Callable[[], Settings] | None = None,
 ) -> ValueFormat:
     """The format that `settings` name, which is not `json`, with the id of the outcomes' schema.
-    `read_settings` reads them again, for secrets in files.
-
-    The id never changes, so it is asked for once. Waits for the registry without a deadline.
-    `read_settings` reads the settings again, for a login that was renewed.
+    `read_settings` reads them again, for a login that was renewed. `health` says why the start
+    waits: for the registry it does so without a deadline. The id never changes, so it is asked for
+    once.
 
     Raises `StreamingError` if the registry does not have the schema, or does not take it.
     """
@@ -40,29 +41,29 @@ async def find_answer_format(
     encode = encoder(schema)
     async with registry_client(settings, read_settings) as client:
         ask = schema.register if settings.qa.register_schemas else schema.require
-        schema_id = await _ask(lambda: ask(client), schema.subject)
+        schema_id = await _ask(lambda: ask(client), schema.subject, health)
     log.info("answer_schema", subject=schema.subject, file=schema.file, id=schema_id)
     prefix = value_prefix(schema, schema_id)
     return ValueFormat(lambda outcome: prefix + encode(outcome), content_type=None)
 
 
-async def _ask(request: Callable[[], Awaitable[int]], subject: str) -> int:
+async def _ask(request: Callable[[], Awaitable[int]], subject: str, health: Health) -> int:
     pause = FIRST_PAUSE_SECONDS
-    waits = False
     while True:
         try:
             schema_id = await request()
         except RegistryUnavailableError as error:
-            if not waits:
+            if health.start_waits is None:
                 log.warning("schema_registry_unavailable", subject=subject, reason=str(error))
                 metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(1)
-            waits = True
+            health.start_waits = str(error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
         else:
-            if waits:
+            if health.start_waits is not None:
                 log.info("schema_registry_available")
                 metrics.SCHEMA_REGISTRY_UNAVAILABLE.set(0)
+                health.start_waits = None
             return schema_id
 
 

@@ -13,6 +13,7 @@ from worker.kafka.errors import StreamingError
 from worker.schema_registry.client import (
     RegistryClient,
     RegistryRefusesError,
+    RegistryUnavailableError,
     UnknownSchemaError,
 )
 from worker.schema_registry.decoding import UnusableSchemaError
@@ -63,6 +64,9 @@ class AnswerSchema:
             return await client.register(self.subject, self.kind, self.text)
         except (RegistryRefusesError, UnknownSchemaError, UnusableSchemaError) as error:
             raise self._refused(error) from None
+        except RegistryUnavailableError:
+            await self._check_kind(client)
+            raise
 
     async def require(self, client: RegistryClient) -> int:
         """Its id.
@@ -80,7 +84,19 @@ class AnswerSchema:
         except (RegistryRefusesError, UnusableSchemaError) as error:
             raise self._refused(error) from None
 
-    def _refused(self, error: Exception) -> StreamingError:
+    async def _check_kind(self, client: RegistryClient) -> None:
+        """Apicurio answers 500 where the subject has schemas of another type; that does not pass.
+
+        Raises `StreamingError`.
+        """
+        try:
+            kind = await client.latest_kind(self.subject)
+        except (RegistryUnavailableError, UnknownSchemaError):
+            return
+        if kind != self.kind:
+            raise self._refused(f"it has schemas of the type {kind}, not {self.kind}")
+
+    def _refused(self, error: Exception | str) -> StreamingError:
         return StreamingError(
             f"the schema registry refuses {self.file} under the subject {self.subject}: {error}"
         )

@@ -59,7 +59,9 @@ def avro_decoder(registered: RegisteredSchema, *, max_bytes: int = MAX_DECODED_B
         except Exception as error:
             # fastavro has no error of its own for a value: it raises what Python's functions raise
             # that it calls (EOFError, IndexError, UnicodeDecodeError, OverflowError, ...).
-            raise UndecodableValueError(_line(error)) from None
+            raise UndecodableValueError(
+                f"the bytes do not fit the schema ({_line(error)})"
+            ) from None
         if rest := len(payload) - data.tell():
             raise UndecodableValueError(f"{rest} bytes follow the value")
         if structure.is_recursive and is_deeper(value, MAX_DEPTH):

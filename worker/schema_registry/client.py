@@ -33,8 +33,7 @@ _MAX_RESPONSE_BYTES = 2 * MAX_SCHEMA_BYTES + 64 * 1024
 _NO_ID = 2**31 - 1
 """An id that no schema has: registries count from 1 on."""
 
-_REFUSALS = 301, 302, 307, 308, 400, 401, 403, 404, 405
-"""404 without the registry's error code is the answer of something else: the path is wrong."""
+_REFUSALS = 301, 302, 307, 308, 400, 401, 403, 405
 
 _AVRO = "AVRO"
 """The type of schemas for which the registry names none."""
@@ -48,6 +47,10 @@ class RegistryRefusesError(RegistryUnavailableError):
     """A registry refuses the worker, or what answers is not a registry: at the start of a worker
     that is an error of its settings, later something that its operator may be changing.
     """
+
+
+class NoSuchPathError(RegistryRefusesError):
+    """The registry, or what answers in its place, has no such path."""
 
 
 class UnknownSchemaError(LookupError):
@@ -98,12 +101,23 @@ class RegistryClient:
 
         Raises `UnknownSchemaError`, `UnusableSchemaError` and `RegistryUnavailableError`.
         """
-        kind = "guids" if isinstance(ref, UUID) else "ids"
-        found = await self._get(f"schemas/{kind}/{ref}")
+        if isinstance(ref, UUID):
+            found = await self._find_guid(ref)
+        else:
+            found = await self._get(f"schemas/ids/{ref}")
         references: dict[str, str] = {}
         text = _schema_text(found)
         await self._add_references(found, references, [len(text)], ())
         return RegisteredSchema(found.get("schemaType") or _AVRO, text, references)
+
+    async def _find_guid(self, guid: UUID) -> dict[str, Any]:
+        try:
+            return await self._get(f"schemas/guids/{guid}")
+        except NoSuchPathError:
+            # Apicurio, and Confluent's before 8.0, have no GUIDs. Any value may look like one: it
+            # must not hold up its partition for ever.
+            await self.check()
+            raise UnknownSchemaError("the registry has no schemas by GUID") from None
 
     async def check(self) -> None:
         """Ask for a schema that does not exist: what reads the others works.
@@ -116,6 +130,11 @@ class RegistryClient:
     async def latest(self, subject: str) -> int:
         """The id of the subject's latest schema. Raises as `schema`."""
         return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
+
+    async def latest_kind(self, subject: str) -> str:
+        """The type of the subject's latest schema: AVRO, JSON or PROTOBUF. Raises as `schema`."""
+        found = await self._get(f"subjects/{_path(subject)}/versions/latest")
+        return str(found.get("schemaType") or _AVRO)
 
     async def find(
         self, subject: str, schema_type: str, text: str, *, normalize: bool = False
@@ -170,15 +189,13 @@ class RegistryClient:
 
     async def _request(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """The answer of the first registry that gives one."""
-        problems, kind = [], RegistryUnavailableError
+        errors: list[RegistryUnavailableError] = []
         for url in self._urls:
             try:
                 return await self._request_to(f"{url}/{path}", method, body)
             except RegistryUnavailableError as error:
-                problems.append(f"{url} {error}")
-                if isinstance(error, RegistryRefusesError):
-                    kind = RegistryRefusesError
-        raise kind("; ".join(problems))
+                errors.append(type(error)(f"{url} {error}"))
+        raise _combined(errors)
 
     async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
         data = None if body is None else json.dumps(body)
@@ -188,8 +205,10 @@ class RegistryClient:
         if status == 200:
             return _parse_object(text)
         message = _error_message(text)
-        if status == 404 and _error_code(text):
-            raise UnknownSchemaError(message)
+        if status == 404:
+            if _error_code(text) // 100 == 404:
+                raise UnknownSchemaError(message)
+            raise NoSuchPathError(f"answers 404 {message}".rstrip())
         if status in (409, 422):
             raise UnusableSchemaError(message)
         if status in _REFUSALS:
@@ -215,7 +234,11 @@ class RegistryClient:
         except aiohttp.ClientSSLError as error:
             await self._renew_login()
             raise RegistryRefusesError(f"cannot be reached by TLS: {error.os_error}") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except TimeoutError:
+            raise RegistryUnavailableError(
+                f"does not answer within {self._timeout.total:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             if isinstance(error.__cause__, ssl.SSLError):  # it wants a client's certificate
                 await self._renew_login()
@@ -232,6 +255,16 @@ class RegistryClient:
         except SettingsError as error:
             raise RegistryUnavailableError(f"cannot be logged in to: {error}") from None
         return self._login.headers != before
+
+
+def _combined(errors: list[RegistryUnavailableError]) -> RegistryUnavailableError:
+    """What several registries answered. A path that one does not have may be there at another."""
+    text = "; ".join(map(str, errors))
+    kinds = {type(each) for each in errors}
+    if len(kinds) == 1:
+        return kinds.pop()(text)
+    refused = any(isinstance(each, RegistryRefusesError) for each in errors)
+    return RegistryRefusesError(text) if refused else RegistryUnavailableError(text)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -254,7 +287,9 @@ def _parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _error_code(body: bytes) -> int:
-    """The registry's own code; 0 if the answer is of something else, such as a proxy before it."""
+    """The registry's own code: 40401 subject not found, 40402 version, 40403 schema. 404 is that of
+    a path that it does not have; 0 if the answer is of something else, such as a proxy before it.
+    """
     try:
         return int(_parse_object(body)["error_code"])
     except (RegistryUnavailableError, KeyError, TypeError, ValueError):

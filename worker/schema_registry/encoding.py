@@ -61,17 +61,17 @@ def _fill(message: Message, document: Mapping[str, Any]) -> None:
             setattr(message, name, value)
             continue
         field = getattr(message, name)
-        if name == "metadata":
-            if value:
-                _fill_struct(field, value, 1)
-        elif isinstance(value, Mapping):
+        if isinstance(value, list):
+            if value and isinstance(value[0], Mapping):
+                for each in value:
+                    _fill(field.add(), each)
+            else:
+                field.extend(value)
+        elif name != "metadata":
             field.SetInParent()  # also if all of its fields have their defaults
             _fill(field, value)
-        elif value and isinstance(value[0], Mapping):
-            for each in value:
-                _fill(field.add(), each)
-        else:
-            field.extend(value)
+        elif value:
+            _fill_struct(field, value, 1)
 
 
 # Struct, ListValue and Value are classes of the schema's own pool, not those of struct_pb2.

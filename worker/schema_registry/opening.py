@@ -1,5 +1,6 @@
 """Opens what a worker needs of the schema registry, by the settings."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ from worker.settings import Settings
 from worker.settings.field_paths import parse_field_paths
 
 log = structlog.get_logger(__name__)
+
+CHECK_SECONDS = 5.0
+"""For which a registry that hangs delays the start of a worker."""
 
 
 def registry_client(
@@ -62,7 +66,8 @@ async def _check(client: RegistryClient) -> None:
     answer may come back, and plain JSON does not need it.
     """
     try:
-        await client.check()
+        async with asyncio.timeout(CHECK_SECONDS):
+            await client.check()
     except RegistryRefusesError as error:
         raise StreamingError(
             f"cannot use the schema registry: {error}; correct SCHEMA_REGISTRY_URL, the login "
@@ -71,3 +76,6 @@ async def _check(client: RegistryClient) -> None:
         ) from None
     except RegistryUnavailableError as error:
         log.warning("schema_registry_not_reached", reason=str(error))
+    except TimeoutError:
+        reason = f"no answer within {CHECK_SECONDS:g} s"
+        log.warning("schema_registry_not_reached", reason=reason)

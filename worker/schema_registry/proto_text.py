@@ -130,6 +130,9 @@ def _fill(message: DescriptorProto, name: str, elements: Sequence[Any], syntax: 
                     _add_field(message, each).oneof_index = index
                 for group in _only(element.elements, ast.Group):
                     _add_group(message, group, syntax).oneof_index = index
+            case ast.Option(name="map_entry", value=True | "true"):
+                # Apicurio's serializer for Java writes a map as the message that it stands for.
+                message.options.map_entry = True
             case ast.Option(name="message_set_wire_format"):
                 raise UnusableSchemaError("message_set_wire_format is not supported")
     # As protoc does: a field with presence is alone in a oneof, behind those that the text has.

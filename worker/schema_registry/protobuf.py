@@ -6,22 +6,25 @@ serializers of Confluent register.
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from google.protobuf import (
     any_pb2,
+    api_pb2,
     descriptor_pb2,
     duration_pb2,
     empty_pb2,
     field_mask_pb2,
     message_factory,
+    source_context_pb2,
     struct_pb2,
     timestamp_pb2,
+    type_pb2,
     wrappers_pb2,
 )
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
@@ -31,6 +34,7 @@ from worker.schema_registry.decoding import (
     UnusableSchemaError,
 )
 from worker.schema_registry.framing import FramingError
+from worker.schema_registry.known_protos import KNOWN_PROTOS
 from worker.schema_registry.proto_text import parse_proto
 from worker.schema_registry.protobuf_values import MessageReader
 
@@ -43,9 +47,12 @@ GOOGLE_FILES = {
         duration_pb2,
         empty_pb2,
         field_mask_pb2,
+        source_context_pb2,
         struct_pb2,
         timestamp_pb2,
         wrappers_pb2,
+        type_pb2,  # it imports some of the above, and the next one imports it
+        api_pb2,
     )
 }
 """Google's files, which every schema may import and no registry has to have."""
@@ -99,7 +106,10 @@ def _pool(registered: RegisteredSchema) -> DescriptorPool:
             pool.AddSerializedFile(file.serialized_pb)
         for name, text in files.items():
             if name not in GOOGLE_FILES:
-                pool.Add(_file_descriptor(text, name))
+                file_descriptor = _file_descriptor(text, name)
+                _check_maps(file_descriptor.message_type)
+                _add_known(pool, file_descriptor, files)
+                pool.Add(file_descriptor)
     except UnusableSchemaError:
         raise
     except Exception as error:
@@ -107,6 +117,20 @@ def _pool(registered: RegisteredSchema) -> DescriptorPool:
         line = " ".join(str(error).split())[:200]
         raise UnusableSchemaError(f"not a Protobuf schema: {line}") from None
     return pool
+
+
+def _add_known(
+    pool: DescriptorPool, importing: FileDescriptorProto, registered: Container[str]
+) -> None:
+    """Adds the files that no registry has to have, as `importing` needs them.
+
+    To add the same file again does nothing.
+    """
+    for name in importing.dependency:
+        if name in KNOWN_PROTOS and name not in registered:
+            file_descriptor = parse_proto(KNOWN_PROTOS[name], name)
+            _add_known(pool, file_descriptor, registered)
+            pool.Add(file_descriptor)
 
 
 def _file_descriptor(text: str, name: str) -> FileDescriptorProto:
@@ -117,6 +141,19 @@ def _file_descriptor(text: str, name: str) -> FileDescriptorProto:
         return parse_proto(text, name)
     descriptor.name = name
     return descriptor
+
+
+def _check_maps(messages: Iterable[DescriptorProto]) -> None:
+    """The pool accepts an entry of a map with fields of any name.
+
+    Raises `UnusableSchemaError` for one whose fields are not the key and the value.
+    """
+    for message in messages:
+        if message.options.map_entry:
+            fields = {(field.number, field.name) for field in message.field}
+            if fields != {(1, "key"), (2, "value")}:
+                raise UnusableSchemaError(f"{message.name} is not the entry of a map")
+        _check_maps(message.nested_type)
 
 
 def _message_at(top: Sequence[Descriptor], indexes: Sequence[int]) -> Descriptor:

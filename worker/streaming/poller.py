@@ -111,7 +111,7 @@ class RecordPoller:
             ]
             seconds = BLOCKED_POLL_SECONDS if blocked else 0.0
         if asked == [] and not full:
-            if blocked:
+            if blocked and not waited:  # otherwise there was a change since
                 await self._limiter.wait_for_change()
             return
         # Of no partition, while all wait for the schema registry: that may take longer than a

@@ -139,7 +139,7 @@ class WorkerSupervisor:
 
         outcome_type = self._engine.event_type.OUTCOME
         finding = asyncio.create_task(
-            find_answer_format(self._settings, outcome_type, self._read_settings)
+            find_answer_format(self._settings, outcome_type, self._health, self._read_settings)
         )
         stopped = asyncio.create_task(stop.wait())
         try:
