@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import Answer
+from schemas.envelope import JSON
 from schemas.question import Question
 from tests.schema_registry.keeping_registry import keeping_registry
 from tests.streaming.fakes import NO_FOREIGN_TOPICS
@@ -79,10 +80,10 @@ async def _processor(side: Side, url: str) -> AsyncIterator[RecordProcessor]:
     settings = _settings(url, answer_format)
     with ThreadPoolExecutor(1) as decoders:
         async with open_reader(settings, decoders) as reader:
-            values = {}
+            value_format = JSON
             if answer_format is not AnswerFormat.JSON:
                 health = Health(time.monotonic, stall_after=3600, contact_after=20)
-                values["answer_format"] = await find_answer_format(settings, Answer, health)
+                value_format = await find_answer_format(settings, Answer, health)
             yield RecordProcessor(
                 engine=StubEngine(),
                 decoders=decoders,
@@ -93,7 +94,7 @@ async def _processor(side: Side, url: str) -> AsyncIterator[RecordProcessor]:
                 replies=ReplyRouter(settings.qa, NO_FOREIGN_TOPICS),
                 limits=OutputLimits({"qa.answers": 2**20, "qa.questions.dead": 2**20}),
                 values=None if side == ("question", AnswerFormat.JSON) else reader,
-                **values,
+                answer_format=value_format,
             )
 
 

@@ -202,7 +202,7 @@ def test_a_deep_value_is_an_error() -> None:
     for _ in range(60):
         value = b"\n" + bytes([len(value)]) + value
     assert str(decode((0,), value)).count("m") == 60
-    with pytest.raises(UndecodableValueError, match="MaxDepth"):
+    with pytest.raises(UndecodableValueError, match="Error parsing message"):
         decode((0,), deep(200))
 
 

@@ -117,3 +117,33 @@ def test_a_missing_field_is_named_without_the_others() -> None:
     text = f"message M {{ repeated N n = 1; }} message N {{ required int32 {LONG} = 1; }}"
     with pytest.raises(UndecodableValueError, match=r"fields are missing: n\.xxx"):
         decoder(text, max_bytes=1_000_000, syntax="proto2")((0,), b"\n\0" * 100_000)
+
+
+def test_a_message_that_only_has_the_name_of_googles_is_read_as_it_is() -> None:
+    text = (
+        "package google.protobuf; message M { Timestamp t = 1; } message Timestamp { bool a = 1; }"
+    )
+    assert decoder(text)((0,), b"\n\2\x08\1") == {"t": {"a": True}}
+
+
+def test_googles_messages_have_their_forms_in_json() -> None:
+    imports = "".join(
+        f'import "google/protobuf/{name}.proto"; ' for name in ("wrappers", "type", "any", "empty")
+    )
+    decode = decoder(
+        f"""{imports} message M {{ google.protobuf.Int64Value n = 1; google.protobuf.Type t = 2;
+        google.protobuf.Any any = 3; google.protobuf.Empty none = 4; }}"""
+    )
+    assert decode((0,), b"\n\2\x08\5\x22\0") == {"n": 5, "none": {}}
+    option = within(1, b"o") + within(2, any_of("Nope", b"a"))
+    assert decode((0,), within(2, within(4, option))) == {
+        "t": {
+            "options": [
+                {"name": "o", "value": {"@type": "type.googleapis.com/Nope", "value": "YQ=="}}
+            ]
+        }
+    }
+    wrapped = any_of("google.protobuf.Int64Value", b"\x08\5")
+    assert decode((0,), within(3, wrapped)) == {
+        "any": {"@type": "type.googleapis.com/google.protobuf.Int64Value", "value": 5}
+    }

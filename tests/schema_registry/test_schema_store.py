@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.streaming.topics import until
+from worker.schema_registry import schema_store
 from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
@@ -147,3 +148,20 @@ async def test_closing_ends_the_wait() -> None:
     await schemas.close()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_limited_number_and_size_of_schemas_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schema_store, "MAX_SCHEMAS", 3)
+    monkeypatch.setattr(schema_store, "MAX_SCHEMAS_CHARACTERS", 99)
+    large = RegisteredSchema("AVRO", "x" * 60, {"y": "y" * 30})
+    registry = FakeRegistry(*[SCHEMA] * 4, large, SCHEMA)
+    kept = store(registry, Clock())
+    for number in (1, 2, 3, 4):
+        await kept.get(number)
+    assert [number for number in (1, 2, 3, 4) if kept.known(number)] == [2, 3, 4]
+    await kept.get(5)
+    assert [number for number in (2, 3, 4, 5) if kept.known(number)] == [4, 5]
+    await kept.get(2)
+    assert [number for number in (4, 5, 2) if kept.known(number)] == [5, 2]

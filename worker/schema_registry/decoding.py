@@ -39,6 +39,11 @@ class RegisteredSchema:
     references: Mapping[str, str] = field(default_factory=dict)
     """Name in the schema to text of the referred schema, the referred ones first."""
 
+    @property
+    def characters(self) -> int:
+        """Of the schema and those that it refers to."""
+        return len(self.text) + sum(map(len, self.references.values()))
+
 
 Decode = Callable[[bytes], Any]
 """Returns the value as JSON has values. Raises `UndecodableValueError`, and nothing else."""

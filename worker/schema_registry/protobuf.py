@@ -23,7 +23,7 @@ from google.protobuf import (
     type_pb2,
     wrappers_pb2,
 )
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
@@ -102,8 +102,6 @@ def _pool(registered: RegisteredSchema) -> DescriptorPool:
     pool = DescriptorPool()
     files = {**registered.references, _FILE: registered.text}
     try:
-        for file in GOOGLE_FILES.values():
-            pool.AddSerializedFile(file.serialized_pb)
         for name, text in files.items():
             if name not in GOOGLE_FILES:
                 file_descriptor = _file_descriptor(text, name)
@@ -127,10 +125,19 @@ def _add_known(
     To add the same file again does nothing.
     """
     for name in importing.dependency:
-        if name in KNOWN_PROTOS and name not in registered:
+        if name in GOOGLE_FILES:
+            # Not all of them, needed or not: they take 150 kB in each pool.
+            _add_google(pool, GOOGLE_FILES[name])
+        elif name in KNOWN_PROTOS and name not in registered:
             file_descriptor = parse_proto(KNOWN_PROTOS[name], name)
             _add_known(pool, file_descriptor, registered)
             pool.Add(file_descriptor)
+
+
+def _add_google(pool: DescriptorPool, file: FileDescriptor) -> None:
+    for each in file.dependencies:
+        _add_google(pool, each)
+    pool.AddSerializedFile(file.serialized_pb)
 
 
 def _file_descriptor(text: str, name: str) -> FileDescriptorProto:

@@ -22,6 +22,13 @@ from worker.schema_registry.values import to_json_value
 Convert = Callable[[Any], Any]
 
 _ANY = "google.protobuf.Any"
+_JSON_FORMS = {
+    f"google.protobuf.{name}"
+    for name in ("Duration", "FieldMask", "ListValue", "Struct", "Timestamp", "Value")
+}
+"""Messages that have a form of their own in ProtoJSON."""
+
+_WRAPPERS = "google/protobuf/wrappers.proto"
 _MAX_ANY_DEPTH = 20
 """Values of google.protobuf.Any within each other; the parser's own limit begins anew in each."""
 
@@ -56,8 +63,8 @@ class MessageReader:
 
     def parse(self, descriptor: Descriptor, payload: bytes) -> Any:
         """As `read`, within a value, with the errors of `google.protobuf`."""
-        found = self.type(descriptor)
-        return found.to_json(found.parse(payload, MEMORY_FACTOR * self._max_bytes))
+        message = self.type(descriptor).parse(payload, MEMORY_FACTOR * self._max_bytes)
+        return self.convert(descriptor)(message)
 
     def type(self, descriptor: Descriptor) -> "_MessageType":
         known = self._types.get(descriptor.full_name)
@@ -67,10 +74,13 @@ class MessageReader:
 
     def convert(self, descriptor: Descriptor) -> Convert:
         """How messages of the type are converted, wherever they stand."""
-        if descriptor.full_name == _ANY:
-            return self._read_any
         if descriptor.file.name in self._google_files:
-            return _google_to_json
+            if descriptor.full_name == _ANY:
+                return self._read_any
+            if descriptor.full_name in _JSON_FORMS:
+                return _google_to_json
+            if descriptor.file.name == _WRAPPERS:
+                return self.type(descriptor).wrapped_to_json
         return self.type(descriptor).to_json
 
     def _read_any(self, message: Any) -> Any:
@@ -83,7 +93,7 @@ class MessageReader:
         with decoded_size.nested(_MAX_ANY_DEPTH):
             value = self.parse(descriptor, message.value)
         decoded_size.count(len(message.type_url))
-        if isinstance(value, dict) and descriptor.file.name not in self._google_files:
+        if isinstance(value, dict) and descriptor.full_name not in _JSON_FORMS:
             return {"@type": message.type_url, **value}
         return {"@type": message.type_url, "value": value}
 
@@ -119,6 +129,11 @@ class _MessageType:
             value[name] = content if convert is None else convert(content)
         decoded_size.count(size)
         return value
+
+    def wrapped_to_json(self, message: Any) -> Any:
+        """The value of a message that holds one value."""
+        convert = self._single(self._descriptor.fields_by_name["value"])
+        return message.value if convert is None else convert(message.value)
 
     def _field(self, field: FieldDescriptor) -> tuple[str, int, Convert | None]:
         name = f"[{field.full_name}]" if field.is_extension else field.name

@@ -1,4 +1,4 @@
-"""Decoders by the id of their schema: fetched once, kept for ever, since an id never changes.
+"""Decoders by the id of their schema: fetched once and kept, since an id never changes.
 
 While the registry is away, what needs an unknown schema waits; what needs a known one does not.
 """
@@ -29,6 +29,10 @@ the registry's leader may not have read it yet."""
 PROBLEM_SECONDS = 30.0
 """For which a schema that is unknown, or cannot be used, is not asked for again."""
 
+MAX_SCHEMAS, MAX_SCHEMAS_CHARACTERS = 1_000, 10_000_000
+"""Schemas that are kept, and the length of their texts with those that they refer to; the oldest
+gives way. A compiled Avro schema takes ten times its text, a Protobuf schema 50 kB at least."""
+
 MAX_PROBLEMS = 1_000
 """Ids of such schemas that are remembered: a producer can name 2^32 of them."""
 
@@ -56,6 +60,7 @@ class SchemaStore(Generic[D]):
         self._clock = clock
         self._sleep = sleep
         self._known: dict[SchemaRef, D] = {}
+        self._characters: dict[SchemaRef, int] = {}
         self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
         self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
         self._pause = FIRST_PAUSE_SECONDS
@@ -105,13 +110,22 @@ class SchemaStore(Generic[D]):
             return  # the worker ends
         error = task.exception()
         if error is None:
-            self._known[ref] = task.result()
+            self._keep(ref, task.result())
             self._problems.pop(ref, None)
         elif isinstance(error, (UnknownSchemaError, UnusableSchemaError)):
             self._problems.pop(ref, None)
             if len(self._problems) >= MAX_PROBLEMS:
                 del self._problems[next(iter(self._problems))]
             self._problems[ref] = self._clock(), error
+
+    def _keep(self, ref: SchemaRef, decoder: D) -> None:
+        self._known[ref] = decoder
+        while (
+            len(self._known) > MAX_SCHEMAS
+            or sum(self._characters.values()) > MAX_SCHEMAS_CHARACTERS
+        ):
+            oldest = next(iter(self._known))
+            del self._known[oldest], self._characters[oldest]
 
     def _not_answered(self, ref: SchemaRef, reason: str) -> None:
         if not self._away:
@@ -175,6 +189,7 @@ class SchemaStore(Generic[D]):
                 _count("unusable")
                 raise
             _count("found")
+            self._characters[ref] = registered.characters
             return decoder
 
 
