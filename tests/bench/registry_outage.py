@@ -2,8 +2,8 @@
 
 `python -m tests.bench.registry_outage [--seconds 8] [--faults killed hangs] [--kill-worker]`
 
-A worker process on Apache Kafka, with the real model. Two of four partitions need new schemas all
-the time. With --kill-worker the worker is also killed and replaced during each outage.
+A worker process on Apache Kafka, with a stub in place of the model. Two of four partitions need new
+schemas all the time. With --kill-worker the worker is also killed and replaced in each outage.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from tests.schema_registry.faulty_registry import Fault, FaultyRegistry, faulty_
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
+PROGRAM = ("tests.schema_registry.stub_worker",)
 PARTITIONS = 4
 NEW_SCHEMAS = 2, 3
 """Partitions that get new schemas."""
@@ -58,7 +59,7 @@ async def run_outage(
         async with Topics(servers, environment, partitions=PARTITIONS) as topics:
             await topics.create()
             sender = _Sender(topics, registry)
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, PROGRAM) as worker:
                 sending = asyncio.create_task(sender.run())
                 try:
                     await until(lambda: _all_move(topics), "all partitions are answered")
@@ -88,7 +89,7 @@ async def _break(
         # A registry that refuses the worker would end its start.
         if fault is Fault.ANSWERS_401:
             registry.fault = Fault.ANSWERS_500
-        async with WorkerProcess(topics.environment) as other:
+        async with WorkerProcess(topics.environment, PROGRAM) as other:
             await asyncio.sleep(seconds / 2)
             return await _return(topics, registry, sender, sending, other, before)
     await asyncio.sleep(seconds)
