@@ -134,9 +134,10 @@ AVRO_METADATA: dict[str, Any] = {
     "tags": ["a", "b"],
     "counts": {"reads": 2**53 - 1},
     "note": "short",
-    "author": {"name": "Anna", "boss": {"name": "Ida"}},
+    "author": {"name": "Anna", "boss": {"name": "Ida", "boss": None}},
+    "editor": None,
 }
-"""Null fields are absent."""
+"""Null fields of metadata stay."""
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
