@@ -2,7 +2,7 @@
 # make up      Kafka, topics, workers, Prometheus, Grafana and kafka-ui in Docker   (WORKERS=1 REGISTRY=1)
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
-# make test-fast  the short tests that need Python only, a quarter of the examples
+# make test-fast  the short tests that need Python only, a tenth of the examples
 # make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
@@ -79,7 +79,7 @@ test: $(VENV)/.dev
 	$(BIN)/pytest -m alone
 
 test-fast: $(VENV)/.dev
-	TEST_EXAMPLES_SHARE=0.25 $(BIN)/pytest --numprocesses=$(or $(JOBS),auto) --dist=loadfile \
+	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest --numprocesses=$(or $(JOBS),auto) --dist=loadfile \
 		-m "not (long or $(SLOW))"
 
 test-kafka-3.9: $(VENV)/.dev

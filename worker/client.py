@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic_core import from_json
@@ -23,12 +23,10 @@ from worker.kafka.connection import connection_options
 from worker.kafka.errors import StreamingError
 from worker.kafka.records import RecordPosition, UnreadableBatch
 from worker.kafka.topic_requirements import require_topics
-from worker.schema_registry.answer_values import (
-    AnswerValues,
-    RegistryAwayError,
-    UnreadableAnswerError,
-)
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.schema_registry.answer_values import AnswerValues
 
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Larger than any topic's limit, so that the broker decides what is too large."""
@@ -68,7 +66,7 @@ class QuestionClient:
         producer: AIOKafkaProducer,
         consumer: AIOKafkaConsumer,
         questions_topic: str,
-        answer_values: AnswerValues,
+        answer_values: "AnswerValues",
     ) -> None:
         self._questions_topic = questions_topic
         self._answers_topic = settings.qa.answers_topic
@@ -91,6 +89,9 @@ class QuestionClient:
 
         Raises `StreamingError` if a topic or an ACL is missing; `KafkaError`.
         """
+        # Only here: a worker imports this module for its console.
+        from worker.schema_registry.answer_values import AnswerValues
+
         async with (
             AnswerValues.open(settings) as answer_values,
             cls._open(settings, questions_topic, answer_values) as client,
@@ -100,7 +101,7 @@ class QuestionClient:
     @classmethod
     @asynccontextmanager
     async def _open(
-        cls, settings: Settings, questions_topic: str | None, answer_values: AnswerValues
+        cls, settings: Settings, questions_topic: str | None, answer_values: "AnswerValues"
     ) -> AsyncIterator[Self]:
         qa, options = settings.qa, connection_options(settings.kafka)
         questions_topic = questions_topic or qa.questions_topic
@@ -195,7 +196,7 @@ class QuestionClient:
                 f"{record.offset}: {record.detail}"
             )
         if record.topic == self._answers_topic:
-            value = await self._read_answer(record)
+            value = await self._answer_json(record)
             try:
                 source = Source.model_validate(from_json(value or b"")["source"])
             except (KeyError, TypeError, ValueError):
@@ -213,19 +214,16 @@ class QuestionClient:
             record.key, record.value, record.headers, reason=parsed.reason, detail=parsed.message
         )
 
-    async def _read_answer(self, record: Any) -> bytes | None:
+    async def _answer_json(self, record: Any) -> bytes | None:
         """The answer's value as JSON, or None if it cannot be decoded. Waits for the registry:
         the time limit is that of `wait_for_result`.
         """
         while True:
-            try:
-                return await self._answer_values.to_json(record.value, record.headers)
-            except RegistryAwayError as error:
-                self.unread = str(error)
-                await asyncio.sleep(REGISTRY_PAUSE_SECONDS)
-            except UnreadableAnswerError as error:
-                self.unread = str(error)
-                return None
+            read = await self._answer_values.read(record.value, record.headers)
+            self.unread = read.problem or self.unread
+            if not read.is_registry_away:
+                return read.json
+            await asyncio.sleep(REGISTRY_PAUSE_SECONDS)
 
     def _parse_unsure(self, record: Any) -> tuple[RecordPosition, QuestionResult] | None:
         asked = origin(record.headers)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -14,16 +15,17 @@ class BareEnvironment:
         self._bin = directory / "venv" / "bin"
         self.home = directory / "home"
         self.home.mkdir(parents=True)
-        venv.create(directory / "venv", with_pip=True, symlinks=True)
+        venv.create(directory / "venv", with_pip=False, symlinks=True)
 
     def install(self, wheel: Path, constraints: Path) -> None:
-        """Installs the wheel as its users do, at the tested versions of its dependencies.
+        """Installs the wheel with this interpreter's pip, at the tested versions of its dependencies.
 
         Raises `CalledProcessError` with pip's output.
         """
+        pip = [sys.executable, "-m", "pip", "--python", self._bin / "python"]
         options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
         subprocess.run(
-            [self._bin / "python", "-m", "pip", "install", *options, "-c", constraints, wheel],
+            [*pip, "install", *options, "-c", constraints, wheel],
             cwd=self.home,
             capture_output=True,
             text=True,

@@ -119,3 +119,13 @@ def test_a_registry_that_does_not_answer_is_waited_for_within_its_timeout(
         f"schema:    id 7 in the prefix; not decoded: {registry.url} does not answer within 0.2 s"
     )
     assert text.startswith("base64: ")
+
+
+def test_wrong_settings_of_the_registry_do_not_hide_the_dead_letter(
+    command: Command, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv("SCHEMA_REGISTRY_SSL_TRUSTSTORE_LOCATION", "/nowhere.pem")
+    schema, _, text = shown(command, topics, prefixed("avro", 7, QUESTION))
+    assert "not decoded: SCHEMA_REGISTRY_SSL_TRUSTSTORE_LOCATION" in schema
+    assert text.startswith("base64: ")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import promql_parser
@@ -25,6 +26,7 @@ class Selector:
     """Labels in its matchers and in the groupings of the aggregations around it."""
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Returns recording and alerting rules, in the order of the file."""
     content = yaml.safe_load(RULES.read_text("utf-8"))

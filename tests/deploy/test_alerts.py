@@ -4,6 +4,7 @@ exist, and the runbook has a section for each alert.
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_every_alert_fires_in_a_scenario_and_three_scenarios_have_no_alert() -> 
     assert without_alert >= 3
 
 
+@cache
 def _series() -> dict[str, set[str]]:
     """Returns the labels of each series that workers, scrapes and recording rules create."""
     known = {"up": TARGET, "ALERTS": {"alertname", "alertstate"}}

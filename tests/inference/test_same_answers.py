@@ -8,6 +8,8 @@ from worker.cli.demo_events import demo_questions
 from worker.model_tools.evaluation.squad import Example
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
@@ -30,7 +32,6 @@ def alone(bundle: Bundle, questions: list[Question]) -> Answers:
     return read(bundle, questions, "alone", threads=1)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
 def test_order_company_and_threads_change_nothing(

@@ -16,6 +16,8 @@ from worker.inference.text_encoder import PIECE, TextEncoder, Tokens
 from worker.inference.tokenizer import open_tokenizer
 from worker.models.bundle import DEFAULT_BUNDLE, open_bundle
 
+pytestmark = pytest.mark.long
+
 LEAST_PIECE = 1
 """The encoder takes the smallest piece that its margins allow."""
 

@@ -97,7 +97,8 @@ class Apicurio:
         self._options = [
             *_OPTIONS,
             f"-Dquarkus.http.port={port}",
-            f"-Dapicurio.datasource.url=jdbc:h2:file:{self.directory / 'schemas'}",
+            # Otherwise a schema is on disk half a second after the registry has confirmed it.
+            f"-Dapicurio.datasource.url=jdbc:h2:file:{self.directory / 'schemas'};WRITE_DELAY=0",
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._cleanup: subprocess.Popen[bytes] | None = None

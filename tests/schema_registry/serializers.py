@@ -75,7 +75,7 @@ def serialized_questions(registry_url: str, topic: str) -> Iterator[Asked]:
     for format_ in METADATA:
         for place, serialize_id in ID_PLACES.items():
             key = uuid.uuid4()
-            headers: list[Header] = []
+            headers: list[Any] = []
             context = SerializationContext(topic, MessageField.VALUE, headers)
             options = {
                 "schema.id.serializer": serialize_id,
@@ -111,7 +111,7 @@ def _protobuf(
 
 
 def _protobuf_text(
-    client: SchemaRegistryClient, options: dict[str, Any], context: SerializationContext, key: UUID
+    client: Any, options: dict[str, Any], context: SerializationContext, key: UUID
 ) -> bytes:
     other = SchemaRegistryClient(client.config())  # `client` would not ask for what it registered
     reference = _person(other, PROTOBUF, "PROTOBUF")

@@ -4,19 +4,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from schemas.unsure import origin
 from worker.kafka.acl import Operation
 from worker.kafka.errors import StreamingError
 from worker.kafka.topic_reader import OffsetRange, OnProgress, OnUnreadable, TopicReader
 from worker.kafka.topic_requirements import require_named_topics
-from worker.schema_registry.answer_values import (
-    AnswerValues,
-    RegistryAwayError,
-    UnreadableAnswerError,
-)
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.schema_registry.answer_values import AnswerValues
 
 _LINES_PER_REPORT = 1000
 
@@ -82,7 +80,7 @@ class TopicAnswers:
     topic: str
     reader: TopicReader
     ranges: Sequence[OffsetRange]
-    values: AnswerValues
+    values: "AnswerValues"
 
     @property
     def name(self) -> str:
@@ -98,14 +96,11 @@ class TopicAnswers:
             async for record in records:
                 timestamp_ms = record.timestamp if record.timestamp >= 0 else None
                 where = f"partition {record.partition} offset {record.offset}"
-                value, problem = record.value, ""
-                try:
-                    value = await self.values.to_json(record.value, record.headers)
-                except RegistryAwayError as error:
-                    raise StreamingError(f"{self.topic} {where}: {error}") from None
-                except UnreadableAnswerError as error:
-                    problem = str(error)
-                yield RawAnswer(value, timestamp_ms, where, origin(record.headers), problem)
+                value = await self.values.read(record.value, record.headers)
+                if value.is_registry_away:
+                    raise StreamingError(f"{self.topic} {where}: {value.problem}")
+                asked_at = origin(record.headers)
+                yield RawAnswer(value.json, timestamp_ms, where, asked_at, value.problem)
 
 
 @asynccontextmanager
@@ -117,6 +112,9 @@ async def open_topics(
 
     Raises `StreamingError` if a topic is missing, or the right to read it; `KafkaError`.
     """
+    # Only here: a worker imports the commands.
+    from worker.schema_registry.answer_values import AnswerValues
+
     required = dict.fromkeys(topics, (Operation.READ,))
     found = await require_named_topics(settings, required)
     async with (

@@ -93,7 +93,7 @@ SCHEMA_REGISTRY_UNAVAILABLE = Gauge(
 )
 SCHEMA_WAITING_RECORDS = Gauge(
     "qa_schema_waiting_records",
-    "Records of an assigned partition that wait for the schema registry",
+    "Records of an assigned partition that wait for the schema registry; not counted as in flight",
     ["topic", "partition"],
 )
 

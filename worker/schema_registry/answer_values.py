@@ -6,6 +6,7 @@ Without SCHEMA_REGISTRY_URL it loads none of the packages that the formats need.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from worker.schema_registry.describing import ValueDescriber
 
 
-class UnreadableAnswerError(Exception):
-    """The value names a schema and cannot be decoded; the message says why."""
+@dataclass(frozen=True, slots=True)
+class AnswerValue:
+    """A value as JSON, or why there is none."""
 
-
-class RegistryAwayError(UnreadableAnswerError):
-    """The registry does not answer: a later try may succeed."""
+    json: bytes | None
+    problem: str = ""
+    is_registry_away: bool = False
+    """The problem may pass."""
 
 
 class AnswerValues:
@@ -47,35 +50,36 @@ class AnswerValues:
         async with ValueDescriber.open(settings) as describer:
             yield cls(describer)
 
-    async def to_json(self, value: bytes | None, headers: Sequence[Header]) -> bytes | None:
-        """The value itself if it names no schema.
-
-        Raises `UnreadableAnswerError`; `RegistryAwayError` within the registry's request timeout.
+    async def read(self, value: bytes | None, headers: Sequence[Header]) -> AnswerValue:
+        """The value itself if it names no schema. Waits for the registry as long as its request
+        timeout.
         """
         if value is None:
-            return None
+            return AnswerValue(None)
         if self._describer is None:
-            try:
-                frame = read_frame(value, headers)
-            except FramingError as error:
-                raise UnreadableAnswerError(str(error)) from None
-            if frame is None:
-                return value
-            raise UnreadableAnswerError(
-                f"it names the schema with {schema_name(frame.schema)}, and SCHEMA_REGISTRY_URL is "
-                f"not set"
-            )
+            return _without_registry(value, headers)
         from worker.schema_registry.client import RegistryUnavailableError
 
         try:
             described = await self._describer.describe(value, headers)
         except RegistryUnavailableError as error:
-            raise RegistryAwayError(str(error)) from None
+            return AnswerValue(None, str(error), is_registry_away=True)
         if described is None:
-            return value
+            return AnswerValue(value)
         if described.problem:
-            raise UnreadableAnswerError(described.problem)
-        return pydantic_core.to_json(complete_outcome(described.document))
+            return AnswerValue(None, described.problem)
+        return AnswerValue(pydantic_core.to_json(complete_outcome(described.document)))
+
+
+def _without_registry(value: bytes, headers: Sequence[Header]) -> AnswerValue:
+    try:
+        frame = read_frame(value, headers)
+    except FramingError as error:
+        return AnswerValue(None, str(error))
+    if frame is None:
+        return AnswerValue(value)
+    name = schema_name(frame.schema)
+    return AnswerValue(None, f"it names the schema with {name}, and SCHEMA_REGISTRY_URL is not set")
 
 
 def schema_name(schema: SchemaRef) -> str:

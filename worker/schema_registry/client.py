@@ -298,7 +298,7 @@ def _error_code(body: bytes) -> int:
 
 def _error_message(body: bytes) -> str:
     try:
-        return " ".join(str(_parse_object(body).get("message", "")).split())[:200]
+        return " ".join(str(_parse_object(body).get("message", "")).split())[:500]
     except RegistryUnavailableError:
         return ""
 

@@ -92,14 +92,15 @@ class Watchdog:
         while True:
             self._past_deadline.report()
             lag = await self._measure_lag()
-            self._health.set_work_pending(self._records_in_flight > 0 or lag > 0)
+            records = self._records_in_flight()
+            self._report_waiting()
+            self._health.set_work_pending(records > 0 or lag > 0)
             if self._health.seconds_since_contact > self._qa.outage_seconds:
                 raise StreamingError(
                     f"no broker has answered for {self._health.seconds_since_contact:.0f} s "
                     f"(QA_OUTAGE_SECONDS is {self._qa.outage_seconds:g}); giving up"
                 )
             if self._health.stalled:
-                records = self._records_in_flight
                 raise StreamingError(
                     f"{records} records in flight and a lag of {lag}, but no record "
                     f"completed for {self._qa.stall_seconds:g} s (QA_STALL_SECONDS); giving up"
@@ -107,19 +108,19 @@ class Watchdog:
             await self._silence.check(self._health.seconds_since_contact)
             await asyncio.sleep(CHECK_SECONDS)
 
-    @property
+    def _report_waiting(self) -> None:
+        why = (self._registry and self._registry.unavailable) or "it is being asked"
+        self._health.waiting_partitions = {
+            f"{each.topic} partition {each.partition}": why for each in self._assignment.waiting
+        }
+
     def _records_in_flight(self) -> int:
-        """Without those of partitions that wait for the schema registry, which may take as long as
-        it likes. Says also which ones wait.
+        """Without those of partitions that wait for the schema registry: a restart would not help
+        them.
         """
         waiting, trackers = self._assignment.waiting, self._assignment.trackers
         if not waiting:
-            self._health.waiting_partitions = {}
             return self._limiter.records
-        why = (self._registry and self._registry.unavailable) or "it is being asked"
-        self._health.waiting_partitions = {
-            f"{each.topic} partition {each.partition}": why for each in waiting
-        }
         return sum(each.in_flight for at, each in trackers.items() if at not in waiting)
 
     async def _measure_lag(self) -> int:

@@ -61,7 +61,7 @@ def ask(question: str, *contexts: str) -> Any:
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             message = consumer.poll(1)
-            headers = dict((message and message.headers()) or ())
+            headers: dict[str, Any] = dict((message and message.headers()) or ())
             if message is None or headers.get("correlation-id") != correlation_id:
                 continue
             if message.topic() == DEAD_LETTERS:

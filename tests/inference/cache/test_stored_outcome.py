@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def with_ids(span: Span, ids: list[str | None]) -> Span:
     return span.model_copy(update={"context_id": context_id})
 
 
+@pytest.mark.long
 @given(st.lists(SPANS, min_size=1, max_size=4), st.booleans(), st.sampled_from(["utf16", "bytes"]))
 def test_answer_comes_back_with_the_ids_of_its_record(
     spans: list[Span], answered: bool, unit: str

@@ -11,6 +11,8 @@ from worker.inference.question_answering.job import QuestionJob
 from worker.inference.question_answering.windows import EncodedContext, Windower
 from worker.models.bundle import Bundle
 
+pytestmark = pytest.mark.long
+
 LOVELACE = "Ada Lovelace wrote the first algorithm for Charles Babbage's machine in 1843."
 SAILOR = "The Halcyon left Bergen with dried cod. Captain Ingrid Solheim steered her into Lerwick."
 FILLER = "The committee met again on Tuesday and discussed the budget for the coming year. "

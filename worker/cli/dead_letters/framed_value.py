@@ -8,9 +8,7 @@ import pydantic_core
 
 from worker.cli.registry_extra import check_registry_extra
 from worker.dead_letters.dead_letter import DeadLetter
-from worker.schema_registry.answer_values import schema_name
-from worker.schema_registry.framing import FramingError, read_frame
-from worker.settings import Settings
+from worker.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,11 @@ class FramedValue:
 
 
 async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedValue | None:
-    """None if the value names no schema. The dead letter has its value. Raises `SettingsError`."""
+    """None if the value names no schema. The dead letter has its value."""
+    # Only here: a worker imports the commands.
+    from worker.schema_registry.answer_values import schema_name
+    from worker.schema_registry.framing import FramingError, read_frame
+
     value, headers = dead_letter.value, dead_letter.headers
     if value is None:
         return None
@@ -37,15 +39,15 @@ async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedV
     named = f"{schema_name(frame.schema)} in the {where}"
     if not settings.schema_registry.url:
         return FramedValue(f"{named}; not decoded: SCHEMA_REGISTRY_URL is not set", None)
-    check_registry_extra(settings)
-    # Only here: a command on topics of JSON loads none of it.
     from worker.schema_registry.client import RegistryUnavailableError
-    from worker.schema_registry.describing import ValueDescriber
 
     try:
+        check_registry_extra(settings)
+        from worker.schema_registry.describing import ValueDescriber
+
         async with ValueDescriber.open(settings) as describer:
             described = await describer.describe(value, headers)
-    except RegistryUnavailableError as error:
+    except (RegistryUnavailableError, SettingsError) as error:
         return FramedValue(f"{named}; not decoded: {error}", None)
     assert described is not None  # the value has a frame
     kind = ", ".join(filter(None, (named, described.format, described.name)))
