@@ -137,6 +137,7 @@ AVRO_METADATA: dict[str, Any] = {
     "author": {"name": "Anna", "boss": {"name": "Ida", "boss": None}},
     "editor": None,
 }
+"""Null fields of metadata stay."""
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
