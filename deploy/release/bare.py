@@ -18,11 +18,11 @@ class BareEnvironment:
         venv.create(directory / "venv", with_pip=False, symlinks=True)
 
     def install(self, wheel: Path, constraints: Path) -> None:
-        """Installs the wheel with this interpreter's pip, at the tested versions of its dependencies.
+        """Installs the wheel with our own pip, at the tested versions of its dependencies.
 
         Raises `CalledProcessError` with pip's output.
         """
-        pip = [sys.executable, "-m", "pip", "--python", self._bin / "python"]
+        pip = [sys.executable, "-m", "pip", "--python", str(self._bin / "python")]
         options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
         subprocess.run(
             [*pip, "install", *options, "-c", constraints, wheel],
