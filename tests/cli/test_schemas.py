@@ -90,3 +90,36 @@ def test_json_has_no_schema_to_register(command: Command, registry: KeepingRegis
     assert (done.code, done.out) == (1, "")
     assert "set QA_ANSWER_FORMAT to avro, json_schema or protobuf" in done.err
     assert registry.requests == []
+
+
+@pytest.mark.parametrize("parses", [True, False])
+def test_a_subject_with_another_type_is_named(
+    command: Command,
+    registry: KeepingRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_model: Path,
+    parses: bool,
+) -> None:
+    registry.register("qa.answers-value", {"schemaType": "PROTOBUF", "schema": "syntax = ..."})
+    registry.unparsable = "" if parses else "Unrecognized token 'syntax'"  # as Apicurio says it
+    monkeypatch.setenv("QA_ANSWER_FORMAT", "avro")
+    done = command("schemas", "check")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "qa-worker: the schema registry refuses answer.avsc under the subject qa.answers-value: "
+        "it has schemas of the type PROTOBUF, not AVRO; use another topic, or delete the subject\n"
+    )
+
+
+def test_a_path_without_a_registry_names_the_setting(
+    command: Command, registry: KeepingRegistry, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    monkeypatch.setenv("QA_ANSWER_FORMAT", "avro")
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", f"{registry.url}/apis")
+    done = command("schemas", "check")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(
+        f"qa-worker: cannot use the schema registry for the subject qa.answers-value: "
+        f"{registry.url}/apis answers 404 HTTP 404 Not Found: there is no schema registry under "
+        f"this path; correct SCHEMA_REGISTRY_URL"
+    )

@@ -31,6 +31,8 @@ class KeepingRegistry:
     requests: list[str] = field(default_factory=list)
     refusal: str = ""
     """The message with which it refuses each registration as incompatible."""
+    unparsable: str = ""
+    """The message with which it refuses each look-up, as one of a schema of another type."""
     is_away: bool = False
 
     def register(self, subject: str, schema: dict[str, str]) -> int:
@@ -57,6 +59,9 @@ class KeepingRegistry:
                         schema = {**schema, "schema": text}
                     return web.json_response(schema)
                 return _error(404, 40403, "Schema not found")
+            case "GET", ["subjects", subject, "versions", "latest"] if subject in self.subjects:
+                schema_id = self.subjects[subject][-1]
+                return web.json_response({"id": schema_id, **self.schemas[schema_id - FIRST_ID]})
             case "POST", ["subjects", subject]:
                 return self._find(subject, await _schema(request))
             case "POST", ["subjects", subject, "versions"]:
@@ -68,6 +73,8 @@ class KeepingRegistry:
     def _find(self, subject: str, schema: dict[str, str]) -> web.Response:
         if subject not in self.subjects:
             return _error(404, 40401, f"Subject '{subject}' not found.")
+        if self.unparsable:
+            return _error(422, 42201, self.unparsable)
         for version, schema_id in enumerate(self.subjects[subject], 1):
             if self.schemas[schema_id - FIRST_ID] == schema:
                 return web.json_response(

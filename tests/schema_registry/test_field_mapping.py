@@ -23,7 +23,11 @@ from worker.settings.field_paths import parse_field_paths
             {"query": "new", "question": "new"},
         ),
         ("question=query.text", {"question": "old", "query": "x"}, {"query": "x"}),
-        ("question=body,body=question", {"question": 1, "body": 2}, {"question": 2, "body": 1}),
+        (
+            "question=context,context=question",
+            {"question": 1, "context": 2},
+            {"question": 2, "context": 1},
+        ),
         (r"question=a\.b.c", {"a.b": {"c": 5}}, {"a.b": {"c": 5}, "question": 5}),
         ("question=a", {"a": None}, {"a": None, "question": None}),
         ("question=a.b", "no object", "no object"),
@@ -33,7 +37,17 @@ def test_mapped_fields_are_on_top(mapping: str, document: Any, mapped: Any) -> N
     assert FieldMapping(parse_field_paths(mapping)).apply(document) == mapped
 
 
-@pytest.mark.parametrize("text", ["question", "question=", "=a", "question=a..b", "q=a,q=b"])
+@pytest.mark.parametrize("text", ["question", "question=", "=a", "question=a..b", "id=a,id=b"])
 def test_what_is_not_a_mapping_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not FIELD=PATH|mapped twice"):
         parse_field_paths(text)
+
+
+@pytest.mark.parametrize("name", ["quesion", "options.top_k", "Question"])
+def test_what_is_not_a_field_of_an_event_is_named_with_the_fields(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a field of an event") as error:
+        parse_field_paths(f"{name}=body")
+    assert str(error.value) == (
+        f"{name!r} is not a field of an event, which are context, contexts, expires_at, id, "
+        f"metadata, options, question, text"
+    )

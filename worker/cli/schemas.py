@@ -42,17 +42,8 @@ def register(questions: Questions = None) -> None:
 @app.command()
 def check(questions: Questions = None) -> None:
     """Check that the registry has the answers' schema; exit with 1 if it does not."""
-    if None in _print_ids(questions, _find):
+    if None in _print_ids(questions, lambda schema, client: schema.find(client)):
         raise typer.Exit(1)
-
-
-async def _find(schema: "AnswerSchema", client: "RegistryClient") -> int | None:
-    from worker.schema_registry.client import UnknownSchemaError
-
-    try:
-        return await schema.find(client)
-    except UnknownSchemaError:
-        return None
 
 
 def _print_ids(questions: AnswerFormat | None, find: "Find") -> list[int | None]:
@@ -101,11 +92,10 @@ async def _ask(
     settings: Settings, schemas: "Sequence[AnswerSchema]", find: "Find"
 ) -> list[int | None]:
     from worker.schema_registry.client import RegistryUnavailableError
-    from worker.schema_registry.decoding import UnusableSchemaError
     from worker.schema_registry.opening import registry_client
 
     async with registry_client(settings) as client:
         try:
             return [await find(schema, client) for schema in schemas]
-        except (RegistryUnavailableError, UnusableSchemaError) as error:
+        except RegistryUnavailableError as error:
             raise CommandError(f"SCHEMA_REGISTRY_URL: {error}") from None

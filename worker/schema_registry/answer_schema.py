@@ -3,6 +3,7 @@
 Subjects are those of TopicNameStrategy, the default of Confluent's serializers.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from schemas.event import Event, Outcome
 from worker.kafka.errors import StreamingError
 from worker.schema_registry.client import (
+    SETTINGS_TO_CORRECT,
     RegistryClient,
     RegistryRefusesError,
     RegistryUnavailableError,
@@ -41,25 +43,25 @@ class AnswerSchema:
     command: str
     """The command that registers it."""
 
-    async def find(self, client: RegistryClient) -> int:
-        """Its id. Raises as `RegistryClient.find`."""
-        try:
-            return await client.find(self.subject, self.kind, self.text)
-        except UnknownSchemaError:
-            # It may have been registered with normalize=true.
-            return await client.find(self.subject, self.kind, self.text, normalize=True)
+    async def find(self, client: RegistryClient) -> int | None:
+        """Its id; None if the subject does not have it.
+
+        Raises `StreamingError` if the registry refuses the request, or the subject has schemas of
+        another type; `RegistryUnavailableError`.
+        """
+        found = await self._look_up(client)
+        if found is None:
+            await self._check_kind(client)
+        return found
 
     async def register(self, client: RegistryClient) -> int:
         """Its id, registered if it was not.
 
         Raises `StreamingError` if the registry refuses it, and `RegistryUnavailableError`.
         """
-        try:
-            return await self.find(client)
-        except UnknownSchemaError:
-            pass
-        except (RegistryRefusesError, UnusableSchemaError) as error:
-            raise self._refused(error) from None
+        found = await self._look_up(client)
+        if found is not None:
+            return found
         try:
             return await client.register(self.subject, self.kind, self.text)
         except (RegistryRefusesError, UnknownSchemaError, UnusableSchemaError) as error:
@@ -73,19 +75,33 @@ class AnswerSchema:
 
         Raises `StreamingError` if the registry does not have it, and `RegistryUnavailableError`.
         """
+        found = await self.find(client)
+        if found is not None:
+            return found
+        raise StreamingError(
+            f"the schema registry does not have schemas/published/{self.file} under the "
+            f"subject {self.subject}: register it (`{self.command}`), or set "
+            f"QA_REGISTER_SCHEMAS=true"
+        )
+
+    async def _look_up(self, client: RegistryClient) -> int | None:
+        """As `find`, without a look at the type of a subject's other schemas."""
         try:
-            return await self.find(client)
-        except UnknownSchemaError:
-            raise StreamingError(
-                f"the schema registry does not have schemas/published/{self.file} under the "
-                f"subject {self.subject}: register it (`{self.command}`), or set "
-                f"QA_REGISTER_SCHEMAS=true"
-            ) from None
-        except (RegistryRefusesError, UnusableSchemaError) as error:
+            with suppress(UnknownSchemaError):
+                return await client.find(self.subject, self.kind, self.text)
+            # It may have been registered with normalize=true.
+            with suppress(UnknownSchemaError):
+                return await client.find(self.subject, self.kind, self.text, normalize=True)
+        except RegistryRefusesError as error:
             raise self._refused(error) from None
+        except UnusableSchemaError as error:
+            # Apicurio cannot parse one type's text as another's.
+            await self._check_kind(client)
+            raise self._refused(error) from None
+        return None
 
     async def _check_kind(self, client: RegistryClient) -> None:
-        """Apicurio answers 500 where the subject has schemas of another type; that does not pass.
+        """A subject has schemas of one type. Apicurio answers 500 to another; that does not pass.
 
         Raises `StreamingError`.
         """
@@ -94,9 +110,17 @@ class AnswerSchema:
         except (RegistryUnavailableError, UnknownSchemaError):
             return
         if kind != self.kind:
-            raise self._refused(f"it has schemas of the type {kind}, not {self.kind}")
+            raise self._refused(
+                f"it has schemas of the type {kind}, not {self.kind}; use another topic, or delete "
+                f"the subject"
+            )
 
     def _refused(self, error: Exception | str) -> StreamingError:
+        if isinstance(error, RegistryRefusesError):
+            return StreamingError(
+                f"cannot use the schema registry for the subject {self.subject}: {error}; "
+                f"{SETTINGS_TO_CORRECT}"
+            )
         return StreamingError(
             f"the schema registry refuses {self.file} under the subject {self.subject}: {error}"
         )

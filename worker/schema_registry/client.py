@@ -43,6 +43,13 @@ class RegistryUnavailableError(Exception):
     """No registry gave an answer that settles the question; the message says what each said."""
 
 
+SETTINGS_TO_CORRECT = (
+    "correct SCHEMA_REGISTRY_URL, the login (SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, "
+    "SCHEMA_REGISTRY_BEARER_AUTH_TOKEN) or the certificates (SCHEMA_REGISTRY_SSL_...)"
+)
+"""What to do about `RegistryRefusesError` at the start of a worker, or in a command."""
+
+
 class RegistryRefusesError(RegistryUnavailableError):
     """A registry refuses the worker, or what answers is not a registry: at the start of a worker
     that is an error of its settings, later something that its operator may be changing.
@@ -208,7 +215,9 @@ class RegistryClient:
         if status == 404:
             if _error_code(text) // 100 == 404:
                 raise UnknownSchemaError(message)
-            raise NoSuchPathError(f"answers 404 {message}".rstrip())
+            raise NoSuchPathError(
+                f"answers 404 {message}".rstrip() + ": there is no schema registry under this path"
+            )
         if status in (409, 422):
             raise UnusableSchemaError(message)
         if status in _REFUSALS:

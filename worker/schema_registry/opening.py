@@ -10,6 +10,7 @@ import structlog
 
 from worker.kafka.errors import StreamingError
 from worker.schema_registry.client import (
+    SETTINGS_TO_CORRECT,
     RegistryClient,
     RegistryRefusesError,
     RegistryUnavailableError,
@@ -70,9 +71,7 @@ async def _check(client: RegistryClient) -> None:
             await client.check()
     except RegistryRefusesError as error:
         raise StreamingError(
-            f"cannot use the schema registry: {error}; correct SCHEMA_REGISTRY_URL, the login "
-            f"(SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, SCHEMA_REGISTRY_BEARER_AUTH_TOKEN) or the "
-            f"certificates (SCHEMA_REGISTRY_SSL_...)"
+            f"cannot use the schema registry: {error}; {SETTINGS_TO_CORRECT}"
         ) from None
     except RegistryUnavailableError as error:
         log.warning("schema_registry_not_reached", reason=str(error))
