@@ -98,6 +98,11 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         ("QA_DRAIN_SECONDS=26\nQA_SHUTDOWN_SECONDS=28\n", "QA_DRAIN_SECONDS (26) must be less"),
         ("SCHEMA_REGISTRY_URL=http://u:p@registry\n", "SCHEMA_REGISTRY_URL is 'http://***@re"),
         ("KAFKA_SSL_TRUSTSTORE_LOCATION=/nowhere.pem\n", "KAFKA_SSL_TRUSTSTORE_LOCATION is '/no"),
+        (
+            "SCHEMA_REGISTRY_URL=https://registry\n"
+            "SCHEMA_REGISTRY_SSL_TRUSTSTORE_LOCATION=/nowhere.pem\n",
+            "SCHEMA_REGISTRY_SSL_TRUSTSTORE_LOCATION is '/nowhere.pem': No such file",
+        ),
         # It starts, but a restart moves its partitions.
         (
             "KAFKA_GROUP_INSTANCE_ID=qa-worker-0\nKAFKA_SESSION_TIMEOUT_MS=29999\n",

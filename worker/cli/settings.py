@@ -1,7 +1,7 @@
 """`qa-worker settings`: shows every environment variable, or checks them with `--check`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -63,25 +63,32 @@ def _check(file: Path | None) -> None:
 
 def _problems(environment: Mapping[str, str]) -> list[str]:
     """Errors in the settings that stop a worker at its start, and doubts that do not. Connects to
-    no broker.
+    no broker and no schema registry.
     """
     settings = validate(environment)
     if not isinstance(settings, Settings):
         return settings
     problems = list(find_doubtful(settings))
-    try:
-        connection_options(settings.kafka)
-    except SettingsError as error:
-        problems.append(str(error))
-    try:
-        check_tracing(settings, environment)
-    except SettingsError as error:
-        problems.append(str(error))
-    try:
-        check_registry_extra(settings)
-    except SettingsError as error:
-        problems.append(str(error))
+    checks: list[Callable[[], object]] = [
+        lambda: connection_options(settings.kafka),
+        lambda: check_tracing(settings, environment),
+        lambda: check_registry_extra(settings),
+        lambda: _check_registry_login(settings),
+    ]
+    for each in checks:
+        try:
+            each()
+        except SettingsError as error:
+            problems.append(str(error))
     return problems
+
+
+def _check_registry_login(settings: Settings) -> None:
+    """Raises `SettingsError` if a file of the registry's TLS settings cannot be used."""
+    if settings.schema_registry.url:
+        from worker.schema_registry.login import login
+
+        login(settings.schema_registry)
 
 
 def _print_table() -> None:
