@@ -146,7 +146,8 @@ async def test_a_record_that_begins_to_wait_in_a_drain_is_discarded() -> None:
     shared = context(StubEngine(), FakeDelivery(), values=values)
     async with running(shared) as partition:
         partition.add(framed(0))
-        await partition.drain()
+        async with asyncio.timeout(10):
+            await partition.drain()
         assert partition.close() == 1
         assert (shared.limiter.records, shared.limiter.bytes, waiting()) == (0, 0, 0)
 
