@@ -23,6 +23,8 @@ class RegistryServer:
     held: asyncio.Event | None = None
     authorization: str | None = None
     """The header that requests need; others are answered 401."""
+    location: str | None = None
+    """The header of a redirect, in each answer."""
 
     async def handle(self, request: web.Request) -> web.Response:
         self.requests.append(f"{request.method} {request.raw_path}")
@@ -35,7 +37,10 @@ class RegistryServer:
         missing = 404, {"error_code": 40403, "message": "Schema not found"}
         status, body = self.answers.get(self.requests[-1], missing)
         text = body if isinstance(body, str) else json.dumps(body)
-        return web.Response(status=status, text=text, content_type="application/json")
+        response = web.Response(status=status, text=text, content_type="application/json")
+        if self.location is not None:
+            response.headers["Location"] = self.location
+        return response
 
 
 @asynccontextmanager

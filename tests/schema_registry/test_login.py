@@ -10,7 +10,11 @@ import pytest
 
 from tests.brokers.certificates import Authority
 from tests.schema_registry.registry_server import RegistryServer, registry_server
-from worker.schema_registry.client import RegistryClient, RegistryUnavailableError
+from worker.schema_registry.client import (
+    RegistryClient,
+    RegistryRefusesError,
+    RegistryUnavailableError,
+)
 from worker.schema_registry.login import login
 from worker.schema_registry.opening import registry_client
 from worker.settings import SettingsError
@@ -71,10 +75,12 @@ async def test_a_renewed_token_is_read_when_the_old_one_is_refused(tmp_path: Pat
 async def test_the_credentials_do_not_follow_a_redirect() -> None:
     async with server() as registry, server() as other:
         registry.answers["GET /schemas/ids/1"] = 302, ""
+        registry.location = f"{other.url}/schemas/ids/1"
         environment = {"SCHEMA_REGISTRY_BEARER_AUTH_TOKEN": "s3cret"}
-        async with client(f"{registry.url},{other.url}", **environment) as known:
-            await known.schema(1)
-        assert [len(each.requests) for each in (registry, other)] == [1, 1]
+        async with client(registry.url, **environment) as known:
+            with pytest.raises(RegistryRefusesError, match="answers 302"):
+                await known.schema(1)
+        assert (len(registry.requests), other.requests) == (1, [])
 
 
 async def test_proxy_variables_and_netrc_are_not_read(
