@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.streaming.fakes import record
 from worker.kafka.records import InputRecord
 from worker.schema_registry.framing import frame_prefix
 from worker.schema_registry.opening import open_reader
+from worker.schema_registry.record_values import INLINE_BYTES
 from worker.settings.environment import load
 
 TICKETS = {
@@ -40,7 +41,20 @@ async def registry() -> AsyncIterator[KeepingRegistry]:
         yield registry
 
 
-async def read(registry: KeepingRegistry, ticket: dict[str, Any], **settings: str) -> InputRecord:
+class CountingExecutor(ThreadPoolExecutor):
+    tasks = 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.tasks += 1
+        return super().submit(fn, *args, **kwargs)
+
+
+async def read(
+    registry: KeepingRegistry,
+    ticket: dict[str, Any],
+    executor: ThreadPoolExecutor | None = None,
+    **settings: str,
+) -> InputRecord:
     """A ticket's record as the worker reads it."""
     schema_id = registry.register("t-value", {"schemaType": "AVRO", "schema": json.dumps(TICKETS)})
     value = io.BytesIO(frame_prefix(schema_id))
@@ -51,7 +65,7 @@ async def read(registry: KeepingRegistry, ticket: dict[str, Any], **settings: st
         "SCHEMA_REGISTRY_URL": registry.url,
         **settings,
     }
-    with ThreadPoolExecutor(1) as decoders:
+    with executor or ThreadPoolExecutor(1) as decoders:
         async with open_reader(load(environment), decoders) as reader:
             return await reader.read(record(0, value=value.getvalue()), nullcontext())
 
@@ -68,3 +82,13 @@ async def test_the_fields_of_the_settings_are_mapped(registry: KeepingRegistry) 
     ticket = {"body": "Ada wrote it.", "states": []}
     readable = await read(registry, ticket, QA_FIELDS="context=body")
     assert json.loads(readable.value or b"") == {**ticket, "context": "Ada wrote it."}
+
+
+@pytest.mark.parametrize(("size", "tasks"), [(10, 0), (INLINE_BYTES, 1)])
+async def test_large_values_are_decoded_off_the_event_loop(
+    registry: KeepingRegistry, size: int, tasks: int
+) -> None:
+    decoders = CountingExecutor(1)
+    readable = await read(registry, {"body": "a" * size, "states": []}, decoders)
+    assert json.loads(readable.value or b"")["body"] == "a" * size
+    assert decoders.tasks == tasks
