@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from worker.schema_registry.field_mapping import FieldMapping
+from worker.schema_registry.values import without_nulls
 from worker.settings.field_paths import parse_field_paths
 
 
@@ -51,3 +52,9 @@ def test_what_is_not_a_field_of_an_event_is_named_with_the_fields(name: str) -> 
         f"{name!r} is not a field of an event, which are context, contexts, expires_at, id, "
         f"metadata, options, question, text"
     )
+
+
+def test_null_is_an_omitted_field_except_in_metadata() -> None:
+    metadata = {"a": None, "b": [{"c": None}]}
+    event = {"question": "q", "id": None, "options": {"top_k": None}, "metadata": metadata}
+    assert without_nulls(event) == {"question": "q", "options": {}, "metadata": metadata}

@@ -1,6 +1,7 @@
 """Schemas are fetched once; what needs an unknown one waits for the registry."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -165,3 +166,25 @@ async def test_a_limited_number_and_size_of_schemas_is_kept(
     assert [number for number in (2, 3, 4, 5) if kept.known(number)] == [4, 5]
     await kept.get(2)
     assert [number for number in (4, 5, 2) if kept.known(number)] == [5, 2]
+
+
+async def test_a_limited_number_of_problems_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_store, "MAX_PROBLEMS", 2)
+    unusable = RegisteredSchema("AVRO", "bad")
+    registry = FakeRegistry(*[unusable] * 4)
+    schemas = store(registry, Clock())
+    for number in (1, 2, 3, 3, 2, 1):
+        with pytest.raises(UnusableSchemaError):
+            await schemas.get(number)
+    assert registry.asked == [1, 2, 3, 1]
+
+
+async def test_schemas_are_compiled_off_the_event_loop() -> None:
+    threads: list[threading.Thread] = []
+
+    def compile_schema(_: RegisteredSchema) -> str:
+        threads.append(threading.current_thread())
+        return "done"
+
+    assert await SchemaStore(FakeRegistry(SCHEMA), compile_schema).get(1) == "done"
+    assert threading.main_thread() not in threads

@@ -190,3 +190,21 @@ async def test_the_wait_is_a_stage_of_the_trace_before_decoding() -> None:
     schema, decode = trace.stages[:2]
     assert (schema.name, decode.name) == ("schema", "decode")
     assert trace.received <= schema.began <= schema.ended == decode.began
+
+
+async def test_a_value_within_the_limit_may_be_larger_as_json() -> None:
+    """Quotes in a text are escaped in JSON, not in Avro."""
+
+    class Larger(FakeValues):
+        async def read(
+            self, record: InputRecord, wait: AbstractContextManager[None]
+        ) -> InputRecord:
+            record = await super().read(record, wait)
+            return replace(record, value=(record.value or b"") + b" " * 100)
+
+    asked = record(0)
+    processor = replace(
+        context(StubEngine(), FakeDelivery(), values=Larger()).processor,
+        max_record_bytes=len(asked.value or b""),
+    )
+    assert (await processor.process(asked, None)).reason is None
