@@ -1,6 +1,7 @@
 """Schemas are fetched once; what needs an unknown one waits for the registry."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,8 @@ async def test_an_unknown_schema_is_confirmed_and_remembered_for_some_time() -> 
             await schemas.get(9)
     assert clock.slept == [CONFIRM_SECONDS]
     assert len(registry.asked) == 2
+    with pytest.raises(UnknownSchemaError):
+        schemas.known(9)  # nothing waits for what is known
     clock.now += PROBLEM_SECONDS
     assert await schemas.get(9) == '"int"'
     assert len(registry.asked) == 4
@@ -165,3 +168,26 @@ async def test_a_limited_number_and_size_of_schemas_is_kept(
     assert [number for number in (2, 3, 4, 5) if kept.known(number)] == [4, 5]
     await kept.get(2)
     assert [number for number in (4, 5, 2) if kept.known(number)] == [5, 2]
+
+
+async def test_schemas_that_are_compiled_at_the_same_time_are_kept_within_the_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schema_store, "MAX_SCHEMAS_CHARACTERS", 99)
+
+    async def at_once(compile_schema: Any, registered: RegisteredSchema) -> Any:
+        return compile_schema(registered)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+    large = RegisteredSchema("AVRO", "x" * 60)
+    registry = FakeRegistry(large, large, large)
+    registry.held.clear()
+    kept = store(registry, Clock())
+    fetching = [asyncio.create_task(kept.get(number)) for number in (1, 2, 3)]
+    await until(lambda: len(registry.asked) == 3, "all are asked for")
+    registry.held.set()
+    assert await asyncio.gather(*fetching) == ["x" * 60] * 3
+    assert [number for number in (1, 2, 3) if kept.known(number)] == [3]
+    assert errors == []

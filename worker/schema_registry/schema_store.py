@@ -75,7 +75,10 @@ class SchemaStore(Generic[D]):
         return next(reversed(self._away.values()), None)
 
     def known(self, ref: SchemaRef) -> D | None:
-        """The decoder, if it needs no request."""
+        """The decoder, if it needs no request. Raises as `get` if that is known as well."""
+        problem = self._problems.get(ref)
+        if problem is not None and self._clock() < problem[0] + PROBLEM_SECONDS:
+            raise problem[1].with_traceback(None)
         return self._known.get(ref)
 
     async def get(self, ref: SchemaRef) -> D:
@@ -83,12 +86,9 @@ class SchemaStore(Generic[D]):
 
         Raises `UnknownSchemaError`, and `UnusableSchemaError`.
         """
-        decoder = self._known.get(ref)
+        decoder = self.known(ref)
         if decoder is not None:
             return decoder
-        problem = self._problems.get(ref)
-        if problem is not None and self._clock() < problem[0] + PROBLEM_SECONDS:
-            raise problem[1].with_traceback(None)
         task = self._fetching.get(ref)
         if task is None:
             task = asyncio.create_task(self._fetch(ref), name=f"schema {ref}")
@@ -109,17 +109,14 @@ class SchemaStore(Generic[D]):
         if task.cancelled():
             return  # the worker ends
         error = task.exception()
-        if error is None:
-            self._keep(ref, task.result())
-            self._problems.pop(ref, None)
-        elif isinstance(error, (UnknownSchemaError, UnusableSchemaError)):
-            self._problems.pop(ref, None)
+        self._problems.pop(ref, None)
+        if isinstance(error, (UnknownSchemaError, UnusableSchemaError)):
             if len(self._problems) >= MAX_PROBLEMS:
                 del self._problems[next(iter(self._problems))]
             self._problems[ref] = self._clock(), error
 
-    def _keep(self, ref: SchemaRef, decoder: D) -> None:
-        self._known[ref] = decoder
+    def _keep(self, ref: SchemaRef, decoder: D, characters: int) -> None:
+        self._known[ref], self._characters[ref] = decoder, characters
         while (
             len(self._known) > MAX_SCHEMAS
             or sum(self._characters.values()) > MAX_SCHEMAS_CHARACTERS
@@ -189,7 +186,7 @@ class SchemaStore(Generic[D]):
                 _count("unusable")
                 raise
             _count("found")
-            self._characters[ref] = registered.characters
+            self._keep(ref, decoder, registered.characters)
             return decoder
 
 
