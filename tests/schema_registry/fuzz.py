@@ -27,11 +27,11 @@ from schemas.rejection import Header, Reason, Rejected
 from tests.schema_registry.random_values import RandomValues
 from worker.cli.terminal import progress
 from worker.kafka.records import InputRecord
-from worker.schema_registry.client import UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import SchemaRef
 from worker.schema_registry.record_values import Decode, RecordValueReader, compile_decoder
+from worker.schema_registry.responses import UnknownSchemaError
 from worker.schema_registry.schema_store import SchemaStore
 from worker.streaming.codec import decode_record
 

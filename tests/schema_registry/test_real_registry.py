@@ -7,12 +7,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from worker.schema_registry.client import (
-    RegistryClient,
-    RegistryRefusesError,
-    UnknownSchemaError,
-)
+from worker.schema_registry.client import RegistryClient
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
+from worker.schema_registry.responses import RegistryRefusesError, UnknownSchemaError
 
 TIMEOUT_SECONDS = 30
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.streaming.topics import until
 from worker.schema_registry import schema_store
-from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
+from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.schema_store import CONFIRM_SECONDS, PROBLEM_SECONDS, SchemaStore
 
 

@@ -47,7 +47,7 @@ def check(questions: Questions = None) -> None:
 
 
 async def _find(schema: "AnswerSchema", client: "RegistryClient") -> int | None:
-    from worker.schema_registry.client import UnknownSchemaError
+    from worker.schema_registry.responses import UnknownSchemaError
 
     try:
         return await schema.find(client)
@@ -100,9 +100,9 @@ def _schemas(
 async def _ask(
     settings: Settings, schemas: "Sequence[AnswerSchema]", find: "Find"
 ) -> list[int | None]:
-    from worker.schema_registry.client import RegistryUnavailableError
     from worker.schema_registry.decoding import UnusableSchemaError
     from worker.schema_registry.opening import registry_client
+    from worker.schema_registry.responses import RegistryUnavailableError
 
     async with registry_client(settings) as client:
         try:

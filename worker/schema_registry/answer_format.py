@@ -10,10 +10,10 @@ from schemas.event import Outcome
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
-from worker.schema_registry.client import RegistryUnavailableError
 from worker.schema_registry.encoding import Encode, avro_encoder, protobuf_encoder
 from worker.schema_registry.framing import frame_prefix
 from worker.schema_registry.opening import registry_client
+from worker.schema_registry.responses import RegistryUnavailableError
 from worker.schema_registry.schema_store import FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
 from worker.settings import Settings
 

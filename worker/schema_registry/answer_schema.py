@@ -10,13 +10,13 @@ from pydantic import BaseModel
 
 from schemas.event import Event, Outcome
 from worker.kafka.errors import StreamingError
-from worker.schema_registry.client import (
-    RegistryClient,
+from worker.schema_registry.client import RegistryClient
+from worker.schema_registry.decoding import UnusableSchemaError
+from worker.schema_registry.responses import (
     RegistryRefusesError,
     RegistryUnavailableError,
     UnknownSchemaError,
 )
-from worker.schema_registry.decoding import UnusableSchemaError
 from worker.settings import Settings
 from worker.settings.value_formats import AnswerFormat
 

@@ -9,14 +9,11 @@ from functools import partial
 import structlog
 
 from worker.kafka.errors import StreamingError
-from worker.schema_registry.client import (
-    RegistryClient,
-    RegistryRefusesError,
-    RegistryUnavailableError,
-)
+from worker.schema_registry.client import RegistryClient
 from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.login import login
 from worker.schema_registry.record_values import Decode, RecordValueReader, compile_decoder
+from worker.schema_registry.responses import RegistryRefusesError, RegistryUnavailableError
 from worker.schema_registry.schema_store import SchemaStore
 from worker.settings import Settings
 from worker.settings.field_paths import parse_field_paths

@@ -15,7 +15,6 @@ import pydantic_core
 from schemas.rejection import Reason, Rejected
 from worker.kafka.records import InputRecord
 from worker.schema_registry.avro import avro_decoder
-from worker.schema_registry.client import UnknownSchemaError
 from worker.schema_registry.decoding import (
     MAX_DECODED_BYTES,
     RegisteredSchema,
@@ -26,6 +25,7 @@ from worker.schema_registry.decoding import (
 from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import Frame, FramingError, read_frame
 from worker.schema_registry.protobuf import protobuf_decoder
+from worker.schema_registry.responses import UnknownSchemaError
 from worker.schema_registry.schema_store import SchemaStore
 from worker.schema_registry.values import without_nulls
 

@@ -11,9 +11,9 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from worker.observability import metrics
-from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
+from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
 
 D = TypeVar("D")
 
