@@ -121,6 +121,7 @@ async def test_a_schema_that_the_registry_has_not_is_unknown(client: RegistryCli
     ("status", "body", "problem"),
     [
         (500, {"error_code": 50001, "message": "Error in the backend\nstore"}, "answers 500 Error"),
+        (500, {"message": "not \ud800 text"}, r"answers 500 not \? text"),
         (401, {"error_code": 401, "message": "Unauthorized"}, "answers 401 Unauthorized"),
         (404, "<html>no such page</html>", "answers 404"),
         # Confluent's registry under a wrong path: https://github.com/edenhill/kcat/issues/212

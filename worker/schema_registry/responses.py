@@ -53,9 +53,11 @@ def error_code(body: bytes) -> int:
 def error_message(body: bytes) -> str:
     """The registry's own text, in one line; empty if the answer is of something else."""
     try:
-        return " ".join(str(parse_object(body).get("message", "")).split())[:500]
+        text = str(parse_object(body).get("message", ""))
     except RegistryUnavailableError:
         return ""
+    # JSON may hold a lone surrogate, which neither a page nor a header can.
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:500]
 
 
 def schema_text(found: Mapping[str, Any]) -> str:
