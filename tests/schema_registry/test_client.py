@@ -202,7 +202,10 @@ async def test_subjects_are_looked_up_and_registered(
     server: RegistryServer, client: RegistryClient
 ) -> None:
     server.answers |= {
-        "GET /subjects/qa.answers-value/versions/latest": (200, {"id": 3, "schema": "x"}),
+        "GET /subjects/qa.answers-value/versions/latest": (
+            200,
+            {"id": 3, "schema": "x", "schemaType": "JSON"},
+        ),
         "POST /subjects/qa.answers-value": (200, {"id": 4}),
         "POST /subjects/qa.answers-value/versions": (200, {"id": 5}),
         "POST /subjects/old-value/versions": (
@@ -210,7 +213,7 @@ async def test_subjects_are_looked_up_and_registered(
             {"error_code": 409, "message": "not compatible"},
         ),
     }
-    assert await client.latest("qa.answers-value") == 3
+    assert await client.latest_kind("qa.answers-value") == "JSON"
     assert await client.find("qa.answers-value", "AVRO", "x") == 4
     assert await client.register("qa.answers-value", "AVRO", "x") == 5
     assert server.bodies[-1] == '{"schemaType": "AVRO", "schema": "x"}'

@@ -72,8 +72,8 @@ async def test_the_registry_takes_each_version_behind_the_one_before_it(
     ]
     assert texts[-1] == (PUBLISHED / f"{name}{ENDS[kind]}").read_text()
     for text in texts:
-        latest = await client.register(f"{topic}-value", kind, text)
-        assert await client.latest(f"{topic}-value") == latest
+        schema_id = await client.register(f"{topic}-value", kind, text)
+        assert await client.find(f"{topic}-value", kind, text) == schema_id
 
 
 BREAKING = {

@@ -120,10 +120,6 @@ class RegistryClient:
         with contextlib.suppress(UnknownSchemaError, UnusableSchemaError):
             await self._get(f"schemas/ids/{_NO_ID}")
 
-    async def latest(self, subject: str) -> int:
-        """The id of the subject's latest schema. Raises as `schema`."""
-        return schema_id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
-
     async def latest_kind(self, subject: str) -> str:
         """The type of the subject's latest schema: AVRO, JSON or PROTOBUF. Raises as `schema`."""
         return schema_kind(await self._get(f"subjects/{_path(subject)}/versions/latest"))
