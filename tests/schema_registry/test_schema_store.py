@@ -10,7 +10,12 @@ from worker.schema_registry import schema_store
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
 from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
-from worker.schema_registry.schema_store import CONFIRM_SECONDS, PROBLEM_SECONDS, SchemaStore
+from worker.schema_registry.schema_store import (
+    CONFIRM_SECONDS,
+    MAX_REQUESTS,
+    PROBLEM_SECONDS,
+    SchemaStore,
+)
 
 
 class FakeRegistry:
@@ -69,6 +74,18 @@ async def test_a_schema_is_fetched_once_for_all_that_wait() -> None:
     assert await asyncio.gather(*waiting[1:]) == ['"int"'] * 4
     assert await schemas.get(1) == schemas.known(1) == '"int"'
     assert registry.asked == [1]
+
+
+async def test_few_schemas_are_asked_for_at_the_same_time() -> None:
+    registry = FakeRegistry(*[SCHEMA] * 100)
+    registry.held.clear()
+    schemas = store(registry, Clock())
+    waiting = [asyncio.create_task(schemas.get(ref)) for ref in range(100)]
+    await until(lambda: len(registry.asked) >= MAX_REQUESTS, "the registry is asked")
+    await asyncio.sleep(0.05)
+    assert len(registry.asked) == MAX_REQUESTS
+    registry.held.set()
+    assert await asyncio.gather(*waiting) == ['"int"'] * 100
 
 
 async def test_a_registry_that_is_away_is_waited_for() -> None:

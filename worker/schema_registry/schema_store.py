@@ -33,6 +33,11 @@ MAX_SCHEMAS, MAX_SCHEMAS_CHARACTERS = 1_000, 10_000_000
 """Schemas that are kept, and the length of their texts with those that they refer to; the oldest
 gives way. A compiled Avro schema takes ten times its text, a Protobuf schema 50 kB at least."""
 
+MAX_REQUESTS = 32
+"""Schemas that are asked for at the same time. Values of a producer of something else may name a
+different one each, and partitions wait side by side: a thousand of them for 64,000. The client's
+connections are no more than 100, and the wait for one counts for the timeout of a request."""
+
 MAX_PROBLEMS = 1_000
 """Ids of such schemas that are remembered: a producer can name 2^32 of them."""
 
@@ -64,6 +69,7 @@ class SchemaStore(Generic[D]):
         self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
         self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
         self._pause = FIRST_PAUSE_SECONDS
+        self._requests = asyncio.Semaphore(MAX_REQUESTS)
         self._turns = asyncio.Lock()
         self._some_answer = asyncio.Event()
         self._away: dict[SchemaRef, str] = {}
@@ -161,7 +167,8 @@ class SchemaStore(Generic[D]):
         confirmed = False
         while True:
             try:
-                registered = await self._registry.schema(ref)
+                async with self._requests:
+                    registered = await self._registry.schema(ref)
             except RegistryUnavailableError as error:
                 _count("unavailable")
                 self._not_answered(ref, str(error))
