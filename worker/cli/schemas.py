@@ -17,10 +17,10 @@ from worker.settings.environment import load
 from worker.settings.value_formats import AnswerFormat
 
 if TYPE_CHECKING:
-    from worker.schema_registry.answer_schema import AnswerSchema
+    from worker.schema_registry.answer_schema import PublishedSchema
     from worker.schema_registry.client import RegistryClient
 
-    Find = Callable[[AnswerSchema, RegistryClient], Coroutine[Any, Any, int | None]]
+    Find = Callable[[PublishedSchema, RegistryClient], Coroutine[Any, Any, int | None]]
 
 app = typer.Typer(help="Register the schemas of answers and questions, or check that they are.")
 
@@ -46,7 +46,7 @@ def check(questions: Questions = None) -> None:
         raise typer.Exit(1)
 
 
-async def _find(schema: "AnswerSchema", client: "RegistryClient") -> int | None:
+async def _find(schema: "PublishedSchema", client: "RegistryClient") -> int | None:
     from worker.schema_registry.responses import UnknownSchemaError
 
     try:
@@ -83,7 +83,7 @@ def _print_ids(questions: AnswerFormat | None, find: "Find") -> list[int | None]
 
 def _schemas(
     settings: Settings, answers: AnswerFormat, questions: AnswerFormat
-) -> "list[AnswerSchema]":
+) -> "list[PublishedSchema]":
     from worker.schema_registry.answer_schema import published_schema
 
     qa = settings.qa
@@ -98,7 +98,7 @@ def _schemas(
 
 
 async def _ask(
-    settings: Settings, schemas: "Sequence[AnswerSchema]", find: "Find"
+    settings: Settings, schemas: "Sequence[PublishedSchema]", find: "Find"
 ) -> list[int | None]:
     from worker.schema_registry.decoding import UnusableSchemaError
     from worker.schema_registry.opening import registry_client

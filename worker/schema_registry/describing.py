@@ -17,7 +17,7 @@ from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaErro
 from worker.schema_registry.framing import Frame, FramingError, SchemaRef, read_frame
 from worker.schema_registry.opening import registry_client
 from worker.schema_registry.protobuf import message_names
-from worker.schema_registry.record_values import Decode, compile_decoder
+from worker.schema_registry.record_values import DecodeFrame, compile_decoder
 from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
 from worker.settings import Settings
 
@@ -43,7 +43,7 @@ class DescribedValue:
 class _Compiled:
     format: str
     name: Callable[[Frame], str]
-    decode: Decode
+    decode: DecodeFrame
 
 
 class ValueDescriber:
