@@ -37,7 +37,7 @@ async def find_answer_format(
     Raises `StreamingError` if the registry does not have the schema, or does not take it.
     """
     schema = answer_schema(settings, outcome_type)
-    # Compiled first: what is wrong with it is no matter of the registry.
+    # Compiled first: the registry cannot correct what is wrong with it.
     encode = encoder(schema)
     async with registry_client(settings, read_settings) as client:
         ask = schema.register if settings.qa.register_schemas else schema.require
