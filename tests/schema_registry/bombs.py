@@ -89,13 +89,13 @@ def _nested(count: int) -> bytes:
 def _cyclic(kind: str) -> Bomb:
     """Two schemas that refer to each other."""
     answers: Answers = {}
-    for path, other in (("schemas/ids/1", "a"), ("subjects/a/versions/1", "b")):
+    for path, other in (("schemas/ids/1", "a"), ("subjects/a/versions/1?deleted=true", "b")):
         answers[path] = {
             "schemaType": kind,
             "schema": f'syntax = "proto3"; import "{other}";' if kind == "PROTOBUF" else '"a"',
             "references": [{"name": other, "subject": other, "version": 1}],
         }
-    answers["subjects/b/versions/1"] = answers["schemas/ids/1"]
+    answers["subjects/b/versions/1?deleted=true"] = answers["schemas/ids/1"]
     return answers, b"\0"
 
 
@@ -106,7 +106,7 @@ def _referring(count: int, size: int) -> Bomb:
     other = {"schema": json.dumps({"type": "int", "doc": "x" * size})}
     return {
         "schemas/ids/1": schema,
-        **{f"subjects/s{n}/versions/1": other for n in range(count)},
+        **{f"subjects/s{n}/versions/1?deleted=true": other for n in range(count)},
     }, b"\0"
 
 

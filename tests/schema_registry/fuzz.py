@@ -27,11 +27,11 @@ from schemas.rejection import Header, Reason, Rejected
 from tests.schema_registry.random_values import RandomValues
 from worker.cli.terminal import progress
 from worker.kafka.records import InputRecord
-from worker.schema_registry.client import UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import SchemaRef
-from worker.schema_registry.record_values import Decode, RecordValueReader, compile_decoder
+from worker.schema_registry.record_values import DecodeFrame, RecordValueReader, compile_decoder
+from worker.schema_registry.responses import UnknownSchemaError
 from worker.schema_registry.schema_store import SchemaStore
 from worker.streaming.codec import decode_record
 
@@ -83,7 +83,9 @@ async def fuzz(count: int, *, seed: int) -> Fuzzed:
     fuzzed = Fuzzed()
     values = RandomValues(seed)
     compile_schema = partial(compile_decoder, max_bytes=MAX_BYTES)
-    store: SchemaStore[Decode] = SchemaStore(_Registry(values), compile_schema, sleep=_no_pause)
+    store: SchemaStore[DecodeFrame] = SchemaStore(
+        _Registry(values), compile_schema, sleep=_no_pause
+    )
     with ThreadPoolExecutor(1) as decoders, progress() as bar:
         reader = RecordValueReader(store, FieldMapping({}), decoders)
         task = bar.add_task("reading", total=count, speed="")

@@ -60,8 +60,8 @@ class KeepingRegistry:
                     return web.json_response(schema)
                 return _error(404, 40403, "Schema not found")
             case "GET", ["subjects", subject, "versions", "latest"] if subject in self.subjects:
-                schema_id = self.subjects[subject][-1]
-                return web.json_response({"id": schema_id, **self.schemas[schema_id - FIRST_ID]})
+                latest = self.subjects[subject][-1]
+                return web.json_response({"id": latest, **self.schemas[latest - FIRST_ID]})
             case "POST", ["subjects", subject]:
                 return self._find(subject, await _schema(request))
             case "POST", ["subjects", subject, "versions"]:

@@ -8,17 +8,17 @@ from uuid import UUID
 import pytest
 
 from tests.schema_registry.registry_server import RegistryServer, registry_server
-from worker.schema_registry.client import (
-    RegistryClient,
-    RegistryRefusesError,
-    RegistryUnavailableError,
-    UnknownSchemaError,
-)
+from worker.schema_registry.client import RegistryClient
 from worker.schema_registry.decoding import (
     MAX_REFERENCES,
     MAX_SCHEMA_BYTES,
     RegisteredSchema,
     UnusableSchemaError,
+)
+from worker.schema_registry.responses import (
+    RegistryRefusesError,
+    RegistryUnavailableError,
+    UnknownSchemaError,
 )
 
 GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
@@ -36,7 +36,7 @@ async def client(server: RegistryServer) -> AsyncIterator[RegistryClient]:
         yield client
 
 
-def reference(name: str, subject: str, version: int = 1) -> dict[str, Any]:
+def reference(name: str, subject: str, version: Any = 1) -> dict[str, Any]:
     return {"name": name, "subject": subject, "version": version}
 
 
@@ -60,11 +60,11 @@ async def test_referred_schemas_come_before_those_that_refer(
             200,
             {"schema": "a", "references": [reference("b", "sub/b"), reference("c", "c", 3)]},
         ),
-        "GET /subjects/sub%2Fb/versions/1": (
+        "GET /subjects/sub%2Fb/versions/1?deleted=true": (
             200,
             {"schema": "B", "references": [reference("c", "c", 3)]},
         ),
-        "GET /subjects/c/versions/3": (200, {"schema": "C"}),
+        "GET /subjects/c/versions/3?deleted=true": (200, {"schema": "C"}),
     }
     found = await client.schema(1)
     assert list(found.references.items()) == [("c", "C"), ("b", "B")]
@@ -76,7 +76,10 @@ async def test_a_schema_that_refers_to_itself_is_refused(
 ) -> None:
     server.answers |= {
         "GET /schemas/ids/1": (200, {"schema": "a", "references": [reference("b", "b")]}),
-        "GET /subjects/b/versions/1": (200, {"schema": "b", "references": [reference("b", "b")]}),
+        "GET /subjects/b/versions/1?deleted=true": (
+            200,
+            {"schema": "b", "references": [reference("b", "b")]},
+        ),
     }
     with pytest.raises(UnusableSchemaError, match="b refers to itself"):
         await client.schema(1)
@@ -90,7 +93,9 @@ async def test_too_many_references_are_refused(
         200,
         {"schema": "a", "references": [reference(name, name) for name in names]},
     )
-    server.answers |= {f"GET /subjects/{name}/versions/1": (200, {"schema": "x"}) for name in names}
+    server.answers |= {
+        f"GET /subjects/{name}/versions/1?deleted=true": (200, {"schema": "x"}) for name in names
+    }
     with pytest.raises(UnusableSchemaError, match="more than 100 referred schemas"):
         await client.schema(1)
 
@@ -116,6 +121,7 @@ async def test_a_schema_that_the_registry_has_not_is_unknown(client: RegistryCli
     ("status", "body", "problem"),
     [
         (500, {"error_code": 50001, "message": "Error in the backend\nstore"}, "answers 500 Error"),
+        (500, {"message": "not \ud800 text"}, r"answers 500 not \? text"),
         (401, {"error_code": 401, "message": "Unauthorized"}, "answers 401 Unauthorized"),
         (404, "<html>no such page</html>", "answers 404"),
         # Confluent's registry under a wrong path: https://github.com/edenhill/kcat/issues/212
@@ -124,6 +130,12 @@ async def test_a_schema_that_the_registry_has_not_is_unknown(client: RegistryCli
         (200, "[]", "something other than a JSON object"),
         (200, "{", "something other than a JSON object"),
         (200, {"schema": 5}, "without a schema"),
+        (200, {"schema": "x", "schemaType": ["AVRO"]}, "type of schema that is not a text"),
+        (200, {"schema": "x", "references": "none"}, "references of another form"),
+        (200, {"schema": "x", "references": [{"name": "a"}]}, "references of another form"),
+        (200, {"schema": "x", "references": [reference("a", "a", None)]}, "references of another"),
+        (404, '{"error_code": 1e999}', "answers 404"),
+        (502, "x" * 5_000_000, "answers 502"),
     ],
 )
 async def test_other_answers_do_not_settle_the_question(
@@ -190,7 +202,10 @@ async def test_subjects_are_looked_up_and_registered(
     server: RegistryServer, client: RegistryClient
 ) -> None:
     server.answers |= {
-        "GET /subjects/qa.answers-value/versions/latest": (200, {"id": 3, "schema": "x"}),
+        "GET /subjects/qa.answers-value/versions/latest": (
+            200,
+            {"id": 3, "schema": "x", "schemaType": "JSON"},
+        ),
         "POST /subjects/qa.answers-value": (200, {"id": 4}),
         "POST /subjects/qa.answers-value/versions": (200, {"id": 5}),
         "POST /subjects/old-value/versions": (
@@ -198,7 +213,7 @@ async def test_subjects_are_looked_up_and_registered(
             {"error_code": 409, "message": "not compatible"},
         ),
     }
-    assert await client.latest("qa.answers-value") == 3
+    assert await client.latest_kind("qa.answers-value") == "JSON"
     assert await client.find("qa.answers-value", "AVRO", "x") == 4
     assert await client.register("qa.answers-value", "AVRO", "x") == 5
     assert server.bodies[-1] == '{"schemaType": "AVRO", "schema": "x"}'

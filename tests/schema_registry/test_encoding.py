@@ -10,9 +10,10 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import given
 
-from schemas import Answer, Embedding, Outcome, Reason, Rejected
+from schemas import Answer, Embedding, Outcome, Question, Reason, Rejected
 from schemas.generate import samples
 from schemas.generate.files import PUBLISHED
+from schemas.question import Passage
 from tests.examples import examples
 from tests.schema_registry.outcomes import OUTCOMES
 from worker.schema_registry.encoding import (
@@ -53,6 +54,20 @@ def test_avro_has_the_outcome_and_metadata_as_texts(outcome: Outcome) -> None:
     }
     assert texts.keys() == outcome.metadata.keys()
     assert type(outcome).model_validate(back, strict=True) == outcome
+
+
+def test_passages_of_a_question_have_metadata_of_any_kind() -> None:
+    passage = Passage(text="Ada.", metadata={"page": 3, "shelf": "A"})
+    asked = Question(question="Who?", contexts=[passage])
+    schema = json.loads((PUBLISHED / "question.avsc").read_text())
+    value = avro_encoder(json.dumps(schema))(asked)
+    back: Any = fastavro.schemaless_reader(io.BytesIO(value), schema, None)
+    assert back["contexts"][0]["metadata"] == {"page": "3", "shelf": "A"}
+    message_class = message_classes((PUBLISHED / "question.proto").read_text())[0]
+    message = message_class.FromString(
+        protobuf_encoder((PUBLISHED / "question.proto").read_text())(asked)
+    )
+    assert json_format.MessageToDict(message)["contexts"][0]["metadata"] == passage.metadata
 
 
 @given(OUTCOMES)

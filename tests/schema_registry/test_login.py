@@ -10,13 +10,10 @@ import pytest
 
 from tests.brokers.certificates import Authority
 from tests.schema_registry.registry_server import RegistryServer, registry_server
-from worker.schema_registry.client import (
-    RegistryClient,
-    RegistryRefusesError,
-    RegistryUnavailableError,
-)
+from worker.schema_registry.client import RegistryClient
 from worker.schema_registry.login import login
 from worker.schema_registry.opening import registry_client
+from worker.schema_registry.responses import RegistryRefusesError, RegistryUnavailableError
 from worker.settings import SettingsError
 from worker.settings.environment import load, validate
 

@@ -194,6 +194,14 @@ def test_what_is_not_a_schema_is_refused(text: str, problem: str) -> None:
         protobuf_decoder(RegisteredSchema("PROTOBUF", text))
 
 
+@pytest.mark.parametrize("name", ["common.proto", "schema.proto"])
+def test_a_referred_file_may_have_any_name(name: str) -> None:
+    text = f'syntax = "proto3"; import "{name}"; message Ask {{ Text question = 1; }}'
+    referred = {name: 'syntax = "proto3"; message Text { string text = 1; }'}
+    decode = protobuf_decoder(RegisteredSchema("PROTOBUF", text, referred))
+    assert decode((0,), b"\n\3\n\1x") == {"question": {"text": "x"}}
+
+
 def test_a_deep_value_is_an_error() -> None:
     decode = protobuf_decoder(
         RegisteredSchema("PROTOBUF", 'syntax="proto3"; message M { M m = 1; }')

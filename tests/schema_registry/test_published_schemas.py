@@ -15,7 +15,7 @@ from tests.schemas.registry_versions import schema_of
 from worker.kafka.errors import StreamingError
 from worker.observability.health import Health
 from worker.schema_registry.answer_format import find_answer_format
-from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
+from worker.schema_registry.answer_schema import PublishedSchema, answer_schema
 from worker.schema_registry.client import RegistryClient
 from worker.settings import Settings
 from worker.settings.environment import load
@@ -72,8 +72,8 @@ async def test_the_registry_takes_each_version_behind_the_one_before_it(
     ]
     assert texts[-1] == (PUBLISHED / f"{name}{ENDS[kind]}").read_text()
     for text in texts:
-        latest = await client.register(f"{topic}-value", kind, text)
-        assert await client.latest(f"{topic}-value") == latest
+        schema_id = await client.register(f"{topic}-value", kind, text)
+        assert await client.find(f"{topic}-value", kind, text) == schema_id
 
 
 BREAKING = {
@@ -122,7 +122,7 @@ async def test_a_registered_schema_is_found_however_a_tool_has_written_it(
     assert found.encode(samples.ANSWER)[1:5] == schema_id.to_bytes(4, "big")
 
 
-def other_layout(schema: AnswerSchema) -> str:
+def other_layout(schema: PublishedSchema) -> str:
     """The same schema with other white space."""
     if schema.kind == "PROTOBUF":
         return schema.text.replace("  ", "\t")

@@ -7,12 +7,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from worker.schema_registry.client import (
-    RegistryClient,
-    RegistryRefusesError,
-    UnknownSchemaError,
-)
+from worker.schema_registry.client import RegistryClient
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
+from worker.schema_registry.responses import RegistryRefusesError, UnknownSchemaError
 
 TIMEOUT_SECONDS = 30
 
@@ -45,7 +42,7 @@ async def test_a_registered_schema_is_found(
 
     assert await client.register(subject, kind, text) == schema_id
     assert await client.find(subject, kind, text) == schema_id
-    assert await client.latest(subject) == schema_id
+    assert await client.latest_kind(subject) == kind
     assert await client.schema(schema_id) == RegisteredSchema(kind, text)
 
 
@@ -80,7 +77,7 @@ async def test_what_the_registry_does_not_have_is_unknown(
 ) -> None:
     for unknown in (
         client.schema(2**32 - 1),
-        client.latest(subject),
+        client.latest_kind(subject),
         client.find(subject, "AVRO", STRING),
     ):
         with pytest.raises(UnknownSchemaError):
@@ -102,10 +99,11 @@ async def test_what_the_registry_does_not_have_is_unknown(
 async def test_an_incompatible_schema_is_not_registered(
     client: RegistryClient, subject: str, kind: str, old: str, new: str
 ) -> None:
-    schema_id = await client.register(subject, kind, old)
+    await client.register(subject, kind, old)
     with pytest.raises(UnusableSchemaError, match=r"[Ii]ncompatible"):
         await client.register(subject, kind, new)
-    assert await client.latest(subject) == schema_id
+    with pytest.raises(UnknownSchemaError):
+        await client.find(subject, kind, new)
 
 
 async def test_a_text_that_is_not_a_schema_is_not_registered(

@@ -2,15 +2,21 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from tests.streaming.topics import until
 from worker.schema_registry import schema_store
-from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
-from worker.schema_registry.schema_store import CONFIRM_SECONDS, PROBLEM_SECONDS, SchemaStore
+from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
+from worker.schema_registry.schema_store import (
+    CONFIRM_SECONDS,
+    MAX_REQUESTS,
+    PROBLEM_SECONDS,
+    SchemaStore,
+)
 
 
 class FakeRegistry:
@@ -71,6 +77,18 @@ async def test_a_schema_is_fetched_once_for_all_that_wait() -> None:
     assert registry.asked == [1]
 
 
+async def test_few_schemas_are_asked_for_at_the_same_time() -> None:
+    registry = FakeRegistry(*[SCHEMA] * 100)
+    registry.held.clear()
+    schemas = store(registry, Clock())
+    waiting = [asyncio.create_task(schemas.get(ref)) for ref in range(100)]
+    await until(lambda: len(registry.asked) >= MAX_REQUESTS, "the registry is asked")
+    await asyncio.sleep(0.05)
+    assert len(registry.asked) == MAX_REQUESTS
+    registry.held.set()
+    assert await asyncio.gather(*waiting) == ['"int"'] * 100
+
+
 async def test_a_registry_that_is_away_is_waited_for() -> None:
     away = [RegistryUnavailableError(f"away {n}") for n in range(8)]
     registry, clock = FakeRegistry(*away, SCHEMA), Clock()
@@ -126,6 +144,8 @@ async def test_an_unknown_schema_is_confirmed_and_remembered_for_some_time() -> 
             await schemas.get(9)
     assert clock.slept == [CONFIRM_SECONDS]
     assert len(registry.asked) == 2
+    with pytest.raises(UnknownSchemaError):
+        schemas.known(9)  # nothing waits for what is known
     clock.now += PROBLEM_SECONDS
     assert await schemas.get(9) == '"int"'
     assert len(registry.asked) == 4
@@ -188,3 +208,26 @@ async def test_schemas_are_compiled_off_the_event_loop() -> None:
 
     assert await SchemaStore(FakeRegistry(SCHEMA), compile_schema).get(1) == "done"
     assert threading.main_thread() not in threads
+
+
+async def test_schemas_that_are_compiled_at_the_same_time_are_kept_within_the_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schema_store, "MAX_SCHEMAS_CHARACTERS", 99)
+
+    async def at_once(compile_schema: Any, registered: RegisteredSchema) -> Any:
+        return compile_schema(registered)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+    large = RegisteredSchema("AVRO", "x" * 60)
+    registry = FakeRegistry(large, large, large)
+    registry.held.clear()
+    kept = store(registry, Clock())
+    fetching = [asyncio.create_task(kept.get(number)) for number in (1, 2, 3)]
+    await until(lambda: len(registry.asked) == 3, "all are asked for")
+    registry.held.set()
+    assert await asyncio.gather(*fetching) == ["x" * 60] * 3
+    assert [number for number in (1, 2, 3) if kept.known(number)] == [3]
+    assert errors == []

@@ -25,9 +25,10 @@ from worker.streaming.delivery.commit_trace import CommitTrace
 from worker.streaming.offset_tracker import StartOffsets
 from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition_context import PartitionContext
-from worker.streaming.processor import RecordProcessor, ValueReader
+from worker.streaming.processor import RecordProcessor
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.sample import Sample
+from worker.streaming.schema_waits import ValueReader
 from worker.streaming.unsure import UnsureQuestions
 
 QUESTIONS = "qa.questions"

@@ -19,7 +19,7 @@ from worker.kafka import foreign_topics
 from worker.schema_registry.encoding import avro_encoder
 from worker.schema_registry.framing import frame_prefix
 from worker.streaming.output_limits import OutputLimits
-from worker.streaming.processor import INLINE_BYTES, RecordProcessor
+from worker.streaming.processor import FORMAT_COST, INLINE_BYTES, RecordProcessor
 
 PREFIX = frame_prefix(7)
 TO: Header = ("kafka_replyTopic", b"replies-1")
@@ -82,8 +82,8 @@ async def test_the_topics_limit_counts_the_encoded_bytes(brokers: Brokers) -> No
         assert (await made.process(asked, None)).reason is reason
 
 
-@pytest.mark.parametrize("size", [10, INLINE_BYTES])
-async def test_large_answers_are_encoded_off_the_event_loop(brokers: Brokers, size: int) -> None:
+@pytest.mark.parametrize("size", [10, INLINE_BYTES // FORMAT_COST])
+async def test_large_metadata_are_encoded_off_the_event_loop(brokers: Brokers, size: int) -> None:
     threads = []
 
     def encode(outcome: Outcome) -> bytes:
@@ -96,4 +96,4 @@ async def test_large_answers_are_encoded_off_the_event_loop(brokers: Brokers, si
         made = replace(processor(brokers, ValueFormat(encode, None)), decoders=decoders)
         await made.process(asked, None)
     (thread,) = threads
-    assert (thread is threading.main_thread()) == (size < INLINE_BYTES)
+    assert (thread is threading.main_thread()) == (size == 10)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from aiokafka import TopicPartition
 
-from schemas.rejection import Reason
+from schemas.rejection import Reason, Rejected
 from tests.streaming.fakes import FIRST, SECOND, FakeDelivery, assignment, context, limiter, record
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.test_poller import FakeConsumer, poller_of, polling
@@ -208,3 +208,24 @@ async def test_a_value_within_the_limit_may_be_larger_as_json() -> None:
         max_record_bytes=len(asked.value or b""),
     )
     assert (await processor.process(asked, None)).reason is None
+
+
+async def test_the_wait_is_no_part_of_the_decoding_of_a_record_that_is_rejected_after_it() -> None:
+    class Unknown(FakeValues):
+        async def read(
+            self, record: InputRecord, wait: AbstractContextManager[None]
+        ) -> InputRecord:
+            with wait:
+                await self.back.wait()
+                raise Rejected(Reason.SCHEMA_UNKNOWN, f"for {record.default_id}")
+
+    values = Unknown()
+    processor = context(StubEngine(), FakeDelivery(), values=values).processor
+    trace = RecordTrace("qa.questions", 0, 0, ())
+    task = asyncio.create_task(processor.process(framed(0), trace))
+    await asyncio.sleep(0)
+    values.back.set()
+    await task
+    schema, decode = trace.stages[:2]
+    assert (schema.name, decode.name) == ("schema", "decode")
+    assert schema.ended == decode.began

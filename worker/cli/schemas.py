@@ -17,10 +17,10 @@ from worker.settings.environment import load
 from worker.settings.value_formats import AnswerFormat
 
 if TYPE_CHECKING:
-    from worker.schema_registry.answer_schema import AnswerSchema
+    from worker.schema_registry.answer_schema import PublishedSchema
     from worker.schema_registry.client import RegistryClient
 
-    Find = Callable[[AnswerSchema, RegistryClient], Coroutine[Any, Any, int | None]]
+    Find = Callable[[PublishedSchema, RegistryClient], Coroutine[Any, Any, int | None]]
 
 app = typer.Typer(help="Register the schemas of answers and questions, or check that they are.")
 
@@ -74,7 +74,7 @@ def _print_ids(questions: AnswerFormat | None, find: "Find") -> list[int | None]
 
 def _schemas(
     settings: Settings, answers: AnswerFormat, questions: AnswerFormat
-) -> "list[AnswerSchema]":
+) -> "list[PublishedSchema]":
     from worker.schema_registry.answer_schema import published_schema
 
     qa = settings.qa
@@ -89,10 +89,10 @@ def _schemas(
 
 
 async def _ask(
-    settings: Settings, schemas: "Sequence[AnswerSchema]", find: "Find"
+    settings: Settings, schemas: "Sequence[PublishedSchema]", find: "Find"
 ) -> list[int | None]:
-    from worker.schema_registry.client import RegistryUnavailableError
     from worker.schema_registry.opening import registry_client
+    from worker.schema_registry.responses import RegistryUnavailableError
 
     async with registry_client(settings) as client:
         try:

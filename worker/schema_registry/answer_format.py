@@ -9,11 +9,11 @@ from schemas.envelope import ValueFormat
 from schemas.event import Outcome
 from worker.observability import metrics
 from worker.observability.health import Health
-from worker.schema_registry.answer_schema import AnswerSchema, answer_schema
-from worker.schema_registry.client import RegistryUnavailableError
+from worker.schema_registry.answer_schema import PublishedSchema, answer_schema
 from worker.schema_registry.encoding import Encode, avro_encoder, protobuf_encoder
 from worker.schema_registry.framing import frame_prefix
 from worker.schema_registry.opening import registry_client
+from worker.schema_registry.responses import RegistryUnavailableError
 from worker.schema_registry.schema_store import FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
 from worker.settings import Settings
 
@@ -37,7 +37,7 @@ async def find_answer_format(
     Raises `StreamingError` if the registry does not have the schema, or does not take it.
     """
     schema = answer_schema(settings, outcome_type)
-    # Compiled first: what is wrong with it is no matter of the registry.
+    # Compiled first: the registry cannot correct what is wrong with it.
     encode = encoder(schema)
     async with registry_client(settings, read_settings) as client:
         ask = schema.register if settings.qa.register_schemas else schema.require
@@ -67,12 +67,12 @@ async def _ask(request: Callable[[], Awaitable[int]], subject: str, health: Heal
             return schema_id
 
 
-def value_prefix(schema: AnswerSchema, schema_id: int) -> bytes:
+def value_prefix(schema: PublishedSchema, schema_id: int) -> bytes:
     """What stands before a value of this schema."""
     return frame_prefix(schema_id, FIRST_MESSAGE if schema.kind == "PROTOBUF" else None)
 
 
-def encoder(schema: AnswerSchema) -> Encode:
+def encoder(schema: PublishedSchema) -> Encode:
     """The encoder of values without their prefix."""
     match schema.kind:
         case "AVRO":

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 
 from schemas.event import Event, Outcome
 from worker.kafka.errors import StreamingError
-from worker.schema_registry.client import (
+from worker.schema_registry.client import RegistryClient
+from worker.schema_registry.decoding import UnusableSchemaError
+from worker.schema_registry.responses import (
     SETTINGS_TO_CORRECT,
-    RegistryClient,
     RegistryRefusesError,
     RegistryUnavailableError,
     UnknownSchemaError,
 )
-from worker.schema_registry.decoding import UnusableSchemaError
 from worker.settings import Settings
 from worker.settings.value_formats import AnswerFormat
 
@@ -31,7 +31,7 @@ _FILES = {
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerSchema:
+class PublishedSchema:
     """A published schema, and the subject that it has in the registry."""
 
     subject: str
@@ -126,14 +126,14 @@ class AnswerSchema:
         )
 
 
-def answer_schema(settings: Settings, outcome_type: type[Outcome]) -> AnswerSchema:
+def answer_schema(settings: Settings, outcome_type: type[Outcome]) -> PublishedSchema:
     """The schema of the outcomes in `QA_ANSWER_FORMAT`, which is not `json`."""
     return published_schema(settings.qa.answers_topic, outcome_type, settings.qa.answer_format)
 
 
 def published_schema(
     topic: str, model: type[BaseModel], value_format: AnswerFormat
-) -> AnswerSchema:
+) -> PublishedSchema:
     """The schema of an event or an outcome, for values of the topic; not of `json`."""
     kind, end = _FILES[value_format]
     file = f"{model.__name__.lower()}{end}"
@@ -141,4 +141,4 @@ def published_schema(
     command = "qa-worker schemas register"
     if issubclass(model, Event):
         command += f" --questions {value_format}"
-    return AnswerSchema(f"{topic}-value", file, kind, text, command)
+    return PublishedSchema(f"{topic}-value", file, kind, text, command)

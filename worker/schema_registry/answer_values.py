@@ -58,7 +58,7 @@ class AnswerValues:
             return AnswerValue(None)
         if self._describer is None:
             return _without_registry(value, headers)
-        from worker.schema_registry.client import RegistryUnavailableError
+        from worker.schema_registry.responses import RegistryUnavailableError
 
         try:
             described = await self._describer.describe(value, headers)

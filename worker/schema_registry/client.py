@@ -24,6 +24,20 @@ from worker.schema_registry.decoding import (
 )
 from worker.schema_registry.framing import SchemaRef
 from worker.schema_registry.login import Login, ReadLogin
+from worker.schema_registry.responses import (
+    NoSuchPathError,
+    RegistryRefusesError,
+    RegistryUnavailableError,
+    UnknownSchemaError,
+    combined,
+    error_code,
+    error_message,
+    parse_object,
+    references,
+    schema_id,
+    schema_kind,
+    schema_text,
+)
 from worker.settings import SettingsError
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -34,34 +48,6 @@ _NO_ID = 2**31 - 1
 """An id that no schema has: registries count from 1 on."""
 
 _REFUSALS = 301, 302, 307, 308, 400, 401, 403, 405
-
-_AVRO = "AVRO"
-"""The type of schemas for which the registry names none."""
-
-
-class RegistryUnavailableError(Exception):
-    """No registry gave an answer that settles the question; the message says what each said."""
-
-
-SETTINGS_TO_CORRECT = (
-    "correct SCHEMA_REGISTRY_URL, the login (SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO, "
-    "SCHEMA_REGISTRY_BEARER_AUTH_TOKEN) or the certificates (SCHEMA_REGISTRY_SSL_...)"
-)
-"""What to do about `RegistryRefusesError` at the start of a worker, or in a command."""
-
-
-class RegistryRefusesError(RegistryUnavailableError):
-    """A registry refuses the worker, or what answers is not a registry: at the start of a worker
-    that is an error of its settings, later something that its operator may be changing.
-    """
-
-
-class NoSuchPathError(RegistryRefusesError):
-    """The registry, or what answers in its place, has no such path."""
-
-
-class UnknownSchemaError(LookupError):
-    """The registry does not have the schema."""
 
 
 class RegistryClient:
@@ -112,10 +98,10 @@ class RegistryClient:
             found = await self._find_guid(ref)
         else:
             found = await self._get(f"schemas/ids/{ref}")
-        references: dict[str, str] = {}
-        text = _schema_text(found)
-        await self._add_references(found, references, [len(text)], ())
-        return RegisteredSchema(found.get("schemaType") or _AVRO, text, references)
+        kind, text = schema_kind(found), schema_text(found)
+        referred: dict[str, str] = {}
+        await self._add_references(found, referred, [len(text)], ())
+        return RegisteredSchema(kind, text, referred)
 
     async def _find_guid(self, guid: UUID) -> dict[str, Any]:
         try:
@@ -134,14 +120,9 @@ class RegistryClient:
         with contextlib.suppress(UnknownSchemaError, UnusableSchemaError):
             await self._get(f"schemas/ids/{_NO_ID}")
 
-    async def latest(self, subject: str) -> int:
-        """The id of the subject's latest schema. Raises as `schema`."""
-        return _id(await self._get(f"subjects/{_path(subject)}/versions/latest"))
-
     async def latest_kind(self, subject: str) -> str:
         """The type of the subject's latest schema: AVRO, JSON or PROTOBUF. Raises as `schema`."""
-        found = await self._get(f"subjects/{_path(subject)}/versions/latest")
-        return str(found.get("schemaType") or _AVRO)
+        return schema_kind(await self._get(f"subjects/{_path(subject)}/versions/latest"))
 
     async def find(
         self, subject: str, schema_type: str, text: str, *, normalize: bool = False
@@ -151,14 +132,14 @@ class RegistryClient:
         `normalize`: the registry has the schema in its normal form (order, white space).
         """
         query = "?normalize=true" if normalize else ""
-        return _id(await self._post(f"subjects/{_path(subject)}{query}", schema_type, text))
+        return schema_id(await self._post(f"subjects/{_path(subject)}{query}", schema_type, text))
 
     async def register(self, subject: str, schema_type: str, text: str) -> int:
         """Register a schema under the subject, unless it is, and return its id.
 
         Raises as `schema`: `UnusableSchemaError` if it is not compatible with the subject's.
         """
-        return _id(await self._post(f"subjects/{_path(subject)}/versions", schema_type, text))
+        return schema_id(await self._post(f"subjects/{_path(subject)}/versions", schema_type, text))
 
     async def _add_references(
         self,
@@ -168,17 +149,19 @@ class RegistryClient:
         path: tuple[str, ...],
     ) -> None:
         """Add the schemas that one refers to, each behind those that it refers to itself."""
-        for reference in schema.get("references") or ():
-            name = str(reference["name"])
+        for reference in references(schema):
+            name = reference.name
             if name in path:
                 raise UnusableSchemaError(f"the schema {name} refers to itself")
             if name in found:
                 continue
             if len(sizes) > MAX_REFERENCES:
                 raise UnusableSchemaError(f"more than {MAX_REFERENCES} referred schemas")
-            subject, version = _path(str(reference["subject"])), int(reference["version"])
-            referred = await self._get(f"subjects/{subject}/versions/{version}")
-            text = _schema_text(referred)
+            # Also a deleted one: records that were written with it are still there.
+            referred = await self._get(
+                f"subjects/{_path(reference.subject)}/versions/{reference.version}?deleted=true"
+            )
+            text = schema_text(referred)
             sizes.append(len(text))
             if sum(sizes) > MAX_SCHEMA_BYTES:
                 raise UnusableSchemaError(
@@ -202,7 +185,7 @@ class RegistryClient:
                 return await self._request_to(f"{url}/{path}", method, body)
             except RegistryUnavailableError as error:
                 errors.append(type(error)(f"{url} {error}"))
-        raise _combined(errors)
+        raise combined(errors)
 
     async def _request_to(self, url: str, method: str, body: Any) -> dict[str, Any]:
         data = None if body is None else json.dumps(body)
@@ -210,10 +193,10 @@ class RegistryClient:
         if status == 401 and await self._renew_login():
             status, text = await self._send(url, method, data)
         if status == 200:
-            return _parse_object(text)
-        message = _error_message(text)
+            return parse_object(text)
+        message = error_message(text)
         if status == 404:
-            if _error_code(text) // 100 == 404:
+            if error_code(text) // 100 == 404:
                 raise UnknownSchemaError(message)
             raise NoSuchPathError(
                 f"answers 404 {message}".rstrip() + ": there is no schema registry under this path"
@@ -266,68 +249,15 @@ class RegistryClient:
         return self._login.headers != before
 
 
-def _combined(errors: list[RegistryUnavailableError]) -> RegistryUnavailableError:
-    """What several registries answered. A path that one does not have may be there at another."""
-    text = "; ".join(map(str, errors))
-    kinds = {type(each) for each in errors}
-    if len(kinds) == 1:
-        return kinds.pop()(text)
-    refused = any(isinstance(each, RegistryRefusesError) for each in errors)
-    return RegistryRefusesError(text) if refused else RegistryUnavailableError(text)
-
-
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for part in response.content.iter_any():
         body += part
         if len(body) > _MAX_RESPONSE_BYTES:
+            if response.status != 200:  # which says nothing about the schema
+                break
             raise UnusableSchemaError(f"a response of more than {_MAX_RESPONSE_BYTES} bytes")
     return bytes(body)
-
-
-def _parse_object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise RegistryUnavailableError("answers something other than a JSON object")
-    return document
-
-
-def _error_code(body: bytes) -> int:
-    """The registry's own code: 40401 subject not found, 40402 version, 40403 schema. 404 is that of
-    a path that it does not have; 0 if the answer is of something else, such as a proxy before it.
-    """
-    try:
-        return int(_parse_object(body)["error_code"])
-    except (RegistryUnavailableError, KeyError, TypeError, ValueError):
-        return 0
-
-
-def _error_message(body: bytes) -> str:
-    try:
-        return " ".join(str(_parse_object(body).get("message", "")).split())[:500]
-    except RegistryUnavailableError:
-        return ""
-
-
-def _schema_text(found: Mapping[str, Any]) -> str:
-    text = found.get("schema")
-    if not isinstance(text, str):
-        raise RegistryUnavailableError("answers without a schema")
-    if len(text) > MAX_SCHEMA_BYTES:
-        raise UnusableSchemaError(
-            f"a schema of {len(text)} characters; the limit is {MAX_SCHEMA_BYTES}"
-        )
-    return text
-
-
-def _id(found: Mapping[str, Any]) -> int:
-    schema_id = found.get("id")
-    if not isinstance(schema_id, int) or not 0 <= schema_id < 2**32:
-        raise RegistryUnavailableError("answers without an id of 4 bytes")
-    return schema_id
 
 
 def _path(subject: str) -> str:

@@ -12,16 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from schemas.rejection import Header, Rejected
-from worker.schema_registry.client import (
-    RegistryClient,
-    RegistryUnavailableError,
-    UnknownSchemaError,
-)
+from worker.schema_registry.client import RegistryClient
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import Frame, FramingError, SchemaRef, read_frame
 from worker.schema_registry.opening import registry_client
 from worker.schema_registry.protobuf import message_names
-from worker.schema_registry.record_values import Decode, compile_decoder
+from worker.schema_registry.record_values import DecodeFrame, compile_decoder
+from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
 from worker.settings import Settings
 
 _FORMATS = {"AVRO": "Avro", "JSON": "JSON Schema", "PROTOBUF": "Protobuf"}
@@ -46,7 +43,7 @@ class DescribedValue:
 class _Compiled:
     format: str
     name: Callable[[Frame], str]
-    decode: Decode
+    decode: DecodeFrame
 
 
 class ValueDescriber:

@@ -28,15 +28,20 @@ def avro_encoder(schema_text: str) -> Encode:
 
     def encode(outcome: Outcome | Event[Any]) -> bytes:
         document = outcome.model_dump(mode="json")
-        document["metadata"] = {
-            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for name, value in document["metadata"].items()
-        }
+        for part in (document, *(document.get("contexts") or ())):
+            part["metadata"] = _texts(part["metadata"])
         data = io.BytesIO()
         fastavro.schemaless_writer(data, schema, document)
         return data.getvalue()
 
     return encode
+
+
+def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in metadata.items()
+    }
 
 
 def protobuf_encoder(schema_text: str) -> Encode:

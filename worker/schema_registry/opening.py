@@ -9,15 +9,15 @@ from functools import partial
 import structlog
 
 from worker.kafka.errors import StreamingError
-from worker.schema_registry.client import (
+from worker.schema_registry.client import RegistryClient
+from worker.schema_registry.field_mapping import FieldMapping
+from worker.schema_registry.login import login
+from worker.schema_registry.record_values import DecodeFrame, RecordValueReader, compile_decoder
+from worker.schema_registry.responses import (
     SETTINGS_TO_CORRECT,
-    RegistryClient,
     RegistryRefusesError,
     RegistryUnavailableError,
 )
-from worker.schema_registry.field_mapping import FieldMapping
-from worker.schema_registry.login import login
-from worker.schema_registry.record_values import Decode, RecordValueReader, compile_decoder
 from worker.schema_registry.schema_store import SchemaStore
 from worker.settings import Settings
 from worker.settings.field_paths import parse_field_paths
@@ -52,7 +52,7 @@ async def open_reader(
     max_bytes = settings.qa.max_record_bytes
     async with registry_client(settings, read_settings) as client:
         await _check(client)
-        store: SchemaStore[Decode] = SchemaStore(
+        store: SchemaStore[DecodeFrame] = SchemaStore(
             client, partial(compile_decoder, max_bytes=max_bytes)
         )
         mapping = FieldMapping(parse_field_paths(settings.qa.fields))

@@ -38,7 +38,9 @@ from worker.schema_registry.known_protos import KNOWN_PROTOS
 from worker.schema_registry.proto_text import parse_proto
 from worker.schema_registry.protobuf_values import MessageReader
 
-_FILE = "schema.proto"
+_FILE = "qa-worker/value.proto"
+"""The name of a schema's own file; those that it imports have the names of its references."""
+
 GOOGLE_FILES = {
     module.DESCRIPTOR.name: module.DESCRIPTOR
     for module in (

@@ -4,8 +4,8 @@ from schemas.event import Event, Outcome
 from worker.kafka.errors import StreamingError
 from worker.schema_registry.answer_format import encoder, value_prefix
 from worker.schema_registry.answer_schema import published_schema
-from worker.schema_registry.client import RegistryUnavailableError
 from worker.schema_registry.opening import registry_client
+from worker.schema_registry.responses import RegistryUnavailableError
 from worker.settings import Settings
 from worker.settings.value_formats import AnswerFormat
 

@@ -15,7 +15,6 @@ import pydantic_core
 from schemas.rejection import Reason, Rejected
 from worker.kafka.records import InputRecord
 from worker.schema_registry.avro import avro_decoder
-from worker.schema_registry.client import UnknownSchemaError
 from worker.schema_registry.decoding import (
     MAX_DECODED_BYTES,
     RegisteredSchema,
@@ -26,6 +25,7 @@ from worker.schema_registry.decoding import (
 from worker.schema_registry.field_mapping import FieldMapping
 from worker.schema_registry.framing import Frame, FramingError, read_frame
 from worker.schema_registry.protobuf import protobuf_decoder
+from worker.schema_registry.responses import UnknownSchemaError
 from worker.schema_registry.schema_store import SchemaStore
 from worker.schema_registry.values import without_nulls
 
@@ -34,7 +34,7 @@ INLINE_BYTES = 8 * 1024
 of it is text, in at most 20 ms if it is a list of timestamps or of a schema that contains itself.
 """
 
-Decode = Callable[[Frame], Any]
+DecodeFrame = Callable[[Frame], Any]
 """The value of a frame as JSON has values. Raises `Rejected`."""
 
 
@@ -42,7 +42,7 @@ class RecordValueReader:
     """One for a worker."""
 
     def __init__(
-        self, store: SchemaStore[Decode], mapping: FieldMapping, decoders: Executor
+        self, store: SchemaStore[DecodeFrame], mapping: FieldMapping, decoders: Executor
     ) -> None:
         """`store` compiles with `compile_decoder`; `decoders` runs what is too large for a loop."""
         self._store = store
@@ -79,13 +79,15 @@ class RecordValueReader:
         value = await loop.run_in_executor(self._decoders, self._to_json, decode, frame)
         return replace(record, value=value)
 
-    def _to_json(self, decode: Decode, frame: Frame) -> bytes:
+    def _to_json(self, decode: DecodeFrame, frame: Frame) -> bytes:
         if decode is _json and not self._mapping.paths and b"null" not in frame.payload:
             return frame.payload  # the event's own checks read it
         return pydantic_core.to_json(without_nulls(self._mapping.apply(decode(frame))))
 
 
-def compile_decoder(registered: RegisteredSchema, *, max_bytes: int = MAX_DECODED_BYTES) -> Decode:
+def compile_decoder(
+    registered: RegisteredSchema, *, max_bytes: int = MAX_DECODED_BYTES
+) -> DecodeFrame:
     """`max_bytes` limits a value as JSON. Raises `UnusableSchemaError`."""
     match registered.kind:
         case "AVRO":
@@ -97,7 +99,7 @@ def compile_decoder(registered: RegisteredSchema, *, max_bytes: int = MAX_DECODE
     raise UnusableSchemaError(f"a schema of type {registered.kind:.40}")
 
 
-def _avro(registered: RegisteredSchema, max_bytes: int) -> Decode:
+def _avro(registered: RegisteredSchema, max_bytes: int) -> DecodeFrame:
     decode_payload = avro_decoder(registered, max_bytes=max_bytes)
 
     def decode(frame: Frame) -> Any:
@@ -109,7 +111,7 @@ def _avro(registered: RegisteredSchema, max_bytes: int) -> Decode:
     return decode
 
 
-def _protobuf(registered: RegisteredSchema, max_bytes: int) -> Decode:
+def _protobuf(registered: RegisteredSchema, max_bytes: int) -> DecodeFrame:
     decode_message = protobuf_decoder(registered, max_bytes=max_bytes)
 
     def decode(frame: Frame) -> Any:

@@ -11,9 +11,9 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from worker.observability import metrics
-from worker.schema_registry.client import RegistryUnavailableError, UnknownSchemaError
 from worker.schema_registry.decoding import RegisteredSchema, UnusableSchemaError
 from worker.schema_registry.framing import SchemaRef
+from worker.schema_registry.responses import RegistryUnavailableError, UnknownSchemaError
 
 D = TypeVar("D")
 
@@ -32,6 +32,11 @@ PROBLEM_SECONDS = 30.0
 MAX_SCHEMAS, MAX_SCHEMAS_CHARACTERS = 1_000, 10_000_000
 """Schemas that are kept, and the length of their texts with those that they refer to; the oldest
 gives way. A compiled Avro schema takes ten times its text, a Protobuf schema 50 kB at least."""
+
+MAX_REQUESTS = 32
+"""Schemas that are asked for at the same time. Values of a producer of something else may name a
+different one each, and partitions wait side by side: a thousand of them for 64,000. The client's
+connections are no more than 100, and the wait for one counts for the timeout of a request."""
 
 MAX_PROBLEMS = 1_000
 """Ids of such schemas that are remembered: a producer can name 2^32 of them."""
@@ -64,6 +69,7 @@ class SchemaStore(Generic[D]):
         self._problems: dict[SchemaRef, tuple[float, Exception]] = {}
         self._fetching: dict[SchemaRef, asyncio.Task[D]] = {}
         self._pause = FIRST_PAUSE_SECONDS
+        self._requests = asyncio.Semaphore(MAX_REQUESTS)
         self._turns = asyncio.Lock()
         self._some_answer = asyncio.Event()
         self._away: dict[SchemaRef, str] = {}
@@ -75,7 +81,10 @@ class SchemaStore(Generic[D]):
         return next(reversed(self._away.values()), None)
 
     def known(self, ref: SchemaRef) -> D | None:
-        """The decoder, if it needs no request."""
+        """The decoder, if it needs no request. Raises as `get` if that is known as well."""
+        problem = self._problems.get(ref)
+        if problem is not None and self._clock() < problem[0] + PROBLEM_SECONDS:
+            raise problem[1].with_traceback(None)
         return self._known.get(ref)
 
     async def get(self, ref: SchemaRef) -> D:
@@ -83,12 +92,9 @@ class SchemaStore(Generic[D]):
 
         Raises `UnknownSchemaError`, and `UnusableSchemaError`.
         """
-        decoder = self._known.get(ref)
+        decoder = self.known(ref)
         if decoder is not None:
             return decoder
-        problem = self._problems.get(ref)
-        if problem is not None and self._clock() < problem[0] + PROBLEM_SECONDS:
-            raise problem[1].with_traceback(None)
         task = self._fetching.get(ref)
         if task is None:
             task = asyncio.create_task(self._fetch(ref), name=f"schema {ref}")
@@ -109,17 +115,14 @@ class SchemaStore(Generic[D]):
         if task.cancelled():
             return  # the worker ends
         error = task.exception()
-        if error is None:
-            self._keep(ref, task.result())
-            self._problems.pop(ref, None)
-        elif isinstance(error, (UnknownSchemaError, UnusableSchemaError)):
-            self._problems.pop(ref, None)
+        self._problems.pop(ref, None)
+        if isinstance(error, (UnknownSchemaError, UnusableSchemaError)):
             if len(self._problems) >= MAX_PROBLEMS:
                 del self._problems[next(iter(self._problems))]
             self._problems[ref] = self._clock(), error
 
-    def _keep(self, ref: SchemaRef, decoder: D) -> None:
-        self._known[ref] = decoder
+    def _keep(self, ref: SchemaRef, decoder: D, characters: int) -> None:
+        self._known[ref], self._characters[ref] = decoder, characters
         while (
             len(self._known) > MAX_SCHEMAS
             or sum(self._characters.values()) > MAX_SCHEMAS_CHARACTERS
@@ -164,7 +167,8 @@ class SchemaStore(Generic[D]):
         confirmed = False
         while True:
             try:
-                registered = await self._registry.schema(ref)
+                async with self._requests:
+                    registered = await self._registry.schema(ref)
             except RegistryUnavailableError as error:
                 _count("unavailable")
                 self._not_answered(ref, str(error))
@@ -189,7 +193,7 @@ class SchemaStore(Generic[D]):
                 _count("unusable")
                 raise
             _count("found")
-            self._characters[ref] = registered.characters
+            self._keep(ref, decoder, registered.characters)
             return decoder
 
 

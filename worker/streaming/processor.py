@@ -6,10 +6,8 @@ PartitionProcessor's job.
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
@@ -23,9 +21,7 @@ from schemas.rejection import Reason, Rejected
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
 from worker.kafka.records import InputRecord, OutputRecord
-from worker.observability import metrics
 from worker.observability.record_trace import RecordTrace
-from worker.observability.timings import StageTiming
 from worker.streaming.backpressure import EngineLoad
 from worker.streaming.codec import (
     decode_record,
@@ -35,16 +31,16 @@ from worker.streaming.codec import (
 from worker.streaming.deadlines import DeadlinePolicy
 from worker.streaming.delivery.base import ProcessedRecord, Refusals
 from worker.streaming.output_limits import OutputLimits
+from worker.streaming.record_progress import RecordProgress
 from worker.streaming.replies import (
     Reply,
     ReplyRouter,
     log_dropped,
     rejection_for,
     reply_after,
-    with_event_id,
 )
 from worker.streaming.sample import Sample
-from worker.streaming.schema_waits import SchemaWait, SchemaWaits
+from worker.streaming.schema_waits import SchemaWait, SchemaWaits, ValueReader
 from worker.streaming.trace_context import new_context, with_context, with_new_context
 from worker.streaming.unsure import UnsureQuestions, Verdict, encode_unsure_question
 
@@ -54,11 +50,11 @@ INLINE_BYTES = 64 * 1024
 """JSON up to this size is decoded and encoded on the event loop, in well under a millisecond.
 Larger JSON goes to a thread: a blocked loop sends no heartbeats."""
 
+FORMAT_COST = 16
+"""Metadata in Avro and Protobuf take up to this many times as long as in JSON, per byte of JSON."""
+
 _NAMED_FIELDS = 20
 """How many unknown fields of an event are logged; a record may have a hundred thousand."""
-
-_DECODE = metrics.STAGE.labels("decode")
-_SCHEMA = metrics.STAGE.labels("schema")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,19 +72,6 @@ class Engine(EngineLoad, Protocol):
 
     def submit(self, event: Event[R], /, *, queue: str = "") -> "Future[ReadResult[R]]":
         """The future raises `Rejected` for an event that is rejected. Queues share the engine."""
-
-
-class ValueReader(Protocol):
-    """Reads values that are not JSON."""
-
-    @property
-    def unavailable(self) -> str | None:
-        """Why the registry cannot be asked, while a record waits for it."""
-
-    async def read(self, record: InputRecord, wait: AbstractContextManager[None]) -> InputRecord:
-        """The record with its value as JSON. Within `wait` it waits for the registry, without a
-        deadline. Raises `Rejected`.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,85 +104,98 @@ class RecordProcessor:
 
         Raises errors that are not caused by the record.
         """
-        name = record.default_id
-        reply: Reply | None = None
-        started_ns = time.time_ns()
-        decoded = False
+        progress = RecordProgress(record, trace)
         try:
-            reply = await self.replies.find(record)
-            started = time.perf_counter()
-            if trace is not None and reply is not None:
-                trace.reply_topic = reply.topic
-            readable, max_bytes = record, self.max_record_bytes
-            if self.values is not None and len(record.value or b"") <= max_bytes:
-                wait = SchemaWait(record, waits)
-                readable = await self.values.read(record, wait)
-                if readable is not record:
-                    max_bytes = sys.maxsize  # of the record's own value
-                if wait.ended:
-                    started += wait.seconds
-                    started_ns = wait.ended
-                    _SCHEMA.observe(wait.seconds)
-                    if trace is not None:
-                        trace.stages.append(StageTiming("schema", wait.began, wait.ended))
-            envelope, cache_key = await self._run_sized(readable, self._decode, readable, max_bytes)
-            decoded = True
-            _DECODE.observe(time.perf_counter() - started)
-            name = envelope.event.id or name
-            reply = with_event_id(reply, name)
-            if trace is not None:
-                trace.id = name
-                trace.add_stage("decode", started_ns)
-            if not self.sample.contains(name):
-                return self.sample.leave_out(record, name)
-            if envelope.ignored:
-                fields = envelope.ignored[:_NAMED_FIELDS]
-                log.debug("unknown_fields", **record.place, id=name, fields=fields)
-            event, deadline = self.deadlines.apply(envelope.event, record)
-            if trace is not None and deadline is not None:
-                trace.deadline = deadline.seconds
-            is_late = self.deadlines.has_passed(deadline)
-            result = await self._infer(event, cache_key, record.topic)
-            is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
-            if trace is not None:
-                trace.add_timings(result.timings)
-            verdict = self.unsure.verdict(envelope.event, result.outcome)
-            outputs: tuple[OutputRecord, ...]
-            if verdict is Verdict.UNSURE and self.unsure.topic:
-                # The worker that answers it replies: the record keeps its headers.
-                source = with_context(record, trace)
-                outputs = (self._send_on(source, name, result.outcome, self.unsure.topic),)
-            else:
-                output = await self._run_sized(
-                    record,
-                    encode_outcome_record,
-                    record,
-                    envelope,
-                    result.outcome,
-                    self.answers_topic,
-                    context=new_context(trace),
-                    requires_key=self.answers_topic in self.compacted,
-                    value_format=self.answer_format,
-                )
-                first, *others = self.replies.outputs(record, output, reply)
-                outputs = first, *(with_new_context(other, trace) for other in others)
-                log.debug("answered", **record.place, id=name, type=result.outcome.TYPE)
-            for output in outputs:
-                if not self.limits.allow(output, reply):
-                    raise Rejected(
-                        Reason.ANSWER_TOO_LARGE,
-                        f"the outcome takes {output.size} bytes, more than {output.topic} allows",
-                    )
-            return ProcessedRecord(
-                record.offset, outputs, None, reply, verdict, answered_late=is_late
-            )
+            return await self._answer(progress, waits)
         except Rejected as rejected:
-            if trace is not None and not decoded:
-                trace.id = name
-                trace.add_stage("decode", started_ns)
-            if not self.sample.contains_unread(record, name):
-                return self.sample.leave_out(record, name)
-            return self._reject(record, name, rejected, reply, trace)
+            progress.rejected()
+            if not self.sample.contains_unread(record, progress.name):
+                return self.sample.leave_out(record, progress.name)
+            return self._reject(record, progress.name, rejected, progress.reply, trace)
+
+    async def _answer(self, progress: RecordProgress, waits: SchemaWaits | None) -> ProcessedRecord:
+        """Raises `Rejected`."""
+        record, trace = progress.record, progress.trace
+        progress.found_reply(await self.replies.find(record))
+        envelope, cache_key, size = await self._read(progress, waits)
+        name = progress.name
+        if not self.sample.contains(name):
+            return self.sample.leave_out(record, name)
+        if envelope.ignored:
+            fields = envelope.ignored[:_NAMED_FIELDS]
+            log.debug("unknown_fields", **record.place, id=name, fields=fields)
+        event, deadline = self.deadlines.apply(envelope.event, record)
+        if trace is not None and deadline is not None:
+            trace.deadline = deadline.seconds
+        is_late = self.deadlines.has_passed(deadline)
+        result = await self._infer(event, cache_key, record.topic)
+        is_late = is_late or self.deadlines.passed_before_inference(deadline, result.timings)
+        if trace is not None:
+            trace.add_timings(result.timings)
+        verdict = self.unsure.verdict(envelope.event, result.outcome)
+        outputs: tuple[OutputRecord, ...]
+        if verdict is Verdict.UNSURE and self.unsure.topic:
+            # The worker that answers it replies: the record keeps its headers.
+            source = with_context(record, trace)
+            outputs = (self._send_on(source, name, result.outcome, self.unsure.topic),)
+        else:
+            outputs = await self._encode(progress, envelope, result.outcome, size)
+        for output in outputs:
+            if not self.limits.allow(output, progress.reply):
+                raise Rejected(
+                    Reason.ANSWER_TOO_LARGE,
+                    f"the outcome takes {output.size} bytes, more than {output.topic} allows",
+                )
+        return ProcessedRecord(
+            record.offset, outputs, None, progress.reply, verdict, answered_late=is_late
+        )
+
+    async def _read(
+        self, progress: RecordProgress, waits: SchemaWaits | None
+    ) -> tuple[Envelope[Event[Outcome]], bytes | None, int]:
+        """The record's event, its key in the cache, if there is one, and the bytes of the record
+        with its value as JSON. Raises `Rejected`.
+        """
+        record, max_bytes = progress.record, self.max_record_bytes
+        readable = record
+        if self.values is not None and len(record.value or b"") <= max_bytes:
+            wait = SchemaWait(record, waits)
+            try:
+                readable = await self.values.read(record, wait)
+            finally:
+                progress.waited(wait)
+            if readable is not record:
+                max_bytes = sys.maxsize  # of the record's own value
+        size = readable.size
+        envelope, cache_key = await self._run_sized(size, self._decode, readable, max_bytes)
+        progress.decoded(envelope.event.id)
+        return envelope, cache_key, size
+
+    async def _encode(
+        self,
+        progress: RecordProgress,
+        envelope: Envelope[Event[Outcome]],
+        outcome: Outcome,
+        size: int,
+    ) -> tuple[OutputRecord, ...]:
+        """The outcome's records for the answers topic and for its reply. Raises `Rejected`."""
+        record, trace = progress.record, progress.trace
+        if self.answer_format is not JSON:
+            size = max(size, FORMAT_COST * len(envelope.packed_metadata or b""))
+        output = await self._run_sized(
+            size,
+            encode_outcome_record,
+            record,
+            envelope,
+            outcome,
+            self.answers_topic,
+            context=new_context(trace),
+            requires_key=self.answers_topic in self.compacted,
+            value_format=self.answer_format,
+        )
+        first, *others = self.replies.outputs(record, output, progress.reply)
+        log.debug("answered", **record.place, id=progress.name, type=outcome.TYPE)
+        return first, *(with_new_context(other, trace) for other in others)
 
     def _send_on(self, record: InputRecord, name: str, answer: Outcome, topic: str) -> OutputRecord:
         """The record for the topic of unsure questions."""
@@ -232,10 +228,10 @@ class RecordProcessor:
             raise RuntimeError("the engine was closed with a record in flight") from None
 
     async def _run_sized(
-        self, record: InputRecord, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+        self, size: int, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `step` inline for records up to INLINE_BYTES, otherwise in the decoding thread."""
-        if record.size <= INLINE_BYTES:
+        """Run `step` inline for a size up to INLINE_BYTES, otherwise in the decoding thread."""
+        if size <= INLINE_BYTES:
             return step(*args, **kwargs)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.decoders, partial(step, *args, **kwargs))

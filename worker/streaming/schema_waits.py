@@ -4,10 +4,12 @@ Such a record is not decoded yet, so it holds its bytes alone. It may wait for h
 takes no capacity away from other partitions, and its own partition adds few records behind it.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Protocol
 
 from aiokafka import TopicPartition
 
@@ -18,6 +20,19 @@ from worker.streaming.backpressure import InFlightLimiter
 MAX_RECORDS, MAX_BYTES = 64, 16 * 1024
 """In flight of a partition in which a record waits. With one alone, each of many ids that the
 registry does not have would delay its partition by the time of its confirmation."""
+
+
+class ValueReader(Protocol):
+    """Reads values that are not JSON."""
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the registry cannot be asked, while a record waits for it."""
+
+    async def read(self, record: InputRecord, wait: AbstractContextManager[None]) -> InputRecord:
+        """The record with its value as JSON. Within `wait` it waits for the registry, without a
+        deadline. Raises `Rejected`.
+        """
 
 
 class SchemaWaits:
@@ -76,7 +91,9 @@ class SchemaWait(AbstractContextManager[None]):
         self._started = 0.0
         self.seconds = 0.0
         self.began = self.ended = 0
-        """In nanoseconds since the epoch; 0 if the record did not wait."""
+        """In nanoseconds since the epoch; 0 if the record did not wait. `ended` is also 0 if its
+        partition discarded it while it waited.
+        """
 
     def __enter__(self) -> None:
         self.began, self._started = time.time_ns(), time.perf_counter()
@@ -89,6 +106,7 @@ class SchemaWait(AbstractContextManager[None]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.ended, self.seconds = time.time_ns(), time.perf_counter() - self._started
+        if not isinstance(error, asyncio.CancelledError):
+            self.ended, self.seconds = time.time_ns(), time.perf_counter() - self._started
         if self._waits is not None:
             self._waits.end(self._record)

@@ -31,9 +31,10 @@ from worker.streaming.observed_consumer import ObservedConsumer
 from worker.streaming.output_limits import OutputLimits
 from worker.streaming.partition_context import PartitionContext
 from worker.streaming.poller import RecordPoller
-from worker.streaming.processor import Engine, RecordProcessor, ValueReader
+from worker.streaming.processor import Engine, RecordProcessor
 from worker.streaming.replies import ReplyRouter
 from worker.streaming.sample import Sample
+from worker.streaming.schema_waits import ValueReader
 from worker.streaming.silence import SilenceGuard
 from worker.streaming.throttle_reporter import ThrottleReporter
 from worker.streaming.unsure import UnsureQuestions

@@ -28,7 +28,8 @@ from worker.settings import Settings, SettingsError
 from worker.settings.value_formats import AnswerFormat
 from worker.streaming.assignment import SESSION_ERRORS
 from worker.streaming.dead_letter_limit import DeadLetterLimit
-from worker.streaming.processor import Engine, ValueReader
+from worker.streaming.processor import Engine
+from worker.streaming.schema_waits import ValueReader
 from worker.streaming.session import KafkaSession
 from worker.streaming.silence import SilenceGuard
 

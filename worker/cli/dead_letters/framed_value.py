@@ -39,7 +39,7 @@ async def describe_value(settings: Settings, dead_letter: DeadLetter) -> FramedV
     named = f"{schema_name(frame.schema)} in the {where}"
     if not settings.schema_registry.url:
         return FramedValue(f"{named}; not decoded: SCHEMA_REGISTRY_URL is not set", None)
-    from worker.schema_registry.client import RegistryUnavailableError
+    from worker.schema_registry.responses import RegistryUnavailableError
 
     try:
         check_registry_extra(settings)
