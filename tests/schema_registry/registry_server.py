@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.http_serving import serve
+
 
 @dataclass
 class RegistryServer:
@@ -49,13 +51,5 @@ async def registry_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[Re
     server = RegistryServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    server.url = f"{'https' if tls else 'http'}://{host}:{port}"
-    try:
+    async with serve(app, tls) as server.url:
         yield server
-    finally:
-        await runner.cleanup()
