@@ -7,7 +7,7 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protoco
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from schemas.expiry import ATTRIBUTE, HEADER, earliest_time
 from schemas.question import NO_CONTEXT, TWO_FORMS, Passage
 from schemas.rejection import Header, Reason, Rejected
 from schemas.unsure import ORIGIN
+from schemas.value_format import JSON, ValueFormat
 
 E = TypeVar("E", bound=Event[Any])
 
@@ -47,7 +48,6 @@ Distributed Tracing and Correlation."""
 
 _CLOUDEVENTS = "application/cloudevents"
 _STRUCTURED = f"{_CLOUDEVENTS}+json"
-_JSON = b"application/json"
 
 
 class ContentMode(Enum):
@@ -56,19 +56,6 @@ class ContentMode(Enum):
     PLAIN = "plain"
     STRUCTURED = "structured"
     BINARY = "binary"
-
-
-@dataclass(frozen=True, slots=True)
-class ValueFormat:
-    """How the value of an outcome's record is written."""
-
-    encode: Callable[[Outcome], bytes]
-    """May raise `Rejected`."""
-    content_type: bytes | None
-    """None for values that name their schema themselves, as those of a registry's serializers."""
-
-
-JSON = ValueFormat(lambda outcome: outcome.model_dump_json().encode(), _JSON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import Answer
-from schemas.envelope import JSON
 from schemas.question import Question
+from schemas.value_format import JSON
 from tests.schema_registry.keeping_registry import keeping_registry
 from tests.streaming.fakes import NO_FOREIGN_TOPICS
 from tests.streaming.stub_engine import StubEngine

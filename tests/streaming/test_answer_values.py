@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from schemas import Answer, Outcome, Reason
-from schemas.envelope import JSON, ValueFormat
 from schemas.generate.files import PUBLISHED
 from schemas.rejection import Header
+from schemas.value_format import JSON, ValueFormat
 from tests.kafka.described_topics import Brokers
 from tests.streaming.fakes import NO_JSON, FakeDelivery, context, record
 from tests.streaming.stub_engine import StubEngine

@@ -53,8 +53,6 @@ from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_NO_PARTITIONS = [TopicPartition("", -1)]
-
 
 @dataclass(frozen=True, slots=True)
 class PartitionEnd:
@@ -148,7 +146,8 @@ class GroupConsumer:
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
         if partitions is not None and not partitions:
-            partitions = _NO_PARTITIONS  # aiokafka would take an empty list for all
+            # A partition that does not exist: aiokafka would take an empty list for all.
+            partitions = [TopicPartition("", -1)]
         for partition in self._stopped.due():
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.resume(partition)

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from schemas.envelope import ValueFormat
 from schemas.event import Outcome
+from schemas.value_format import ValueFormat
 from worker.observability import metrics
 from worker.observability.health import Health
 from worker.schema_registry.answer_schema import PublishedSchema, answer_schema

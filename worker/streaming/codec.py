@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.answer import Source
-from schemas.envelope import JSON, TRACE, E, Envelope, ValueFormat, decode_event, encode_outcome
+from schemas.envelope import TRACE, E, Envelope, decode_event, encode_outcome
 from schemas.event import Outcome
 from schemas.rejection import (
     HEADERS_OMITTED,
@@ -22,6 +22,7 @@ from schemas.rejection import (
     split_headers,
 )
 from schemas.unsure import origin
+from schemas.value_format import JSON, ValueFormat
 from worker.kafka.records import InputRecord, OutputRecord
 
 

@@ -15,9 +15,10 @@ from typing import ParamSpec, Protocol, TypeVar
 import structlog
 
 from schemas.answer import Answer
-from schemas.envelope import JSON, Envelope, ValueFormat
+from schemas.envelope import Envelope
 from schemas.event import Event, Outcome
 from schemas.rejection import Reason, Rejected
+from schemas.value_format import JSON, ValueFormat
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.result import R, ReadResult
 from worker.kafka.records import InputRecord, OutputRecord

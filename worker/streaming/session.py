@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from schemas.envelope import ValueFormat
+from schemas.value_format import ValueFormat
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.cluster_support import ClusterSupport
 from worker.kafka.consumer import GroupConsumer

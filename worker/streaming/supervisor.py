@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 from aiokafka.errors import KafkaConnectionError
 
-from schemas.envelope import JSON, ValueFormat
+from schemas.value_format import JSON, ValueFormat
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.kafka.acl import explain_authorization_error, find_authorization_error
 from worker.kafka.cluster_support import ClusterSupport, require_delivery
