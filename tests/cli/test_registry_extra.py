@@ -8,7 +8,7 @@ from worker.cli.registry_extra import check_registry_extra
 from worker.settings import SettingsError
 from worker.settings.environment import load
 
-SETTINGS = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SCHEMA_REGISTRY_URL": "http://registry"}
+SETTINGS = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SCHEMA_REGISTRY_URL": "http://127.0.0.1"}
 
 
 @pytest.mark.parametrize("missing", ["fastavro", "google", "google.protobuf"])

@@ -120,6 +120,6 @@ def test_a_path_without_a_registry_names_the_setting(
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(
         f"qa-worker: cannot use the schema registry for the subject qa.answers-value: "
-        f"{registry.url}/apis answers 404 HTTP 404 Not Found: there is no schema registry under "
+        f"{registry.url}/apis answers 404 HTTP 404 Not Found: no schema registry answers under "
         f"this path; correct SCHEMA_REGISTRY_URL"
     )

@@ -67,7 +67,7 @@ def test_each_problem_is_one_line(command: Command, env_file: Path) -> None:
         + "KAFKA_MAX_POLL_RECORDS=soon\n"
         + "KAFKA_SASL_USERNAM=ada\n"
         + "KAFKA_HEAP_OPTS=-Xmx1g\n"
-        + "SCHEMA_REGISTRY_URLS=http://registry:8081\n"
+        + "SCHEMA_REGISTRY_URLS=http://127.0.0.1:8081\n"
         + "SCHEMA_REGISTRY_KAFKASTORE_TOPIC=_schemas\n"
         + "SCHEMA_REGISTRY_PORT=tcp://10.0.0.1:8081\n"
         + "QA_TOP_K=4\n"

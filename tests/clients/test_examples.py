@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from cloudevents.core.bindings.kafka import (
 from cloudevents.core.v1.event import CloudEvent
 
 from tests.brokers.apache import ApacheKafka
+from tests.clients.maven import build
 from tests.inference.texts import cut
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
@@ -60,22 +59,14 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
         tool("kcat")
         tool("jq")
         return lambda *texts: [str(EXAMPLES / "kcat" / "ask.sh"), *texts]
-    java, target = tool("java"), request.getfixturevalue("java_example")
-    class_path = os.pathsep.join([str(target / "classes"), str(target / "dependency" / "*")])
+    java, class_path = tool("java"), request.getfixturevalue("java_example")
     return lambda *texts: [java, "-cp", class_path, "Ask", *texts]
 
 
 @pytest.fixture(scope="module")
-def java_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Builds the Java example with Maven, and returns the output directory."""
-    project = tmp_path_factory.mktemp("java") / "ask"
-    shutil.copytree(EXAMPLES / "java", project, ignore=shutil.ignore_patterns("target"))
-    command = [tool("mvn"), "-q", "-B", "-f", str(project), "compile"]
-    maven = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
-    )
-    assert maven.returncode == 0, maven.stdout
-    return project / "target"
+def java_example(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Builds the Java example with Maven, and returns its class path."""
+    return build(EXAMPLES / "java", tmp_path_factory.mktemp("java"))
 
 
 async def run(command: list[str], topics: Topics) -> ProgramResult:

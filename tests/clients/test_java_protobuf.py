@@ -3,9 +3,6 @@ deserializer reads the answer with the class of the published schema.
 """
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +11,8 @@ import pytest_asyncio
 
 from schemas.generate.files import PUBLISHED
 from tests.brokers.apache import ApacheKafka
+from tests.clients.maven import build
+from tests.clients.registry_topics import registry_topics
 from tests.clients.test_examples import CONTEXT, TIMEOUT_SECONDS, run
 from tests.streaming.topics import Topics
 from tests.tools import tool
@@ -31,34 +30,16 @@ pytestmark = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def topics(apache_kafka: ApacheKafka, registry_url: str) -> AsyncIterator[Topics]:
-    environment = {
-        "SCHEMA_REGISTRY_URL": registry_url,
-        "APICURIO_REGISTRY_URL": registry_url.replace("/ccompat/v7", "/registry/v3"),
-        "QA_ANSWER_FORMAT": "protobuf",
-        "QA_REGISTER_SCHEMAS": "true",
-    }
-    async with Topics(apache_kafka.bootstrap_servers, environment) as topics:
-        await topics.create()
+    servers = apache_kafka.bootstrap_servers
+    async with registry_topics(servers, registry_url, "protobuf") as topics:
         yield topics
 
 
 @pytest.fixture(scope="module")
 def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Builds the program with Maven, which fetches protoc and generates the classes."""
-    project = tmp_path_factory.mktemp("java-protobuf") / "ask"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target"))
-    for schema in PUBLISHED.glob("*.proto"):
-        shutil.copy(schema, project / "src" / "main" / "proto")
-    maven = subprocess.run(
-        [tool("mvn"), "-q", "-B", "-f", str(project), "compile"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * TIMEOUT_SECONDS,
-    )
-    assert maven.returncode == 0, maven.stdout
-    target = project / "target"
-    return os.pathsep.join([str(target / "classes"), str(target / "dependency" / "*")])
+    directory = tmp_path_factory.mktemp("java")
+    return build(PROJECT, directory, protos=PUBLISHED.glob("*.proto"))
 
 
 async def test_java_asks_with_a_nested_message_and_reads(

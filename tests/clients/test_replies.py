@@ -3,9 +3,6 @@
 """
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,7 +11,8 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.brokers.apache import ApacheKafka
-from tests.clients.test_examples import CONTEXT, EXAMPLES, TIMEOUT_SECONDS, run
+from tests.clients.maven import build
+from tests.clients.test_examples import CONTEXT, EXAMPLES, run
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
 from tests.tools import tool, tool_file
@@ -39,18 +37,7 @@ async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
 @pytest.fixture(scope="module")
 def spring(tmp_path_factory: pytest.TempPathFactory) -> Client:
     """Builds the example with Maven, which also fetches Spring."""
-    project = tmp_path_factory.mktemp("spring") / "ask"
-    shutil.copytree(EXAMPLES / "spring", project, ignore=shutil.ignore_patterns("target"))
-    maven = subprocess.run(
-        [tool("mvn"), "-q", "-B", "-f", str(project), "compile"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * TIMEOUT_SECONDS,
-    )
-    assert maven.returncode == 0, maven.stdout
-    target = project / "target"
-    class_path = os.pathsep.join([str(target / "classes"), str(target / "dependency" / "*")])
+    class_path = build(EXAMPLES / "spring", tmp_path_factory.mktemp("java"))
     return lambda *texts: [tool("java"), "-cp", class_path, "AskWithSpring", *texts]
 
 

@@ -174,7 +174,7 @@ class Apicurio:
             if process is not None:
                 process.wait()
         self._cleanup = self._process = None
-        shutil.rmtree(self.directory, ignore_errors=True)  # there is no process after `kill`
+        shutil.rmtree(self.directory, ignore_errors=True)  # also after `kill`
 
     def _serves(self) -> bool:
         try:

@@ -4,7 +4,6 @@ Half of the values are questions of the published schemas, the others are of ran
 three are mutated: cut off, with bytes that are changed, repeated or put in, or in another framing.
 """
 
-import io
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -14,11 +13,11 @@ from typing import Any
 from uuid import UUID
 
 import fastavro
-from google.protobuf.message import Message
 
 from schemas.generate.files import PUBLISHED
 from schemas.rejection import Header
 from tests.inference.fuzz import triples
+from tests.schema_registry.fitting_values import encode, parsed, parses, question
 from worker.schema_registry.decoding import RegisteredSchema
 from worker.schema_registry.framing import VALUE_SCHEMA_ID, frame_prefix
 from worker.schema_registry.protobuf import message_classes
@@ -60,7 +59,7 @@ class RandomValues:
         self._random = random.Random(seed)
         self._names = 0
         self.schemas: list[Schema] = []
-        asked = [document for text in triples(questions, seed) if (document := _parsed(text))]
+        asked = [document for text in triples(questions, seed) if (document := parsed(text))]
         self._add_published(asked)
         published = len(self.schemas)
         while len(self.schemas) < published + schemas:
@@ -121,17 +120,17 @@ class RandomValues:
         texts = [json.dumps(each).encode() for each in asked]
         self._add("JSON", (PUBLISHED / "question.schema.json").read_text(), texts)
         avsc = (PUBLISHED / "question.avsc").read_text()
-        self._add("AVRO", avsc, list(_encode(fastavro.parse_schema(json.loads(avsc)), asked)))
+        self._add("AVRO", avsc, list(encode(fastavro.parse_schema(json.loads(avsc)), asked)))
         proto = (PUBLISHED / "question.proto").read_text()
         of = message_classes(proto)[0]
-        self._add("PROTOBUF", proto, [_question(of, each) for each in asked])
+        self._add("PROTOBUF", proto, [question(of, each) for each in asked])
 
     def _add_random(self) -> None:
         if self._random.random() < 0.5:
             schema = self._record(4)
             parsed = fastavro.parse_schema(schema)
             values = [self._avro_value(schema, {}, 6) for _ in range(10)]
-            self._add("AVRO", json.dumps(schema), list(_encode(parsed, values)))
+            self._add("AVRO", json.dumps(schema), list(encode(parsed, values)))
             return
         text = self._proto_file()
         of = message_classes(text)[0]
@@ -238,7 +237,7 @@ class RandomValues:
         for field in message.DESCRIPTOR.fields:
             for _ in range(self._random.randrange(3) if depth > 0 else 0):
                 part = self._proto_field(field.number, depth)
-                if _parses(type(message), part):
+                if parses(type(message), part):
                     data += part
         return data
 
@@ -259,51 +258,3 @@ class RandomValues:
         size = len(inner)
         length = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
         return tag + length + inner
-
-
-def _parses(of: type[Message], data: bytes) -> bool:
-    try:
-        of.FromString(data)
-    except Exception:
-        return False
-    return True
-
-
-def _parsed(text: bytes) -> dict[str, Any] | None:
-    try:
-        document: dict[str, Any] = json.loads(text)
-    except ValueError:
-        return None
-    return document
-
-
-def _encode(schema: Any, documents: Sequence[Any]) -> Iterator[bytes]:
-    """Those that fit the schema."""
-    for document in documents:
-        data = io.BytesIO()
-        try:
-            fastavro.schemaless_writer(data, _without_logical_types(schema), document)
-        except Exception:  # fastavro has no error of its own
-            continue
-        yield data.getvalue()
-
-
-def _without_logical_types(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_without_logical_types(each) for each in schema]
-    if isinstance(schema, dict):
-        return {
-            name: _without_logical_types(each)
-            for name, each in schema.items()
-            if name != "logicalType" and not name.startswith("__")
-        }
-    return schema
-
-
-def _question(of: Any, document: dict[str, Any]) -> bytes:
-    message = of()
-    for name in ("id", "question", "context"):
-        if isinstance(text := document.get(name), str):
-            setattr(message, name, text.encode("utf-8", "replace").decode())
-    data: bytes = message.SerializeToString()
-    return data

@@ -24,13 +24,16 @@ from google.protobuf import json_format
 from schemas.generate.files import PUBLISHED
 from schemas.rejection import Header
 from tests.schema_registry import foreign_schemas
+from tests.schema_registry.foreign_protobuf import (
+    PROTOBUF,
+    PROTOBUF_METADATA,
+    protobuf_value,
+)
 from tests.schema_registry.foreign_schemas import (
     AVRO,
     AVRO_METADATA,
     JSON_METADATA,
     JSON_SCHEMA,
-    PROTOBUF,
-    PROTOBUF_METADATA,
     ForeignSchema,
 )
 from worker.schema_registry.framing import VALUE_SCHEMA_ID
@@ -106,7 +109,7 @@ def _json_schema(
 def _protobuf(
     client: SchemaRegistryClient, options: dict[str, Any], context: SerializationContext, key: UUID
 ) -> bytes:
-    message = foreign_schemas.protobuf_value(key, "acme.Envelope.Ask")
+    message = protobuf_value(key, "acme.Envelope.Ask")
     return bytes(ProtobufSerializer(type(message), client, options)(message, context))
 
 
@@ -123,7 +126,7 @@ def _protobuf_text(
         "subject.name.strategy": lambda *_: subject,
     }
     # With `use.latest.version` the serializer looks for top-level messages only.
-    message = foreign_schemas.protobuf_value(key, "acme.Ask")
+    message = protobuf_value(key, "acme.Ask")
     return bytes(ProtobufSerializer(type(message), client, options)(message, context))
 
 

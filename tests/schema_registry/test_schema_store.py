@@ -27,10 +27,15 @@ class FakeRegistry:
         self.asked: list[SchemaRef] = []
         self.held = asyncio.Event()
         self.held.set()
+        self.open = self.most_open = 0
+        """Requests that are not answered, now and at most."""
 
     async def schema(self, ref: SchemaRef) -> RegisteredSchema:
         self.asked.append(ref)
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
         await self.held.wait()
+        self.open -= 1
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -82,11 +87,10 @@ async def test_few_schemas_are_asked_for_at_the_same_time() -> None:
     registry.held.clear()
     schemas = store(registry, Clock())
     waiting = [asyncio.create_task(schemas.get(ref)) for ref in range(100)]
-    await until(lambda: len(registry.asked) >= MAX_REQUESTS, "the registry is asked")
-    await asyncio.sleep(0.05)
-    assert len(registry.asked) == MAX_REQUESTS
+    await until(lambda: registry.open >= MAX_REQUESTS, "the registry is asked")
     registry.held.set()
     assert await asyncio.gather(*waiting) == ['"int"'] * 100
+    assert registry.most_open == MAX_REQUESTS
 
 
 async def test_a_registry_that_is_away_is_waited_for() -> None:

@@ -86,11 +86,21 @@ async def test_a_waiting_partition_adds_few_records_and_others_all(padding: int)
         assert assigned.waiting == []
 
 
-async def test_the_poller_goes_on_after_waits_that_filled_the_engine() -> None:
+async def test_the_poller_goes_on_after_waits_that_filled_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """All that waited goes to the engine at once, and is delivered at once."""
     engine = StubEngine(holds=lambda _: True, tokens_each=10)
     values, delivery = FakeValues(), FakeDelivery()
     bound = limiter(engine, max_tokens=100)
+    wait_for_change, pending = bound.wait_for_change, [0]
+
+    async def counted() -> None:
+        pending[0] += 1
+        await wait_for_change()
+        pending[0] -= 1
+
+    monkeypatch.setattr(bound, "wait_for_change", counted)
     assigned = assignment(engine, delivery, bound, values=values)
     assigned.on_assigned([FIRST])
     consumer = FakeConsumer(*(framed(n) for n in range(300)))
@@ -98,7 +108,7 @@ async def test_the_poller_goes_on_after_waits_that_filled_the_engine() -> None:
         await until(lambda: waiting() == MAX_RECORDS, "as many as may wait")
         values.back.set()
         await until(lambda: len(engine.held) >= MAX_RECORDS, "the engine has more than its limit")
-        await asyncio.sleep(0.05)  # the poller has seen that
+        await until(lambda: not bound.has_capacity() and bool(pending[0]), "the poller waits")
         engine.release_all()
         await until(lambda: delivery.offsets() == list(range(300)), "all are delivered")
 

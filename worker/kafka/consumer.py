@@ -146,8 +146,7 @@ class GroupConsumer:
         Never cancel this: aiokafka would not enforce max.poll.interval.ms any more.
         """
         if partitions is not None and not partitions:
-            # A partition that does not exist: aiokafka would take an empty list for all.
-            partitions = [TopicPartition("", -1)]
+            partitions = [TopicPartition("", -1)]  # aiokafka would take an empty list for all
         for partition in self._stopped.due():
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.resume(partition)

@@ -199,7 +199,7 @@ class RegistryClient:
             if error_code(text) // 100 == 404:
                 raise UnknownSchemaError(message)
             raise NoSuchPathError(
-                f"answers 404 {message}".rstrip() + ": there is no schema registry under this path"
+                f"answers 404 {message}".rstrip() + ": no schema registry answers under this path"
             )
         if status in (409, 422):
             raise UnusableSchemaError(message)
