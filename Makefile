@@ -14,6 +14,7 @@
 # make faults  300 faults over 100,000 questions   (SEED=1 ROUNDS=12 DELIVERY=at_least_once)
 # make bench   SQUAD=dev-v1.1.json: the file through Kafka, beside the reader alone
 # make parity  our answers beside those of Hugging Face's pipeline   (RUN="converted DIR SQUAD.json")
+# make train   the default model on from given weights   (ROWS="a.gz b.gz" FROM=DIR TO=DIR OPTIONS=--help)
 # make wheels  whether every pinned package has wheels for Python 3.11 to 3.14, x86-64 and ARM
 
 # Images often set it. Without bytecode every run of the tests rewrites their asserts again, and each of the
@@ -49,7 +50,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # transformers cannot be installed beside the extra `models`; 5 GB with torch, so never in CI.
 PARITY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/parity
 
-.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit release image faults bench parity wheels clean
+.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit release image faults bench parity train wheels clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -131,6 +132,12 @@ bench: $(VENV)/.dev
 
 parity: $(PARITY)/.done
 	$(PARITY)/bin/python -m tests.parity.$(or $(RUN),embeddings)
+
+# The environment of `make parity` has torch and transformers too.
+train: $(PARITY)/.done
+	mkdir -p $(TO)
+	$(PARITY)/bin/python -m worker.model_tools.training.window_set $(ROWS) --tokenizer $(FROM)/tokenizer.json --to $(TO)/windows.npz
+	$(PARITY)/bin/python -m worker.model_tools.training.recipe $(TO)/windows.npz --from $(FROM) --to $(TO) $(OPTIONS)
 
 wheels: $(VENV)/bin/python
 	$(BIN)/python deploy/check_wheels.py

@@ -57,7 +57,9 @@ def main() -> None:
     table = Table(title=f"{bundle.name} ({bundle.manifest.precision}), {len(examples)} questions")
     for heading in ("passages", "mean", "EM", "F1", "right passage", "windows", "windows/s"):
         table.add_column(heading, justify="right")
-    with InferenceEngine(bundle, InferenceOptions(threads=arguments.threads)) as engine:
+    with InferenceEngine(
+        bundle, InferenceOptions(threads=arguments.threads, no_answer=False)
+    ) as engine:
         single, speed = ask(engine, [context_question(each) for each in examples], "context")
         add_row(table, "context", examples, [[each.context] for each in examples], single, speed)
         one: list[Answer] = []

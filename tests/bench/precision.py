@@ -207,7 +207,7 @@ def _scored(scores: EvaluationResult, best: EvaluationResult) -> list[str]:
 
 
 def _invariance(bundle: Bundle, examples: Sequence[Example]) -> str:
-    reader = UnbatchedReader(bundle, InferenceOptions(threads=1))
+    reader = UnbatchedReader(bundle, InferenceOptions(threads=1, no_answer=False))
     windows = _windows(bundle, examples)[:COMPARED_WINDOWS]
     difference = batch_difference(reader.session, windows)
     return f"differ by up to {difference:.2g}" if difference else "bit-equal"
@@ -215,7 +215,7 @@ def _invariance(bundle: Bundle, examples: Sequence[Example]) -> str:
 
 def _windows(bundle: Bundle, examples: Sequence[Example]) -> list[Window]:
     """Returns the windows of questions spread over the file, at least `COMPARED_WINDOWS`."""
-    reader = UnbatchedReader(bundle, InferenceOptions(threads=1))
+    reader = UnbatchedReader(bundle, InferenceOptions(threads=1, no_answer=False))
     step = max(1, len(examples) // COMPARED_WINDOWS)
     windows = []
     for example in examples[::step]:

@@ -95,7 +95,7 @@ def main() -> None:
     count = min(arguments.questions, len(examples))
     questions = [examples[number * len(examples) // count] for number in range(count)]
     with tempfile.TemporaryDirectory() as directory, ApacheKafka() as kafka:
-        models = {"QA_MODELS": directory}
+        models = {"QA_MODELS": directory, "QA_NO_ANSWER": "false"}
         convert = "model", "convert", str(arguments.weights), "--name"
         qa_worker(models, *convert, CANDIDATE)
         if arguments.base == INT8:

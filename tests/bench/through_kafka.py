@@ -124,6 +124,8 @@ async def compare(examples: list[Example], model: Path | None) -> None:
     environment = {
         "QA_COMMIT_INTERVAL_MS": str(WorkerSettings().commit_interval_ms),
         "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),
+        # All questions of SQuAD v1.1 have an answer.
+        "QA_NO_ANSWER": "false",
     }
     if model is not None:
         environment["QA_MODEL"] = str(model)

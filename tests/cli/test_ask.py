@@ -166,8 +166,7 @@ def test_no_answer_is_printed(command: Command) -> None:
 
 
 def test_an_unsure_answer_is_shown_and_named(command: Command) -> None:
-    context = "Ada wrote it, or someone else did."
-    done = command("ask", *QUESTION, "--context", context, "--min-score", "1")
+    done = command("ask", *QUESTION, "--context", CONTEXT, "--min-score", "1")
     assert done.code == 0
     assert "▸" in done.out
     assert done.err == "not answered: the best score is below min_score\n"

@@ -32,8 +32,10 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 def test_demo_prints_answers_and_dead_letters() -> None:
     done = command("demo")
     assert done.returncode == 0, done.stderr
-    assert "▸Anna Lindqvist◂" in done.stdout
+    assert "Anna Lindqvist◂" in done.stdout
     assert "wounded owl◂" in done.stdout
+    [mongolia] = [line for line in done.stdout.splitlines() if "capital of Mongolia" in line]
+    assert "(no answer)" in mongolia
     assert "not_json" in done.stdout
     assert "21 sent, all outcomes received" in done.stdout
     assert done.stderr == ""

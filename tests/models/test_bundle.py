@@ -111,5 +111,7 @@ def test_a_manifest_survives_its_own_json(directory: Path) -> None:
 def test_the_default_bundle_says_what_it_is(default_bundle: Bundle) -> None:
     manifest = default_bundle.manifest
     assert (manifest.name, manifest.max_tokens) == ("default", 512)
-    assert not manifest.knows_no_answer
+    assert manifest.knows_no_answer
+    assert manifest.calibration is not None
+    assert manifest.calibration.no_answer_threshold is not None
     assert manifest.sha256 in (default_bundle.directory / "MODEL_CARD.md").read_text()

@@ -63,8 +63,7 @@ def demo_events() -> Iterator[DemoEvent]:
     """19 questions and 2 records that a worker rejects."""
     for question in demo_questions():
         value = question.model_dump_json(exclude_defaults=True).encode()
-        label = f"{question.question} (unanswerable)" if question.options.no_answer else None
-        yield DemoEvent(label or question.question, value, question)
+        yield DemoEvent(question.question, value, question)
     yield DemoEvent("(not JSON)", b'{"question": "Who wrote this?", "context": "It was')
     yield DemoEvent("(no context)", b'{"question": "Who wrote this?"}')
 
@@ -90,9 +89,7 @@ def demo_questions() -> Sequence[Question]:
         _ask("Which captain steered the Halcyon into Lerwick?", _SHIP),
         _ask("What was the sail made of?", _SHIP, ReadingOptions(top_k=2)),
         _ask("What did the keeper find in the lamp room?", logbook()),
-        # The context does not answer this one. The default model was not trained on unanswerable
-        # questions, so it gives a wrong span with a low score.
-        _ask("What is the capital of Mongolia?", _SHIP, ReadingOptions(no_answer=True)),
+        _ask("What is the capital of Mongolia?", _SHIP),
     )
 
 

@@ -35,7 +35,7 @@ def rejection_of(reader: InferenceEngine, question: Question) -> Rejected:
 
 
 def test_the_answer_names_its_passage(reader: InferenceEngine) -> None:
-    options = ReadingOptions(top_k=6, per_context=2)
+    options = ReadingOptions(top_k=6, per_context=2, no_answer=False)
     passages = [Passage(text=FILLER), Passage(id="ada", text=LOVELACE), Passage(text=SAILOR)]
     answer = answer_to(reader, asked(*passages, options=options))
     assert answer.answer == "Ada Lovelace"
