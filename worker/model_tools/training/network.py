@@ -7,6 +7,7 @@ that of `make parity`.
 import json
 import shutil
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,7 @@ COPIED = ("tokenizer.json", "vocab.txt")
 CONFIG = "config.json"
 LAYER = "distilbert.transformer.layer."
 
-Network = DistilBertForQuestionAnswering
+Network: TypeAlias = DistilBertForQuestionAnswering
 
 
 def open_network(

@@ -51,7 +51,7 @@ class WindowSet:
 
     def save(self, path: Path) -> None:
         """Write the arrays. Raises `OSError`."""
-        np.savez_compressed(path, **{each.name: getattr(self, each.name) for each in fields(self)})  # type: ignore[arg-type]
+        np.savez_compressed(path, **{each.name: getattr(self, each.name) for each in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
