@@ -20,7 +20,7 @@ from cloudevents.core.bindings.kafka import (
 from cloudevents.core.v1.event import CloudEvent
 
 from tests.brokers.apache import ApacheKafka
-from tests.clients.maven import build
+from tests.clients.maven import build, java
 from tests.inference.texts import cut
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
@@ -59,8 +59,8 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
         tool("kcat")
         tool("jq")
         return lambda *texts: [str(EXAMPLES / "kcat" / "ask.sh"), *texts]
-    java, class_path = tool("java"), request.getfixturevalue("java_example")
-    return lambda *texts: [java, "-cp", class_path, "Ask", *texts]
+    class_path = request.getfixturevalue("java_example")
+    return lambda *texts: java(class_path, "Ask", *texts)
 
 
 @pytest.fixture(scope="module")

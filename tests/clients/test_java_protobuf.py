@@ -11,11 +11,10 @@ import pytest_asyncio
 
 from schemas.generate.files import PUBLISHED
 from tests.brokers.apache import ApacheKafka
-from tests.clients.maven import build
+from tests.clients.maven import build, java
 from tests.clients.registry_topics import registry_topics
 from tests.clients.test_examples import CONTEXT, TIMEOUT_SECONDS, run
 from tests.streaming.topics import Topics
-from tests.tools import tool
 from worker.schema_registry.client import RegistryClient
 
 PROJECT = Path(__file__).with_name("java")
@@ -45,7 +44,7 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 async def test_java_asks_with_a_nested_message_and_reads(
     class_path: str, topics: Topics, registry_url: str
 ) -> None:
-    program = [tool("java"), "-cp", class_path, "AskInProtobuf", "Who wrote the report?", CONTEXT]
+    program = java(class_path, "AskInProtobuf", "Who wrote the report?", CONTEXT)
     subject = f"{topics.settings.qa.questions_topic}-as-text"
     async with RegistryClient((registry_url,), timeout_seconds=TIMEOUT_SECONDS) as client:
         await client.register(subject, "PROTOBUF", ENVELOPE.read_text("utf-8"))
