@@ -19,7 +19,7 @@ from cloudevents.core.bindings.kafka import (
 )
 from cloudevents.core.v1.event import CloudEvent
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.clients.maven import build, java
 from tests.inference.texts import cut
 from tests.schemas.valid import faults, published
@@ -44,7 +44,7 @@ class ProgramResult:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker) -> AsyncIterator[Topics]:
     async with Topics(apache_kafka.bootstrap_servers, {"QA_LOG_LEVEL": "debug"}) as topics:
         await topics.create()
         yield topics

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from schemas.generate.files import PUBLISHED
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.clients.maven import build, java
 from tests.clients.registry_topics import registry_topics
 from tests.clients.test_examples import CONTEXT, TIMEOUT_SECONDS, run
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka, registry_url: str) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker, registry_url: str) -> AsyncIterator[Topics]:
     servers = apache_kafka.bootstrap_servers
     async with registry_topics(servers, registry_url, "protobuf") as topics:
         yield topics

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.clients.maven import build, java
 from tests.clients.test_examples import CONTEXT, EXAMPLES, run
 from tests.schemas.valid import faults, published
@@ -27,7 +27,7 @@ Client = Callable[..., list[str]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker) -> AsyncIterator[Topics]:
     async with Topics(apache_kafka.bootstrap_servers) as topics:
         topics.environment["QA_REPLY_TOPICS"] = f"{topics.settings.qa.answers_topic}-replies-*"
         await topics.create()

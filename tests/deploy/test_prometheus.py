@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.deploy.prometheus_process import PrometheusProcess
 from tests.deploy.queries import panel_queries, rules, selectors
 from tests.streaming.topics import Topics, event, until
@@ -25,7 +25,7 @@ RECORDED_SERIES = {rule["record"] for rule in rules() if "record" in rule}
 
 
 @pytest.fixture
-async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker) -> AsyncIterator[Topics]:
     async with Topics(apache_kafka.bootstrap_servers) as topics:
         await topics.create()
         yield topics

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.rejection import Reason
 from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
@@ -24,7 +25,7 @@ def delivery() -> str:
 
 
 @pytest.fixture
-async def topics(apache_kafka: ApacheKafka, delivery: str) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker, delivery: str) -> AsyncIterator[Topics]:
     async with Topics(
         apache_kafka.bootstrap_servers,
         # A killed worker's partitions go to the next one within about a second.
