@@ -237,9 +237,9 @@ class _Sender:
     async def run(self) -> int:
         sent = 0
         while not self.enough.is_set():
-            # About the worker's throughput: a steady backlog that stays small.
-            await self._topics.send([event(n) for n in range(sent, sent + 20)], key=None)
-            sent += 20
+            # While a worker starts, more arrive than it answers until it is killed.
+            await self._topics.send([event(n) for n in range(sent, sent + 8)], key=None)
+            sent += 8
             await asyncio.sleep(0.1)
         return sent
 
