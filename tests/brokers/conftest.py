@@ -36,7 +36,7 @@ def create_topic(admin: AIOKafkaAdminClient) -> CreateTopic:
         assert [error for _, error, _ in response.topic_errors] == [0]
         # The response comes from the controller; a busy broker describes the topic later.
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while [each["error_code"] for each in await admin.describe_topics([name])] != [0]:
+            while [each["error_code"] for each in await admin.describe_topics([name])] != [0]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return name
 

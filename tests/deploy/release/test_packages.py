@@ -152,4 +152,7 @@ def test_a_registry_without_the_extra_is_refused_in_one_line(bare: BareEnvironme
 def test_the_installed_wheel_runs_the_demo(bare: BareEnvironment) -> None:
     demo = bare.run("demo")
     assert (demo.returncode, demo.stderr) == (0, "")
+    assert "▸Anna Lindqvist◂" in demo.stdout
+    assert "wounded owl◂" in demo.stdout
+    assert "not_json" in demo.stdout
     assert "21 sent, all outcomes received" in demo.stdout
