@@ -28,8 +28,7 @@ def link_requirements(wheel: Path, environment: Path) -> None:
 
 def _metadata(wheel: Path) -> Distribution:
     name, version, *_ = wheel.name.split("-")
-    # It needs `joinpath`, `read_text` and the like only, which a path in an archive has.
-    return PathDistribution(zipfile.Path(wheel, f"{name}-{version}.dist-info/"))  # type: ignore[arg-type]
+    return PathDistribution(zipfile.Path(wheel, f"{name}-{version}.dist-info/"))
 
 
 def _add_required(
