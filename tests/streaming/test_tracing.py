@@ -76,12 +76,12 @@ async def _exported(servers: str, **environment: str) -> Exported:
         return Exported(collector, topics, answers, await topics.dead_letters())
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def exactly_once(broker: Broker) -> Exported:
     return await _exported(broker.bootstrap_servers, QA_CACHE_BYTES="0")
 
 
-@pytest_asyncio.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def at_least_once(broker: Broker) -> Exported:
     return await _exported(
         broker.bootstrap_servers, QA_DELIVERY="at_least_once", QA_CACHE_BYTES="100000"
@@ -89,9 +89,10 @@ async def at_least_once(broker: Broker) -> Exported:
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
-def exported(request: pytest.FixtureRequest) -> Exported:
-    result: Exported = request.getfixturevalue(request.param)
-    return result
+def exported(
+    request: pytest.FixtureRequest, exactly_once: Exported, at_least_once: Exported
+) -> Exported:
+    return {"exactly_once": exactly_once, "at_least_once": at_least_once}[str(request.param)]
 
 
 def span_of_record(collector: Collector, offset: int) -> Span:
