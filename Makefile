@@ -31,9 +31,10 @@ INPUTS := pyproject.toml deploy/constraints.txt
 # docker-compose.yml's registry, as its workers reach it.
 REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 
-# Test files share a few processes: most tests wait for a broker more than they compute. Those that share
-# none have a process of their own meanwhile.
-PARALLEL := --numprocesses=$(or $(JOBS),2) --dist=loadfile
+# Test files share a few processes: most tests wait for a broker more than they compute. In the order of
+# their names: xdist would leave files with one long test to the end. The tests marked alone have a process
+# of their own meanwhile.
+PARALLEL := --numprocesses=$(or $(JOBS),2) --dist=loadfile --no-loadscope-reorder
 SLOW := broker or process or browser or tools
 ALONE = $(shell grep --files-with-matches --recursive --include='test_*.py' 'pytest\.mark\.alone' tests)
 # What has a limit of coverage, which makes tests half as fast: the short ones, with fewer examples, reach it.
