@@ -3,7 +3,7 @@
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test-fast  the short tests that need Python only, a tenth of the examples
-# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=2)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
 # make generate    schemas/published, the Grafana dashboard, the settings table, the chart's schema and
@@ -32,10 +32,13 @@ INPUTS := pyproject.toml deploy/constraints.txt
 # docker-compose.yml's registry, as its workers reach it.
 REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 
-# Test files share a few processes: most tests wait for a broker more than they compute.
-PARALLEL := --numprocesses=$(or $(JOBS),3) --dist=loadfile
+# Test files share a few processes: most tests wait for a broker more than they compute. In the order of
+# their names: xdist would leave files with one long test to the end. The tests marked alone have a process
+# of their own meanwhile.
+PARALLEL := --numprocesses=$(or $(JOBS),2) --dist=loadfile --no-loadscope-reorder
 SLOW := broker or process or browser or tools
-# Coverage has a limit for these alone, and makes tests half as fast.
+ALONE = $(shell grep --files-with-matches --recursive --include='test_*.py' 'pytest\.mark\.alone' tests)
+# What has a limit of coverage, which makes tests half as fast: the short ones, with fewer examples, reach it.
 COVERED := tests/inference tests/streaming/test_offset_tracker.py
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.
@@ -50,7 +53,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # transformers cannot be installed beside the extra `models`; 5 GB with torch, so never in CI.
 PARITY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/qa-worker/tools/parity
 
-.PHONY: demo up down setup test test-fast test-kafka-3.9 lint generate audit release image faults bench parity train wheels clean
+.PHONY: demo up down setup test test-shared test-alone test-fast test-kafka-3.9 lint generate audit release image faults bench parity train wheels clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/qa-worker demo $(if $(KEEP),--keep)
@@ -73,11 +76,15 @@ down:
 	docker compose --profile registry down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(COVERED) --cov --cov-report=
+	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest $(PARALLEL) -m "not (long or $(SLOW))" $(COVERED) --cov --cov-report=
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
-	$(BIN)/pytest $(PARALLEL) -m "not ($(SLOW))" $(addprefix --ignore=,$(COVERED))
-	$(BIN)/pytest $(PARALLEL) -m "($(SLOW)) and not alone"
-	$(BIN)/pytest -m alone
+	$(MAKE) --no-print-directory --jobs=2 test-shared test-alone
+
+test-shared: $(VENV)/.dev
+	$(BIN)/pytest $(PARALLEL) -m "not alone"
+
+test-alone: $(VENV)/.dev
+	$(BIN)/pytest -m alone $(ALONE)
 
 test-fast: $(VENV)/.dev
 	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest --numprocesses=$(or $(JOBS),auto) --dist=loadfile \

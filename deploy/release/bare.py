@@ -12,18 +12,21 @@ class BareEnvironment:
 
     def __init__(self, directory: Path) -> None:
         """Creates the environment below `directory`, and an empty working directory beside it."""
-        self._bin = directory / "venv" / "bin"
+        self.directory = directory / "venv"
+        self._bin = self.directory / "bin"
         self.home = directory / "home"
         self.home.mkdir(parents=True)
-        venv.create(directory / "venv", with_pip=False, symlinks=True)
+        venv.create(self.directory, with_pip=False, symlinks=True)
 
-    def install(self, wheel: Path, constraints: Path) -> None:
+    def install(self, wheel: Path, constraints: Path, *, download: bool = True) -> None:
         """Installs the wheel with our own pip, at the tested versions of its dependencies.
 
-        Raises `CalledProcessError` with pip's output.
+        Without `download` pip accepts only dependencies that the environment already has. Raises
+        `CalledProcessError` with pip's output.
         """
         pip = [sys.executable, "-m", "pip", "--python", str(self._bin / "python")]
         options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+        options += [] if download else ["--no-index"]
         subprocess.run(
             [*pip, "install", *options, "-c", constraints, wheel],
             cwd=self.home,

@@ -156,7 +156,7 @@ class ApacheKafka:
                 | self._node_properties(node_id)
                 | self._properties
             )
-            self._nodes[node_id].format(CLUSTER_ID, properties, self._format_options)
+            _format(self._nodes[node_id], properties, self._format_options)
             self._nodes[node_id].launch()
 
         try:
@@ -194,6 +194,29 @@ class ApacheKafka:
         if node_id in self._data:
             properties["log.dirs"] = str(self._data[node_id])
         return properties
+
+
+_formatted: dict[tuple[str, ...], dict[Path, bytes]] = {}
+
+
+def _format(node: KafkaNode, properties: dict[str, str], options: Sequence[str]) -> None:
+    """Formats the node's log directory. Kafka's tool takes half as much processor time as the start
+    of a node, so nodes of later clusters get the files that it wrote for the same node id.
+    """
+    key = (properties["node.id"], *options)
+    if key not in _formatted:
+        node.format(CLUSTER_ID, properties, options)
+        directory = node.configure(properties)
+        _formatted[key] = {
+            path.relative_to(directory): path.read_bytes()
+            for path in directory.rglob("*")
+            if path.is_file()
+        }
+        return
+    directory = node.configure(properties)
+    for path, content in _formatted[key].items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_bytes(content)
 
 
 def _addresses(ports: Mapping[str, Sequence[int]], node_id: int) -> str:

@@ -1,11 +1,13 @@
 """Fixtures of the contract tests: the selected broker, an admin client, new topics."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from tests.brokers.clients import PATIENCE_SECONDS
 from tests.brokers.protocol import Broker
 
 CreateTopic = Callable[..., Awaitable[str]]
@@ -32,6 +34,10 @@ def create_topic(admin: AIOKafkaAdminClient) -> CreateTopic:
         name = f"contract-{uuid.uuid4().hex}"
         response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
         assert [error for _, error, _ in response.topic_errors] == [0]
+        # The response comes from the controller; a busy broker describes the topic later.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while [each["error_code"] for each in await admin.describe_topics([name])] != [0]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         return name
 
     return create

@@ -9,6 +9,7 @@ import pytest
 from tests.brokers.apache import ApacheKafka
 from tests.brokers.choose import choose_broker
 from tests.brokers.protocol import Broker
+from tests.brokers.shared import directory_of_run, shared_broker
 
 
 class StartApacheKafka(Protocol):
@@ -18,19 +19,21 @@ class StartApacheKafka(Protocol):
 
 
 @pytest.fixture(scope="session")
-def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+def broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
     """The broker that `TEST_BROKER` selects, shared by all tests of the run."""
-    with _uncaptured(request):
-        broker = choose_broker()
-        broker.start()
-    yield broker
-    broker.stop()
+    directory = directory_of_run(request.config, tmp_path_factory)
+    with ExitStack() as stack:
+        with _uncaptured(request):
+            broker = stack.enter_context(shared_broker(directory, choose_broker))
+        yield broker
 
 
 @pytest.fixture(scope="session")
-def apache_kafka(broker: Broker, request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
+def apache_kafka(broker: Broker, request: pytest.FixtureRequest) -> Iterator[Broker]:
     """Apache Kafka on this machine, shared by all tests: `broker`, if `broker` is of this kind."""
-    if isinstance(broker, ApacheKafka):
+    if broker.name == ApacheKafka.name:
         yield broker
         return
     with _uncaptured(request):

@@ -4,6 +4,8 @@ import asyncio
 import os
 import socket
 import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
+from tests.brokers.apache import ApacheKafka
 from tests.brokers.clients import PATIENCE_SECONDS, read
 from tests.brokers.fixtures import StartApacheKafka
 from worker.kafka.kafka_distribution import BrokerUnavailable
@@ -18,67 +21,74 @@ from worker.kafka.kafka_node import free_ports
 
 pytestmark = pytest.mark.process
 
-TOPIC = "kept"
+MAX_BYTES = 1000
 
 
-async def create_topic(servers: str, replicas: int = 1) -> None:
+@pytest.fixture(scope="module")
+def node() -> Iterator[ApacheKafka]:
+    """A node that each test leaves running."""
+    with ApacheKafka(properties={"message.max.bytes": str(MAX_BYTES)}) as kafka:
+        yield kafka
+
+
+async def create_topic(servers: str, replicas: int = 1) -> str:
+    """Creates a topic. Returns its name."""
+    name = f"kept-{uuid.uuid4().hex}"
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
-    await admin.create_topics([NewTopic(TOPIC, 1, replicas)])
+    await admin.create_topics([NewTopic(name, 1, replicas)])
     await admin.close()
+    return name
 
 
 async def test_restarted_node_has_the_records_acknowledged_before_sigkill(
-    start_apache_kafka: StartApacheKafka,
+    node: ApacheKafka,
 ) -> None:
-    kafka = start_apache_kafka()
-    await create_topic(kafka.bootstrap_servers)
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
-        before = kafka.pid()
-        await producer.send_and_wait(TOPIC, b"before")
+    topic = await create_topic(node.bootstrap_servers)
+    async with AIOKafkaProducer(bootstrap_servers=node.bootstrap_servers) as producer:
+        before = node.pid()
+        await producer.send_and_wait(topic, b"before")
 
-        await asyncio.to_thread(kafka.kill)
-        await asyncio.to_thread(kafka.restart)
+        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(node.restart)
 
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await producer.send_and_wait(TOPIC, b"after")
-    received = await read(kafka.bootstrap_servers, TopicPartition(TOPIC, 0), count=2)
+            await producer.send_and_wait(topic, b"after")
+    received = await read(node.bootstrap_servers, TopicPartition(topic, 0), count=2)
 
     assert [record.value for record in received] == [b"before", b"after"]
-    assert kafka.pid() != before
+    assert node.pid() != before
 
 
 async def test_terminated_node_restarts_with_the_same_properties(
-    start_apache_kafka: StartApacheKafka,
+    node: ApacheKafka,
 ) -> None:
-    kafka = start_apache_kafka(properties={"message.max.bytes": "1000"})
-    await create_topic(kafka.bootstrap_servers)
-    before = kafka.pid()
+    topic = await create_topic(node.bootstrap_servers)
+    before = node.pid()
 
-    await asyncio.to_thread(kafka.terminate)
+    await asyncio.to_thread(node.terminate)
     with pytest.raises(ProcessLookupError):
         os.kill(before, 0)
-    await asyncio.to_thread(kafka.restart)
+    await asyncio.to_thread(node.restart)
 
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=node.bootstrap_servers) as producer:
         with pytest.raises(MessageSizeTooLargeError):
-            await producer.send_and_wait(TOPIC, b"x" * 1000)
+            await producer.send_and_wait(topic, b"x" * MAX_BYTES)
 
 
 async def test_suspended_node_answers_after_resume(
-    start_apache_kafka: StartApacheKafka,
+    node: ApacheKafka,
 ) -> None:
-    kafka = start_apache_kafka()
-    await create_topic(kafka.bootstrap_servers)
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
-        await producer.send_and_wait(TOPIC, b"before")
+    topic = await create_topic(node.bootstrap_servers)
+    async with AIOKafkaProducer(bootstrap_servers=node.bootstrap_servers) as producer:
+        await producer.send_and_wait(topic, b"before")
 
-        kafka.suspend()
-        sending = asyncio.create_task(producer.send_and_wait(TOPIC, b"meanwhile"))
+        node.suspend()
+        sending = asyncio.create_task(producer.send_and_wait(topic, b"meanwhile"))
         # A running node answers in 5 ms.
         _, waiting = await asyncio.wait([sending], timeout=0.5)
         assert waiting
-        kafka.resume()
+        node.resume()
 
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await sending).offset == 1
@@ -88,15 +98,15 @@ async def test_cluster_elects_a_new_leader_after_the_leader_is_killed(
     start_apache_kafka: StartApacheKafka,
 ) -> None:
     kafka = start_apache_kafka(nodes=3)
-    await create_topic(kafka.bootstrap_servers, replicas=3)
+    topic = await create_topic(kafka.bootstrap_servers, replicas=3)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, acks="all") as producer:
-        await producer.send_and_wait(TOPIC, b"before")
-        leader = producer.client.cluster.leader_for_partition(TopicPartition(TOPIC, 0))
+        await producer.send_and_wait(topic, b"before")
+        leader = producer.client.cluster.leader_for_partition(TopicPartition(topic, 0))
 
         await asyncio.to_thread(kafka.kill, leader)
 
         async with asyncio.timeout(PATIENCE_SECONDS):
-            assert (await producer.send_and_wait(TOPIC, b"after")).offset == 1
+            assert (await producer.send_and_wait(topic, b"after")).offset == 1
         await asyncio.to_thread(kafka.restart, leader)
 
 

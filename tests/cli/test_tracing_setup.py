@@ -29,6 +29,19 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -
         check_tracing(load(ON), {})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector"),
+    ],
+)
+def test_unusable_exporter_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is {value!r}: "):
+        check_tracing(load(ON), {name: value})
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     "off",

@@ -19,8 +19,8 @@ from cloudevents.core.bindings.kafka import (
 )
 from cloudevents.core.v1.event import CloudEvent
 
-from tests.brokers.apache import ApacheKafka
-from tests.clients.maven import build
+from tests.brokers.protocol import Broker
+from tests.clients.maven import build, java
 from tests.inference.texts import cut
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
@@ -44,7 +44,7 @@ class ProgramResult:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker) -> AsyncIterator[Topics]:
     async with Topics(apache_kafka.bootstrap_servers, {"QA_LOG_LEVEL": "debug"}) as topics:
         await topics.create()
         yield topics
@@ -59,8 +59,8 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
         tool("kcat")
         tool("jq")
         return lambda *texts: [str(EXAMPLES / "kcat" / "ask.sh"), *texts]
-    java, class_path = tool("java"), request.getfixturevalue("java_example")
-    return lambda *texts: [java, "-cp", class_path, "Ask", *texts]
+    class_path = request.getfixturevalue("java_example")
+    return lambda *texts: java(class_path, "Ask", *texts)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,11 @@ import pytest
 import pytest_asyncio
 
 from schemas.generate.files import PUBLISHED
-from tests.brokers.apache import ApacheKafka
-from tests.clients.maven import build
+from tests.brokers.protocol import Broker
+from tests.clients.maven import build, java
 from tests.clients.registry_topics import registry_topics
 from tests.clients.test_examples import CONTEXT, TIMEOUT_SECONDS, run
 from tests.streaming.topics import Topics
-from tests.tools import tool
 from worker.schema_registry.client import RegistryClient
 
 PROJECT = Path(__file__).with_name("java")
@@ -29,7 +28,7 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka, registry_url: str) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker, registry_url: str) -> AsyncIterator[Topics]:
     servers = apache_kafka.bootstrap_servers
     async with registry_topics(servers, registry_url, "protobuf") as topics:
         yield topics
@@ -45,7 +44,7 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 async def test_java_asks_with_a_nested_message_and_reads(
     class_path: str, topics: Topics, registry_url: str
 ) -> None:
-    program = [tool("java"), "-cp", class_path, "AskInProtobuf", "Who wrote the report?", CONTEXT]
+    program = java(class_path, "AskInProtobuf", "Who wrote the report?", CONTEXT)
     subject = f"{topics.settings.qa.questions_topic}-as-text"
     async with RegistryClient((registry_url,), timeout_seconds=TIMEOUT_SECONDS) as client:
         await client.register(subject, "PROTOBUF", ENVELOPE.read_text("utf-8"))

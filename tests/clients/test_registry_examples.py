@@ -10,12 +10,11 @@ import pytest_asyncio
 
 from schemas import Answer
 from schemas.generate.files import PUBLISHED
-from tests.brokers.apache import ApacheKafka
-from tests.clients.maven import build
+from tests.brokers.protocol import Broker
+from tests.clients.maven import build, java
 from tests.clients.registry_topics import registry_topics
 from tests.clients.test_examples import CONTEXT, EXAMPLES, run
 from tests.streaming.topics import Topics
-from tests.tools import tool
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -25,7 +24,7 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka, registry_url: str) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker, registry_url: str) -> AsyncIterator[Topics]:
     servers = apache_kafka.bootstrap_servers
     async with registry_topics(servers, registry_url, "avro") as topics:
         yield topics
@@ -39,7 +38,7 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 async def test_the_java_example_asks_and_reads_in_avro(class_path: str, topics: Topics) -> None:
-    ask = [tool("java"), "-cp", class_path, "AskWithRegistry", str(PUBLISHED / "question.avsc")]
+    ask = java(class_path, "AskWithRegistry", str(PUBLISHED / "question.avsc"))
 
     result = await run([*ask, "Who wrote the report?", CONTEXT], topics)
 

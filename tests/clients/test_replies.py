@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.brokers.apache import ApacheKafka
-from tests.clients.maven import build
+from tests.brokers.protocol import Broker
+from tests.clients.maven import build, java
 from tests.clients.test_examples import CONTEXT, EXAMPLES, run
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
-from tests.tools import tool, tool_file
+from tests.tools import tool_file
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -27,7 +27,7 @@ Client = Callable[..., list[str]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker) -> AsyncIterator[Topics]:
     async with Topics(apache_kafka.bootstrap_servers) as topics:
         topics.environment["QA_REPLY_TOPICS"] = f"{topics.settings.qa.answers_topic}-replies-*"
         await topics.create()
@@ -38,7 +38,7 @@ async def topics(apache_kafka: ApacheKafka) -> AsyncIterator[Topics]:
 def spring(tmp_path_factory: pytest.TempPathFactory) -> Client:
     """Builds the example with Maven, which also fetches Spring."""
     class_path = build(EXAMPLES / "spring", tmp_path_factory.mktemp("java"))
-    return lambda *texts: [tool("java"), "-cp", class_path, "AskWithSpring", *texts]
+    return lambda *texts: java(class_path, "AskWithSpring", *texts)
 
 
 @pytest.fixture(scope="module")

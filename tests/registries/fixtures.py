@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.brokers.shared import directory_of_run
 from tests.registries.apicurio import Apicurio, shared_registry
 from tests.registries.guid_proxy import guid_proxy
 from tests.tools import missing
@@ -21,9 +22,7 @@ def registry_url(
 
     Tests use subjects of their own.
     """
-    directory = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):  # a process of xdist, whose directory is within
-        directory = directory.parent
+    directory = directory_of_run(request.config, tmp_path_factory)
     with ExitStack() as stack:
         try:
             url = stack.enter_context(shared_registry(directory))

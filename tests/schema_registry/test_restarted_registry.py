@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.registries.fixtures import StartRegistry
 from tests.streaming.topics import Topics, until
 from tests.streaming.worker_process import WorkerProcess
@@ -19,7 +19,7 @@ PAYLOAD = b"\x08Who?\x1eAda wrote a lot"
 
 
 async def test_a_question_waits_for_the_registry_to_return(
-    apache_kafka: ApacheKafka, start_registry: StartRegistry
+    apache_kafka: Broker, start_registry: StartRegistry
 ) -> None:
     registry = await asyncio.to_thread(start_registry)
     async with RegistryClient((registry.url,), timeout_seconds=30) as client:

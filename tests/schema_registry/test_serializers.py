@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.schema_registry.exchange import exchange
 from tests.schema_registry.serializers import ID_PLACES, METADATA
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.process, pytest.mark.tools]
     ],
 )
 async def test_confluents_serializers_ask_and_read(
-    apache_kafka: ApacheKafka, guid_registry_url: str, answer_format: str, delivery: str
+    apache_kafka: Broker, guid_registry_url: str, answer_format: str, delivery: str
 ) -> None:
     results = await exchange(
         apache_kafka.bootstrap_servers, guid_registry_url, answer_format, delivery

@@ -40,10 +40,9 @@ def _encodings(secret: str) -> Iterator[bytes]:
 
 def _lines_with(secret: str, text: str) -> list[str]:
     """Returns the first 300 characters of each line that contains the secret."""
+    encodings = list(_encodings(secret))
     lines = text.encode().splitlines()
-    return [
-        line.decode()[:300] for line in lines for encoded in _encodings(secret) if encoded in line
-    ]
+    return [line.decode()[:300] for line in lines for each in encodings if each in line]
 
 
 class _WorkerOutput:

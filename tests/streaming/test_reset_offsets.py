@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.process]
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
-async def topics(
-    apache_kafka: ApacheKafka, request: pytest.FixtureRequest
-) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker, request: pytest.FixtureRequest) -> AsyncIterator[Topics]:
     environment = {"KAFKA_SESSION_TIMEOUT_MS": "1500", "QA_DELIVERY": request.param}
     async with Topics(apache_kafka.bootstrap_servers, environment, partitions=1) as topics:
         await topics.create()

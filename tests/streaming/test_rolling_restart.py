@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.protocol import Broker
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
@@ -17,9 +17,7 @@ MEMBERS = 3
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
-async def topics(
-    apache_kafka: ApacheKafka, request: pytest.FixtureRequest
-) -> AsyncIterator[Topics]:
+async def topics(apache_kafka: Broker, request: pytest.FixtureRequest) -> AsyncIterator[Topics]:
     environment = {"KAFKA_SESSION_TIMEOUT_MS": "60000", "QA_DELIVERY": str(request.param)}
     async with Topics(apache_kafka.bootstrap_servers, environment, 2 * MEMBERS) as topics:
         await topics.create()

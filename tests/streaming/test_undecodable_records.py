@@ -1,12 +1,14 @@
 """Records and batches that the client cannot read: their neighbours are answered, on a broker."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.brokers.fixtures import StartApacheKafka
+from tests.brokers.apache import ApacheKafka
 from tests.kafka.raw_batches import batch, damage_length, flip_last_byte, produce, record
 from tests.schemas.valid import faults, published
 from tests.streaming.conftest import Running
@@ -14,7 +16,27 @@ from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
 from worker.kafka import stopped_partitions
 
+pytestmark = pytest.mark.broker
+
 MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerWithFiles:
+    """A broker whose log segments tests damage: each those of its own topics."""
+
+    bootstrap_servers: str
+    data: Path
+
+    def segment(self, topic: str, partition: int = 0) -> Path:
+        return self.data / f"{topic}-{partition}" / f"{0:020}.log"
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerWithFiles]:
+    data = tmp_path_factory.mktemp("kafka") / "data"
+    with ApacheKafka(properties={"log.dirs": str(data)}) as kafka:
+        yield BrokerWithFiles(kafka.bootstrap_servers, data)
 
 
 @pytest.fixture(params=["exactly_once", "at_least_once"])
@@ -74,19 +96,17 @@ async def test_batch_that_decompresses_to_too_much_is_one_dead_letter(
 
 
 async def test_corrupt_batch_stops_its_partition_alone(
-    start_apache_kafka: StartApacheKafka,
+    damaged: BrokerWithFiles,
     delivery: str,
     running: Running,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stopped_partitions, "RETRY_SECONDS", 0.2)
-    kafka = start_apache_kafka(properties={"log.dirs": str(tmp_path / "data")})
     engine = StubEngine()
-    async with Topics(kafka.bootstrap_servers, {"QA_DELIVERY": delivery}) as topics:
+    async with Topics(damaged.bootstrap_servers, {"QA_DELIVERY": delivery}) as topics:
         await topics.create()
         questions = topics.settings.qa.questions_topic
-        log = tmp_path / "data" / f"{questions}-0" / f"{0:020}.log"
+        log = damaged.segment(questions)
         await topics.send([event(0)], partition=0)
         corrupt = batch([record(n, event(1 + n)) for n in range(3)])
         assert await produce(topics.servers, questions, 0, corrupt) == 1
@@ -112,18 +132,17 @@ async def test_corrupt_batch_stops_its_partition_alone(
 
 
 async def test_corrupt_batch_is_skipped_if_the_setting_says_so(
-    start_apache_kafka: StartApacheKafka, delivery: str, running: Running, tmp_path: Path
+    damaged: BrokerWithFiles, delivery: str, running: Running
 ) -> None:
-    kafka = start_apache_kafka(properties={"log.dirs": str(tmp_path / "data")})
     environment = {"QA_DELIVERY": delivery, "QA_SKIP_CORRUPT_BATCHES": "true"}
-    async with Topics(kafka.bootstrap_servers, environment, partitions=1) as topics:
+    async with Topics(damaged.bootstrap_servers, environment, partitions=1) as topics:
         await topics.create()
         questions = topics.settings.qa.questions_topic
         await topics.send([event(0)])
         corrupt = batch([record(n, event(1 + n)) for n in range(3)], codec="lz4")
         assert await produce(topics.servers, questions, 0, corrupt) == 1
         await topics.send([event(4)])
-        flip_last_byte(tmp_path / "data" / f"{questions}-0" / f"{0:020}.log", offset=3)
+        flip_last_byte(damaged.segment(questions), offset=3)
         for _ in range(2):
             async with running(topics.settings, StubEngine()):
                 await topics.committed_are({0: 5})
@@ -137,14 +156,13 @@ async def test_corrupt_batch_is_skipped_if_the_setting_says_so(
 
 
 async def test_batch_that_its_broker_cannot_read_stops_its_partition_alone(
-    start_apache_kafka: StartApacheKafka, running: Running, tmp_path: Path
+    damaged: BrokerWithFiles, running: Running
 ) -> None:
-    kafka = start_apache_kafka(properties={"log.dirs": str(tmp_path / "data")})
-    async with Topics(kafka.bootstrap_servers, {}) as topics:
+    async with Topics(damaged.bootstrap_servers, {}) as topics:
         await topics.create()
         questions = topics.settings.qa.questions_topic
         await topics.send([event(0)], partition=0)
-        damage_length(tmp_path / "data" / f"{questions}-0" / f"{0:020}.log", offset=0)
+        damage_length(damaged.segment(questions), offset=0)
         async with running(topics.settings, StubEngine()) as worker:
             await topics.send([event(1)], partition=1)
             await topics.committed_are({0: 0, 1: 1})

@@ -73,6 +73,12 @@ class KafkaNode:
             raise RuntimeError(f"the node on port {self._port} is not running")
         return self._process
 
+    def configure(self, properties: dict[str, str]) -> Path:
+        """Writes the node's configuration. Returns its log directory."""
+        properties = {"log.dirs": str(self._directory / "data")} | properties
+        self.properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
+        return Path(properties["log.dirs"])
+
     def format(
         self, cluster_id: str, properties: dict[str, str], options: Sequence[str] = ()
     ) -> None:
@@ -81,8 +87,7 @@ class KafkaNode:
         `options` are arguments of Kafka's storage tool. Raises `BrokerUnavailable` if the tool
         fails.
         """
-        properties = {"log.dirs": str(self._directory / "data")} | properties
-        self.properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
+        self.configure(properties)
         main = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.properties)]
         result = subprocess.run(  # noqa: S603
             [*self._java, *main, *options], capture_output=True, text=True, check=False

@@ -13,6 +13,7 @@ import pytest
 from deploy.release.artifacts import SUMS, build_packages, write_sums
 from deploy.release.bare import BareEnvironment
 from deploy.release.checks import version_of
+from tests.deploy.release.linked import link_requirements
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
@@ -33,20 +34,21 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bare(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> BareEnvironment:
     environment = BareEnvironment(tmp_path_factory.mktemp("bare"))
-    environment.install(packages / WHEEL, ROOT / "deploy" / "constraints.txt")
+    link_requirements(packages / WHEEL, environment.directory)
+    constraints = ROOT / "deploy" / "constraints.txt"
+    environment.install(packages / WHEEL, constraints, download=False)
     return environment
 
 
 def test_the_same_tree_gives_the_same_bytes(packages: Path, tmp_path: Path) -> None:
-    build_packages(ROOT, tmp_path, EPOCH)
+    # The fixture's wheel is built from its sdist, this one from the tree.
+    command = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--wheel"]
+    environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "PATH": "/usr/bin:/bin"}
+    subprocess.run(
+        [*command, f"--outdir={tmp_path}", ROOT], env=environment, check=True, capture_output=True
+    )
     for path in (WHEEL, SDIST):
         assert (packages / path).read_bytes() == (tmp_path / path).read_bytes()
-    # Above, the wheel is built from the sdist.
-    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", f"--outdir={tmp_path}"]
-    environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "PATH": "/usr/bin:/bin"}
-    (tmp_path / WHEEL).unlink()
-    subprocess.run([*command, ROOT], env=environment, check=True, capture_output=True)
-    assert (packages / WHEEL).read_bytes() == (tmp_path / WHEEL).read_bytes()
 
 
 def test_the_wheel_has_what_runs_and_nothing_else(packages: Path) -> None:
@@ -150,4 +152,9 @@ def test_a_registry_without_the_extra_is_refused_in_one_line(bare: BareEnvironme
 def test_the_installed_wheel_runs_the_demo(bare: BareEnvironment) -> None:
     demo = bare.run("demo")
     assert (demo.returncode, demo.stderr) == (0, "")
+    assert "▸Anna Lindqvist◂" in demo.stdout
+    assert "wounded owl◂" in demo.stdout
+    [mongolia] = [line for line in demo.stdout.splitlines() if "capital of Mongolia" in line]
+    assert "(no answer)" in mongolia
+    assert "not_json" in demo.stdout
     assert "21 sent, all outcomes received" in demo.stdout
