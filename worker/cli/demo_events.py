@@ -26,8 +26,8 @@ _TICKET = (
     "solvent; Priya replaced it on Tuesday and the gate has worked since."
 )
 _CAFE = (
-    "Le café « Chez Zoë » à Besançon sert une crème brûlée à la lavande. Zoë Lefèvre l'a ouvert "
-    "en 2011 avec son frère Loïc. (Cafe\N{COMBINING ACUTE ACCENT} is spelled here with an accent "
+    "The café « Chez Zoë » in Besançon serves a crème brûlée with lavender. Zoë Lefèvre opened it "
+    "in 2011 with her brother Loïc. (Cafe\N{COMBINING ACUTE ACCENT} is spelled here with an accent "
     "of its own.)"
 )
 _EMOJI = (

@@ -18,7 +18,12 @@ QUESTIONS = [
     Question(id="who", question="Who wrote the first algorithm?", context=LOVELACE),
     Question(id="when", question="When was it written?", context=LOVELACE),
     Question(id="one", question="What?", context="Rain."),
-    Question(id="long", question="Who was her father?", context=FILLER * 40 + LOVELACE),
+    Question(
+        id="long",
+        question="Who was her father?",
+        context=FILLER * 40 + LOVELACE,
+        options=ReadingOptions(no_answer=False),
+    ),
     Question(id="accents", question="Où est le café?", context="Le cafe\u0301 est à Orléans. ☕️"),
     Question(
         id="many",
