@@ -125,9 +125,8 @@ ODD = {
 async def test_bad_records_become_dead_letters_and_others_answers(
     broker: Broker,
 ) -> None:
-    async with Topics(
-        broker.bootstrap_servers, {"QA_MAX_RECORD_BYTES": str(MAX_RECORD)}, partitions=1
-    ) as topics:
+    environment = {"QA_MAX_RECORD_BYTES": str(MAX_RECORD), "QA_NO_ANSWER": "false"}
+    async with Topics(broker.bootstrap_servers, environment, partitions=1) as topics:
         await _create_for_3_mb(topics)
         for number, bad in enumerate(BAD):
             await topics.send([_good(id=f"before-{number}")], headers=())

@@ -41,12 +41,20 @@ class Racks:
     async def leader(self, topic: str) -> int:
         """Node id of the leader of the topic's first partition."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
+        partitions: list[dict[str, int]] = []
+
+        async def described() -> bool:
+            # The node that is asked may learn of a new topic later than the controller.
+            (answer,) = await admin.describe_topics([topic])
+            partitions[:] = answer["partitions"]
+            return bool(partitions) and partitions[0]["leader"] >= 0
+
         await admin.start()
         try:
-            (described,) = await admin.describe_topics([topic])
+            await until(described, f"{topic} has a leader")
         finally:
             await admin.close()
-        return int(described["partitions"][0]["leader"])
+        return partitions[0]["leader"]
 
 
 @pytest.fixture
