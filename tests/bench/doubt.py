@@ -8,16 +8,14 @@ answers have which score and are right, at temperature 1 and at the fitted one. 
 """
 
 import argparse
-import hashlib
-import pickle
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.cached_samples import cached_samples
 from worker.cli.model.calibrate import reliability_table
-from worker.cli.terminal import progress
 from worker.inference.options import InferenceOptions
 from worker.model_tools.evaluation.calibration import (
     CalibrationResult,
@@ -27,10 +25,8 @@ from worker.model_tools.evaluation.calibration import (
     outcomes,
     reliability,
 )
-from worker.model_tools.evaluation.calibration_run import read_samples
 from worker.model_tools.evaluation.reliability import Reliability
 from worker.model_tools.evaluation.squad import load_squad
-from worker.model_tools.evaluation.unbatched import UnbatchedReader
 from worker.models.bundle import Bundle
 from worker.models.store import ModelStore
 
@@ -82,22 +78,8 @@ def _samples(bundle: Bundle, arguments: argparse.Namespace) -> list[Sample]:
     examples = load_squad(arguments.data)
     if arguments.questions:
         examples = examples[:: max(1, len(examples) // arguments.questions)][: arguments.questions]
-    names = [bundle.manifest.sha256, *(each.id for each in examples)]
-    key = hashlib.sha256("\n".join(names).encode()).hexdigest()
-    cache: Path | None = arguments.cache
-    if cache and cache.exists():
-        kept_key, samples = pickle.loads(cache.read_bytes())
-        if kept_key == key:
-            return list(samples)
     options = InferenceOptions(threads=arguments.threads, no_answer=False)
-    reader = UnbatchedReader(bundle, options)
-    with progress() as bar:
-        task = bar.add_task("reading", total=len(examples), speed="")
-        read = read_samples(reader, options, examples, on_example=lambda: bar.advance(task))
-    samples = [each for each in read if each is not None]
-    if cache:
-        cache.write_bytes(pickle.dumps((key, samples)))
-    return samples
+    return cached_samples(bundle, options, examples, arguments.cache)
 
 
 if __name__ == "__main__":

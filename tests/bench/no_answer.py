@@ -9,8 +9,6 @@ temperature 1, with the fitted threshold, and with both. `--cache` keeps what wa
 """
 
 import argparse
-import hashlib
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +16,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.cached_samples import cached_samples
 from worker.cli.model.calibrate import reliability_table
-from worker.cli.terminal import progress
 from worker.inference.options import InferenceOptions
 from worker.model_tools.evaluation.auroc import auroc
 from worker.model_tools.evaluation.calibration import (
@@ -32,9 +30,7 @@ from worker.model_tools.evaluation.calibration import (
     outcomes,
     reliability,
 )
-from worker.model_tools.evaluation.calibration_run import read_samples
 from worker.model_tools.evaluation.squad import load_squad
-from worker.model_tools.evaluation.unbatched import UnbatchedReader
 from worker.models.bundle import Bundle
 from worker.models.store import ModelStore
 
@@ -121,22 +117,8 @@ def _thresholds(samples: Sequence[Sample], fit: Fit) -> Table:
 
 def _samples(bundle: Bundle, arguments: argparse.Namespace) -> list[Sample]:
     examples = load_squad(arguments.data)
-    names = [bundle.manifest.sha256, *(each.id for each in examples)]
-    key = hashlib.sha256("\n".join(names).encode()).hexdigest()
-    cache: Path | None = arguments.cache
-    if cache and cache.exists():
-        kept_key, samples = pickle.loads(cache.read_bytes())
-        if kept_key == key:
-            return list(samples)
     options = InferenceOptions(threads=arguments.threads, no_answer=True)
-    reader = UnbatchedReader(bundle, options)
-    with progress() as bar:
-        task = bar.add_task("reading", total=len(examples), speed="")
-        read = read_samples(reader, options, examples, on_example=lambda: bar.advance(task))
-    samples = [each for each in read if each is not None]
-    if cache:
-        cache.write_bytes(pickle.dumps((key, samples)))
-    return samples
+    return cached_samples(bundle, options, examples, arguments.cache)
 
 
 if __name__ == "__main__":

@@ -61,3 +61,27 @@ def test_nothing_is_imported_where_nothing_is_exported(off: dict[str, str]) -> N
         check=True,
     )
     assert ended.stdout == "[] []\n"
+
+
+@pytest.mark.process
+def test_unusable_exporter_setting_is_reported_in_one_line() -> None:
+    name, value = "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"
+    ended = subprocess.run(
+        [sys.executable, "-m", "worker", "run"],
+        env={**ON, name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"qa-worker: {name} is {value!r}: ")
+
+
+@pytest.mark.process
+def test_opentelemetry_is_imported_only_with_tracing() -> None:
+    loading = "import sys, worker.cli; print([m for m in sys.modules if 'opentelemetry' in m])"
+    ended = subprocess.run(
+        [sys.executable, "-c", loading], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "[]\n"
