@@ -44,13 +44,14 @@ def test_windows_stand_by_article_and_keep_their_answers(tmp_path: Path) -> None
             row(None, title="Bergen"),
             row(title="", question="What?"),
             row(title="Halcyon"),
+            row(title="", question="Where?"),
         ]
     )
     made.save(tmp_path / "windows.npz")
     read = WindowSet.load(tmp_path / "windows.npz")
     assert list(read.articles) == sorted(read.articles)
     assert set(read.rows[read.articles == 0]) == {0, 3}
-    assert len(set(read.articles)) == 3
+    assert len(set(read.articles)) == 4
     lacking = read.groups == Group.EMPTY
     assert lacking.sum() > 0
     assert (read.starts[lacking] == 0).all()
@@ -82,17 +83,22 @@ def test_parts_hold_every_pair_once_within_their_tokens(windows: WindowSet) -> N
 
 
 def test_a_pair_is_as_long_as_question_and_context_and_at_most_a_window() -> None:
-    made = made_of([row(title="A"), row(title="B", question="Where? " * 30, context=LONG)])
-    short, long = 0, 1
-    lengths = pair_lengths(made, np.array([short, short, long]), np.array([short, long, short]))
-    own = made.begins[1] - made.begins[0]
-    questions = made.contexts
-    assert list(lengths) == [
-        own,
-        questions[short] + MAX_TOKENS - questions[long],
-        questions[long] + own - questions[short],
+    rows = [
+        row(title="A"),
+        row(title="B", question="Where? " * 30, context=LONG),
+        row(title="C", context=LONG),
     ]
-    assert pair_lengths(made, np.array([long]), np.array([long]))[0] == MAX_TOKENS
+    made = made_of(rows)
+    short, asked_at_length, told_at_length = (int(np.argmax(made.rows == n)) for n in range(3))
+    questions = np.array([short, short, asked_at_length, asked_at_length])
+    contexts = np.array([short, asked_at_length, short, told_at_length])
+    own, first = made.begins[short + 1] - made.begins[short], made.contexts
+    assert list(pair_lengths(made, questions, contexts)) == [
+        own,
+        first[short] + MAX_TOKENS - first[asked_at_length],
+        first[asked_at_length] + own - first[short],
+        MAX_TOKENS,
+    ]
 
 
 def test_some_questions_get_another_context_but_none_of_the_validation(windows: WindowSet) -> None:

@@ -48,6 +48,18 @@ def test_every_window_of_a_long_context_has_the_whole_answer_or_none(tokenizer: 
     assert tokenizer.decode(windows[-1].ids).endswith("the sea was calm.")
 
 
+def test_a_window_that_cuts_the_answer_is_without_it(tokenizer: Tokenizer) -> None:
+    answer = "left Bergen with dried cod"
+    cut = 0
+    for words in range(360, 384):
+        context = "rain " * words + CONTEXT + " sea" * 300
+        windows = windows_of(tokenizer, row(answer, context=context))
+        marked = [each for each in windows if each.start]
+        assert {tokenizer.decode(e.ids[e.start : e.end + 1]) for e in marked} == {answer.lower()}
+        cut += any(tokenizer.decode(e.ids).endswith("left bergen") for e in windows)
+    assert cut > 0
+
+
 def test_rows_keep_their_order(tokenizer: Tokenizer) -> None:
     rows = [row(id=str(n), context=f"{n} " + CONTEXT) for n in range(1500)]
     found = list(windows_of_rows(tokenizer, rows))

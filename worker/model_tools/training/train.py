@@ -28,7 +28,7 @@ from worker.model_tools.training.network import (
     open_network,
     save_network,
 )
-from worker.model_tools.training.optimization import gold_loss, train
+from worker.model_tools.training.optimization import Loss, gold_loss, train
 from worker.model_tools.training.pairs import cut, other_contexts
 from worker.model_tools.training.validation import (
     all_log_probabilities,
@@ -67,6 +67,17 @@ class Training:
                 batch = self.windows.batch(*parts[number])
                 yield with_masked_tokens(batch) if changed else batch
 
+    def train(self, network: Network, loss: Loss, *, changed: bool) -> None:
+        """Train for the minutes of the command line."""
+        train(
+            network,
+            self.batches(changed=changed),
+            loss,
+            peak=self.arguments.learning_rate,
+            seconds=60 * self.arguments.minutes,
+            report=self.report,
+        )
+
     def score(self, name: str, networks: list[Network]) -> None:
         """Report the scores of a network, or of several on average, on the validation articles."""
         found = [all_log_probabilities(each, self.validation) for each in networks]
@@ -83,14 +94,7 @@ def train_teacher(run: Training) -> Network:
         layer_repeats=arguments.layer_repeats,
         dropout=arguments.dropout,
     )
-    train(
-        network,
-        run.batches(changed=False),
-        gold_loss,
-        peak=arguments.learning_rate,
-        seconds=60 * arguments.minutes,
-        report=run.report,
-    )
+    run.train(network, gold_loss, changed=False)
     return network
 
 
@@ -112,14 +116,7 @@ def train_student(run: Training) -> Network:
         divergence = (target.exp() * (target - found)).masked_fill(~batch.mask, 0.0)
         return divergence.sum(-1).mean() * DISTILLATION_TEMPERATURE**2
 
-    train(
-        network,
-        run.batches(changed=True),
-        loss,
-        peak=arguments.learning_rate,
-        seconds=60 * arguments.minutes,
-        report=run.report,
-    )
+    run.train(network, loss, changed=True)
     return network
 
 
