@@ -84,7 +84,7 @@ test-shared: $(VENV)/.dev
 	$(BIN)/pytest $(PARALLEL) -m "not alone"
 
 test-alone: $(VENV)/.dev
-	$(BIN)/pytest -m alone $(ALONE)
+	$(BIN)/python -m pytest -m alone $(ALONE)
 
 test-fast: $(VENV)/.dev
 	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest --numprocesses=$(or $(JOBS),auto) --dist=loadfile \

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import forked
+
 FIXTURES = {
     "broker": {"broker", "apache_kafka", "start_apache_kafka", "servers", "cluster"},
     "browser": {"browser"},
@@ -18,6 +20,9 @@ FIXTURES = {
 """Mark to the fixtures of which a test has one."""
 
 MARKS = ("broker", "browser", "process", "tools")
+
+STARTS = ("os.fork", "os.posix_spawn", "subprocess.Popen", forked.AUDIT_EVENT)
+"""Audit events of a process that starts."""
 
 _running: pytest.Item | None = None
 
@@ -41,7 +46,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _refuse_processes(event: str, _: object) -> None:
-    if event not in ("os.fork", "os.posix_spawn", "subprocess.Popen") or _running is None:
+    if event not in STARTS or _running is None:
         return
     if not any(_running.get_closest_marker(mark) for mark in MARKS):
         raise RuntimeError(f"{_running.nodeid} starts a process: mark it with pytest.mark.process")

@@ -104,7 +104,9 @@ async def open_bench_worker(
         partitions=partitions,
     )
     await topics.create()
-    worker = await stack.enter_async_context(WorkerProcess(topics.environment, program))
+    worker = await stack.enter_async_context(
+        WorkerProcess(topics.environment, program, forked=False)
+    )
     producer = AIOKafkaProducer(bootstrap_servers=topics.servers)
     consumer = AIOKafkaConsumer(
         topics.settings.qa.answers_topic,

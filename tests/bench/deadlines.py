@@ -97,7 +97,7 @@ async def measure(
         ends = await topics.ends()
         began, cpu = float("inf"), 0.0
         for kill in range(1, kills + 2):
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, forked=False) as worker:
                 began = min(began, time.monotonic())
                 await _committed(topics, sum(ends.values()) * kill // (kills + 1))
                 cpu += cpu_seconds(worker.process.pid)

@@ -55,7 +55,7 @@ async def measure(
         "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),
         "QA_THREADS": "1",
     }
-    async with WorkerProcess(environment) as worker, _questions(topics):
+    async with WorkerProcess(environment, forked=False) as worker, _questions(topics):
 
         async def answers_flow() -> bool:
             return await worker.metric("qa_answers_total") > 2 * RATE

@@ -34,7 +34,7 @@ async def measure(backlog: int, questions: int) -> None:
     with ApacheKafka() as kafka:
         async with Topics(kafka.bootstrap_servers, environment) as topics:
             await topics.create()
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, forked=False) as worker:
                 await topics.send([event(n) for n in range(backlog)], partition=0)
                 for number in range(backlog, backlog + questions):
                     await asyncio.sleep(BETWEEN_SECONDS)

@@ -34,7 +34,7 @@ async def measure(kinds: list[str], size: int, records: int) -> None:
         for kind in kinds:
             topics = Topics(kafka.bootstrap_servers, environment, partitions=4)
             await topics.create()
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, forked=False) as worker:
                 before = peak_rss_mib(worker.process.pid)
                 await topics.send([KINDS[kind].record(size)] * records)
                 await _until_consumed(worker, records)

@@ -36,7 +36,7 @@ async def measure(minutes: float, delivery: str) -> None:
     with ApacheKafka() as kafka:
         async with Topics(kafka.bootstrap_servers, environment, partitions=4) as topics:
             await topics.create()
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, forked=False) as worker:
                 await topics.send([event(n) for n in range(BEFORE)], key=None)
                 # The last 100 questions are in flight when the broker is killed.
                 await until(lambda: _answered(worker, BEFORE - 100), "most are answered")

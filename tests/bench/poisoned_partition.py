@@ -81,7 +81,7 @@ async def run(count: int, rate: float) -> None:
             topics = Topics(kafka.bootstrap_servers, partitions=PARTITIONS)
             await topics.create()
             log = data / f"{topics.settings.qa.questions_topic}-0" / f"{0:020}.log"
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, forked=False) as worker:
                 await worker.ready()
                 await latencies(topics, 0, 30, rate)  # warm
                 before = await latencies(topics, 1_000, count, rate)
@@ -89,7 +89,7 @@ async def run(count: int, rate: float) -> None:
                 await worker.ended()
             # Without a worker: a fetch that waits at the broker would return the batch intact.
             await poison(topics, log)
-            async with WorkerProcess(topics.environment) as worker:
+            async with WorkerProcess(topics.environment, forked=False) as worker:
                 await worker.ready()
                 await latencies(topics, 10_000, 30, rate)
                 beside = await latencies(topics, 100_000, count, rate)

@@ -77,7 +77,9 @@ class Traffic:
     def worker(self, slot: int) -> WorkerProcess:
         """Returns a worker, not started yet, that uses the proxies of this slot."""
         servers = self.cluster.servers_of(slot)
-        return WorkerProcess({**self.topics.environment, "KAFKA_BOOTSTRAP_SERVERS": servers})
+        return WorkerProcess(
+            {**self.topics.environment, "KAFKA_BOOTSTRAP_SERVERS": servers}, forked=False
+        )
 
     async def first_answer(self, partitions: Sequence[int], after: float) -> float:
         """Returns the seconds from `after` to the first answer to a later question.

@@ -74,7 +74,7 @@ async def roll(servers: str, kind: str, delivery: str) -> Result:
 
         async def start(member: int) -> WorkerProcess:
             named = {"KAFKA_GROUP_INSTANCE_ID": f"qa-worker-{member}"} if kind == "static" else {}
-            worker = WorkerProcess({**topics.environment, **named})
+            worker = WorkerProcess({**topics.environment, **named}, forked=False)
             stack.push_async_exit(worker)
             await worker.ready()
             return worker

@@ -67,7 +67,7 @@ class Backlog:
         # Uses the checkout's defaults for the settings that `Topics` shortens.
         for name in ("QA_COMMIT_INTERVAL_MS", "KAFKA_HEARTBEAT_INTERVAL_MS"):
             environment.pop(name, None)
-        return WorkerProcess(environment)
+        return WorkerProcess(environment, forked=False)
 
     async def fill(self, values: list[bytes]) -> None:
         """Creates the topics and sends the questions."""

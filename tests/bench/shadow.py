@@ -40,7 +40,7 @@ def qa_worker(environment: Mapping[str, str], *arguments: str) -> None:
 @asynccontextmanager
 async def joined(environment: Mapping[str, str]) -> AsyncIterator[None]:
     """A worker that has joined its group, however long the machine takes to load its model."""
-    worker = WorkerProcess(environment)
+    worker = WorkerProcess(environment, forked=False)
     try:
         while not worker.events("assigned"):
             if worker.process.poll() is not None:

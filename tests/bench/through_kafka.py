@@ -138,7 +138,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
             ModelStore(settings.qa.models).open(settings.qa.model), settings.qa.inference
         )
         driver = Driver(topics)
-        async with WorkerProcess(topics.environment) as worker:
+        async with WorkerProcess(topics.environment, forked=False) as worker:
             await driver.start()
             engine.start()
             streamed, direct, cpu_time = Results(), Results(), CpuTime()

@@ -7,28 +7,19 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.brokers.protocol import Broker
+from tests.forked import Done
 from tests.inference.bundles import WORDS, bert_tokenizer, write_bundle
 from tests.streaming.topics import Topics
 from worker.cli import main
 
 KNOWN = bert_tokenizer(list(WORDS))
 """A tokenizer for the tiny model without the word on which that model raises."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """Exit code and output of a command."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Command(Protocol):

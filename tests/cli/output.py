@@ -1,6 +1,6 @@
 """Parses the output of a command: the rows of its table, or its error line."""
 
-from tests.cli.conftest import Done
+from tests.forked import Done
 
 
 def rows(out: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from schemas.answer import Answer
-from tests.cli.conftest import Command, Done
+from tests.cli.conftest import Command
+from tests.forked import Done
 from tests.schema_registry.keeping_registry import KeepingRegistry, keeping_registry
 from tests.schema_registry.threaded_registry import threaded
 from tests.streaming.topics import Topics

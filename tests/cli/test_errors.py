@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command, Done
+from tests.cli.conftest import Command
+from tests.forked import Done
 from tests.inference.bundles import write_bundle
 from worker import cli
 from worker.cli.errors import CommandError

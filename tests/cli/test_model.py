@@ -1,13 +1,13 @@
 """`qa-worker model`: what is in the store, what a bundle says, and how directories get there."""
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command, Done
+from tests.cli.conftest import Command
+from tests.forked import Done, run_forked
 from tests.inference.bundles import write_bundle
 from tests.model_tools import published_models as published
 from tests.model_tools.random_weights import TINY_BERT
@@ -232,22 +232,8 @@ def test_unknown_name_suggests_the_nearest(command: Command, models: Path) -> No
     assert "similar names: squad, default." in said
 
 
-# Without the packages that only making needs.
-
-_WITHOUT = """
-import sys
-for name in ("huggingface_hub", "httpx2", "ml_dtypes", "onnx", "safetensors"):
-    sys.modules[name] = None
-from worker.cli import main
-main(sys.argv[1:])
-"""
-
-
 def without_extra(*arguments: str) -> Done:
-    done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT, *arguments], capture_output=True, text=True, check=False
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return run_forked(*arguments, module="tests.cli.without_extra", environment=os.environ)
 
 
 @pytest.mark.process

@@ -118,9 +118,8 @@ def test_pull_succeeds_after_a_killed_one(machine: Machine, hub: HubServer) -> N
     hold = hub.faults.hold["onnx/model.onnx"] = Hold(after=100)
     with machine.start("model", "pull", REPO) as process:
         assert hold.reached.wait(60)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    assert process.returncode == -signal.SIGKILL
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
     assert not machine.models.exists()
     pulled(machine)
     assert open_bundle(machine.models / "tiny").name == "tiny"
@@ -166,7 +165,7 @@ def test_terminal_shows_a_progress_bar(machine: Machine, hub: HubServer) -> None
     os.set_blocking(ours, False)
     termios.tcsetwinsize(theirs, (24, 120))
     try:
-        machine.stderr = theirs
+        machine.terminal = theirs
         done = machine.run("model", "pull", REPO)
         shown = os.read(ours, 1 << 16).decode()
     finally:

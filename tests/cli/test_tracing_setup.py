@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.forked import run_forked
 from worker.cli.tracing import check_tracing
 from worker.settings import SettingsError
 from worker.settings.environment import load
@@ -66,15 +67,9 @@ def test_nothing_is_imported_where_nothing_is_exported(off: dict[str, str]) -> N
 @pytest.mark.process
 def test_unusable_exporter_setting_is_reported_in_one_line() -> None:
     name, value = "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"
-    ended = subprocess.run(
-        [sys.executable, "-m", "worker", "run"],
-        env={**ON, name: value},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
+    done = run_forked("run", environment={**ON, name: value})
+    assert done.code == 1
+    (line,) = done.err.splitlines()
     assert line.startswith(f"qa-worker: {name} is {value!r}: ")
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from tests.cli.conftest import Command
+from tests.forked import run_forked
 
 WORKER = [sys.executable, "-m", "worker"]
 
@@ -40,7 +41,5 @@ def test_bash_completes_a_command() -> None:
         "COMP_WORDS": "qa-worker dead-letters re",
         "COMP_CWORD": "2",
     }
-    done = subprocess.run(
-        WORKER, env={**os.environ, **asked}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["replay"]
+    done = run_forked(environment={**os.environ, **asked})
+    assert (done.code, done.out.split()) == (0, ["replay"])

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.forked import run_forked
 from tests.tools import tool
 from worker.kafka.dev_broker import KAFKA_VERSION, kafka_distribution
 from worker.kafka.java_runtime import find_java
@@ -246,15 +246,9 @@ def test_broker_starts_and_topics_are_created(
 
 def _qa_worker(servers: str, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QA_")}
-    result = subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        env={**environment, "KAFKA_BOOTSTRAP_SERVERS": servers},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    done = run_forked(*arguments, environment={**environment, "KAFKA_BOOTSTRAP_SERVERS": servers})
+    assert done.code == 0, done.out + done.err
+    return done.out
 
 
 def test_console_is_on_and_make_up_prints_its_address(settings: Settings) -> None:

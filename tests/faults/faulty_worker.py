@@ -4,8 +4,6 @@ Environment: `FAULTS_ENGINE` is `stub` or `model`; see failpoints.py and sabotag
 """
 
 import os
-import signal
-import threading
 
 from tests.faults import failpoints, sabotage
 from tests.faults.stub import Stub
@@ -19,14 +17,7 @@ def _open_stub(_: object) -> Stub:
     return Stub()
 
 
-def _end_with_the_parent() -> None:
-    """Stdin ends when the parent has ended, also by SIGKILL."""
-    os.read(0, 1)  # sys.stdin has a lock that would block the interpreter's exit
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     if os.environ[ENGINE] == "stub":
         run.open_engine = _open_stub  # type: ignore[assignment]  # has what `run` uses
     failpoints.arm(load().qa.delivery)

@@ -7,8 +7,6 @@ import asyncio
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from tests.faults.cluster import TIMEOUT_SECONDS
 from tests.faults.failpoints import FAILPOINT, UNOPENABLE
+from tests.forked import Forked
 
 CLIENT_ID = "qa-worker-faults"
 
@@ -47,11 +46,11 @@ class Worker:
             "KAFKA_CLIENT_ID": CLIENT_ID,
             **environment,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self._wanted = False
         self._supervising: asyncio.Task[None] | None = None
         self._extra: dict[str, str] = {}
-        self._leaving: subprocess.Popen[bytes] | None = None  # `restart` has told it to exit
+        self._leaving: Forked | None = None  # `restart` has told it to exit
         self._began = 0
 
     # Supervision, as by Kubernetes.
@@ -83,7 +82,7 @@ class Worker:
             await supervising
             return f"slot {self.slot}: did not exit within {LEAVE_SECONDS:g} s of SIGTERM"
         assert self._process is not None
-        code = self._process.returncode
+        code = self._process.wait()
         # Negative: a signal before the worker had started, or an armed failpoint.
         if code <= 0:
             return None
@@ -146,8 +145,6 @@ class Worker:
             process = self._process
             while process.poll() is None:  # noqa: ASYNC110 - asyncio has no event for this child
                 await asyncio.sleep(0.05)
-            assert process.stdin is not None
-            process.stdin.close()
             if not self._wanted:
                 return
             self._note(process)
@@ -162,15 +159,15 @@ class Worker:
         with self.log.open("ab") as log:
             log.write(f"--- start {self.starts} {extra or ''}\n".encode())
             self._began = log.tell()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.faulty_worker"],
-                env=self._environment | extra,
-                stdin=subprocess.PIPE,  # the child ends when this end of the pipe closes
-                stdout=log,
-                stderr=subprocess.STDOUT,
+            self._process = Forked(
+                "tests.faults.faulty_worker",
+                environment=self._environment | extra,
+                output=log,
+                errors=log,
             )
 
-    def _note(self, process: subprocess.Popen[bytes]) -> None:
+    def _note(self, process: Forked) -> None:
+        assert process.returncode is not None
         if process.returncode > 0:
             self.exits.append(f"exit {process.returncode}: {self._last_line()}")
         elif process is not self._leaving:
@@ -183,8 +180,7 @@ class Worker:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        self._process.send_signal(number)
 
 
 def armed(point: str, passage: int, sent: signal.Signals) -> dict[str, str]:

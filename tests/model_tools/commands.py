@@ -4,24 +4,15 @@ The hub's client reads its environment when it is imported; so each command has 
 """
 
 import os
-import subprocess
-import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.forked import Done, Forked, run_forked
 from tests.model_tools.hub_server import HubServer
 
 _OWN = ("QA_", "KAFKA_", "HF_", "HUGGING", "XDG_", "AGENT")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -31,8 +22,8 @@ class Machine:
     home: Path
     hub: HubServer | None = None
     variables: dict[str, str] = field(default_factory=dict)
-    stderr: int = subprocess.PIPE
-    """Or the handle of what it is to be."""
+    terminal: int | None = None
+    """The handle of what standard error is; `None`: it is returned."""
 
     @property
     def models(self) -> Path:
@@ -56,21 +47,24 @@ class Machine:
             **self.variables,
         }
 
-    def start(self, *arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "worker", *map(str, arguments)],
-            env={**self.environment, **variables},
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.stderr,
-            text=True,
-        )
+    def start(self, *arguments: str | Path, **variables: str) -> Forked:
+        with tempfile.TemporaryFile() as output:
+            return Forked(
+                "worker",
+                *map(str, arguments),
+                environment={**self.environment, **variables},
+                output=output,
+                errors=output,
+                directory=self.home,
+            )
 
     def run(self, *arguments: str | Path, **variables: str) -> Done:
-        with self.start(*arguments, **variables) as process:
-            out, err = process.communicate()
-        return Done(process.returncode, out, err or "")
+        return run_forked(
+            *map(str, arguments),
+            environment={**self.environment, **variables},
+            terminal=self.terminal,
+            directory=self.home,
+        )
 
     def hidden(self) -> list[str]:
         """Names in the store that are not bundles: leftovers."""

@@ -5,8 +5,6 @@ The log level is debug, at which aiokafka logs every request.
 
 import asyncio
 import base64
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from prometheus_client import generate_latest
 
+from tests.forked import run_forked
 from tests.security.secure_broker import KEY_PASSWORD, PASSWORD, USER, SecureBroker
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
 from tests.streaming.conftest import RunningWorker
@@ -135,14 +134,10 @@ async def test_secrets_in_no_log_metric_or_command_output(
         pages = [await worker.get(path) for path in ("/metrics", "/healthz", "/readyz")]
         text = worker.output + "".join(page for _, page in pages)
     assert "Request to" in text
-    result = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "worker", "settings"],
-        env={**worker.environment, "COLUMNS": "300"},
-        capture_output=True,
-        text=True,
-        check=True,
+    done = await asyncio.to_thread(
+        run_forked, "settings", environment={**worker.environment, "COLUMNS": "300"}
     )
-    assert "KAFKA_SSL_KEY_PASSWORD" in result.stdout
+    assert done.code == 0
+    assert "KAFKA_SSL_KEY_PASSWORD" in done.out
     for secret in (PASSWORD, KEY_PASSWORD, SECRET):
-        assert _lines_with(secret, text + result.stdout + result.stderr) == []
+        assert _lines_with(secret, text + done.out + done.err) == []

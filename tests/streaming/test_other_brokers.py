@@ -5,8 +5,6 @@ Exactly once does not start there and says what to set; at least once works from
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ from tests.brokers.fixtures import StartApacheKafka
 from tests.brokers.kafka_proxy import KafkaProxy
 from tests.brokers.other_brokers import OtherBroker
 from tests.dead_letters.records import dead_letter, post
+from tests.forked import run_forked
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.client import QuestionClient
@@ -195,31 +194,24 @@ async def test_a_replay_says_that_it_needs_transactions(
 ) -> None:
     await post(topics, dead_letter(topics))
     async with endpoints.serve(others.EVENT_HUBS_STANDARD) as proxy:
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "worker", "dead-letters", "replay"],
-            env={**os.environ, **environment(topics, proxy)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        listed = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "worker", "dead-letters", "list"],
-            env={**os.environ, **environment(topics, proxy)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    print(f"\n{done.stderr}")
-    assert done.returncode == 1
-    assert done.stderr == (
+        done, listed = [
+            await asyncio.to_thread(
+                run_forked,
+                "dead-letters",
+                command,
+                environment={**os.environ, **environment(topics, proxy)},
+            )
+            for command in ("replay", "list")
+        ]
+    print(f"\n{done.err}")
+    assert done.code == 1
+    assert done.err == (
         f"qa-worker: 127.0.0.1:{proxy.port} has no transactions, by which the replay sends each "
         f"dead letter once (ApiVersions lacks AddPartitionsToTxn, EndTxn); send the questions with "
         f"a client of your own; see deploy/clusters.md\n"
     )
-    assert listed.returncode == 0
-    assert "1" in listed.stdout
+    assert listed.code == 0
+    assert "1" in listed.out
 
 
 async def test_reply_topics_need_newer_metadata(endpoints: Endpoints, topics: Topics) -> None:

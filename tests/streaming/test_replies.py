@@ -1,12 +1,11 @@
 """Replies on a real broker, in both deliveries. `test_reply_outputs.py` has each rule."""
 
-import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from prometheus_client import REGISTRY
 
 from schemas.rejection import Header
+from tests.forked import Forked
 from tests.streaming.conftest import Running
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topic_configs import configure
-from tests.streaming.topics import TIMEOUT_SECONDS, Topics, event, until
+from tests.streaming.topics import Topics, event, until
 from worker.kafka import foreign_topics
 
 CORRELATION: Header = ("kafka_correlationId", b"\0\1\xfe\xff")
@@ -217,7 +217,7 @@ async def test_a_created_topic_is_answered_to_after_it_was_unknown(
 )
 @pytest.mark.parametrize("delivery", ["exactly_once"], indirect=True)
 async def test_a_killed_worker_leaves_answer_and_reply_both_or_neither(
-    topics: Topics, running: Running, replies: str, point: str
+    topics: Topics, running: Running, replies: str, tmp_path: Path, point: str
 ) -> None:
     topics.environment |= {"QA_REPLY_ALSO": "true", "QA_COMMIT_RECORDS": "10"}
     topics.environment["KAFKA_SESSION_TIMEOUT_MS"] = "1000"  # of the killed member
@@ -225,14 +225,13 @@ async def test_a_killed_worker_leaves_answer_and_reply_both_or_neither(
     values = [event(n) if n % 6 else NO_JSON for n in range(count)]
     await topics.send(values, headers=to(replies, 0), partition=0)
     own = {"FAULTS_ENGINE": "stub", "FAULTS_FAILPOINT": f"{point}:5:SIGKILL"}
-    dying = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.faulty_worker"),
-        env={**os.environ, **topics.environment, **own},
-        stdin=asyncio.subprocess.PIPE,  # its end would end the worker
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        assert await dying.wait() == -signal.SIGKILL
+    with (tmp_path / "log").open("wb") as log:
+        environment = {**os.environ, **topics.environment, **own}
+        dying = Forked(
+            "tests.faults.faulty_worker", environment=environment, output=log, errors=log
+        )
+    await until(lambda: dying.poll() is not None, "the worker dies")
+    assert dying.returncode == -signal.SIGKILL
     async with running(topics.settings, StubEngine()):
         await topics.committed_are({0: count, 1: 0})
     expected = [f"q-{n}" for n in range(count) if n % 6]

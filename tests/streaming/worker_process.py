@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from tests.forked import Forked
 from tests.streaming.topics import until
 
 WORKER = ("worker", "run")
@@ -24,8 +25,16 @@ class WorkerProcess:
     The end of the block kills a worker that still runs.
     """
 
-    def __init__(self, environment: Mapping[str, str], program: Sequence[str] = WORKER) -> None:
-        """`program`: the arguments of `python -m`."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        program: Sequence[str] = WORKER,
+        *,
+        forked: bool = True,
+    ) -> None:
+        """`program`: the arguments of `python -m`. Not `forked`, its start and its memory are those
+        of production.
+        """
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("QA_", "KAFKA_"))},
             **environment,
@@ -34,13 +43,19 @@ class WorkerProcess:
         descriptor, name = tempfile.mkstemp(prefix="qa-worker-", suffix=".log")
         os.close(descriptor)
         self._log = Path(name)
+        self.process: Forked | subprocess.Popen[bytes]
         with self._log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *program],
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            if forked:
+                self.process = Forked(
+                    *program, environment=self.environment, output=output, errors=output
+                )
+            else:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", *program],
+                    env=self.environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
 
     async def __aenter__(self) -> Self:
         await self.ready()
