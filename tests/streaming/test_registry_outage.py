@@ -136,7 +136,8 @@ async def test_a_registry_that_refuses_the_worker_ends_the_start(
 
 @pytest.mark.parametrize("delivery", ["exactly_once"], indirect=True)
 async def test_without_a_registry_nothing_of_it_is_loaded(topics: Topics) -> None:
-    async with WorkerProcess({**topics.environment, "PYTHONPROFILEIMPORTTIME": "1"}) as worker:
+    environment = {**topics.environment, "PYTHONPROFILEIMPORTTIME": "1"}
+    async with WorkerProcess(environment, forked=False) as worker:
         await topics.send([event(0), framed.avro(1)], partition=0)
         await topics.committed_are({0: 2, 1: 0})
         worker.signal(signal.SIGTERM)
