@@ -26,7 +26,12 @@ AUDIT_EVENT = "tests.forked.Forked"
 _context = multiprocessing.get_context("forkserver")
 # OpenTelemetry and the hub's client read their environment when they are imported; each process
 # imports them itself.
-_context.set_forkserver_preload(["worker.cli", __name__])
+_context.set_forkserver_preload(
+    [
+        *(f"worker.cli.{each}" for each in ("run", "ask", "dead_letters", "model", "topics")),
+        __name__,
+    ]
+)
 
 
 _COMMAND_SECONDS = 120.0

@@ -7,8 +7,8 @@ import pytest
 from tests.cli.conftest import Command
 from tests.forked import Done
 from tests.inference.bundles import write_bundle
-from worker import cli
-from worker.cli.errors import CommandError
+from worker.cli import settings
+from worker.cli.error_messages import EXPECTED
 
 ASK = ("ask", "--question", "Who?", "--context", "Ada.")
 
@@ -122,12 +122,12 @@ def test_file_that_is_not_squad(command: Command, tmp_path: Path) -> None:
     assert complaint(command("evaluate", file), 1).startswith(f"{file}: not a SQuAD file")
 
 
-@pytest.mark.parametrize("kind", [CommandError, *cli._EXPECTED])
+@pytest.mark.parametrize("kind", EXPECTED)
 def test_an_expected_error_is_one_line_without_a_traceback(
     command: Command, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     def fail() -> None:
         raise kind("two\nlines")
 
-    monkeypatch.setattr(cli.settings, "load", fail)
+    monkeypatch.setattr(settings, "load", fail)
     assert complaint(command("settings"), 1).endswith("two lines")

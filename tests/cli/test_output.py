@@ -18,7 +18,7 @@ import worker
 from tests.cli.conftest import Command
 from tests.cli.output import rows
 from worker import cli
-from worker.cli import terminal
+from worker.cli import settings, terminal
 from worker.cli.errors import CommandError
 from worker.cli.terminal import Table, progress
 
@@ -165,7 +165,7 @@ def test_error_lines_show_shortcodes_and_brackets(
     def fail() -> None:
         raise CommandError("no topic chr7:100:200 [red]\x1b[2J")
 
-    monkeypatch.setattr(cli.settings, "load", fail)
+    monkeypatch.setattr(settings, "load", fail)
     assert command("settings").err == "qa-worker: no topic chr7:100:200 [red]\\x1b[2J\n"
 
 

@@ -71,12 +71,3 @@ def test_unusable_exporter_setting_is_reported_in_one_line() -> None:
     assert done.code == 1
     (line,) = done.err.splitlines()
     assert line.startswith(f"qa-worker: {name} is {value!r}: ")
-
-
-@pytest.mark.process
-def test_opentelemetry_is_imported_only_with_tracing() -> None:
-    loading = "import sys, worker.cli; print([m for m in sys.modules if 'opentelemetry' in m])"
-    ended = subprocess.run(
-        [sys.executable, "-c", loading], capture_output=True, text=True, check=True
-    )
-    assert ended.stdout == "[]\n"

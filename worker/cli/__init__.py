@@ -5,62 +5,29 @@ line on stderr and a non-zero exit code: 2 for wrong arguments, 1 for everything
 """
 
 import logging
-import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
-from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from worker import __version__
-from worker.answers.answer import ComparisonError
-from worker.cli import (
-    answers,
-    ask,
-    dead_letters,
-    demo,
-    evaluate,
-    model,
-    read,
-    run,
-    schemas,
-    settings,
-    topics,
-)
-from worker.cli.errors import CommandError
 from worker.cli.terminal import print_line, print_note, replace_what_stdout_cannot_encode
-from worker.kafka.errors import StreamingError, format_error
-from worker.kafka.kafka_distribution import BrokerUnavailable
-from worker.model_tools.evaluation.squad_document import DataError
-from worker.models.bundle import BundleError
-from worker.settings import SettingsError
 
-app = typer.Typer(name="qa-worker", pretty_exceptions_enable=False)
-app.command("run")(run.run)
-app.command("demo")(demo.demo)
-app.command("ask")(ask.ask)
-app.command("read")(read.read)
-app.command("evaluate")(evaluate.evaluate)
-app.command("settings")(settings.settings)
-app.add_typer(topics.app, name="topics")
-app.add_typer(schemas.app, name="schemas")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(answers.app, name="answers")
-app.add_typer(model.app, name="model")
-
-_EXPECTED = (
-    BrokerUnavailable,
-    BundleError,
-    CommandError,
-    ComparisonError,
-    DataError,
-    KafkaError,
-    OSError,
-    SettingsError,
-    StreamingError,
-    TimeoutError,
+_COMMANDS = (
+    "run",
+    "demo",
+    "ask",
+    "read",
+    "evaluate",
+    "settings",
+    "topics",
+    "schemas",
+    "dead-letters",
+    "answers",
+    "model",
 )
-"""Errors whose message is enough for the user. Any other exception is a bug in a command."""
+"""Each is a module of this package, or a package if it has subcommands."""
 
 
 def _print_version(asked: bool) -> None:
@@ -69,11 +36,13 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog="Shell completion: `qa-worker --install-completion` detects the shell (bash, zsh, fish "
+_EPILOG = (
+    "Shell completion: `qa-worker --install-completion` detects the shell (bash, zsh, fish "
     "or PowerShell) and installs the script; `qa-worker --show-completion` prints it."
 )
-def qa_worker(
+
+
+def _qa_worker(
     _version: Annotated[
         bool,
         typer.Option(
@@ -91,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     replace_what_stdout_cannot_encode()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        app = _app(arguments)
         code = app(args=arguments or ["--help"], prog_name="qa-worker", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         _print_error("interrupted")
@@ -98,16 +68,30 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.TyperException as error:
         _print_error(error.format_message())
         sys.exit(error.exit_code)
-    except KafkaConnectionError as error:
-        servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
-        _print_error(
-            f"cannot connect to {servers} (KAFKA_BOOTSTRAP_SERVERS): {format_error(error)}"
-        )
-        sys.exit(1)
-    except _EXPECTED as error:
-        _print_error(format_error(error))
+    except Exception as error:
+        from worker.cli.error_messages import message_of  # it imports what the command may not
+
+        if (message := message_of(error)) is None:
+            raise
+        _print_error(message)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _app(arguments: list[str]) -> typer.Typer:
+    """The commands that `arguments` can mean. The others are not imported, which takes a second."""
+    app = typer.Typer(name="qa-worker", pretty_exceptions_enable=False)
+    app.callback(epilog=_EPILOG)(_qa_worker)
+    first = arguments[0] if arguments else ""
+    names = (first,) if first in _COMMANDS else () if first == "--version" else _COMMANDS
+    for name in names:
+        module_name = name.replace("-", "_")
+        module = import_module(f"worker.cli.{module_name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, module_name))
+    return app
 
 
 def _print_error(message: str) -> None:

@@ -17,7 +17,6 @@ from worker import __version__
 from worker.cli.errors import CommandError
 from worker.cli.registry_extra import check_registry_extra
 from worker.cli.tracing import tracing
-from worker.console.server import PREFIX, Console
 from worker.inference.cache.answer_cache import AnswerCache
 from worker.inference.engine import InferenceEngine
 from worker.inference.question_answering.spans import ScoreNormalization
@@ -54,8 +53,12 @@ async def _serve(settings: Settings, listeners: Sequence[TraceListener]) -> None
     stop = asyncio.Event()
     _stop_on_signals(stop)
     health = Health(time.monotonic, stall_after=qa.stall_seconds, contact_after=CONTACT_SECONDS)
-    console = Console(settings, health) if qa.console else None
-    pages = {PREFIX: console.app} if console else {}
+    console, pages = None, {}
+    if qa.console:
+        from worker.console.server import PREFIX, Console  # else its imports delay the start
+
+        console = Console(settings, health)
+        pages = {PREFIX: console.app}
     ops_server = OpsServer(health, qa.http_host, qa.http_port, pages)
     try:
         await ops_server.start()
