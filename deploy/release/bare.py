@@ -35,19 +35,27 @@ class BareEnvironment:
             check=True,
         )
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs `qa-worker` without the settings and the import path of this process."""
+    def start(self, *command: str, program: str = "qa-worker") -> subprocess.Popen[str]:
+        """Starts a program of the environment, with pipes, without this process's settings and
+        import path.
+        """
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("QA_", "KAFKA_", "PYTHON", "VIRTUAL_ENV", "COV_"))
         }
-        return subprocess.run(
-            [self._bin / "qa-worker", *arguments],
-            env={**kept, **environment},
+        return subprocess.Popen(
+            [self._bin / program, *command],
+            env=kept,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+
+    def run(self, *command: str, program: str = "qa-worker") -> subprocess.CompletedProcess[str]:
+        """Runs a program as `start` does, to its end."""
+        with self.start(*command, program=program) as process:
+            stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)

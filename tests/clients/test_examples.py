@@ -20,7 +20,7 @@ from cloudevents.core.bindings.kafka import (
 from cloudevents.core.v1.event import CloudEvent
 
 from tests.brokers.protocol import Broker
-from tests.clients.maven import build, java
+from tests.clients.maven import EXAMPLES, java
 from tests.inference.texts import cut
 from tests.schemas.valid import faults, published
 from tests.streaming.topics import Topics, until
@@ -29,7 +29,6 @@ from tests.tools import tool
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.process]
 
-EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 CONTEXT = 'The 🌉 report on the "bridge" \\ 橋 was written by Anna Lindqvist in 2019.'
 TIMEOUT_SECONDS = 120
 
@@ -59,14 +58,8 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
         tool("kcat")
         tool("jq")
         return lambda *texts: [str(EXAMPLES / "kcat" / "ask.sh"), *texts]
-    class_path = request.getfixturevalue("java_example")
-    return lambda *texts: java(class_path, "Ask", *texts)
-
-
-@pytest.fixture(scope="module")
-def java_example(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Builds the Java example with Maven, and returns its class path."""
-    return build(EXAMPLES / "java", tmp_path_factory.mktemp("java"))
+    project: Path = request.getfixturevalue("java_projects") / "java"
+    return lambda *texts: java(project, "Ask", *texts)
 
 
 async def run(command: list[str], topics: Topics) -> ProgramResult:

@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from schemas.generate.files import PUBLISHED
 from tests.brokers.protocol import Broker
-from tests.clients.maven import build, java
+from tests.clients.maven import PROJECTS, java
 from tests.clients.registry_topics import registry_topics
 from tests.clients.test_examples import CONTEXT, TIMEOUT_SECONDS, run
 from tests.streaming.topics import Topics
 from worker.schema_registry.client import RegistryClient
 
-PROJECT = Path(__file__).with_name("java")
-ENVELOPE = PROJECT / "src" / "main" / "proto" / "envelope.proto"
+ENVELOPE = PROJECTS["protobuf"] / "src" / "main" / "proto" / "envelope.proto"
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -34,26 +32,21 @@ async def topics(apache_kafka: Broker, registry_url: str) -> AsyncIterator[Topic
         yield topics
 
 
-@pytest.fixture(scope="module")
-def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Builds the program with Maven, which fetches protoc and generates the classes."""
-    directory = tmp_path_factory.mktemp("java")
-    return build(PROJECT, directory, protos=PUBLISHED.glob("*.proto"))
-
-
 async def test_java_asks_with_a_nested_message_and_reads(
-    class_path: str, topics: Topics, registry_url: str
+    java_projects: Path, topics: Topics, registry_url: str
 ) -> None:
-    program = java(class_path, "AskInProtobuf", "Who wrote the report?", CONTEXT)
     subject = f"{topics.settings.qa.questions_topic}-as-text"
     async with RegistryClient((registry_url,), timeout_seconds=TIMEOUT_SECONDS) as client:
         await client.register(subject, "PROTOBUF", ENVELOPE.read_text("utf-8"))
 
-    for arguments in ([], [subject]):
-        result = await run([*program, *arguments], topics)
+    question = "Who wrote the report?"
+    program = java(java_projects / "protobuf", "AskInProtobuf", question, CONTEXT, subject)
+    result = await run(program, topics)
 
-        assert result.code == 0, result
-        answer = json.loads(result.out)
+    assert result.code == 0, result
+    answers = [json.loads(line) for line in result.out.splitlines()]
+    assert len(answers) == 2
+    for answer in answers:
         assert answer["answer"] == "Anna Lindqvist"
         assert answer["metadata"] == {"tenant": "a"}
     questions = await topics.records(topics.settings.qa.questions_topic)

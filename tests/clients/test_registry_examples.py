@@ -4,6 +4,7 @@ running worker.
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,9 +12,9 @@ import pytest_asyncio
 from schemas import Answer
 from schemas.generate.files import PUBLISHED
 from tests.brokers.protocol import Broker
-from tests.clients.maven import build, java
+from tests.clients.maven import java
 from tests.clients.registry_topics import registry_topics
-from tests.clients.test_examples import CONTEXT, EXAMPLES, run
+from tests.clients.test_examples import CONTEXT, run
 from tests.streaming.topics import Topics
 
 pytestmark = [
@@ -30,15 +31,8 @@ async def topics(apache_kafka: Broker, registry_url: str) -> AsyncIterator[Topic
         yield topics
 
 
-@pytest.fixture(scope="module")
-def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Builds the example with Maven, which also fetches Apicurio's serializer."""
-    directory = tmp_path_factory.mktemp("java")
-    return build(EXAMPLES / "java-registry", directory)
-
-
-async def test_the_java_example_asks_and_reads_in_avro(class_path: str, topics: Topics) -> None:
-    ask = java(class_path, "AskWithRegistry", str(PUBLISHED / "question.avsc"))
+async def test_the_java_example_asks_and_reads_in_avro(java_projects: Path, topics: Topics) -> None:
+    ask = java(java_projects / "java-registry", "AskWithRegistry", str(PUBLISHED / "question.avsc"))
 
     result = await run([*ask, "Who wrote the report?", CONTEXT], topics)
 

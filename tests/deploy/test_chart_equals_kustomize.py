@@ -1,4 +1,5 @@
-"""The chart renders the resources that kustomize does: every overlay, and components on overlays.
+"""The chart renders the resources that kustomize does: every overlay, every component on the base,
+and on every overlay all that can be together.
 
 What is not compared, since the two do it in different ways:
 
@@ -110,31 +111,52 @@ def _content(directory: str) -> Resource:
     return content
 
 
+def _is_login(component: str) -> bool:
+    return any(name.startswith("KAFKA_SASL_") for name in _settings(component))
+
+
 def _patches_triggers(component: str) -> bool:
     targets = [each.get("target", {}) for each in _content(component).get("patches", [])]
     return any(target.get("kind") == "ScaledObject" for target in targets)
 
 
 def _changes_triggers(component: str) -> bool:
-    literals = [
+    return any(IN_TRIGGERS.fullmatch(name) for name in _settings(component))
+
+
+def _settings(component: str) -> list[str]:
+    return [
         literal.partition("=")[0]
         for each in _content(component).get("configMapGenerator", [])
         for literal in each.get("literals", [])
     ]
-    return any(IN_TRIGGERS.fullmatch(name) for name in literals)
 
 
-def _pairs() -> Iterator[tuple[str, str]]:
-    """Overlays and components. A component that changes what KEDA's triggers repeat needs a patch
-    of the ScaledObject: its own, or that of an overlay made for it; the chart needs none.
+def _compatible(overlay: str) -> list[str]:
+    """Components. One that changes what KEDA's triggers repeat needs a patch of the ScaledObject:
+    its own, or that of an overlay made for it; the chart needs none.
     """
+    return [
+        component
+        for component in COMPONENTS
+        if not _includes(overlay, component)
+        and (
+            not _is_scaled_by_lag(overlay)
+            or not _changes_triggers(component)
+            or _patches_triggers(component)
+        )
+    ]
+
+
+def _together() -> Iterator[tuple[str, list[str]]]:
+    """Overlays and the components that can be together on each: all, with one of the logins."""
     for overlay in OVERLAYS:
-        for component in COMPONENTS:
-            needs_patch = _is_scaled_by_lag(overlay) and _changes_triggers(component)
-            if (not needs_patch or _patches_triggers(component)) and not _includes(
-                overlay, component
-            ):
-                yield overlay, component
+        compatible = _compatible(overlay)
+        logins = [component for component in compatible if _is_login(component)]
+        others = [component for component in compatible if component not in logins]
+        yield from ((overlay, [login, *others]) for login in logins)
+        if not logins:
+            yield overlay, others
 
 
 @pytest.mark.parametrize("directory", [*OVERLAYS, *COMPONENTS])
@@ -148,17 +170,19 @@ def test_chart_equals_overlay(overlay: str) -> None:
     assert normal(template(values_name(overlay))) == normal(rendered(overlay))
 
 
-@pytest.mark.parametrize(("overlay", "component"), [*_pairs()])
-def test_chart_equals_overlay_with_component(overlay: str, component: str, tmp_path: Path) -> None:
-    chart = template(values_name(overlay), values_name(component))
-    assert normal(chart) == normal(combined(tmp_path, overlay, component))
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_chart_equals_base_with_component(component: str, tmp_path: Path) -> None:
+    chart = template("base", values_name(component))
+    assert normal(chart) == normal(combined(tmp_path, "base", component))
 
 
-def test_chart_equals_base_with_all_compatible_components(tmp_path: Path) -> None:
-    components = [each for each in COMPONENTS if not _changes_triggers(each)]
-    chart = template("base", *map(values_name, components))
-    assert normal(chart) == normal(combined(tmp_path, "base", *components))
+@pytest.mark.parametrize(("overlay", "components"), [*_together()])
+def test_chart_equals_overlay_with_components(
+    overlay: str, components: list[str], tmp_path: Path
+) -> None:
     assert len(components) >= 4
+    chart = template(values_name(overlay), *map(values_name, components))
+    assert normal(chart) == normal(combined(tmp_path, overlay, *components))
 
 
 def test_another_value_is_found(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Wheel and sdist: their files, the same bytes each time, what runs from the wheel alone."""
 
 import json
+import signal
 import subprocess
 import sys
 import tarfile
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
+from typing import IO
 
+import aiohttp
 import pytest
 
 from deploy.release.artifacts import SUMS, build_packages, write_sums
@@ -22,6 +25,28 @@ VERSION = version_of(ROOT)
 WHEEL = f"qa_worker-{VERSION}-py3-none-any.whl"
 SDIST = f"qa_worker-{VERSION}.tar.gz"
 EPOCH = 1_700_000_000
+
+COMMANDS = """
+import os
+
+from worker.cli import main
+
+
+def run(expected, *arguments):
+    try:
+        main([*arguments])
+    except SystemExit as end:
+        assert end.code == expected
+
+
+run(0, "--version")
+run(0, "ask", "--question=Who wrote it?", "--context=Ada wrote it.", "--json")
+run(0, "read", "events.jsonl", "--out", "answers.jsonl")
+os.environ["KAFKA_BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
+os.environ["SCHEMA_REGISTRY_URL"] = "http://127.0.0.1:9"
+run(1, "run")
+"""
+"""In one process: the imports and the model take most of a command's time."""
 
 
 @pytest.fixture(scope="module")
@@ -124,37 +149,47 @@ def test_sums_are_those_that_sha256sum_checks(packages: Path, tmp_path: Path) ->
     assert done.stdout == f"{WHEEL}: OK\n{SDIST}: OK\n"
 
 
-def test_version_of_the_installed_wheel(bare: BareEnvironment) -> None:
-    assert bare.run("--version").stdout == f"qa-worker {VERSION}\n"
-
-
-def test_the_installed_wheel_answers(bare: BareEnvironment) -> None:
-    asked = bare.run("ask", "--question=Who wrote it?", "--context=Ada wrote it.", "--json")
-    assert (asked.returncode, asked.stderr) == (0, "")
-    assert json.loads(asked.stdout)["answer"] == "Ada"
-
-
-def test_the_installed_wheel_reads_a_file(bare: BareEnvironment) -> None:
+def test_commands_of_the_installed_wheel(bare: BareEnvironment) -> None:
     event = {"id": "1", "question": "Who wrote it?", "context": "Ada wrote it."}
     (bare.home / "events.jsonl").write_text(json.dumps(event) + "\n")
-    read = bare.run("read", "events.jsonl", "--out", "answers.jsonl")
-    assert read.returncode == 0, read.stderr
+    (bare.home / "commands.py").write_text(COMMANDS)
+    done = bare.run("commands.py", program="python")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"qa-worker {VERSION}")
+    assert json.loads(done.stdout.splitlines()[1])["answer"] == "Ada"
     assert json.loads((bare.home / "answers.jsonl").read_text())["answer"] == "Ada"
+    missing = 'qa-worker: SCHEMA_REGISTRY_URL needs the extra: pip install "qa-worker[registry]"'
+    assert done.stderr.splitlines()[-1] == missing
 
 
-def test_a_registry_without_the_extra_is_refused_in_one_line(bare: BareEnvironment) -> None:
-    servers = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
-    run = bare.run("run", SCHEMA_REGISTRY_URL="http://127.0.0.1:9", **servers)
-    message = 'SCHEMA_REGISTRY_URL needs the extra: pip install "qa-worker[registry]"'
-    assert (run.returncode, run.stdout, run.stderr) == (1, "", f"qa-worker: {message}\n")
-
-
-def test_the_installed_wheel_runs_the_demo(bare: BareEnvironment) -> None:
-    demo = bare.run("demo")
-    assert (demo.returncode, demo.stderr) == (0, "")
-    assert "▸Anna Lindqvist◂" in demo.stdout
-    assert "wounded owl◂" in demo.stdout
-    [mongolia] = [line for line in demo.stdout.splitlines() if "capital of Mongolia" in line]
+async def test_the_installed_wheel_runs_the_demo(bare: BareEnvironment) -> None:
+    with bare.start("demo", "--keep") as demo:
+        assert demo.stderr is not None
+        try:
+            page, token = _line_with("/console/#token=", demo.stderr).split("#token=")
+            async with aiohttp.ClientSession() as client:
+                known = {"Authorization": f"Bearer {token.strip()}"}
+                async with client.get(f"{page.strip()}samples", headers=known) as response:
+                    assert (await response.json())["ready"]
+                async with client.get(f"{page.strip()}samples") as response:
+                    assert response.status == 401
+            _line_with("Ctrl-C stops both", demo.stderr)
+            demo.send_signal(signal.SIGINT)
+            stdout, stderr = demo.communicate()
+        finally:
+            demo.kill()
+    assert (demo.returncode, stderr) == (0, "")
+    assert "▸Anna Lindqvist◂" in stdout
+    assert "wounded owl◂" in stdout
+    [mongolia] = [line for line in stdout.splitlines() if "capital of Mongolia" in line]
     assert "(no answer)" in mongolia
-    assert "not_json" in demo.stdout
-    assert "21 sent, all outcomes received" in demo.stdout
+    assert "not_json" in stdout
+    assert "21 sent, all outcomes received" in stdout
+
+
+def _line_with(text: str, output: IO[str]) -> str:
+    passed = []
+    for line in output:
+        if text in line:
+            return line
+        passed.append(line)
+    raise AssertionError(f"the demo ended: {''.join(passed)}")

@@ -17,18 +17,23 @@ import org.apache.kafka.common.serialization.StringSerializer;
 import qa_worker.AnswerOuterClass.Answer;
 
 /**
- * AskInProtobuf QUESTION CONTEXT [SUBJECT]: asks, and prints the answer as JSON. Registers the schema, or uses the
- * latest one of the subject.
+ * AskInProtobuf QUESTION CONTEXT SUBJECT: asks twice, and prints each answer as JSON in a line. Registers the schema
+ * first, and then uses the latest one of the subject.
  */
 public final class AskInProtobuf {
     public static void main(String[] arguments) throws Exception {
+        ask(arguments[0], arguments[1], null);
+        ask(arguments[0], arguments[1], arguments[2]);
+    }
+
+    private static void ask(String question, String context, String subject) throws Exception {
         Map<String, String> environment = System.getenv();
         String servers = environment.get("KAFKA_BOOTSTRAP_SERVERS");
         String answers = environment.get("QA_ANSWERS_TOPIC");
         var registry = new HashMap<String, Object>(Map.of(
                 "apicurio.registry.url", environment.get("APICURIO_REGISTRY_URL"),
-                "apicurio.registry.auto-register", arguments.length == 2,
-                "apicurio.registry.find-latest", arguments.length == 3,
+                "apicurio.registry.auto-register", subject == null,
+                "apicurio.registry.find-latest", subject != null,
                 // As Confluent's serializers do: message indexes, and no message that names the type.
                 "apicurio.registry.serde.send-indexes", true,
                 "apicurio.registry.serde.send-type-ref", false,
@@ -37,8 +42,8 @@ public final class AskInProtobuf {
                 // It looks for messages at the top level only.
                 "apicurio.registry.serde.validation-enabled", false,
                 "apicurio.registry.deserializer.value.return-class", Answer.class.getName()));
-        if (arguments.length == 3) {
-            registry.put("apicurio.registry.artifact.artifact-id", arguments[2]);
+        if (subject != null) {
+            registry.put("apicurio.registry.artifact.artifact-id", subject);
         }
         var serializer = new ProtobufKafkaSerializer<Envelope.Ask>();
         serializer.configure(registry, false);
@@ -50,8 +55,8 @@ public final class AskInProtobuf {
                 var consumer = new KafkaConsumer<>(kafka, new StringDeserializer(), deserializer)) {
             var ask = Envelope.Ask.newBuilder()
                     .setId(id)
-                    .setQuestion(arguments[0])
-                    .setContext(arguments[1])
+                    .setQuestion(question)
+                    .setContext(context)
                     .putMetadata("tenant", "a")
                     .build();
             producer.send(new ProducerRecord<>(environment.get("QA_QUESTIONS_TOPIC"), 0, "k", ask)).get();
