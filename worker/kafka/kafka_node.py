@@ -50,15 +50,20 @@ class KafkaNode:
     """Runs at most one JVM at a time. The data stays on disk between JVMs, until `remove`."""
 
     def __init__(
-        self, port: int, java: Path, class_path: str, jvm_options: Sequence[str] = ()
+        self,
+        port: int,
+        java: Path,
+        class_path: str,
+        jvm_options: Sequence[str] = (),
+        parent: Path | None = None,
     ) -> None:
-        """Creates the node's directory; starts no process.
+        """Creates the node's directory, in `parent` or among the temporary files; starts no process.
 
         `port` is the listener that `wait_until_serving` connects to. `jvm_options` override the
         built-in options.
         """
         self._port = port
-        self._directory = Path(tempfile.mkdtemp(prefix="qa-worker-kafka-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="qa-worker-kafka-", dir=parent))
         self.properties = self._directory / "server.properties"
         """The configuration file, read at each launch."""
         self._output_file = self._directory / "output"
