@@ -24,7 +24,7 @@ from worker.kafka.kafka_node import CLUSTER_ID, KafkaNode, combined_node_propert
 # More than the demo's heap: the fault tests write more records.
 _MAX_HEAP = "-Xmx512m"
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - each node makes a directory with a name of its own
+MEMORY = Path("/dev/shm")
 """A file system in memory. A node on it takes half the processor time to create a topic."""
 
 _MEMORY_BYTES = 2 * 1024**3
