@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
+from tests.brokers import apache
 from tests.brokers.apache import ApacheKafka
 from tests.brokers.clients import PATIENCE_SECONDS, read
 from tests.brokers.fixtures import StartApacheKafka
@@ -113,7 +113,7 @@ async def test_cluster_elects_a_new_leader_after_the_leader_is_killed(
 def test_stop_removes_process_and_files(
     start_apache_kafka: StartApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(apache, "MEMORY", tmp_path)
     kafka = start_apache_kafka()
     running = kafka.pid()
     assert list(tmp_path.iterdir()) != []

@@ -108,13 +108,15 @@ async def test_an_offset_of_a_deleted_topic_is_refused(topics: Topics) -> None:
 
 async def test_a_metadata_request_creates_no_topic(topics: Topics) -> None:
     settings = topics.with_(KAFKA_TRANSACTION_TIMEOUT_MS="1500")  # of requests, too
+    missing = topics.with_(QA_QUESTIONS_TOPIC="never-described")
+    assert [each.partitions for each in await describe_topics(missing)] == [0, 2, 2]
     client = BrokerClient(client_for_transactions(settings.kafka))
     await client.start()
     with pytest.raises(UnknownTopicOrPartitionError):
         await client.partitions("never-created")
     await client.stop()
     async with admin_client(settings.kafka) as admin:
-        assert "never-created" not in await admin.list_topics()
+        assert not {"never-created", "never-described"} & set(await admin.list_topics())
 
 
 async def _created(admin: AIOKafkaAdminClient, name: str) -> bool:

@@ -50,15 +50,20 @@ class KafkaNode:
     """Runs at most one JVM at a time. The data stays on disk between JVMs, until `remove`."""
 
     def __init__(
-        self, port: int, java: Path, class_path: str, jvm_options: Sequence[str] = ()
+        self,
+        port: int,
+        java: Path,
+        class_path: str,
+        jvm_options: Sequence[str] = (),
+        parent: Path | None = None,
     ) -> None:
-        """Creates the node's directory; starts no process.
+        """Creates the node's directory, by default a temporary one; starts no process.
 
         `port` is the listener that `wait_until_serving` connects to. `jvm_options` override the
-        built-in options.
+        built-in options. `parent` is the directory to create the node's in.
         """
         self._port = port
-        self._directory = Path(tempfile.mkdtemp(prefix="qa-worker-kafka-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="qa-worker-kafka-", dir=parent))
         self.properties = self._directory / "server.properties"
         """The configuration file, read at each launch."""
         self._output_file = self._directory / "output"
@@ -174,6 +179,8 @@ def combined_node_properties(nodes: int) -> dict[str, str]:
         "num.network.threads": "2",
         "num.io.threads": "2",
         "background.threads": "2",
+        # An idle controller otherwise writes a record every 500 ms, which every node then reads.
+        "metadata.max.idle.interval.ms": "0",
         # The default is 128 MiB, allocated at the start.
         "log.cleaner.dedupe.buffer.size": str(2 * 1024 * 1024),
     }

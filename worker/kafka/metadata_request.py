@@ -1,12 +1,14 @@
-"""Metadata v10, which aiokafka 0.14 does not have, written as its own requests are: topics with
-authorized operations (KIP-430) and ids (KIP-516), from Kafka 2.8 on.
+"""Requests for the metadata of named topics that create none of them.
 
-No upstream issue found; remove when aiokafka has it.
+Metadata v10, which aiokafka 0.14 does not have, is written as its own requests are: topics with
+authorized operations (KIP-430) and ids (KIP-516), from Kafka 2.8 on. No upstream issue found;
+remove when aiokafka has it.
 """
 
 from collections.abc import Iterable
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import (
     Boolean,
     CompactArray,
@@ -19,6 +21,21 @@ from aiokafka.protocol.types import (
 )
 
 _NO_TAGS: dict[int, bytes] = {}
+
+_WITHOUT_CREATION = 4
+"""The first version that can ask for a topic by name without creating it, from Kafka 0.11 on."""
+
+
+class NamedTopicsRequest(MetadataRequest):  # type: ignore[misc]
+    """Topics that may not exist. Older brokers than 0.11 answer with all of their topics."""
+
+    def __init__(self, topics: Iterable[str]) -> None:
+        super().__init__(list(topics), allow_auto_topic_creation=False)
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        if request_struct_class.API_VERSION < _WITHOUT_CREATION:
+            return MetadataRequest().build(request_struct_class)
+        return super().build(request_struct_class)
 
 
 class MetadataResponse_v10(Response):  # type: ignore[misc]  # aiokafka is untyped

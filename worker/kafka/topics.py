@@ -16,10 +16,12 @@ from aiokafka.errors import (
     for_code,
 )
 
+from worker.kafka._aiokafka import send_to_any_broker
 from worker.kafka.acl import format_missing
 from worker.kafka.connection import connection_options
 from worker.kafka.diagnostics import explain_connection_errors, require_advertised_broker
 from worker.kafka.errors import StreamingError
+from worker.kafka.metadata_request import NamedTopicsRequest
 from worker.settings import KafkaSettings, Settings
 
 MAX_MESSAGE_BYTES = "max.message.bytes"
@@ -73,8 +75,8 @@ async def describe_with(admin: AIOKafkaAdminClient, settings: Settings) -> list[
 
 async def describe_named(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[Topic]:
     """The topics with these names. Raises `KafkaError`."""
-    # Ask for all topics: asking for one by name can create it.
-    described = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    response = await send_to_any_broker(admin, NamedTopicsRequest(names))
+    described = {topic["topic"]: topic for topic in response.to_object()["topics"]}
     existing = [name for name in names if name in described and not described[name]["error_code"]]
     configs = await _fetch_configs(admin, existing)
     return [
