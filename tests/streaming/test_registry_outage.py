@@ -9,6 +9,7 @@ import pytest
 
 from tests.schema_registry import framed_values as framed
 from tests.schema_registry.faulty_registry import Fault, FaultyRegistry, faulty_registry
+from tests.schema_registry.outages import PROGRAM
 from tests.streaming.topics import Topics, event, until
 from tests.streaming.worker_process import WorkerProcess
 
@@ -40,7 +41,7 @@ async def test_waiting_is_no_stall_and_keeps_the_membership(
 ) -> None:
     short = {"QA_STALL_SECONDS": "2", "KAFKA_MAX_POLL_INTERVAL_MS": "3000"}
     short["KAFKA_MAX_POLL_RECORDS"] = "100"
-    async with WorkerProcess(environment(topics, registry, **short)) as worker:
+    async with WorkerProcess(environment(topics, registry, **short), PROGRAM) as worker:
         await topics.send([framed.avro(9999)], partition=0)
         await topics.committed_are({0: 1, 1: 0})
         await registry.begin(Fault.ANSWERS_401)

@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
             return
         # A question to a broker or to a log takes processor time from what the test waits for:
         # the longer that takes, the rarer are the questions.
-        await asyncio.sleep(min(max(0.01, waited / 20), 0.05))
+        await asyncio.sleep(min(max(0.01, waited / 20), 0.25))
     raise AssertionError(f"not within {TIMEOUT_SECONDS:g} s: {what}")
 
 
