@@ -47,7 +47,6 @@ _PROPERTIES = {
     # Nodes are killed every few seconds, so they recover little at each start.
     "num.recovery.threads.per.data.dir": "1",
     "num.replica.fetchers": "1",
-    "replica.fetch.wait.max.ms": "100",
     "replica.lag.time.max.ms": "5000",
     "controller.quorum.election.timeout.ms": "500",
     "controller.quorum.fetch.timeout.ms": "1000",
