@@ -58,9 +58,8 @@ class Rotating:
         self.keystores.reverse()
         self.use_keystore()
 
-    def use_keystore(self) -> Path:
-        """Returns the path that the broker reads."""
-        return shutil.copy(self.keystores[0], self.directory / "rotating.pem")
+    def use_keystore(self) -> None:
+        shutil.copy(self.keystores[0], self.directory / "rotating.pem")
 
 
 @pytest.fixture(scope="module")
