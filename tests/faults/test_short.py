@@ -31,7 +31,7 @@ MAIN_KINDS = [
     fault(1, Kind.CUT, seconds=1.0),
     fault(2, Kind.PAUSE, seconds=2.5),
     fault(0, Kind.GROUP_COORDINATOR, seconds=0.5),
-    fault(0, Kind.KILL_AT, point="batch"),
+    fault(0, Kind.KILL_AT, point="batch", chance=0.2),
     fault(1, Kind.BLACK_HOLE, seconds=2.5),
     fault(0, Kind.SMALL_LIMIT, seconds=1.0),
     fault(0, Kind.TRANSACTION_COORDINATOR, seconds=0.5),
