@@ -1,10 +1,10 @@
-"""One broker for all processes of a run. pytest-xdist starts several, and a broker for each would
-compete with the tests for the processors.
+"""One broker of a kind for all processes of a run. pytest-xdist starts several, and a broker for
+each would compete with the tests for the processors.
 """
 
 import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from tests.brokers.protocol import Broker
 
 
 @dataclass(slots=True)
-class BrokerOfAnotherProcess:
-    """A broker that another process of the run starts and ends."""
+class SharedBroker:
+    """A broker that `shared_broker` starts and ends."""
 
     name: str
     bootstrap_servers: str
@@ -33,29 +33,40 @@ def directory_of_run(config: pytest.Config, factory: pytest.TempPathFactory) -> 
 
 
 @contextmanager
-def shared_broker(directory: Path, choose: Callable[[], Broker]) -> Iterator[Broker]:
-    """The broker of all processes that name this directory.
+def shared(
+    directory: Path, name: str, start: Callable[[], AbstractContextManager[str]]
+) -> Iterator[str]:
+    """A resource of all processes that name this directory, as the text that describes it.
 
-    The first of them starts it, and ends it when no other uses it. Raises `BrokerUnavailable`.
+    The first of them starts it, and ends it when no other uses it. Raises what `start` raises.
     """
-    note = directory / "broker"
-    with (directory / "broker.users").open("w") as users:
-        with (directory / "broker.lock").open("w") as lock:
+    note = directory / name
+    with (directory / f"{name}.users").open("w") as users, ExitStack() as started:
+        with (directory / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file closes
-            fcntl.flock(users, fcntl.LOCK_SH)  # waits for a broker that is about to end
-            started: Broker | None = None
+            fcntl.flock(users, fcntl.LOCK_SH)  # waits for a resource that is about to end
             if note.exists():
-                name, servers = note.read_text().split("\n")
+                text = note.read_text()
             else:
-                started = choose()
-                started.start()
-                note.write_text(f"{started.name}\n{started.bootstrap_servers}")
-        if started is None:
-            yield BrokerOfAnotherProcess(name, servers)
-            return
+                text = started.enter_context(start())
+                note.write_text(text)
+                started.callback(note.unlink)
+                started.callback(fcntl.flock, users, fcntl.LOCK_EX)  # waits for other processes
+        yield text
+
+
+@contextmanager
+def shared_broker(directory: Path, choose: Callable[[], Broker]) -> Iterator[Broker]:
+    """The broker of all processes that name this directory. Raises `BrokerUnavailable`."""
+
+    @contextmanager
+    def start() -> Iterator[str]:
+        broker = choose()
+        broker.start()
         try:
-            yield started
+            yield f"{broker.name}\n{broker.bootstrap_servers}"
         finally:
-            fcntl.flock(users, fcntl.LOCK_EX)  # waits for the other processes
-            note.unlink()
-            started.stop()
+            broker.stop()
+
+    with shared(directory, "broker", start) as text:
+        yield SharedBroker(*text.split("\n"))

@@ -26,6 +26,8 @@ from tests.kafka.raw_batches import produce
 from worker.kafka.kafka_node import free_ports
 
 NODES = 3
+RACKS = ("a", "b", "c")
+"""By node."""
 SMALL_DISK_NODE = NODES - 1
 
 TIMEOUT_SECONDS = 60.0
@@ -47,10 +49,11 @@ _PROPERTIES = {
     # Nodes are killed every few seconds, so they recover little at each start.
     "num.recovery.threads.per.data.dir": "1",
     "num.replica.fetchers": "1",
-    "replica.fetch.wait.max.ms": "100",
     "replica.lag.time.max.ms": "5000",
     "controller.quorum.election.timeout.ms": "500",
     "controller.quorum.fetch.timeout.ms": "1000",
+    # Clients that name their rack fetch from the follower there.
+    "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
 }
 
 
@@ -73,6 +76,7 @@ class Cluster:
                 for slot, proxies in enumerate(self.proxies)
             ],
             data={SMALL_DISK_NODE: self.disk.path / "data"} if self.disk else {},
+            racks=RACKS,
         )
 
     async def __aenter__(self) -> Self:
@@ -185,6 +189,13 @@ class Cluster:
             )
 
         await until(complete, f"{', '.join(topics)} in sync")
+
+    async def leader(self, topic: str) -> int:
+        """Node id of the leader of the topic's first partition. Raises `KafkaError`."""
+        async with self.admin() as admin:
+            (described,) = await admin.describe_topics([topic])
+        leader: int = min(described["partitions"], key=lambda each: each["partition"])["leader"]
+        return leader
 
     async def _coordinator(self, key: str, kind: int) -> int:
         found: list[int] = []

@@ -94,6 +94,22 @@ async def test_lowered_limit_rejects_records_until_restored(cluster: Cluster, na
             pass
 
 
+async def test_cluster_elects_a_new_leader_after_the_leader_is_killed(
+    cluster: Cluster, names: Names
+) -> None:
+    await created(cluster, names)
+    leader = await cluster.leader(names.questions)
+    async with AIOKafkaProducer(bootstrap_servers=cluster.servers, acks="all") as producer:
+        await producer.send_and_wait(names.questions, b"before", partition=0)
+        await asyncio.to_thread(cluster.kafka.kill, leader)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                after = await producer.send_and_wait(names.questions, b"after", partition=0)
+        finally:
+            await asyncio.to_thread(cluster.kafka.restart, leader)
+    assert after.offset == 1
+
+
 async def test_full_disk_ends_its_node_which_restarts_when_freed(
     cluster: Cluster, names: Names
 ) -> None:

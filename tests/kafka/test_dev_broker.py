@@ -41,23 +41,22 @@ def listens(address: str) -> bool:
 def test_it_starts_without_network_and_leaves_nothing(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also beside another one, and again after its end."""
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     broker = DevBroker()
 
-    for _ in range(2):
-        with broker:
-            address = broker.bootstrap_servers
-            assert listens(address)
-        assert not listens(address)
-        assert list(scratch.iterdir()) == []
-        broker.stop()  # once more does nothing
-
-
-@pytest.mark.broker
-def test_two_at_once_do_not_meet() -> None:
-    with DevBroker() as one, DevBroker() as other:
-        assert one.bootstrap_servers != other.bootstrap_servers
+    with broker:
+        address = broker.bootstrap_servers
+        assert listens(address)
+        with DevBroker() as other:
+            assert listens(other.bootstrap_servers)
+            assert other.bootstrap_servers != address
+    assert not listens(address)
+    assert list(scratch.iterdir()) == []
+    broker.stop()  # once more does nothing
+    with broker:
+        assert listens(broker.bootstrap_servers)
 
 
 @pytest.mark.broker

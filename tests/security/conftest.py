@@ -1,9 +1,13 @@
 """Fixtures: a broker with TLS, SASL and an authorizer, and topics with the documented ACLs."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 
 import pytest
 
+from tests.brokers.shared import directory_of_run, shared
 from tests.observability.conftest import restored_logging
 from tests.security.acls import grant
 from tests.security.documented_acls import documented_acls
@@ -15,9 +19,19 @@ __all__ = ["kafka", "restored_logging", "running", "topics"]
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    with secure_broker(tmp_path_factory.mktemp("secure_broker")) as broker:
-        yield broker
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecureBroker]:
+    """One for all processes of the run. Tests have topics of their own."""
+
+    @contextmanager
+    def start() -> Iterator[str]:
+        with secure_broker(tmp_path_factory.mktemp("secure_broker")) as broker:
+            yield json.dumps(asdict(broker))
+
+    directory = directory_of_run(request.config, tmp_path_factory)
+    with shared(directory, "secure-broker", start) as text:
+        yield SecureBroker(**json.loads(text))
 
 
 @pytest.fixture

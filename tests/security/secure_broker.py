@@ -24,13 +24,12 @@ _JAAS = "org.apache.kafka.common.security"
 class SecureBroker:
     """A running broker, and the worker's environment variables for each kind of login."""
 
-    kafka: ApacheKafka
-    authority: Authority
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The address of the listener that needs no login."""
-        return self.kafka.bootstrap_servers
+    bootstrap_servers: str
+    """The address of the listener that needs no login."""
+    ports: dict[str, int]
+    """Listener to port."""
+    directory: str
+    """Of the certificates."""
 
     def tls(self) -> dict[str, str]:
         """Returns settings to log in by client certificate, as `User:CN=qa-worker`."""
@@ -68,17 +67,17 @@ class SecureBroker:
 
     def port(self, listener: str) -> int:
         """Returns the port of the listener `TLS` (client certificates) or `LOGIN` (SASL)."""
-        return self.kafka.port(listener, 0)
+        return self.ports[listener]
 
     @property
     def keystore(self) -> Path:
         """The client's keystore, a PEM file. `KEY_PASSWORD` decrypts its key."""
-        return self.authority.certificate.parent / f"{USER}.pem"
+        return Path(self.directory, f"{USER}.pem")
 
     def _with_truststore(self, listener: str) -> dict[str, str]:
         return {
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.port(listener)}",
-            "KAFKA_SSL_TRUSTSTORE_LOCATION": str(self.authority.certificate),
+            "KAFKA_SSL_TRUSTSTORE_LOCATION": str(Path(self.directory, "authority.pem")),
         }
 
 
@@ -111,4 +110,5 @@ def secure_broker(directory: Path) -> Iterator[SecureBroker]:
         scram += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
     listeners = [Listener("TLS", protocol="SSL"), Listener("LOGIN", protocol="SASL_SSL")]
     with ApacheKafka(properties=properties, listeners=listeners, format_options=scram) as kafka:
-        yield SecureBroker(kafka, authority)
+        ports = {listener.name: kafka.port(listener.name, 0) for listener in listeners}
+        yield SecureBroker(kafka.bootstrap_servers, ports, str(directory))

@@ -1,6 +1,6 @@
 """Certificates, passwords and addresses that change while the worker runs, on Apache Kafka.
 
-The brokers are restarted, as in any such rotation: open connections would outlive it.
+Open connections would outlive a rotation: the broker is restarted, or a proxy resets them.
 """
 
 import asyncio
@@ -38,42 +38,63 @@ class Rotating:
 
     kafka: ApacheKafka
     directory: Path
-    old: Authority
-    new: Authority
+    authorities: list[Authority]
+    """The first has signed the broker's certificate."""
+    keystores: list[Path]
+    """By each of the authorities."""
+    login_port: int
+    """The advertised port of the listener for logins, on which a proxy has to listen."""
     bootstrap_port: int
     advertised_ports: tuple[int, int]
     """The first is advertised."""
 
     @property
-    def keystore(self) -> Path:
-        return self.directory / "rotating.pem"
-
-    @property
     def truststore(self) -> Path:
         return self.directory / "trusted.pem"
+
+    def rotate(self) -> None:
+        """The other authority signs the broker's certificate from its next start on."""
+        self.authorities.reverse()
+        self.keystores.reverse()
+        self.use_keystore()
+
+    def use_keystore(self) -> None:
+        shutil.copy(self.keystores[0], self.directory / "rotating.pem")
 
 
 @pytest.fixture(scope="module")
 def rotating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotating]:
     directory = tmp_path_factory.mktemp("rotating")
-    old, new = Authority(directory, "old"), Authority(directory, "new")
-    keystore = shutil.copy(old.keystore("by-old", host="127.0.0.1"), directory / "rotating.pem")
-    bootstrap_port, *advertised = free_ports(3)
+    authorities = [Authority(directory, name) for name in ("old", "new")]
+    keystores = [each.keystore(f"by-{n}", host="127.0.0.1") for n, each in enumerate(authorities)]
+    login, bootstrap, first, second = free_ports(4)
+    listeners = [
+        Listener("TLS", protocol="SSL"),
+        Listener("LOGIN", [login], protocol="SASL_PLAINTEXT"),
+        Listener("MOVING", [first]),
+    ]
     properties = {
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(keystore),
+        "ssl.keystore.location": str(directory / "rotating.pem"),
         "sasl.enabled.mechanisms": "SCRAM-SHA-512",
         "listener.name.login.scram-sha-512.sasl.jaas.config": _SCRAM,
     }
-    listeners = [
-        Listener("TLS", protocol="SSL"),
-        Listener("LOGIN", protocol="SASL_PLAINTEXT"),
-        Listener("MOVING", advertised[:1]),
-    ]
     password = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={FIRST}]"]
-    with ApacheKafka(properties=properties, listeners=listeners, format_options=password) as kafka:
-        ports = (advertised[0], advertised[1])
-        yield Rotating(kafka, directory, old, new, bootstrap_port, ports)
+    kafka = ApacheKafka(properties=properties, listeners=listeners, format_options=password)
+    rotating = Rotating(kafka, directory, authorities, keystores, login, bootstrap, (first, second))
+    rotating.use_keystore()
+    with kafka:
+        yield rotating
+
+
+@pytest.fixture
+async def login(rotating: Rotating) -> AsyncIterator[Proxy]:
+    """The connections of workers to the listener for logins."""
+    proxy = Proxy(rotating.login_port)
+    proxy.target = rotating.kafka.port("LOGIN", 0)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
 
 
 @pytest.fixture
@@ -106,9 +127,11 @@ async def at_work(topics: Topics, environment: dict[str, str]) -> AsyncIterator[
         await asyncio.wait([worker.task])
 
 
-async def restart(kafka: ApacheKafka) -> None:
-    await asyncio.to_thread(kafka.terminate)
-    await asyncio.to_thread(kafka.restart)
+async def reset(proxy: Proxy) -> None:
+    """Closes the connections, as a restarted broker does."""
+    assert proxy.connections
+    proxy.cut()
+    await proxy.restore()
 
 
 async def goes_on(topics: Topics, worker: RunningWorker) -> None:
@@ -127,9 +150,7 @@ async def _has_or_ended(topics: Topics, worker: RunningWorker) -> bool:
 async def test_a_rotated_certificate_authority_needs_no_restart(
     rotating: Rotating, topics: Topics, delivery: str
 ) -> None:
-    rotating.truststore.write_bytes(rotating.old.certificate.read_bytes())
-    shutil.copy(rotating.directory / "by-old.pem", rotating.keystore)
-    await restart(rotating.kafka)
+    rotating.truststore.write_bytes(rotating.authorities[0].certificate.read_bytes())
     environment = {
         "QA_DELIVERY": delivery,
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{rotating.kafka.port('TLS', 0)}",
@@ -137,9 +158,10 @@ async def test_a_rotated_certificate_authority_needs_no_restart(
         "KAFKA_SSL_TRUSTSTORE_LOCATION": str(rotating.truststore),
     }
     async with at_work(topics, environment) as worker:
-        shutil.copy(rotating.new.keystore("by-new", host="127.0.0.1"), rotating.keystore)
+        rotating.rotate()
         with capture_logs() as logs:
-            await restart(rotating.kafka)
+            await asyncio.to_thread(rotating.kafka.terminate)
+            await asyncio.to_thread(rotating.kafka.restart)
             named = lambda: any(  # noqa: E731
                 each["event"] == "new_connection_failed"
                 and "certificate verify failed" in each["error"]
@@ -147,13 +169,13 @@ async def test_a_rotated_certificate_authority_needs_no_restart(
                 for each in logs
             )
             await until(named, "the log names the refused certificate")
-        both = rotating.old.certificate.read_bytes() + rotating.new.certificate.read_bytes()
-        rotating.truststore.write_bytes(both)
+        both = [each.certificate.read_bytes() for each in rotating.authorities]
+        rotating.truststore.write_bytes(b"".join(both))
         await goes_on(topics, worker)
 
 
 async def test_a_changed_password_in_a_file_needs_no_restart(
-    rotating: Rotating, topics: Topics, tmp_path: Path
+    rotating: Rotating, login: Proxy, topics: Topics, tmp_path: Path
 ) -> None:
     await _set_password(rotating, FIRST)
     password = tmp_path / "password"
@@ -162,18 +184,18 @@ async def test_a_changed_password_in_a_file_needs_no_restart(
     async with at_work(topics, environment) as worker:
         await _set_password(rotating, SECOND)
         password.write_text(SECOND)
-        await restart(rotating.kafka)
+        await reset(login)
         await goes_on(topics, worker)
 
 
 async def test_a_refused_password_ends_the_worker_and_is_named(
-    rotating: Rotating, topics: Topics
+    rotating: Rotating, login: Proxy, topics: Topics
 ) -> None:
     await _set_password(rotating, FIRST)
     environment = {**_login(rotating), "KAFKA_SASL_PASSWORD": FIRST}
     async with at_work(topics, environment) as worker:
         await _set_password(rotating, SECOND)
-        await restart(rotating.kafka)
+        await reset(login)
         await until(worker.task.done, "the worker ends")
         with pytest.raises(StreamingError, match=r"rejects the login \(SASL_PLAINTEXT, SCRAM-SHA"):
             await worker.task
@@ -215,7 +237,7 @@ async def _set_password(rotating: Rotating, password: str) -> None:
 
 def _login(rotating: Rotating) -> dict[str, str]:
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{rotating.kafka.port('LOGIN', 0)}",
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{rotating.login_port}",
         "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
         "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
         "KAFKA_SASL_USERNAME": USER,
