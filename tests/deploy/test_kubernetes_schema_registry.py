@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.deploy.kubernetes import ROOT, Resource, rendered, template
+from tests.deploy.kubernetes import ROOT, Resource, parsed, rendered, template
 from tests.deploy.test_kubernetes_hardening import problems
 from worker.settings.environment import load, variables
 
@@ -33,7 +33,7 @@ def text(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def only(text: str, *kinds: str) -> Resource:
-    (found,) = (each for each in yaml.safe_load_all(text) if each["kind"] in kinds)
+    (found,) = (each for each in parsed(text) if each["kind"] in kinds)
     return dict(found)
 
 
