@@ -1,7 +1,7 @@
 """How many examples a property test tries.
 
-`TEST_EXAMPLES_SHARE`, 1 by default, is the share of them that run: `make test-fast` sets a lower
-one. Each property still runs.
+`TEST_EXAMPLES_SHARE`, 1 by default, is the share of them that run: `make test-fast` and CI set a
+lower one. Each property still runs.
 """
 
 import os

@@ -7,11 +7,11 @@ and definitions of custom resources with OpenAPI schemas.
 import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests.deploy.kubernetes import parsed
 from tests.tools import tool, tool_file
 
 VERSIONS = ("1.32.0", "1.37.0")
@@ -65,10 +65,12 @@ def _self_contained(path: Path, definitions: Schema) -> Schema:
     return schema
 
 
+@cache
 def _custom_resources() -> dict[tuple[str, str], Schema]:
     schemas = {}
     for path in tool_file("kubernetes/crds").iterdir():
-        spec = yaml.safe_load(path.read_text())["spec"]
+        (definition,) = parsed(path.read_text())
+        spec = definition["spec"]
         for version in spec["versions"]:
             api = f"{spec['group']}/{version['name']}"
             schemas[api, spec["names"]["kind"]] = _strict(version["schema"]["openAPIV3Schema"])

@@ -13,6 +13,7 @@ import yaml
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
+from tests.deploy.kubernetes import parsed
 from tests.deploy.queries import RULES, Selector, alerts, panel_queries, rules, selectors
 from tests.tools import tool
 from worker.observability import metrics
@@ -77,14 +78,15 @@ def test_scenario_fails_for_a_changed_rule(
     content = _scenarios()
     content["tests"] = [scenario for scenario in content["tests"] if scenario["name"] == name]
     assert content["tests"]
-    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(content), "utf-8")
+    (tmp_path / "rules_test.yml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper), "utf-8")
     with pytest.raises(AssertionError, match="FAILED"):
         _promtool("test", "rules", "rules_test.yml", directory=tmp_path)
 
 
 def _scenarios() -> dict[str, Any]:
     """Returns the content of rules_test.yml."""
-    content: dict[str, Any] = yaml.safe_load(RULES.with_name("rules_test.yml").read_text("utf-8"))
+    content: dict[str, Any]
+    (content,) = parsed(RULES.with_name("rules_test.yml").read_text("utf-8"))
     return content
 
 

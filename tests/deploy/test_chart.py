@@ -12,7 +12,7 @@ import yaml
 
 from deploy.helm.generate.files import files
 from deploy.release.checks import version_of
-from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, ChartError, template
+from tests.deploy.kubernetes import CHART, OVERLAYS, ROOT, ChartError, parsed, template
 from tests.tools import tool
 from worker.settings.environment import load, variables
 
@@ -31,7 +31,7 @@ def set_json(**values: Any) -> tuple[str, ...]:
 
 def rendered(*names: str, **values: Any) -> dict[str, dict[str, Any]]:
     """Kind to resource."""
-    documents = yaml.safe_load_all(template(*names, options=set_json(**values)))
+    documents = parsed(template(*names, options=set_json(**values)))
     return {each["kind"]: each for each in documents}
 
 
@@ -208,7 +208,7 @@ class TestValues:
         command = [tool("helm"), "template", "app", str(tmp_path)]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
-        found = list(yaml.safe_load_all(result.stdout))
+        found = parsed(result.stdout)
         names = [each["metadata"]["name"] for each in found if each["kind"] == "Deployment"]
         assert sorted(names) == ["app-batch", "app-interactive"]
         assert len({(each["kind"], each["metadata"]["name"]) for each in found}) == len(found)
@@ -232,7 +232,7 @@ class TestValues:
 
     def test_each_topic_of_questions_has_a_trigger(self) -> None:
         options = ("--skip-schema-validation", '--set-json=settings.QA_QUESTIONS_TOPICS="a:8, b:1"')
-        documents = yaml.safe_load_all(template("keda", options=options))
+        documents = parsed(template("keda", options=options))
         (scaler,) = (each for each in documents if each["kind"] == "ScaledObject")
         triggers = [trigger["metadata"] for trigger in scaler["spec"]["triggers"]]
         assert [metadata.pop("topic") for metadata in triggers] == ["a", "b"]

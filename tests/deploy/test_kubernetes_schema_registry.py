@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.deploy.kubernetes import ROOT, Resource, rendered, template
+from tests.deploy.kubernetes import ROOT, Resource, parsed, rendered, template
 from tests.deploy.test_kubernetes_hardening import problems
 from worker.settings.environment import load, variables
 
@@ -18,22 +18,25 @@ FILES = "/etc/qa-worker/schema-registry"
 SECRETS = {"user-info": "worker:hunter2\n", "ca.crt": "certificate"}
 
 
-@pytest.fixture(params=["overlays/keda-sasl-tls", "overlays/static-members", "chart"])
-def text(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(
+    scope="module", params=["overlays/keda-sasl-tls", "overlays/static-members", "chart"]
+)
+def text(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The component on an overlay whose pods have a Secret, a name, or in the chart."""
     if request.param == "chart":
         return template("keda-sasl-tls", "schema-registry")
-    above = os.path.relpath(ROOT, tmp_path.resolve())
+    directory = tmp_path_factory.mktemp("overlay").resolve()
+    above = os.path.relpath(ROOT, directory)
     own = {
         "resources": [f"{above}/{request.param}"],
         "components": [f"{above}/components/schema-registry"],
     }
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
-    return rendered(tmp_path)
+    (directory / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    return rendered(directory)
 
 
 def only(text: str, *kinds: str) -> Resource:
-    (found,) = (each for each in yaml.safe_load_all(text) if each["kind"] in kinds)
+    (found,) = (each for each in parsed(text) if each["kind"] in kinds)
     return dict(found)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.kubernetes import ROOT, Resource, rendered
+from tests.deploy.kubernetes import ROOT, Resource, parsed, rendered
 from tests.deploy.measured import figures
 from worker.settings.environment import load
 
@@ -27,7 +27,7 @@ def overlay(request: pytest.FixtureRequest, tmp_path: Path) -> list[Resource]:
             }
         )
     )
-    return list(yaml.safe_load_all(rendered(tmp_path)))
+    return parsed(rendered(tmp_path))
 
 
 def test_each_questions_topic_has_a_trigger(overlay: list[Resource]) -> None:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from deploy.documented_acls import documented_acls
 from deploy.strimzi.generate.resources import DIRECTORY, USERS, files
-from tests.deploy.kubernetes import rendered, template
+from tests.deploy.kubernetes import parsed, rendered, template
 from tests.deploy.kubernetes_schemas import VERSIONS, validate, write_schemas
 from worker.kafka.acl import required_by_worker
 from worker.settings.environment import load
@@ -20,7 +19,7 @@ OPTIONS = {"topic": "--topic", "group": "--group", "transactionalId": "--transac
 def user(name: str) -> dict[str, Any]:
     (found,) = (
         each
-        for each in yaml.safe_load_all((DIRECTORY / "kafkausers.yaml").read_text("utf-8"))
+        for each in parsed((DIRECTORY / "kafkausers.yaml").read_text("utf-8"))
         if each["metadata"]["name"] == name
     )
     return dict(found)
@@ -70,7 +69,7 @@ def test_the_charts_values_in_the_readme_log_in_as_the_user(
     )
     (tmp_path / "values.yaml").write_text(block, "utf-8")
     text = template(options=(f"--values={tmp_path / 'values.yaml'}",))
-    found = {each["kind"]: each for each in yaml.safe_load_all(text)}
+    found = {each["kind"]: each for each in parsed(text)}
     kinds = {(each["apiVersion"], kind) for kind, each in found.items()}
     schemas = write_schemas(kinds, tmp_path_factory.mktemp("schemas"))
     code, output = validate(text, schemas, VERSIONS[-1])

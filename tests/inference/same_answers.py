@@ -64,9 +64,18 @@ WAYS: dict[str, Callable[[InferenceEngine, Sequence[Question]], Answers]] = {
 }
 
 
-def read(bundle: Bundle, questions: Sequence[Question], way: str, *, threads: int) -> Answers:
-    """Every question's answer. Raises `AssertionError` for a rejection."""
-    defaults = InferenceOptions(threads=threads, top_k=TOP_K)
+def read(
+    bundle: Bundle,
+    questions: Sequence[Question],
+    way: str,
+    *,
+    threads: int,
+    max_tokens: int | None = None,
+) -> Answers:
+    """Every question's answer, from windows of `max_tokens`. Raises `AssertionError` for a
+    rejection.
+    """
+    defaults = InferenceOptions(threads=threads, top_k=TOP_K, max_tokens=max_tokens)
     if way == "mixed batches":
         defaults = defaults.model_copy(
             update={"max_batch_tokens": MIXED_TOKENS, "max_padding": MIXED_PADDING}

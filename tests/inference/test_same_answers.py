@@ -3,12 +3,14 @@
 import pytest
 
 from schemas.question import Question
-from tests.inference.same_answers import WAYS, Answers, differing, good_questions, read
+from tests.inference.same_answers import Answers, differing, good_questions, read
 from worker.cli.demo_events import demo_questions
 from worker.model_tools.evaluation.squad import Example
 from worker.models.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 
 pytestmark = pytest.mark.long
+
+MAX_TOKENS = 192
 
 
 @pytest.fixture(scope="module")
@@ -22,24 +24,34 @@ def questions() -> list[Question]:
     examples = [
         Example(f"{number}-{length}", each.question, each.passages[0].text[:length], ())
         for number, each in enumerate(demo_questions())
-        for length in (40, 200, 3000)
+        # Number 17 has several windows.
+        for length in {0: (200,), 1: (40, 1500)}.get(number % 4, ())
     ]
     return good_questions(examples)
 
 
 @pytest.fixture(scope="module")
 def alone(bundle: Bundle, questions: list[Question]) -> Answers:
-    return read(bundle, questions, "alone", threads=1)
+    return read(bundle, questions, "alone", threads=1, max_tokens=MAX_TOKENS)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "threads"),
+    [
+        ("in order", 1),
+        ("in reverse", 2),
+        ("alone", 2),
+        ("mixed batches", 1),
+        ("mixed batches", 2),
+    ],
+)
 def test_order_company_and_threads_change_nothing(
     bundle: Bundle, questions: list[Question], alone: Answers, way: str, threads: int
 ) -> None:
-    answers = read(bundle, questions, way, threads=threads)
+    answers = read(bundle, questions, way, threads=threads, max_tokens=MAX_TOKENS)
     assert len(answers) == len(questions)
     assert differing(alone, answers) == []
+    assert max(answer.windows for answer in answers.values()) > 1
 
 
 def test_a_difference_is_seen(alone: Answers) -> None:

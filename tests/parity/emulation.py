@@ -5,8 +5,7 @@ The result is transformers 4.57's with all switches on, and the worker's with al
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ _MASKED = -10_000.0
 _NO_NULL_SCORE = 1_000_000.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     window: int
     start: int
     end: int
@@ -82,6 +80,7 @@ def emulate(
     readable = any(window.in_context.any() for window in encoded.windows)
     if not readable and Difference.BLANK_CONTEXT not in differences:
         return (AnswerSpan("", 0.0, 0, 0),)
+    impossible = Difference.IMPOSSIBLE_SPANS in differences
     candidates: list[_Candidate] = []
     no_answer_score = _NO_NULL_SCORE
     for number, window in enumerate(encoded.windows):
@@ -97,7 +96,7 @@ def emulate(
             for start_char, end_char, score in zip(
                 starts.tolist(), ends.tolist(), scores.tolist(), strict=True
             )
-            if Difference.IMPOSSIBLE_SPANS in differences or start_char < end_char
+            if impossible or start_char < end_char
         ]
     spans = [
         (candidate.score, candidate.start, candidate.end)
@@ -105,11 +104,10 @@ def emulate(
     ]
     if setting.handle_impossible_answer:
         spans.append((no_answer_score, 0, 0))
-    spans.sort(
-        key=lambda span: (
-            -span[0] if Difference.TIE_ORDER in differences else (-span[0], span[1], span[2])
-        )
-    )
+    if Difference.TIE_ORDER in differences:
+        spans.sort(key=lambda span: -span[0])
+    else:
+        spans.sort(key=lambda span: (-span[0], span[1], span[2]))
     return tuple(
         AnswerSpan(encoded.context[start:end], score, start, end)
         for score, start, end in spans[: setting.top_k]
@@ -207,9 +205,10 @@ def _merge(
     """Merges candidates with equal keys. Their score is the sum (`add`) or the maximum."""
     merged: dict[Hashable, _Candidate] = {}
     for candidate in candidates:
-        first = merged.setdefault(key(candidate), candidate)
+        of_candidate = key(candidate)
+        first = merged.setdefault(of_candidate, candidate)
         if first is not candidate:
             scores = first.score, candidate.score
             score = sum(scores) if add else max(scores)
-            merged[key(candidate)] = _Candidate(first.window, first.start, first.end, score)
+            merged[of_candidate] = _Candidate(first.window, first.start, first.end, score)
     return merged.values()

@@ -46,6 +46,8 @@ class Replay:
         self._encoder = Encoder(
             bundle.tokenizer_file, max_seq_len=origin.max_seq_len, doc_stride=origin.doc_stride
         )
+        self._outcomes: dict[str, list[tuple[Setting, Outcome]]] = {}
+        self._emulations: dict[str, Emulation] = {}
 
     def windows(self, case: Case) -> tuple[EncodedContext, list[Window]] | None:
         """Returns the context and its windows, or `None` if the worker rejects the question."""
@@ -56,8 +58,13 @@ class Replay:
             stride=self._origin.doc_stride,
         )
 
-    def outcomes(self, case: Case) -> Iterator[tuple[Setting, Outcome]]:
-        """Yields each setting with the worker's outcome on the recorded logits."""
+    def outcomes(self, case: Case) -> list[tuple[Setting, Outcome]]:
+        """Each setting with the worker's outcome on the recorded logits."""
+        if case.name not in self._outcomes:
+            self._outcomes[case.name] = list(self._run(case))
+        return self._outcomes[case.name]
+
+    def _run(self, case: Case) -> Iterator[tuple[Setting, Outcome]]:
         encoded = self.windows(case)
         for setting in self._origin.settings:
             if encoded is None or case.worker_windows is None:
@@ -72,7 +79,9 @@ class Replay:
             yield setting, worker_spans(case.context, context, with_logits, setting)
 
     def emulation(self, case: Case) -> Emulation:
-        return case.emulation(self._encoder)
+        if case.name not in self._emulations:
+            self._emulations[case.name] = case.emulation(self._encoder)
+        return self._emulations[case.name]
 
 
 @pytest.fixture(scope="module")

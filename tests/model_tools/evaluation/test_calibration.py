@@ -58,12 +58,12 @@ def answered(each: ScoredSpan) -> Sample:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_the_temperature_behind_the_outcomes_is_found(temperature: float) -> None:
-    assert fit_temperature(candidates(4000, temperature)) == pytest.approx(temperature, rel=0.1)
+    assert fit_temperature(candidates(1500, temperature)) == pytest.approx(temperature, rel=0.1)
 
 
 def test_a_fit_makes_scores_of_other_outcomes_reliable() -> None:
     result = calibrate(
-        [answered(each) for each in candidates(4000, 2.0)], no_answer=False, threshold=0.0
+        [answered(each) for each in candidates(2000, 2.0)], no_answer=False, threshold=0.0
     )
     assert result.before.ece > 0.1
     assert result.after.ece < 0.03
@@ -74,7 +74,7 @@ def test_half_of_the_samples_say_nothing_about_their_own_fit() -> None:
     """Labels of the first half by temperature 2, of the second by 0.5: each half is then shown at
     the temperature of the other, which is worse than none.
     """
-    mixed = [*candidates(2000, 2.0), *candidates(2000, 0.5, seed=2)]
+    mixed = [*candidates(500, 2.0), *candidates(500, 0.5, seed=2)]
     result = calibrate([answered(each) for each in mixed], no_answer=False, threshold=0.0)
     assert result.after.brier > result.before.brier
 
