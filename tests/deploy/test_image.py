@@ -117,7 +117,7 @@ def test_every_shared_library_is_found(image: Image) -> None:
 @pytest.mark.tools
 def test_imported_modules_are_precompiled(image: Image) -> None:
     code = (
-        "import os, sys, worker.cli.run, worker.schema_registry.opening\n"
+        "import os, sys, worker.cli.run, worker.console.server, worker.schema_registry.opening\n"
         "specs = (getattr(module, '__spec__', None) for module in sys.modules.values())\n"
         "cached = [s.cached for s in specs if s and s.cached and s.origin != 'frozen']\n"
         "print(len(cached), *(path for path in cached if not os.path.exists(path)))"
