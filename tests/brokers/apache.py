@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.brokers.distribution import suite_class_path, suite_distribution
+from tests.brokers.distribution import suite_class_path, suite_distribution, suite_java
 from worker.kafka.class_archive import ClassArchive
 from worker.kafka.dev_broker import DevBroker
-from worker.kafka.java_runtime import JavaRuntime, find_java
+from worker.kafka.java_runtime import JavaRuntime
 from worker.kafka.kafka_node import CLUSTER_ID, KafkaNode, combined_node_properties, free_ports
 
 # More than the demo's heap: the fault tests write more records.
@@ -77,7 +77,7 @@ class ApacheKafka:
 
     def start(self) -> None:
         """Starts all nodes and waits until they serve. Raises `BrokerUnavailable`."""
-        java = find_java()
+        java = suite_java()
         archive = ClassArchive.find(java, suite_class_path())
         if not archive.path.exists():
             with DevBroker(suite_distribution()):

@@ -1,4 +1,4 @@
-"""Selects the suite's version of Apache Kafka by `TEST_KAFKA_VERSION`.
+"""Selects the suite's Java, and its version of Apache Kafka by `TEST_KAFKA_VERSION`.
 
 The default is the demo's version; `3.9` is the last minor version before Kafka 4.
 """
@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from worker.kafka.dev_broker import kafka_distribution
+from worker.kafka.java_runtime import JavaRuntime, find_java
 from worker.kafka.kafka_distribution import BrokerUnavailable, KafkaDistribution
 
 _LOCK_FILES = {"3.9": Path(__file__).with_name("kafka-3.9.2.lock")}
@@ -29,3 +30,11 @@ def suite_distribution() -> KafkaDistribution:
 def suite_class_path() -> str:
     """Returns the verified class path. Cached: verification takes 0.2 s, and tests start nodes."""
     return suite_distribution().class_path()
+
+
+@functools.cache
+def suite_java() -> JavaRuntime:
+    """Returns the Java of the nodes. Cached: each program that is asked for its version starts a
+    JVM. Raises `BrokerUnavailable`.
+    """
+    return find_java()

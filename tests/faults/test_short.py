@@ -52,7 +52,7 @@ async def run(
     cluster: Cluster, logs: Path, faults: list[Fault], delivery: str, sabotage: str | None = None
 ) -> Round:
     # A sabotage shows in one transaction; chance has to find what the main faults could break.
-    rate, questions = (20.0, 50) if sabotage else (50.0, 500)
+    rate, questions = (20.0, 50) if sabotage else (50.0, 600)
     plan = Plan(delivery, "stub", rate, questions, sabotage, logs)
     assignor = "range" if delivery == "at_least_once" else "roundrobin"
     static = () if sabotage else (0, 2)
