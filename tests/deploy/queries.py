@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 import promql_parser
-import yaml
 
 from deploy.grafana.generate.dashboard import PATH as DASHBOARD
+from tests.deploy.kubernetes import parsed
 
 RULES = DASHBOARD.parents[2] / "prometheus/rules.yml"
 
@@ -29,7 +29,7 @@ class Selector:
 @cache
 def rules() -> list[dict[str, Any]]:
     """Returns recording and alerting rules, in the order of the file."""
-    content = yaml.safe_load(RULES.read_text("utf-8"))
+    (content,) = parsed(RULES.read_text("utf-8"))
     return [rule for group in content["groups"] for rule in group["rules"]]
 
 

@@ -106,8 +106,7 @@ def _is_scaled_by_lag(overlay: str) -> bool:
 
 @cache
 def _content(directory: str) -> Resource:
-    text = (ROOT / directory / "kustomization.yaml").read_text("utf-8")
-    content: Resource = yaml.safe_load(text)
+    (content,) = parsed((ROOT / directory / "kustomization.yaml").read_text("utf-8"))
     return content
 
 
