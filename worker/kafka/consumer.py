@@ -24,6 +24,8 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.kafka._aiokafka import (
+    MemberRemovedError,
+    commit_only_as,
     force_close_consumer,
     group_member,
     observe_responses,
@@ -104,6 +106,7 @@ class GroupConsumer:
         if kafka.group_instance_id is not None:
             name_static_member(self._consumer, kafka.group_instance_id)
         observe_responses(self._consumer, partial(_report_throttled, on_throttled))
+        commit_only_as(self._consumer, lambda: self._member)
 
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group. Raises `KafkaError`."""
@@ -192,11 +195,9 @@ class GroupConsumer:
             for partition, offset in offsets.items()
         }
         try:
-            if group_member(self._consumer) != self._member:
-                raise IllegalStateError("the group has removed this member")
             async with deadline(seconds, "answer to the commit"):
                 await self._consumer.commit(with_metadata)
-        except (CommitFailedError, IllegalStateError) as error:
+        except (CommitFailedError, IllegalStateError, MemberRemovedError) as error:
             # Normal after a rebalance: other members own the partitions now.
             outcome, failure = "rebalanced", error
         except TimeoutError as error:
