@@ -3,7 +3,7 @@
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test-fast  the short tests that need Python only, a tenth of the examples
-# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=2)
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=4)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
 # make generate    schemas/published, the Grafana dashboard, the settings table, the chart's schema and
@@ -25,6 +25,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles what it imports; pip would compile all, on one core, for a third of the install's time.
+# Python 3.11 brings pip 23, which takes half a minute longer to choose among the published wheels.
+PIP_VERSION := pip==26.3
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 PINS := --constraint deploy/constraints.txt
 INPUTS := pyproject.toml deploy/constraints.txt
@@ -32,10 +34,11 @@ INPUTS := pyproject.toml deploy/constraints.txt
 # docker-compose.yml's registry, as its workers reach it.
 REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 
-# Test files share a few processes: most tests wait for a broker more than they compute. In the order of
-# their names: xdist would leave files with one long test to the end. The tests marked alone have a process
-# of their own meanwhile.
-PARALLEL := --numprocesses=$(or $(JOBS),2) --dist=loadfile --no-loadscope-reorder
+# Files in the order of their names: xdist would leave those with one long test to the end.
+BY_FILE := --dist=loadfile --no-loadscope-reorder
+# More processes than there are cores, as most tests wait for a broker more than they compute. The tests marked
+# alone have a process of their own meanwhile.
+JOBS ?= 4
 SLOW := broker or process or browser or tools
 ALONE = $(shell grep --files-with-matches --recursive --include='test_*.py' 'pytest\.mark\.alone' tests)
 # What has a limit of coverage, which makes tests half as fast: the short ones, with fewer examples, reach it.
@@ -76,18 +79,18 @@ down:
 	docker compose --profile registry down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
-	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest $(PARALLEL) -m "not (long or $(SLOW))" $(COVERED) --cov --cov-report=
+	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest $(BY_FILE) --numprocesses=auto -m "not (long or $(SLOW))" $(COVERED) --cov --cov-report=
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(MAKE) --no-print-directory --jobs=2 test-shared test-alone
 
 test-shared: $(VENV)/.dev
-	$(BIN)/pytest $(PARALLEL) -m "not alone"
+	$(BIN)/pytest $(BY_FILE) --numprocesses=$(JOBS) -m "not alone"
 
 test-alone: $(VENV)/.dev
 	$(BIN)/python -m pytest -m alone $(ALONE)
 
 test-fast: $(VENV)/.dev
-	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest --numprocesses=$(or $(JOBS),auto) --dist=loadfile \
+	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest --numprocesses=auto --dist=loadfile \
 		-m "not (long or $(SLOW))"
 
 test-kafka-3.9: $(VENV)/.dev
@@ -155,6 +158,7 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(PIP_VERSION)
 
 $(AUDIT_TOOLS)/.done:
 	$(PYTHON) -m venv $(@D)
