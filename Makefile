@@ -40,9 +40,8 @@ BY_FILE := --dist=loadfile --no-loadscope-reorder
 # alone have a process of their own meanwhile.
 JOBS ?= 4
 SLOW := broker or process or browser or tools
-ALONE = $(shell grep --files-with-matches --recursive --include='test_*.py' 'pytest\.mark\.alone' tests)
-# What has a limit of coverage, which makes tests half as fast: the short ones, with fewer examples, reach it.
 COVERED := tests/inference tests/streaming/test_offset_tracker.py
+ALONE = $(shell grep --files-with-matches --recursive --include='test_*.py' 'pytest\.mark\.alone' tests)
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.
 AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
@@ -79,12 +78,12 @@ down:
 	docker compose --profile registry down --remove-orphans $(if $(VOLUMES),--volumes)
 
 test: $(VENV)/.dev
-	TEST_EXAMPLES_SHARE=0.1 $(BIN)/pytest $(BY_FILE) --numprocesses=auto -m "not (long or $(SLOW))" $(COVERED) --cov --cov-report=
+	$(BIN)/pytest $(BY_FILE) --numprocesses=auto -m covered $(COVERED) --cov --cov-report=
 	$(BIN)/coverage report --include="worker/inference/*,worker/streaming/offset_tracker.py" --fail-under=95
 	$(MAKE) --no-print-directory --jobs=2 test-shared test-alone
 
 test-shared: $(VENV)/.dev
-	$(BIN)/pytest $(BY_FILE) --numprocesses=$(JOBS) -m "not alone"
+	$(BIN)/pytest $(BY_FILE) --numprocesses=$(JOBS) -m "not (alone or covered)"
 
 test-alone: $(VENV)/.dev
 	$(BIN)/python -m pytest -m alone $(ALONE)
@@ -180,6 +179,7 @@ $(VENV)/.runtime: $(INPUTS) | $(VENV)/bin/python
 	$(PIP) $(PINS) --editable ".[demo]"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
+# It includes what .runtime has. With `demo` in one call of make, pip must not run twice at the same time.
+$(VENV)/.dev: $(INPUTS) $(if $(filter demo,$(MAKECMDGOALS)),$(VENV)/.runtime) | $(VENV)/bin/python
 	$(PIP) $(PINS) --editable ".[dev]"
-	@touch $@
+	@touch $(VENV)/.runtime $@

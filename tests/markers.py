@@ -19,6 +19,10 @@ FIXTURES = {
 }
 """Mark to the fixtures of which a test has one."""
 
+COVERED = ("tests/inference/", "tests/streaming/test_offset_tracker.py")
+"""Where the tests are that have to cover what they test. The short ones do, and measuring makes
+tests half as fast."""
+
 MARKS = ("broker", "browser", "process", "tools")
 
 STARTS = ("os.fork", "os.posix_spawn", "subprocess.Popen", forked.AUDIT_EVENT)
@@ -33,6 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, fixtures in FIXTURES.items():
             if fixtures & set(item.fixturenames):
                 item.add_marker(mark)
+        is_short = not any(item.get_closest_marker(mark) for mark in ("long", *MARKS))
+        if is_short and item.nodeid.startswith(COVERED):
+            item.add_marker("covered")
 
 
 @pytest.hookimpl(wrapper=True)

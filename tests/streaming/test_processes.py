@@ -32,7 +32,7 @@ async def topics(apache_kafka: Broker, delivery: str) -> AsyncIterator[Topics]:
     async with Topics(
         apache_kafka.bootstrap_servers,
         # A killed worker's partitions go to the next one within about a second.
-        {"KAFKA_SESSION_TIMEOUT_MS": "1500", "QA_DELIVERY": delivery},
+        {"KAFKA_SESSION_TIMEOUT_MS": "1500", "QA_DELIVERY": delivery, "QA_THREADS": "2"},
         partitions=4,
     ) as topics:
         await topics.create()

@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
             return
         # A question to a broker or to a log takes processor time from what the test waits for:
         # the longer that takes, the rarer are the questions.
-        await asyncio.sleep(min(max(0.01, waited / 20), 0.25))
+        await asyncio.sleep(min(max(0.02, waited / 10), 0.25))
     raise AssertionError(f"not within {TIMEOUT_SECONDS:g} s: {what}")
 
 
@@ -79,6 +79,8 @@ class Topics:
             "KAFKA_HEARTBEAT_INTERVAL_MS": "200",
             "QA_HTTP_HOST": "127.0.0.1",
             "QA_HTTP_PORT": "0",
+            # Each thread runs the model's largest batch at its start.
+            "QA_THREADS": "1",
             **self.environment,
         }
 
