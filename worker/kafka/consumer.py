@@ -260,9 +260,7 @@ class GroupConsumer:
         return self._start.topic_ids.offset_metadata(topic)
 
     async def check_topics(self) -> None:
-        """Raises `StreamingError` if a topic was deleted, or deleted and created again;
-        `KafkaError`.
-        """
+        """Raises `StreamingError` if a topic was deleted, also if it exists again; `KafkaError`."""
         if not self._start.topic_ids.ids:
             return
         response = await send_to_any_broker(self._consumer, TopicMetadataRequest(self._topics))
