@@ -38,7 +38,7 @@ async def topics(servers: str) -> AsyncIterator[Topics]:
 @pytest.fixture
 async def worker(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> RunningWorker:
     """A worker that has answered a question; the test ends it."""
-    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.25)
     worker = RunningWorker(topics.settings, StubEngine())
     await worker.ready()
     await topics.send([event(1)], partition=0)
