@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
-from tests.brokers.clients import committed, read
+from tests.brokers.clients import PATIENCE_SECONDS, committed, read
 from tests.brokers.conftest import CreateTopic
 
 
@@ -71,7 +71,11 @@ class TestTransactions:
             await producer.commit_transaction()
 
         assert after_abort is None
-        assert await committed(servers, group, partition) == 7
+        # The coordinator answers before its markers have reached the group's partition.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (at := await committed(servers, group, partition)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert at == 7
 
     async def test_newer_producer_fences_the_older_and_aborts_its_transaction(
         self, servers: str, create_topic: CreateTopic
