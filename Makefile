@@ -40,7 +40,8 @@ BY_FILE := --dist=loadfile --no-loadscope-reorder
 # alone have a process of their own meanwhile.
 JOBS ?= 4
 SLOW := broker or process or browser or tools
-COVERED := tests/inference tests/streaming/test_offset_tracker.py
+# As tests/markers.py has it.
+COVERED := tests/inference/ tests/streaming/test_offset_tracker.py
 ALONE = $(shell grep --files-with-matches --recursive --include='test_*.py' 'pytest\.mark\.alone' tests)
 
 # Known by their versions, in an environment of their own: their dependencies are none of ours.

@@ -6,6 +6,7 @@ that `python -m` starts: it has its own memory, environment, signals and exit co
 the tests of installed packages start theirs by `python -m` or by the installed command.
 """
 
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -32,7 +33,6 @@ _context.set_forkserver_preload(
         __name__,
     ]
 )
-
 
 _COMMAND_SECONDS = 120.0
 
@@ -85,9 +85,10 @@ class Forked:
         return self._process.exitcode
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to a process that has not ended."""
+        """Send a signal to a process that has not ended; nothing to one that has."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)

@@ -48,6 +48,7 @@ def test_a_killed_program_has_the_signals_code(tmp_path: Path) -> None:
     assert sleeping.poll() is None
     sleeping.kill()
     assert sleeping.wait() == sleeping.returncode == -signal.SIGKILL
+    sleeping.kill()
 
 
 def test_a_program_ends_with_a_killed_parent(tmp_path: Path) -> None:
