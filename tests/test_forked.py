@@ -22,6 +22,11 @@ print(child.pid, flush=True)
 time.sleep(600)
 """
 
+_SETTINGS = """
+from tests.forked import run_forked
+print(run_forked("settings", environment={"QA_THREADS": "7", "COLUMNS": "200"}).out)
+"""
+
 
 def test_output_errors_and_exit_code_are_the_programs() -> None:
     done = run_forked("--version", environment={})
@@ -32,12 +37,13 @@ def test_output_errors_and_exit_code_are_the_programs() -> None:
     assert done.err.startswith("qa-worker: ")
 
 
-def test_environment_is_the_given_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QA_MODEL", "of-the-tests")
-    shown = run_forked("settings", environment={"QA_THREADS": "7", "COLUMNS": "200"}).out
-    assert "QA_THREADS" in shown
-    assert " 7 " in shown
-    assert "of-the-tests" not in shown
+def test_environment_is_the_given_one_alone() -> None:
+    program = [sys.executable, "-c", _SETTINGS]
+    started_with = {**os.environ, "QA_MODEL": "of-the-tests"}
+    shown = subprocess.run(program, env=started_with, capture_output=True, text=True, check=True)
+    assert "QA_THREADS" in shown.stdout
+    assert " 7 " in shown.stdout
+    assert "of-the-tests" not in shown.stdout
 
 
 def test_a_killed_program_has_the_signals_code(tmp_path: Path) -> None:
@@ -60,7 +66,8 @@ def test_a_program_ends_with_a_killed_parent(tmp_path: Path) -> None:
     try:
         assert select.select([child], [], [], 0)[0] == []
         parent.kill()
-        parent.communicate()
+        parent.wait()
         assert select.select([child], [], [], 60)[0] == [child]
     finally:
+        parent.stdout.close()
         os.close(child)
