@@ -3,7 +3,7 @@
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test-fast  the short tests that need Python only, a tenth of the examples
-# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=4)
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
 # make generate    schemas/published, the Grafana dashboard, the settings table, the chart's schema and
@@ -38,7 +38,7 @@ REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 BY_FILE := --dist=loadfile --no-loadscope-reorder
 # More processes than there are cores, as most tests wait for a broker more than they compute. The tests marked
 # alone have a process of their own meanwhile.
-JOBS ?= 4
+JOBS ?= 3
 SLOW := broker or process or browser or tools
 # As tests/markers.py has it.
 COVERED := tests/inference/ tests/streaming/test_offset_tracker.py
