@@ -24,6 +24,10 @@ from worker.kafka.kafka_node import CLUSTER_ID, KafkaNode, combined_node_propert
 # More than the demo's heap: the fault tests write more records.
 _MAX_HEAP = "-Xmx512m"
 
+NEVER_KILLED = {"broker.session.timeout.ms": "30000", "broker.heartbeat.interval.ms": "1000"}
+"""Properties of a node that no test kills. Its controller fences a node that a busy machine keeps
+from sending heartbeats for its session timeout; then the cluster has no broker."""
+
 MEMORY = Path("/dev/shm")
 """A file system in memory. A node on it takes half the processor time to create a topic."""
 

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.apache import NEVER_KILLED, ApacheKafka
 from tests.brokers.docker import DockerKafka
 from tests.brokers.external import ExternalKafka
 from tests.brokers.protocol import Broker
 from worker.kafka.kafka_distribution import BrokerUnavailable
 
 BROKERS: dict[str, Callable[[], Broker]] = {
-    "apache": ApacheKafka,
+    "apache": partial(ApacheKafka, properties=NEVER_KILLED),
     "docker": DockerKafka,
     "external": ExternalKafka,
 }

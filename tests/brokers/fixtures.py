@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.brokers.apache import ApacheKafka
+from tests.brokers.apache import NEVER_KILLED, ApacheKafka
 from tests.brokers.choose import choose_broker
 from tests.brokers.protocol import Broker
 from tests.brokers.shared import directory_of_run, shared_broker
@@ -37,7 +37,7 @@ def apache_kafka(broker: Broker, request: pytest.FixtureRequest) -> Iterator[Bro
         yield broker
         return
     with _uncaptured(request):
-        kafka = ApacheKafka()
+        kafka = ApacheKafka(properties=NEVER_KILLED)
         kafka.start()
     yield kafka
     kafka.stop()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.brokers.apache import ApacheKafka, Listener
+from tests.brokers.apache import NEVER_KILLED, ApacheKafka, Listener
 from tests.brokers.certificates import Authority
 
 USER = "qa-worker"
@@ -88,6 +88,7 @@ def secure_broker(directory: Path) -> Iterator[SecureBroker]:
     authority.keystore(USER, password=KEY_PASSWORD)
     broker_keystore = authority.keystore("broker", host="127.0.0.1")
     properties = {
+        **NEVER_KILLED,
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
         "ssl.keystore.type": "PEM",
