@@ -34,7 +34,7 @@ INPUTS := pyproject.toml deploy/constraints.txt
 # docker-compose.yml's registry, as its workers reach it.
 REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 
-# Files in the order of their names: xdist would leave those with one long test to the end.
+# Files in the order of tests/markers.py: xdist would leave those with one long test to the end.
 BY_FILE := --dist=loadfile --no-loadscope-reorder
 # More processes than there are cores, as most tests wait for a broker more than they compute. The tests marked
 # alone have a process of their own meanwhile.

@@ -24,6 +24,7 @@ COVERED = ("tests/inference/", "tests/streaming/test_offset_tracker.py")
 tests half as fast."""
 
 MARKS = ("broker", "browser", "process", "tools")
+"""Tests with one of these wait for other processes more than they compute."""
 
 STARTS = ("os.fork", "os.posix_spawn", "subprocess.Popen", forked.AUDIT_EVENT)
 """Audit events of a process that starts."""
@@ -40,6 +41,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_short = not any(item.get_closest_marker(mark) for mark in ("long", *MARKS))
         if is_short and item.nodeid.startswith(COVERED):
             item.add_marker("covered")
+    _put_long_waits_first(items)
+
+
+def _put_long_waits_first(items: list[pytest.Item]) -> None:
+    """Sorts the files, which `make test` spreads over processes in this order: at the end only
+    short ones are left, so that the processes end together. Files of tests that wait come from the
+    last name to the first, as those of `streaming` and `security` wait longest; the others follow.
+    """
+    waiting = {item.path for item in items if any(map(item.get_closest_marker, MARKS))}
+    order = sorted({item.path for item in items}, key=lambda path: (path in waiting, path))
+    turns = {path: turn for turn, path in enumerate(reversed(order))}
+    items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,15 +4,19 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from tests.brokers.certificates import Authority
+from tests.faults.proxy import Proxy
 from tests.security.renewals import answer_until
 from tests.security.secure_broker import KEY_PASSWORD, PASSWORD, USER, SecureBroker
 from tests.security.token_endpoint import SECRET, token_endpoint, unsigned_token
 from tests.streaming.conftest import RunningWorker
 from tests.streaming.stub_engine import StubEngine
 from tests.streaming.topics import Topics, event, until
+from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.errors import StreamingError
+from worker.kafka.kafka_node import free_ports
 
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.tools]
 
@@ -121,6 +125,27 @@ async def test_rejected_oauth_token_is_reported(
     assert "the broker rejects the token: invalid_token" in await _start_error(topics, login)
     file.unlink()
     assert f"the token file '{file}'" in await _start_error(topics, login)
+
+
+async def test_a_connection_with_a_rejected_token_is_none(
+    kafka: SecureBroker, topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """aiokafka would take it for one, and its cluster for one without brokers."""
+    file = tmp_path / "token"
+    file.write_text(unsigned_token(USER, seconds=-10))
+    (port,) = free_ports(1)
+    proxy = Proxy(port)
+    proxy.target = kafka.port("LOGIN")
+    await proxy.start()
+    server = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"}
+    settings = topics.with_(**{**kafka.oauth(file.as_uri(), ""), **server})
+    client = BrokerClient(client_for_transactions(settings.kafka))
+    with pytest.raises(KafkaConnectionError, match="Unable to bootstrap"):
+        await client.start()
+    assert "the broker rejects the token: invalid_token" in caplog.text
+    await client.stop()
+    await until(lambda: proxy.connections == 0, "the client has closed its connection")
+    await proxy.stop()
 
 
 async def test_wrong_certificates_are_reported(

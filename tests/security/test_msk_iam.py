@@ -90,7 +90,7 @@ async def test_tokens_are_renewed_before_the_broker_refuses_them(
     monkeypatch.setattr(f"{signer}.generate_auth_token_from_credentials_provider", counted)
     worker = RunningWorker(topics.settings, StubEngine())
     await worker.ready()
-    enough = len(tokens) + 3
+    enough = len(tokens) + 2
     await answer_until(lambda: len(tokens) >= enough, worker, topics)
 
 

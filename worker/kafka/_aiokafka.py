@@ -14,9 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
-from aiokafka.errors import (
-    SaslAuthenticationFailed,
-)
+from aiokafka.errors import SaslAuthenticationFailed
 from aiokafka.protocol.commit import OffsetCommitRequest
 
 
@@ -127,22 +125,26 @@ async def advertised_brokers(admin: AIOKafkaAdminClient) -> tuple[bool, list[tup
 
 
 class DiagnosticConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
-    """A single connection, whose `connect` raises what the client only logs; it also raises
-    `SaslAuthenticationFailed` if the broker rejects an OAUTHBEARER token.
+    """A single connection, whose `connect` raises what the client only logs.
 
-    No upstream issue found for either. Remove when `AIOKafkaClient.bootstrap` raises the cause and
-    `OAuthAuthenticator.step` checks the server's response.
+    No upstream issue found. Remove when `AIOKafkaClient.bootstrap` raises the cause.
     """
-
-    def authenticator_oauth(self) -> "_CheckedOAuthAuthenticator":
-        return _CheckedOAuthAuthenticator(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
 
     async def close_if_open(self) -> None:
         if self._protocol is not None:
             await self.close()
 
 
-class _CheckedOAuthAuthenticator(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka is untyped
+class CheckedOAuthAuthenticator(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka is untyped
+    """Raises `SaslAuthenticationFailed` if the broker rejects an OAUTHBEARER token; all clients
+    use it (`connection.py`).
+
+    aiokafka ignores the broker's response and takes the connection for a login. The broker answers
+    the next request, often one for metadata, with an error and closes the connection. aiokafka
+    reads this answer as a cluster without brokers.
+    No upstream issue found. Remove when `OAuthAuthenticator.step` checks the response.
+    """
+
     async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
         # The response is empty if the broker accepts the token (RFC 7628, section 3.2.3).
         if payload:

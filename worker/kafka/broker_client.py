@@ -167,7 +167,10 @@ class BrokerClient:
         """Returns the response of a broker. Raises `KafkaError`."""
 
         async def find() -> int:
-            return int(self._client.get_random_node())
+            node: int | None = self._client.get_random_node()
+            if node is None:
+                raise NodeNotReadyError("no broker is known")
+            return node
 
         group = 1 + connection % CONNECTIONS_PER_BROKER
         return await self._send(find, request, codes, group, self._refresh_metadata)

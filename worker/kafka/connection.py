@@ -3,8 +3,10 @@
 from typing import Any
 
 import aiokafka.client
+import aiokafka.conn
 from aiokafka.protocol.metadata import MetadataRequest
 
+from worker.kafka._aiokafka import CheckedOAuthAuthenticator
 from worker.kafka.oauth import token_provider
 from worker.kafka.tls import ssl_context
 from worker.settings import KafkaSettings, SettingsError
@@ -21,6 +23,7 @@ def _metadata_request(topics: list[str] | None = None) -> MetadataRequest:
 
 
 aiokafka.client.MetadataRequest = _metadata_request
+aiokafka.conn.OAuthAuthenticator = CheckedOAuthAuthenticator
 
 
 def connection_options(kafka: KafkaSettings) -> dict[str, Any]:

@@ -23,9 +23,6 @@ async def explain_connection_errors(kafka: KafkaSettings) -> AsyncIterator[None]
     """Raises a `KafkaConnectionError` of the block again, with its cause; raises `StreamingError`
     if a broker rejects the login.
     """
-    # aiokafka treats a rejected OAUTHBEARER token as accepted and fails later without a cause.
-    if kafka.has_token_login and (error := await find_connection_error(kafka)):
-        raise error
     try:
         yield
     except KafkaConnectionError as raised:
@@ -48,6 +45,11 @@ async def require_advertised_broker(kafka: KafkaSettings, admin: AIOKafkaAdminCl
         if error is None:
             return
         reason = error.args[0]
+    if not brokers:
+        raise KafkaConnectionError(
+            f"{kafka.bootstrap_servers} answers, but lists no broker; the brokers are starting, or "
+            f"the controller has fenced them"
+        )
     named = ", ".join(f"{host}:{port}" for host, port in brokers)
     raise KafkaConnectionError(
         f"{kafka.bootstrap_servers} answers, but names its brokers as {named} (their "
