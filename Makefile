@@ -38,7 +38,7 @@ REGISTRY_URL := http://registry:8080/apis/ccompat/v7
 BY_FILE := --dist=loadfile --no-loadscope-reorder
 # More processes than there are cores, as most tests wait for a broker more than they compute. The tests marked
 # alone have a process of their own meanwhile.
-JOBS ?= 3
+JOBS ?= 4
 SLOW := broker or process or browser or tools
 # As tests/markers.py has it.
 COVERED := tests/inference/ tests/streaming/test_offset_tracker.py

@@ -41,18 +41,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_short = not any(item.get_closest_marker(mark) for mark in ("long", *MARKS))
         if is_short and item.nodeid.startswith(COVERED):
             item.add_marker("covered")
-    _put_long_waits_first(items)
+    _sort_files(items)
 
 
-def _put_long_waits_first(items: list[pytest.Item]) -> None:
-    """Sorts the files, which `make test` spreads over processes in this order: at the end only
-    short ones are left, so that the processes end together. Files of tests that wait come from the
-    last name to the first, as those of `streaming` and `security` wait longest; the others follow.
+def _sort_files(items: list[pytest.Item]) -> None:
+    """Sorts the files, which `make test` spreads over processes in this order.
+
+    Files of tests that wait come from the last name to the first, as those of `streaming` and
+    `security` wait longest: at the end only short ones are left, and the processes end together.
+    The other files are spread evenly among them, so that the processors always have work.
     """
     waiting = {item.path for item in items if any(map(item.get_closest_marker, MARKS))}
-    order = sorted({item.path for item in items}, key=lambda path: (path in waiting, path))
-    turns = {path: turn for turn, path in enumerate(reversed(order))}
-    items.sort(key=lambda item: turns[item.path])
+    computing = {item.path for item in items} - waiting
+    turns = {
+        path: index / len(files)
+        for files in (waiting, computing)
+        for index, path in enumerate(sorted(files, reverse=True))
+    }
+    items.sort(key=lambda item: (turns[item.path], item.path))
 
 
 @pytest.hookimpl(wrapper=True)
