@@ -3,7 +3,7 @@
 # make down    stops them and keeps their data   (VOLUMES=1 throws it away)
 # make setup   .venv with the package and what developing needs
 # make test-fast  the short tests that need Python only, a tenth of the examples
-# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=3)
+# make test    all tests, on Apache Kafka 4.4   (TEST_BROKER=apache|docker|external JOBS=4)
 # make test-kafka-3.9   contract, delivery and fault tests on Apache Kafka 3.9, the last before 4
 # make lint    style, types, and which folder imports which
 # make generate    schemas/published, the Grafana dashboard, the settings table, the chart's schema and
