@@ -12,10 +12,11 @@ from packaging.requirements import Requirement
 
 def link_requirements(wheel: Path, environment: Path) -> None:
     """Links all that `wheel` requires without extras, and what that requires, into a virtual
-    environment of this Python. Raises `PackageNotFoundError` for what is not installed here.
+    environment of this Python; pip too, which `python -m venv` brings. Raises
+    `PackageNotFoundError` for what is not installed here.
     """
     packages = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(environment)}))
-    required: dict[str, Distribution] = {}
+    required = {"pip": distribution("pip")}
     _add_required(_metadata(wheel), set(), required, set())
     for each in required.values():
         for file in each.files or ():
