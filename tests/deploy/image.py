@@ -7,6 +7,8 @@ needed. `python -m tests.deploy.image` builds the image and prints the sizes of 
 import json
 import os
 import subprocess
+import tempfile
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,14 +42,18 @@ class Image:
         podman("run", "--detach", f"--name={name}", *CONFINED, *variables, _TAG)
 
 
+_STORE = CACHE / "images"
+# podman refuses a path of more than 50 characters here, as the path of a home directory can be.
+_STATE = Path(tempfile.gettempdir(), f"qa-worker-podman-{zlib.crc32(bytes(_STORE)):08x}")
+
+
 def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Runs podman with a separate store.
 
     If `check` is set, raises `RuntimeError` with podman's output when podman fails.
     """
-    store = CACHE / "podman"
     result = subprocess.run(
-        [tool("podman"), f"--root={store}/storage", f"--runroot={store}/run", *arguments],
+        [tool("podman"), f"--root={_STORE}", f"--runroot={_STATE}", *arguments],
         env={**os.environ, "CONTAINERS_CONF": str(Path(__file__).with_name("containers.conf"))},
         stdin=subprocess.DEVNULL,
         capture_output=True,
