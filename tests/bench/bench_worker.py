@@ -14,7 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from tests.bench.process import cpu_seconds
-from tests.streaming.topics import Topics
+from tests.bench.topics import BenchTopics
 from tests.streaming.worker_process import WORKER, WorkerProcess
 from worker.model_tools.evaluation.squad import Example
 from worker.settings import KafkaSettings
@@ -24,7 +24,7 @@ from worker.settings import KafkaSettings
 class BenchWorker:
     """A worker process, its Kafka clients, and the measurements."""
 
-    topics: Topics
+    topics: BenchTopics
     process: WorkerProcess
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
@@ -95,7 +95,7 @@ async def open_bench_worker(
 
     Settings that `Topics` shortens for tests have their defaults.
     """
-    topics = Topics(
+    topics = BenchTopics(
         servers,
         {
             "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),

@@ -27,8 +27,8 @@ from rich.table import Table
 
 from schemas.dead_letter import parse_dead_letter_headers
 from tests.bench.process import cpu_seconds
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import load_squad
@@ -91,7 +91,7 @@ async def measure(
 ) -> Run:
     """Send the events to new topics and work them off. `expired` is QA_EXPIRED."""
     environment = {"QA_EXPIRED": expired, "KAFKA_SESSION_TIMEOUT_MS": "1500"}
-    async with Topics(servers, environment, partitions=PARTITIONS) as topics:
+    async with BenchTopics(servers, environment, partitions=PARTITIONS) as topics:
         await topics.create()
         sent = await topics.send([json.dumps(each).encode() for each in events], key=None)
         ends = await topics.ends()
@@ -112,7 +112,7 @@ async def measure(
         return Run(name, expired, kills, seconds, cpu, deadlines, outcomes)
 
 
-async def _committed(topics: Topics, count: int) -> None:
+async def _committed(topics: BenchTopics, count: int) -> None:
     """Wait until the group's offsets of all partitions together are at least `count`."""
     # Nothing tells a client of another member's commit.
     while sum(offset or 0 for offset in (await topics.committed()).values()) < count:  # noqa: ASYNC110

@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.process import cpu_seconds, rss_mib
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics
 from worker.cli.terminal import progress
 from worker.kafka.broker_client import BrokerClient, client_for_transactions
 from worker.kafka.records import OutputRecord
@@ -137,7 +137,7 @@ def _sockets() -> int:
     return sum("socket:" in str(link.readlink()) for link in links if link.is_symlink())
 
 
-def _measure_in_process(variant: str, topics: Topics) -> dict[str, float]:
+def _measure_in_process(variant: str, topics: BenchTopics) -> dict[str, float]:
     environment = {**os.environ, **topics.environment}
     command = [sys.executable, "-m", "tests.bench.fences", "--measure", variant]
     result = subprocess.run(
@@ -168,7 +168,7 @@ async def compare(counts: Sequence[int]) -> None:
             figures: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
             for round_ in range(ROUNDS):
                 for variant in VARIANTS[:: 1 if round_ % 2 else -1]:
-                    topics = Topics(kafka.bootstrap_servers, partitions=count)
+                    topics = BenchTopics(kafka.bootstrap_servers, partitions=count)
                     await create_topics(topics.settings, partitions=count, replication=3)
                     measured = await asyncio.to_thread(_measure_in_process, variant, topics)
                     figures[variant].append(measured)

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.process import cpu_seconds, rss_mib
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics, event, until
+from tests.streaming.topics import event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.settings import KafkaSettings
@@ -46,7 +47,7 @@ class Cost:
 
 
 async def measure(
-    kafka: ApacheKafka, topics: Topics, delivery: str, interval_ms: int, seconds: float
+    kafka: ApacheKafka, topics: BenchTopics, delivery: str, interval_ms: int, seconds: float
 ) -> Cost:
     environment = {
         **topics.environment,
@@ -76,7 +77,7 @@ async def measure(
 
 
 @asynccontextmanager
-async def _questions(topics: Topics) -> AsyncIterator[None]:
+async def _questions(topics: BenchTopics) -> AsyncIterator[None]:
     topic = topics.settings.qa.questions_topic
     async with AIOKafkaProducer(bootstrap_servers=topics.servers) as producer:
 
@@ -105,7 +106,7 @@ async def run(counts: Sequence[int], intervals: Sequence[int], seconds: float) -
         cells = len(counts) * len(intervals) * len(DELIVERIES)
         task = bar.add_task("cells", total=cells, speed="")
         for position, count in enumerate(counts):
-            topics = Topics(kafka.bootstrap_servers, partitions=count)
+            topics = BenchTopics(kafka.bootstrap_servers, partitions=count)
             await topics.create()
             if not position:
                 await measure(kafka, topics, "exactly_once", 100, WARM_UP_SECONDS)

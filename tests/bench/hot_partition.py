@@ -16,8 +16,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics, event
+from tests.streaming.topics import event
 from tests.streaming.worker_process import WorkerProcess
 from worker.settings import KafkaSettings, WorkerSettings
 
@@ -32,7 +33,7 @@ async def measure(backlog: int, questions: int) -> None:
         "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),
     }
     with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers, environment) as topics:
+        async with BenchTopics(kafka.bootstrap_servers, environment) as topics:
             await topics.create()
             async with WorkerProcess(topics.environment, forked=False) as worker:
                 await topics.send([event(n) for n in range(backlog)], partition=0)
@@ -53,11 +54,11 @@ async def measure(backlog: int, questions: int) -> None:
     Console(width=100).print(table)
 
 
-async def _answers(topics: Topics) -> dict[str, int]:
+async def _answers(topics: BenchTopics) -> dict[str, int]:
     return await _timestamps(topics, topics.settings.qa.answers_topic)
 
 
-async def _timestamps(topics: Topics, topic: str) -> dict[str, int]:
+async def _timestamps(topics: BenchTopics, topic: str) -> dict[str, int]:
     """Event id to the record's timestamp in milliseconds."""
     return {json.loads(each.value)["id"]: each.timestamp for each in await topics.records(topic)}
 

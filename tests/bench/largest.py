@@ -12,9 +12,9 @@ import asyncio
 import time
 
 from tests.bench.process import peak_rss_mib
+from tests.bench.topics import BenchTopics
 from tests.bench.worst_records import KINDS
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 
 PATIENCE_SECONDS = 300
@@ -32,7 +32,7 @@ async def measure(kinds: list[str], size: int, records: int) -> None:
     highest = 0.0
     with ApacheKafka() as kafka:
         for kind in kinds:
-            topics = Topics(kafka.bootstrap_servers, environment, partitions=4)
+            topics = BenchTopics(kafka.bootstrap_servers, environment, partitions=4)
             await topics.create()
             async with WorkerProcess(topics.environment, forked=False) as worker:
                 before = peak_rss_mib(worker.process.pid)

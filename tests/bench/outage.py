@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.process import cpu_seconds, rss_mib
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics, event, until
+from tests.streaming.topics import event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.settings import KafkaSettings, WorkerSettings
@@ -34,7 +35,7 @@ async def measure(minutes: float, delivery: str) -> None:
         "KAFKA_HEARTBEAT_INTERVAL_MS": str(KafkaSettings().heartbeat_interval_ms),
     }
     with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers, environment, partitions=4) as topics:
+        async with BenchTopics(kafka.bootstrap_servers, environment, partitions=4) as topics:
             await topics.create()
             async with WorkerProcess(topics.environment, forked=False) as worker:
                 await topics.send([event(n) for n in range(BEFORE)], key=None)
@@ -91,7 +92,7 @@ async def _wait(worker: WorkerProcess, seconds: float) -> list[float]:
     return samples
 
 
-async def _first_new_answer(topics: Topics) -> float:
+async def _first_new_answer(topics: BenchTopics) -> float:
     """Returns the monotonic time at which a read_committed consumer gets the next answer."""
     partitions = topics.all_partitions(topics.settings.qa.answers_topic)
     async with AIOKafkaConsumer(

@@ -21,15 +21,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
 from tests.kafka.raw_batches import batch, flip_last_byte, produce, record
-from tests.streaming.topics import Topics, event
+from tests.streaming.topics import event
 from tests.streaming.worker_process import WorkerProcess
 
 PARTITIONS = 4
 
 
-async def latencies(topics: Topics, first: int, count: int, rate: float) -> list[float]:
+async def latencies(topics: BenchTopics, first: int, count: int, rate: float) -> list[float]:
     """Send `count` questions, `rate` a second, to partitions 1 to 3. Returns seconds until each
     answer was read.
     """
@@ -65,7 +66,7 @@ async def latencies(topics: Topics, first: int, count: int, rate: float) -> list
     return [found[name] - sent[name] for name in sent]
 
 
-async def poison(topics: Topics, log: Path) -> None:
+async def poison(topics: BenchTopics, log: Path) -> None:
     """Append an undecodable record and a corrupt batch to partition 0."""
     questions = topics.settings.qa.questions_topic
     named = record(0, event(1_000_000), headers=[(b"na\xffme", b"")])
@@ -78,7 +79,7 @@ async def run(count: int, rate: float) -> None:
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory) / "data"
         with ApacheKafka(properties={"log.dirs": str(data)}) as kafka:
-            topics = Topics(kafka.bootstrap_servers, partitions=PARTITIONS)
+            topics = BenchTopics(kafka.bootstrap_servers, partitions=PARTITIONS)
             await topics.create()
             log = data / f"{topics.settings.qa.questions_topic}-0" / f"{0:020}.log"
             async with WorkerProcess(topics.environment, forked=False) as worker:

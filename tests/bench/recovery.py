@@ -23,8 +23,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.topics import BenchTopics
 from tests.faults.cluster import Cluster
-from tests.streaming.topics import Topics, event, until
+from tests.streaming.topics import event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.settings import KafkaSettings
@@ -50,7 +51,7 @@ class Traffic:
 
     def __init__(self, cluster: Cluster, environment: dict[str, str]) -> None:
         self.cluster = cluster
-        self.topics = Topics(cluster.servers, environment, partitions=PARTITIONS)
+        self.topics = BenchTopics(cluster.servers, environment, partitions=PARTITIONS)
         self._sent: dict[str, float] = {}
         self._answered: list[tuple[float, float, int]] = []  # arrived, sent, partition
         self._new_answer = asyncio.Condition()

@@ -26,8 +26,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics, event, until
+from tests.streaming.topics import event, until
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 
@@ -68,7 +69,7 @@ class Result:
 async def roll(servers: str, kind: str, delivery: str) -> Result:
     """`kind`: static, dynamic, or surge."""
     environment = {**(STATIC if kind == "static" else DYNAMIC), "QA_DELIVERY": delivery}
-    topics = Topics(servers, {**environment, "QA_THREADS": "1"}, PARTITIONS)
+    topics = BenchTopics(servers, {**environment, "QA_THREADS": "1"}, PARTITIONS)
     await topics.create()
     async with AsyncExitStack() as stack:
 
@@ -120,7 +121,7 @@ def _owners(workers: list[WorkerProcess]) -> dict[int, int]:
 
 
 @asynccontextmanager
-async def _traffic(topics: Topics) -> AsyncIterator[Silences]:
+async def _traffic(topics: BenchTopics) -> AsyncIterator[Silences]:
     qa = topics.settings.qa
     silences = Silences()
     async with (

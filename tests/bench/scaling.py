@@ -26,8 +26,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.process import peak_rss_mib
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics, until
+from tests.streaming.topics import until
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import load_squad
@@ -53,7 +54,7 @@ class Backlog:
     """New topics with the questions. Workers run the code of the checkout `tree`."""
 
     def __init__(self, servers: str, tree: Path, environment: dict[str, str]) -> None:
-        self.topics = Topics(servers, environment, partitions=PARTITIONS)
+        self.topics = BenchTopics(servers, environment, partitions=PARTITIONS)
         self._tree = tree
 
     def worker(self) -> WorkerProcess:

@@ -20,8 +20,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.model_tools.evaluation.squad import Example, load_squad
@@ -51,7 +51,9 @@ async def joined(environment: Mapping[str, str]) -> AsyncIterator[None]:
         await worker.__aexit__(None, None, None)
 
 
-async def answer_beside(production: Topics, shadow: Topics, questions: Sequence[Example]) -> None:
+async def answer_beside(
+    production: BenchTopics, shadow: BenchTopics, questions: Sequence[Example]
+) -> None:
     """Create the topics and let both workers read all questions."""
     await production.create()
     await shadow.create()
@@ -100,12 +102,12 @@ def main() -> None:
         qa_worker(models, *convert, CANDIDATE)
         if arguments.base == INT8:
             qa_worker(models, *convert, INT8, "--quantize", "per-token")
-        production = Topics(
+        production = BenchTopics(
             kafka.bootstrap_servers,
             {**models, "QA_THREADS": "1", "QA_MODEL": arguments.base},
             partitions=PARTITIONS,
         )
-        shadow = Topics(
+        shadow = BenchTopics(
             kafka.bootstrap_servers,
             {
                 **models,

@@ -27,8 +27,8 @@ from rich.table import Table
 
 from schemas.answer import Answer
 from tests.bench.process import cpu_seconds, idle_seconds, peak_rss_mib
+from tests.bench.topics import BenchTopics
 from tests.brokers.apache import ApacheKafka
-from tests.streaming.topics import Topics
 from tests.streaming.worker_process import WorkerProcess
 from worker.cli.terminal import progress
 from worker.inference.cpu_quota import available_cores
@@ -67,7 +67,7 @@ class CpuTime:
 class Driver:
     """Sends questions and receives answers, in this process."""
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: BenchTopics) -> None:
         self._topics = topics
         self._producer = AIOKafkaProducer(
             bootstrap_servers=topics.servers, linger_ms=20, max_batch_size=256 * 1024
@@ -130,7 +130,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
     if model is not None:
         environment["QA_MODEL"] = str(model)
     with ApacheKafka() as kafka:
-        topics = Topics(kafka.bootstrap_servers, environment, partitions=PARTITIONS)
+        topics = BenchTopics(kafka.bootstrap_servers, environment, partitions=PARTITIONS)
         await topics.create()
         await _warm_up(kafka.bootstrap_servers)
         settings = topics.settings
@@ -187,7 +187,7 @@ async def compare(examples: list[Example], model: Path | None) -> None:
 
 async def _warm_up(servers: str) -> None:
     """Sends records until the broker's JVM has compiled the code, as in production."""
-    scratch = Topics(servers, partitions=1)
+    scratch = BenchTopics(servers, partitions=1)
     await scratch.create()
     topic, group = scratch.settings.qa.answers_topic, scratch.settings.kafka.group_id
     async with (
