@@ -9,7 +9,7 @@ import asyncio
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Self
@@ -61,32 +61,44 @@ class KafkaProxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await close_server(self._server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task that is cancelled before its first step closes nothing itself.
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        upstream, broker = await asyncio.open_connection("127.0.0.1", self.target)
+        task.add_done_callback(lambda _: writer.close())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # the proxy ends
+            upstream, broker = await asyncio.open_connection("127.0.0.1", self.target)
+            with closing(broker):
+                await self._forward(reader, broker, upstream, writer)
+
+    async def _forward(
+        self,
+        reader: asyncio.StreamReader,
+        broker: asyncio.StreamWriter,
+        upstream: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Returns when one side has closed its connection."""
         versions_asked: dict[int, int] = {}
         directions = [
             asyncio.create_task(self._requests(reader, broker, writer, versions_asked)),
             asyncio.create_task(self._responses(upstream, writer, versions_asked)),
         ]
         try:
-            with suppress(asyncio.CancelledError):  # the proxy ends
-                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for direction in directions:
                 direction.cancel()
             # One side has closed: the other one's error says nothing new.
             ended = await asyncio.gather(*directions, return_exceptions=True)
-            writer.close()
-            broker.close()
             for error in ended:
                 if isinstance(error, Exception) and not isinstance(error, _ENDS):
                     raise error
@@ -142,6 +154,17 @@ _ENDS = (OSError, EOFError, CloseConnection)
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:
     (size,) = struct.unpack(">i", await reader.readexactly(4))
     return await reader.readexactly(size)
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """asyncio tells of a connection some steps of the event loop after it has accepted it. A server
+    that closes meanwhile leaves the connection open.
+    """
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def _frame(content: bytes) -> bytes:

@@ -9,6 +9,8 @@ import struct
 from contextlib import suppress
 from typing import Literal
 
+from tests.brokers.kafka_proxy import close_server
+
 _CHUNK = 64 * 1024
 
 # SO_LINGER with 0 s: closing sends a reset and discards unsent data.
@@ -43,6 +45,8 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def stop(self) -> None:
+        if self._server is not None:
+            await close_server(self._server)
         self.cut()
         for task in self._tasks:
             task.cancel()
@@ -87,28 +91,31 @@ class Proxy:
         if self._server is None:
             await self.start()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(writer)
         self._links.add(link)
-        try:
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._links.discard(link)
+            link.reset()
+
+        # A task that is cancelled before its first step closes nothing itself.
+        task = asyncio.create_task(self._serve(reader, link))
+        self._tasks.add(task)
+        task.add_done_callback(end)
+
+    async def _serve(self, reader: asyncio.StreamReader, link: "_Link") -> None:
+        # One side has closed, which closes the other; or stop() cancels.
+        with suppress(OSError, asyncio.CancelledError):
             await self._flows.wait()
             if self.target is None:
                 return
             upstream, link.broker = await asyncio.open_connection("127.0.0.1", self.target)
             await asyncio.gather(
                 self._pump(reader, link.broker, link, "broker"),
-                self._pump(upstream, writer, link, "worker"),
+                self._pump(upstream, link.worker, link, "worker"),
             )
-        except (OSError, asyncio.CancelledError):
-            # One side has closed, which closes the other below; or stop() cancels.
-            pass
-        finally:
-            self._links.discard(link)
-            link.reset()
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: "_Link", to: Side

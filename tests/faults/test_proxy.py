@@ -1,11 +1,14 @@
 """The effect of each network fault on both ends of a connection."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, suppress
 
 import pytest
 
+from tests.brokers.kafka_proxy import KafkaProxy
 from tests.faults.proxy import Proxy
 from worker.kafka.kafka_node import free_ports
 
@@ -133,3 +136,28 @@ async def test_proxy_without_a_target_resets_connections(proxy: Proxy) -> None:
     with pytest.raises(ConnectionResetError):
         await ends[0].read()
     ends[1].close()
+
+
+@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("kind", [Proxy, KafkaProxy])
+async def test_the_end_closes_what_was_accepted_some_steps_before(
+    steps: int, kind: type[Proxy | KafkaProxy]
+) -> None:
+    (port,) = free_ports(1)
+    with socket.create_server(("127.0.0.1", 0)) as broker, ExitStack() as opened:
+        async with AsyncExitStack() as running:
+            if kind is KafkaProxy:
+                proxy = KafkaProxy(port, lambda versions: versions, lambda _: None)
+                await running.enter_async_context(proxy)
+                proxy.target = broker.getsockname()[1]
+            else:
+                plain = Proxy(port)
+                plain.target = broker.getsockname()[1]
+                await plain.start()
+                running.push_async_callback(plain.stop)
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        client.settimeout(5.0)
+        with suppress(ConnectionResetError):
+            assert await asyncio.to_thread(client.recv, 1) == b""
