@@ -17,6 +17,8 @@ from typing import Any, Self
 from aiokafka.protocol.admin import ApiVersionResponse_v0, ApiVersionResponse_v1
 from aiokafka.protocol.api import RequestHeader_v1
 
+from tests.tcp_server import close_server
+
 API_VERSIONS = 18
 
 Versions = Mapping[int, tuple[int, int]]
@@ -154,17 +156,6 @@ _ENDS = (OSError, EOFError, CloseConnection)
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:
     (size,) = struct.unpack(">i", await reader.readexactly(4))
     return await reader.readexactly(size)
-
-
-async def close_server(server: asyncio.Server) -> None:
-    """asyncio tells of a connection some steps of the event loop after it has accepted it. A server
-    that closes meanwhile leaves the connection open.
-    """
-    for listening in server.sockets:
-        asyncio.get_running_loop().remove_reader(listening)
-    for _ in range(3):
-        await asyncio.sleep(0)
-    server.close()
 
 
 def _frame(content: bytes) -> bytes:

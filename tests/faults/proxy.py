@@ -9,7 +9,7 @@ import struct
 from contextlib import suppress
 from typing import Literal
 
-from tests.brokers.kafka_proxy import close_server
+from tests.tcp_server import close_server
 
 _CHUNK = 64 * 1024
 

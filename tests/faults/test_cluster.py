@@ -70,6 +70,7 @@ async def test_coordinators_are_spread_over_the_nodes(cluster: Cluster) -> None:
     assert await cluster.transaction_coordinator("key") in range(NODES)
     async with cluster.admin() as admin:
         topics = await admin.describe_topics(["__consumer_offsets", "__transaction_state"])
+    assert len(topics) == 2
     for topic in topics:
         assert len({partition["replicas"][0] for partition in topic["partitions"]}) > 1
 
